@@ -1,0 +1,195 @@
+#pragma once
+// config/ turns documents (kubeadm's v1beta4 kinds, component configurations, KubestrapConfiguration) and flags into the
+// records below, and back. It is pure: what it needs to know of the machine comes as Facts. Every default is filled in here;
+// who reads a Setup never asks "was it set?".
+
+#include "certs/spec.hpp"
+#include "config/paths.hpp"
+#include "support/ip.hpp"
+#include "support/secret.hpp"
+#include "support/time.hpp"
+#include "support/value.hpp"
+#include "support/version.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kubestrap::config {
+
+/// One command-line flag of a component; without leading dashes. The same name may come several times.
+struct Arg {
+  std::string name, value;
+  bool operator==(const Arg&) const = default;
+};
+
+struct HostPathMount {
+  std::string name, hostPath, mountPath;
+  bool readOnly = false;
+  std::string pathType; ///< "", "DirectoryOrCreate", "FileOrCreate", "Directory", "File", ...
+};
+
+/// What the operator adds to a control plane component.
+struct ComponentOptions {
+  std::vector<Arg> extraArgs;
+  std::vector<HostPathMount> extraVolumes;
+  std::vector<Value> extraEnvs; ///< core/v1 EnvVar
+};
+
+struct Endpoint {
+  std::string host; ///< name or address, without brackets
+  int port = 6443;
+  std::string string() const { return joinHostPort(host, port); }
+  std::string url() const { return "https://" + string(); }
+  bool operator==(const Endpoint&) const = default;
+};
+
+struct LocalEtcd {
+  std::string imageRepository, imageTag; ///< resolved; tagGiven says that the operator pinned it
+  bool tagGiven = false;
+  Path dataDir = "/var/lib/etcd";
+  std::vector<Arg> extraArgs;
+  std::vector<Value> extraEnvs;
+  std::vector<std::string> serverCertSANs, peerCertSANs;
+};
+
+struct ExternalEtcd {
+  std::vector<std::string> endpoints, httpEndpoints;
+  std::string caFile, certFile, keyFile; ///< may be empty
+};
+
+/// Either runs on the control plane nodes (local) or elsewhere (external).
+struct Etcd {
+  LocalEtcd local;
+  std::optional<ExternalEtcd> external;
+  bool isLocal() const { return !external; }
+};
+
+struct Networks {
+  std::vector<Cidr> services;   ///< one, or two of different families
+  std::vector<Cidr> pods;       ///< may be empty
+  std::string serviceSubnet, podSubnet; ///< as written, handed to components verbatim
+  std::string dnsDomain = "cluster.local";
+  IpAddress apiServerServiceAddress() const { return *services.front().nth(1); }
+  IpAddress dnsServiceAddress() const { return *services.front().nth(10); }
+};
+
+struct PkiPolicy {
+  Path folder = paths::pki;
+  certs::KeyAlgorithm algorithm = certs::KeyAlgorithm::ecdsaP256;
+  Duration certificateLife = std::chrono::hours(8760);
+  Duration authorityLife = std::chrono::hours(87600);
+};
+
+/// Complete image references, resolved from repository, tag and Kubernetes version (D2).
+struct Images {
+  std::string apiServer, controllerManager, scheduler, proxy, coreDns, pause, etcd;
+};
+
+enum class Layout { plain, hosted };            ///< decision D6
+enum class EndpointMode { local, vip, external, single }; ///< decision D21
+
+/// KubestrapConfiguration (kubestrap.io/v1alpha1): what kubeadm has no field for.
+struct KubestrapOptions {
+  Layout layout = Layout::plain;
+  EndpointMode endpointMode = EndpointMode::single;
+};
+
+/// A component configuration (KubeletConfiguration, KubeProxyConfiguration) with kubestrap's defaults filled in.
+struct ComponentConfig {
+  Value document;
+  bool userSupplied = false; ///< false: generated, so its ConfigMap carries kubeadm's hash annotation
+};
+
+/// What is the same for all nodes: ClusterConfiguration and the component configurations.
+struct Cluster {
+  std::string name = "kubernetes";
+  Version version;
+  std::optional<Endpoint> controlPlaneEndpoint; ///< with its port resolved
+  Networks networks;
+  Etcd etcd;
+  PkiPolicy pki;
+  std::string imageRepository = "registry.k8s.io";
+  Images images;
+  ComponentOptions apiServer, controllerManager, scheduler;
+  std::vector<std::string> apiServerCertSANs;
+  bool dnsDisabled = false, proxyDisabled = false;
+  std::string dnsImageRepository, dnsImageTag; ///< as given; empty: default
+  std::map<std::string, bool> featureGates;
+  ComponentConfig kubelet, proxy;
+  KubestrapOptions kubestrap;
+};
+
+enum class PullPolicy { always, ifNotPresent, never };
+
+/// What is particular to this node.
+struct Node {
+  std::string name;     ///< resolved: hostname < nodeRegistration.name < kubeletExtraArgs hostname-override
+  std::string hostname; ///< of the machine, lower-cased
+  bool controlPlane = true;
+  IpAddress advertiseAddress;
+  int bindPort = 6443;
+  std::string criSocket; ///< "unix:///var/run/containerd/containerd.sock"
+  std::vector<Value> taints; ///< core/v1 Taint
+  std::vector<Arg> kubeletExtraArgs;
+  PullPolicy pullPolicy = PullPolicy::ifNotPresent;
+  bool pullSerial = true;
+  std::string resolvConf;          ///< "/run/systemd/resolve/resolv.conf" when systemd-resolved is active, else empty
+  std::map<std::string, std::string> proxyVariables; ///< handed to the control plane pods and kube-proxy
+  std::vector<std::string> caFolders; ///< optional CA folders of the host that exist
+  /// The API server of this node itself, without balancer: what init and the node's own components use.
+  Endpoint localEndpoint() const { return {advertiseAddress.string(), bindPort}; }
+};
+
+struct BootstrapToken {
+  std::string id;
+  Secret secret;
+  std::string description;
+  std::optional<Duration> ttl;        ///< nothing or zero: never expires
+  std::optional<TimePoint> expires;
+  std::vector<std::string> usages, groups;
+  Secret token() const { return Secret(id + "." + secret.reveal()); }
+};
+
+struct Timeouts {
+  Duration controlPlaneComponentHealthCheck = std::chrono::minutes(4);
+  Duration kubeletHealthCheck = std::chrono::minutes(4);
+  Duration kubernetesAPICall = std::chrono::minutes(1);
+  Duration etcdAPICall = std::chrono::minutes(2);
+  Duration tlsBootstrap = std::chrono::minutes(5);
+  Duration discovery = std::chrono::minutes(5);
+  Duration upgradeManifests = std::chrono::minutes(5);
+};
+
+/// A patch file of `--patches`, read by the caller: "kube-apiserver0+merge.yaml".
+struct Patch {
+  std::string fileName;
+  enum class Target { etcd, apiServer, controllerManager, scheduler, kubeletConfiguration, coreDnsDeployment, kubeProxyDaemonSet } target;
+  enum class Kind { strategic, merge, json } kind;
+  Value document;
+};
+
+/// What was asked for in this run only.
+struct Request {
+  std::vector<BootstrapToken> tokens;
+  bool uploadCerts = false;
+  Secret certificateKey; ///< 64 hex digits; empty: none yet
+  std::vector<std::string> ignorePreflightErrors;
+  std::vector<std::string> skipPhases;
+  std::vector<Patch> patches; ///< in order of application
+  Timeouts timeouts;
+};
+
+/// All that a workflow needs to know: the input of every phase.
+struct Setup {
+  Cluster cluster;
+  Node node;
+  Request request;
+  /// The endpoint that clients of the cluster use: controlPlaneEndpoint, else this node's own API server.
+  Endpoint publicEndpoint() const {
+    return cluster.controlPlaneEndpoint ? *cluster.controlPlaneEndpoint : node.localEndpoint();
+  }
+};
+
+} // namespace kubestrap::config

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <filesystem>
+
+namespace kubestrap::config {
+
+using Path = std::filesystem::path;
+
+/// Where things lie on a node. All are absolute below the machine's root; another root (--rootfs, tests) is `host`'s business.
+namespace paths {
+inline const Path kubernetes = "/etc/kubernetes";
+inline const Path pki = "/etc/kubernetes/pki";
+inline const Path manifests = "/etc/kubernetes/manifests";
+inline const Path adminConf = "/etc/kubernetes/admin.conf";
+inline const Path superAdminConf = "/etc/kubernetes/super-admin.conf";
+inline const Path kubeletConf = "/etc/kubernetes/kubelet.conf";
+inline const Path bootstrapKubeletConf = "/etc/kubernetes/bootstrap-kubelet.conf";
+inline const Path controllerManagerConf = "/etc/kubernetes/controller-manager.conf";
+inline const Path schedulerConf = "/etc/kubernetes/scheduler.conf";
+inline const Path kubelet = "/var/lib/kubelet";
+inline const Path kubeletConfig = "/var/lib/kubelet/config.yaml";
+inline const Path kubeletInstanceConfig = "/var/lib/kubelet/instance-config.yaml";
+inline const Path kubeletFlags = "/var/lib/kubelet/kubeadm-flags.env";
+inline const Path kubeletClientCertificate = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+inline const Path state = "/var/lib/kubestrap";        ///< journal and what was replaced
+inline const Path lock = "/run/lock/kubestrap.lock";
+} // namespace paths
+
+} // namespace kubestrap::config

@@ -1,0 +1,68 @@
+#pragma once
+
+#include "kube/kubeconfig.hpp"
+#include "net/http.hpp"
+#include "support/value.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kubestrap::kube {
+
+/// Names one object.
+struct ObjectKey {
+  std::string apiVersion, kind, nameSpace, name; ///< nameSpace is empty for cluster-wide kinds
+  std::string string() const;                    ///< "ConfigMap kube-system/kubeadm-config"
+  bool operator==(const ObjectKey&) const = default;
+};
+ObjectKey keyOf(const Value& document);
+/// "/api/v1/namespaces/kube-system/configmaps/kubeadm-config". Throws Error for a kind that the table does not have.
+std::string pathOf(const ObjectKey& key);
+
+/// The API server answered with a failure. `reason` is its metav1.Status reason ("Forbidden", "Conflict", "NotFound").
+class ApiError : public Error {
+public:
+  ApiError(int status, std::string reason, std::string message);
+  int status() const { return status_; }
+  const std::string& reason() const { return reason_; }
+  bool retriable() const; ///< 429, 500, 502, 503, 504
+
+private:
+  int status_;
+  std::string reason_;
+};
+
+/// An API server, spoken to with one identity. Answers of 404 on get are nothing; a Conflict throws kubestrap::Conflict; other
+/// failures throw ApiError; no answer throws net::TransportError. One call, one attempt: patience is the engine's business.
+class Client {
+public:
+  /// `server` replaces the kubeconfig's when not empty (its tls-server-name stays).
+  Client(net::Transport& transport, const Kubeconfig& kubeconfig, const std::string& server = {});
+
+  const std::string& server() const { return server_; }
+  net::Response raw(const std::string& method, const std::string& path, const std::string& body = {},
+                    const std::string& contentType = {});
+  std::optional<Value> get(const ObjectKey& key);
+  std::vector<Value> list(const std::string& apiVersion, const std::string& kind, const std::string& nameSpace,
+                          const std::string& labelSelector = {}); ///< nameSpace empty: all
+  Value create(const Value& document);
+  /// Server-side apply with field manager "kubestrap" (decision D11), taking fields over from other managers.
+  Value apply(const Value& document);
+  /// RFC 7386; put metadata.resourceVersion into it for a precondition.
+  Value mergePatch(const ObjectKey& key, const Value& patch);
+  void remove(const ObjectKey& key); ///< fine when absent
+  /// Watches one object or a collection's path; `onEvent` gets type and object and returns false to end.
+  void watch(const std::string& path, const std::string& resourceVersion,
+             const std::function<bool(const std::string& type, const Value& object)>& onEvent);
+
+private:
+  net::Request request(const std::string& method, const std::string& path) const;
+  net::Transport& transport_;
+  std::string server_;
+  net::TlsIdentity tls_;
+  Secret token_;
+};
+
+} // namespace kubestrap::kube

@@ -1,0 +1,31 @@
+#pragma once
+// kube/ speaks to API servers: objects, kubeconfigs, discovery, tokens. It knows the wire (net/) and keys (certs/), and neither
+// this machine nor what should be true.
+
+#include "net/http.hpp"
+#include "support/secret.hpp"
+#include "support/value.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace kubestrap::kube {
+
+/// A kubeconfig's current context, or its only cluster when there is no context.
+struct Kubeconfig {
+  std::string server, tlsServerName, clusterName, user;
+  std::string authorities;       ///< PEM
+  std::string clientCertificate; ///< PEM; empty when it is a file or there is none
+  Secret clientKey;
+  std::string clientCertificateFile, clientKeyFile, authorityFile;
+  Secret token;
+};
+
+/// Throws Error naming `source` and the field.
+Kubeconfig parseKubeconfig(std::string_view text, std::string_view source);
+/// With the names that kubeadm gives: context "<user>@<cluster>"; fields in client-go's order.
+std::string emitKubeconfig(const Kubeconfig& kubeconfig);
+/// The text of cluster-info's key `kubeconfig`: one unnamed cluster, nothing else.
+std::string emitDiscoveryKubeconfig(const std::string& server, const std::string& authorities);
+
+} // namespace kubestrap::kube

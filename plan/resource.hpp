@@ -1,0 +1,195 @@
+#pragma once
+// plan/ is the engine: it compares what should be true with what is, shows the difference, and enacts it. This header is the
+// part that phases may see: what should be true, as plain data. A closed set: a new kind makes the compiler list the places.
+
+#include "certs/spec.hpp"
+#include "support/secret.hpp"
+#include "support/time.hpp"
+#include "support/value.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace kubestrap::plan {
+
+using Path = std::filesystem::path;
+
+// ---- on this machine
+
+/// How two versions of a file are compared: byte for byte, or as YAML documents, in which case a difference of layout alone is none
+/// (the kubelet hashes the decoded pod: kubelet/config/common.go).
+enum class Compare { bytes, document };
+enum class Secrecy { open, secret };
+
+struct File {
+  Path path;
+  std::string content;
+  unsigned mode = 0644;
+  Compare compare = Compare::bytes;
+  Secrecy secrecy = Secrecy::open;
+  unsigned folderMode = 0755; ///< of the parent folders that have to be made
+};
+
+struct Folder {
+  Path path;
+  unsigned mode = 0755;
+};
+
+/// What must not be there. Only what kubestrap may remove is ever listed.
+struct Absent {
+  Path path;
+};
+
+struct Certificate {
+  certs::CertSpec spec;
+};
+
+/// The service account keys.
+struct KeyPair {
+  Path privateKey, publicKey;
+  certs::KeyAlgorithm algorithm = certs::KeyAlgorithm::ecdsaP256;
+};
+
+/// A client certificate made for and embedded in a kubeconfig.
+struct EmbeddedCertificate {
+  certs::CertSpec spec; ///< its certificate and key paths are empty
+};
+/// Credentials that lie in a file of their own and are rotated there (the kubelet's).
+struct CertificateFile {
+  Path path;
+};
+struct TokenCredential {
+  Secret token;
+};
+using Credential = std::variant<EmbeddedCertificate, CertificateFile, TokenCredential>;
+
+struct Kubeconfig {
+  Path path;
+  std::string server;        ///< "https://10.0.0.11:6443"
+  std::string tlsServerName; ///< empty: the server's own name
+  std::string clusterName, user;
+  Path authority;            ///< certificate file whose content is embedded
+  Credential credential;
+};
+
+enum class Wanted { running, stopped };
+struct Service {
+  std::string name; ///< "kubelet"
+  Wanted wanted = Wanted::running;
+  /// A service that was started before one of these files was last written is restarted.
+  std::vector<Path> restartWhenChanged;
+};
+
+// ---- in the cluster
+
+/// With which credentials, and at which server if not the kubeconfig's own, the cluster is spoken to.
+struct Access {
+  Path kubeconfig;
+  std::string server; ///< empty: as the kubeconfig says
+};
+
+// What a document cannot say before the world is seen; the engine puts it in at `Fill::at`.
+/// The kubeconfig text of cluster-info: server and authority, no user (kubeadm: phases/bootstraptoken/clusterinfo).
+struct DiscoveryKubeconfig {
+  std::string server;
+  Path authority;
+};
+/// A file, encrypted with the certificate key and in base64, as in the Secret kubeadm-certs; an absent file gives "".
+struct SealedFile {
+  Path path;
+  Secret key; ///< 64 hex digits
+};
+/// metadata.uid of another object.
+struct UidOf {
+  std::string apiVersion, kind, nameSpace, name;
+};
+struct Fill {
+  Pointer at;
+  std::variant<DiscoveryKubeconfig, SealedFile, UidOf> with;
+};
+
+enum class ApplyMode {
+  apply,      ///< server-side apply, field manager kubestrap (D11)
+  createOnly, ///< made when absent, never changed
+  absent,
+  mark        ///< labels, annotations and taints merged into an existing object, which is waited for
+};
+
+struct Object {
+  Value document;
+  ApplyMode mode = ApplyMode::apply;
+  Access access;
+  std::vector<Fill> fills;
+  Secrecy secrecy = Secrecy::open;
+};
+
+enum class Standing { voter, learner, absent };
+struct EtcdMember {
+  std::string name, peerUrl;
+  Standing standing = Standing::voter;
+};
+
+// ---- waiting
+
+struct KubeletHealthy {
+  std::string url; ///< "http://127.0.0.1:10248/healthz"
+};
+/// The API server answers /livez (or another path), asked with a kubeconfig's authority and credentials.
+struct ApiServerAnswers {
+  Access access;
+  std::string path = "/livez";
+};
+/// A component's own health port on this machine; its certificate is self-signed and not verified.
+struct ComponentHealthy {
+  std::string component, url;
+};
+struct FileExists {
+  Path path;
+};
+/// A ServiceAccount, Node or other object exists.
+struct ObjectExists {
+  Access access;
+  std::string apiVersion, kind, nameSpace, name;
+};
+using Probe = std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists>;
+
+// What ends a wait early, since no patience will mend it (decision D16).
+/// A unit that fails again and again, or is stopped.
+struct UnitFails {
+  std::string unit;
+};
+/// A static pod whose container exits, cannot be made, or whose image cannot be had.
+struct StaticPodFails {
+  std::string component; ///< "kube-apiserver"
+  std::string image;
+};
+using FatalSign = std::variant<UnitFails, StaticPodFails>;
+
+/// Waits until the probe holds.
+struct Condition {
+  std::string what; ///< "the API server answers at https://10.0.0.11:6443/livez"
+  Probe probe;
+  Duration patience{};
+  std::string hint; ///< "look at journalctl -u kubelet"
+  std::vector<FatalSign> fatal;
+};
+
+// ---- verbs by nature; each says whether it is still needed (plan/tasks.cpp)
+
+/// An image is in the runtime.
+struct PullImage {
+  std::string image;
+  enum class When { always, ifNotPresent } when = When::ifNotPresent;
+};
+using Task = std::variant<PullImage>;
+
+using Resource = std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, EtcdMember, Condition, Task>;
+using Resources = std::vector<Resource>;
+
+/// "file /etc/kubernetes/manifests/etcd.yaml", "ConfigMap kube-system/kubeadm-config": how a resource is called in output.
+std::string subject(const Resource& resource);
+
+} // namespace kubestrap::plan
