@@ -35,11 +35,13 @@ struct Request {
   std::string unixSocket;     ///< path; empty: TCP
   Duration timeout = std::chrono::seconds(10); ///< whole call
   enum class Proxy { environment, none } proxy = Proxy::none;
+  /// `two` is HTTP/2 and nothing else; over http:// without an upgrade, as gRPC servers want it.
+  enum class Protocol { automatic, two } protocol = Protocol::automatic;
 };
 
 struct Response {
   int status = 0;
-  std::map<std::string, std::string> headers; ///< names in lower case
+  std::map<std::string, std::string> headers; ///< names in lower case; trailers too
   std::string body;
 };
 

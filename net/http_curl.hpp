@@ -1,0 +1,32 @@
+#pragma once
+
+#include "net/http.hpp"
+
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+namespace kubestrap::net {
+
+/// The network itself, by libcurl. Connections are kept per server and identity and used again. One object serves one
+/// thread at a time; a call made from inside a stream's callback gets a connection of its own.
+class CurlTransport : public Transport {
+public:
+  /// Calls under way end with Interrupted within a second of a stop request, calls made afterwards at once.
+  explicit CurlTransport(std::stop_token stop = {});
+  ~CurlTransport() override;
+  CurlTransport(const CurlTransport&) = delete;
+  CurlTransport& operator=(const CurlTransport&) = delete;
+
+  Response perform(const Request& request) override;
+  Response stream(const Request& request, const std::function<bool(std::string_view)>& onData) override;
+
+private:
+  class Handle;
+  Response run(const Request& request, const std::function<bool(std::string_view)>& onData);
+  std::stop_token stop_;
+  std::multimap<std::string, std::unique_ptr<Handle>> idle_;
+};
+
+} // namespace kubestrap::net
