@@ -45,6 +45,7 @@ struct Facts {
   bool hostnameResolves = false;
   std::optional<IpAddress> defaultAddress; ///< of the interface with the default route
   std::vector<IpAddress> addresses;    ///< of all interfaces that are up
+  std::vector<IpAddress> loopbackAddresses; ///< of `addresses`, those on the loopback interface that are global unicast
   std::vector<std::string> runtimeSockets; ///< "unix:///var/run/containerd/containerd.sock", those that exist
   unsigned uid = 0;
   unsigned cpus = 0;

@@ -46,8 +46,8 @@ struct Endpoint {
 };
 
 struct LocalEtcd {
-  std::string imageRepository, imageTag; ///< resolved; tagGiven says that the operator pinned it
-  bool tagGiven = false;
+  std::string imageRepository, imageTag; ///< resolved; the two flags say what the operator pinned
+  bool tagGiven = false, repositoryGiven = false;
   Path dataDir = "/var/lib/etcd";
   std::vector<Arg> extraArgs;
   std::vector<Value> extraEnvs;
@@ -88,11 +88,13 @@ struct Images {
 };
 
 enum class Layout { plain, hosted };            ///< decision D6
+enum class Hosting { staticPods, self };        ///< `static` or `self`: who keeps the control plane's pods
 enum class EndpointMode { local, vip, external, single }; ///< decision D21
 
 /// KubestrapConfiguration (kubestrap.io/v1alpha1): what kubeadm has no field for.
 struct KubestrapOptions {
   Layout layout = Layout::plain;
+  Hosting hosting = Hosting::staticPods;
   EndpointMode endpointMode = EndpointMode::single;
 };
 
@@ -177,7 +179,9 @@ struct Request {
   Secret certificateKey; ///< 64 hex digits; empty: none yet
   std::vector<std::string> ignorePreflightErrors;
   std::vector<std::string> skipPhases;
-  std::vector<Patch> patches; ///< in order of application
+  std::string patchesDirectory; ///< as asked for; its files are read by the caller into `patches` (patches.hpp)
+  std::vector<Patch> patches;   ///< in order of application
+  bool dryRun = false;          ///< as the file says; --dry-run is the caller's
   Timeouts timeouts;
 };
 
