@@ -12,11 +12,11 @@ enum class NamesOf { nobody, apiServer, etcdServer, etcdPeer, ownCommonName };
 
 /// One certificate of the PKI folder, as kubeadm has it (phases/certs/certlist.go).
 struct CertificateRow {
-  std::string_view name;       ///< "etcd-server": the phase and what renew calls it
-  std::string_view file;       ///< "etcd/server": below the PKI folder, without ending
-  std::string_view issuer;     ///< name of the issuing row; its own name for an authority
-  std::string_view commonName; ///< empty: the node's name
-  std::string_view summary;    ///< for help and status
+  std::string_view name;               ///< "etcd-server": the phase and what renew calls it
+  std::string_view file;               ///< "etcd/server": below the PKI folder, without ending
+  std::string_view issuer;             ///< name of the issuing row; its own name for an authority
+  std::string_view commonName;         ///< empty: the node's name
+  std::string_view summary;            ///< for help and status
   bool server = false, client = false; ///< extended key usages
   NamesOf names = NamesOf::nobody;
   bool localEtcdOnly = false;

@@ -1,6 +1,7 @@
 #pragma once
-// certs/ makes and reads keys, X.509 certificates, requests and sealed bytes as values over OpenSSL; the outside (files, time,
-// chance) is handed in. This header is the part that the pure core may see: what is wanted, not how it is made.
+// certs/ makes and reads keys, X.509 certificates, requests and sealed bytes as values over OpenSSL; the outside
+// (files, time, chance) is handed in. This header is the part that the pure core may see: what is wanted, not how it is
+// made.
 
 #include "support/ip.hpp"
 #include "support/time.hpp"
@@ -15,7 +16,7 @@ namespace kubestrap::certs {
 
 /// kubeadm's `encryptionAlgorithm`, and Ed25519 for requests of the operator's own.
 enum class KeyAlgorithm { rsa2048, rsa3072, rsa4096, ecdsaP256, ecdsaP384, ed25519 };
-std::string_view name(KeyAlgorithm algorithm);                          ///< "ECDSA-P256"
+std::string_view name(KeyAlgorithm algorithm); ///< "ECDSA-P256"
 std::optional<KeyAlgorithm> parseKeyAlgorithm(std::string_view name);
 
 enum class ExtendedUsage { serverAuth, clientAuth };
@@ -30,8 +31,11 @@ struct Subject {
 struct AlternativeNames {
   std::vector<std::string> dns;
   std::vector<IpAddress> ips;
+  bool empty() const { return dns.empty() && ips.empty(); }
   bool operator==(const AlternativeNames&) const = default;
 };
+/// In the order and without the doubles that AlternativeNames promises.
+AlternativeNames normalized(AlternativeNames names);
 
 /// A certificate that should exist: everything but its bytes. Files are absolute paths below the machine's root.
 struct CertSpec {
@@ -42,11 +46,10 @@ struct CertSpec {
   AlternativeNames names;
   std::vector<ExtendedUsage> usages;
   KeyAlgorithm algorithm = KeyAlgorithm::ecdsaP256;
-  Duration life{};                       ///< from now on
-  std::filesystem::path certificate, key; ///< "/etc/kubernetes/pki/apiserver.crt", ".key"
+  Duration life{};                                    ///< from now on
+  std::filesystem::path certificate, key;             ///< "/etc/kubernetes/pki/apiserver.crt", ".key"
   std::filesystem::path issuerCertificate, issuerKey; ///< equal to the own ones for an authority
-  /// A certificate that stays valid for less than this is made anew; zero: only an expired one... is reported, not replaced,
-  /// since kubeadm's init keeps what it finds.
+  /// One that stays valid for less than this is issued anew; zero: only when it has expired.
   Duration renewWithin{};
 };
 

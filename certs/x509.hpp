@@ -26,12 +26,16 @@ public:
   std::vector<ExtendedUsage> usages() const;
   bool isAuthority() const;
   TimePoint notBefore() const, notAfter() const;
-  std::string serial() const;     ///< upper-case hex
+  std::string serial() const; ///< upper-case hex
   /// "sha256:<hex>" of the SubjectPublicKeyInfo, as `--discovery-token-ca-cert-hash` wants it.
   std::string publicKeyPin() const;
   bool belongsTo(const PrivateKey& key) const;
   /// Whether `issuer`'s key signed this one (names, key ids and signature; dates are not looked at).
   bool signedBy(const X509Certificate& issuer) const;
+  /// Which of `wanted` a client would not accept this certificate for. A wildcard covers one label, the common name
+  /// nothing (Go: x509.Certificate.VerifyHostname, by which kubeadm judges a certificate that it finds).
+  AlternativeNames lacks(const AlternativeNames& wanted) const;
+  bool coversNames(const AlternativeNames& wanted) const { return lacks(wanted).empty(); }
   std::optional<KeyAlgorithm> algorithm() const;
   x509_st* native() const { return certificate_.get(); } ///< for certs/ only
 
@@ -53,6 +57,7 @@ struct Issuance {
 };
 
 /// Signs what `spec` says for the public half of `subjectKey`, with the profile of pki.md section 1.1.
-X509Certificate issue(const CertSpec& spec, const PrivateKey& subjectKey, const Issuer& issuer, const Issuance& issuance);
+X509Certificate issue(const CertSpec& spec, const PrivateKey& subjectKey, const Issuer& issuer,
+                      const Issuance& issuance);
 
 } // namespace kubestrap::certs

@@ -1,0 +1,139 @@
+#include "certs/key.hpp"
+
+#include "certs/openssl.hpp"
+#include "support/error.hpp"
+
+#include <openssl/pem.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <fmt/format.h>
+#include <future>
+#include <thread>
+
+namespace kubestrap::certs {
+
+using namespace openssl;
+
+namespace {
+
+std::size_t rsaBits(KeyAlgorithm algorithm) {
+  switch (algorithm) {
+  case KeyAlgorithm::rsa2048: return 2048;
+  case KeyAlgorithm::rsa3072: return 3072;
+  case KeyAlgorithm::rsa4096: return 4096;
+  default: return 0;
+  }
+}
+
+std::shared_ptr<EVP_PKEY> shared(EVP_PKEY* key) { return {key, EVP_PKEY_free}; }
+
+bool usable(const EVP_PKEY* key) {
+  return EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "EC") || EVP_PKEY_is_a(key, "ED25519");
+}
+
+} // namespace
+
+std::optional<KeyAlgorithm> openssl::algorithmOf(const EVP_PKEY* key) {
+  if (!key) return std::nullopt;
+  if (EVP_PKEY_is_a(key, "ED25519")) return KeyAlgorithm::ed25519;
+  if (EVP_PKEY_is_a(key, "RSA")) {
+    for (KeyAlgorithm rsa : {KeyAlgorithm::rsa2048, KeyAlgorithm::rsa3072, KeyAlgorithm::rsa4096})
+      if (static_cast<std::size_t>(EVP_PKEY_get_bits(key)) == rsaBits(rsa)) return rsa;
+    return std::nullopt;
+  }
+  std::array<char, 64> group{};
+  if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr) == 1) {
+    const std::string_view curve = group.data();
+    if (curve == "prime256v1") return KeyAlgorithm::ecdsaP256;
+    if (curve == "secp384r1") return KeyAlgorithm::ecdsaP384;
+  }
+  clearErrors();
+  return std::nullopt;
+}
+
+PrivateKey PrivateKey::generate(KeyAlgorithm algorithm) {
+  clearErrors();
+  EVP_PKEY* key = nullptr;
+  switch (algorithm) {
+  case KeyAlgorithm::ecdsaP256: key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"); break;
+  case KeyAlgorithm::ecdsaP384: key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-384"); break;
+  case KeyAlgorithm::ed25519: key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"); break;
+  default: key = EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", rsaBits(algorithm)); break;
+  }
+  return PrivateKey(shared(require(key, fmt::format("make a key of type {}", name(algorithm)))));
+}
+
+PrivateKey PrivateKey::parse(const Secret& pem, std::string_view source) {
+  for (const PemBlock& block : readPem(pem.reveal(), source)) {
+    // "PRIVATE KEY" ends every label of a private key; others ("EC PARAMETERS", certificates) may stand before it.
+    if (!block.label.ends_with("PRIVATE KEY")) continue;
+    if (block.encrypted || block.label == "ENCRYPTED PRIVATE KEY")
+      throw Error(
+          fmt::format("the private key in {} is encrypted", source),
+          "Kubernetes components cannot ask for a passphrase; take it off with `openssl pkey -in OLD -out NEW`");
+    const std::string& bytes = block.der.reveal();
+    const unsigned char* at = octets(bytes);
+    EVP_PKEY* key = d2i_AutoPrivateKey(nullptr, &at, length(bytes));
+    if (!key) fail(fmt::format("read the private key in {}", source));
+    auto owned = shared(key);
+    if (!usable(key)) {
+      const char* type = EVP_PKEY_get0_type_name(key);
+      throw Error(
+          fmt::format("{} holds a key of type {}, which Kubernetes does not take", source, type ? type : "unknown"),
+          "make one of type RSA or ECDSA");
+    }
+    return PrivateKey(std::move(owned));
+  }
+  throw Error(fmt::format("{} holds no private key", source),
+              "a PEM block like BEGIN RSA PRIVATE KEY, BEGIN EC PRIVATE KEY or BEGIN PRIVATE KEY is expected");
+}
+
+Secret PrivateKey::pem() const {
+  clearErrors();
+  constexpr std::string_view what = "write a private key";
+  const char* form = EVP_PKEY_is_a(key_.get(), "ED25519") ? "PrivateKeyInfo" : "type-specific";
+  const Encoder encoder{
+      require(OSSL_ENCODER_CTX_new_for_pkey(key_.get(), EVP_PKEY_KEYPAIR, "PEM", form, nullptr), what)};
+  unsigned char* data = nullptr;
+  std::size_t size = 0;
+  require(OSSL_ENCODER_to_data(encoder.get(), &data, &size), what);
+  Secret pem(std::string(reinterpret_cast<char*>(data), size));
+  OPENSSL_clear_free(data, size);
+  return pem;
+}
+
+std::string PrivateKey::publicPem() const {
+  clearErrors();
+  const Bio memory{require(BIO_new(BIO_s_mem()), "write a public key")};
+  require(PEM_write_bio_PUBKEY(memory.get(), key_.get()), "write a public key");
+  return text(memory.get());
+}
+
+std::string PrivateKey::publicDer() const {
+  clearErrors();
+  return encode(key_.get(), i2d_PUBKEY, "write a public key");
+}
+
+std::optional<KeyAlgorithm> PrivateKey::algorithm() const { return algorithmOf(key_.get()); }
+
+std::vector<PrivateKey> generateKeys(KeyAlgorithm algorithm, std::size_t count) {
+  std::atomic<std::size_t> begun = 0;
+  const auto work = [&] {
+    std::vector<PrivateKey> keys;
+    while (begun++ < count) keys.push_back(PrivateKey::generate(algorithm));
+    return keys;
+  };
+  // Only RSA is slow enough (0.2 s and more a key) to be worth a thread.
+  const std::size_t workers =
+      rsaBits(algorithm) == 0 ? 1 : std::min<std::size_t>(count, std::thread::hardware_concurrency());
+  std::vector<std::future<std::vector<PrivateKey>>> others;
+  for (std::size_t i = 1; i < workers; ++i) others.push_back(std::async(std::launch::async, work));
+  std::vector<PrivateKey> keys = work();
+  for (auto& other : others)
+    for (PrivateKey& key : other.get()) keys.push_back(std::move(key));
+  return keys;
+}
+
+} // namespace kubestrap::certs

@@ -1,0 +1,43 @@
+#include "certs/spec.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace kubestrap::certs {
+
+namespace {
+
+/// The names of ClusterConfiguration's `encryptionAlgorithm` (kubeadm: apis/kubeadm/types.go), and one of our own.
+constexpr std::array<std::pair<KeyAlgorithm, std::string_view>, 6> algorithms{{
+    {KeyAlgorithm::rsa2048, "RSA-2048"},
+    {KeyAlgorithm::rsa3072, "RSA-3072"},
+    {KeyAlgorithm::rsa4096, "RSA-4096"},
+    {KeyAlgorithm::ecdsaP256, "ECDSA-P256"},
+    {KeyAlgorithm::ecdsaP384, "ECDSA-P384"},
+    {KeyAlgorithm::ed25519, "Ed25519"},
+}};
+
+} // namespace
+
+std::string_view name(KeyAlgorithm algorithm) {
+  return std::ranges::find(algorithms, algorithm, &std::pair<KeyAlgorithm, std::string_view>::first)->second;
+}
+
+std::optional<KeyAlgorithm> parseKeyAlgorithm(std::string_view name) {
+  const auto found = std::ranges::find(algorithms, name, &std::pair<KeyAlgorithm, std::string_view>::second);
+  if (found == algorithms.end()) return std::nullopt;
+  return found->first;
+}
+
+AlternativeNames normalized(AlternativeNames names) {
+  std::ranges::sort(names.dns);
+  names.dns.erase(std::unique(names.dns.begin(), names.dns.end()), names.dns.end());
+  std::vector<IpAddress> ips;
+  for (const IpAddress& ip : names.ips)
+    if (std::ranges::find(ips, ip) == ips.end()) ips.push_back(ip);
+  names.ips = std::move(ips);
+  return names;
+}
+
+} // namespace kubestrap::certs
