@@ -126,12 +126,6 @@ struct Object {
   Secrecy secrecy = Secrecy::open;
 };
 
-enum class Standing { voter, learner, absent };
-struct EtcdMember {
-  std::string name, peerUrl;
-  Standing standing = Standing::voter;
-};
-
 // ---- waiting
 
 struct KubeletHealthy {
@@ -186,7 +180,7 @@ struct PullImage {
 };
 using Task = std::variant<PullImage>;
 
-using Resource = std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, EtcdMember, Condition, Task>;
+using Resource = std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, Condition, Task>;
 using Resources = std::vector<Resource>;
 
 /// "file /etc/kubernetes/manifests/etcd.yaml", "ConfigMap kube-system/kubeadm-config": how a resource is called in output.

@@ -1,6 +1,4 @@
 #pragma once
-// phases/ says what should be true, and nothing else: a workflow is a table of phases, a phase is a pure function from a Setup
-// to resources. Nothing here can reach a disk, a network or a clock.
 
 #include "config/facts.hpp"
 #include "config/model.hpp"
@@ -11,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace kubestrap::phases {
+namespace kubestrap::plan {
 
 enum class Severity { warning, error };
 
@@ -27,9 +25,10 @@ using Findings = std::vector<Finding>;
 /// What a failure of a later resource does to the files that this phase changed.
 enum class OnFailure { stop, restoreFiles };
 
+/// A row of a workflow: a pure function from a Setup to what should be true.
 struct Phase {
   std::string_view name, summary;
-  plan::Resources (*desired)(const config::Setup&) = nullptr;
+  Resources (*desired)(const config::Setup&) = nullptr;
   Findings (*judge)(const config::Setup&, const config::Facts&) = nullptr; ///< preflight only
   std::span<const Phase> children = {};
   OnFailure onFailure = OnFailure::stop;
@@ -41,9 +40,7 @@ struct Workflow {
   std::span<const Phase> phases;
 };
 
-extern const Workflow initWorkflow;
-
 /// "certs", "certs/ca": every phase and sub-phase in order.
 std::vector<std::string> phaseNames(const Workflow& workflow);
 
-} // namespace kubestrap::phases
+} // namespace kubestrap::plan

@@ -1,0 +1,168 @@
+#include "plan/fatal_signs.hpp"
+
+#include "support/text.hpp"
+#include "support/value.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace kubestrap::plan {
+
+namespace {
+
+/// What a component says when it will never start, and what the operator can do about it.
+struct Omen {
+  std::string_view text; ///< part of a log line
+  std::string_view cause, remedy;
+};
+
+constexpr std::array kComponentOmens = {
+    Omen{"unknown flag", "was given a flag that it does not know", "correct extraArgs in the configuration and run the command again"},
+    Omen{"flag provided but not defined", "was given a flag that it does not know",
+         "correct extraArgs in the configuration and run the command again"},
+    Omen{"unknown shorthand flag", "was given a flag that it does not know",
+         "correct extraArgs in the configuration and run the command again"},
+    Omen{"invalid argument", "was given a flag with a value that it does not accept",
+         "correct extraArgs in the configuration and run the command again"},
+    Omen{"unrecognized feature gate", "was given a feature gate that it does not know",
+         "correct extraArgs in the configuration and run the command again"},
+    Omen{"address already in use", "cannot listen: its port is taken", "find the owner with: ss -ltnp; end it, or choose another port"},
+    Omen{"no such file or directory", "misses a file", "see which in the line above; extraVolumes may be needed for it"},
+    Omen{"permission denied", "may not read or write a file", "see which in the line above"},
+    Omen{"member has already been bootstrapped", "finds the data of an earlier cluster in its folder",
+         "run kubestrap reset, or empty etcd's data folder if nothing in it is needed"},
+};
+
+constexpr std::array kUnitOmens = {
+    Omen{"failed to load kubelet config file", "cannot read its configuration", "look at /var/lib/kubelet/config.yaml"},
+    Omen{"failed to load Kubelet config file", "cannot read its configuration", "look at /var/lib/kubelet/config.yaml"},
+    Omen{"failed to parse kubelet flag", "was given a flag that it does not know",
+         "correct kubeletExtraArgs in the configuration and run the command again"},
+    Omen{"unknown flag", "was given a flag that it does not know",
+         "correct kubeletExtraArgs in the configuration and run the command again"},
+    Omen{"address already in use", "cannot listen: its port is taken", "find the owner with: ss -ltnp"},
+    Omen{"configured to not run on a host using cgroup v1", "refuses cgroup v1, which this machine uses",
+         "boot with cgroup v2, or set failCgroupV1: false in KubeletConfiguration"},
+    Omen{"running with swap on is not supported", "refuses to run while swap is on",
+         "swapoff -a, or set failSwapOn: false in KubeletConfiguration"},
+    Omen{"validate service connection", "cannot talk to the container runtime", "is it running? systemctl status containerd"},
+};
+
+template <std::size_t count>
+const Omen* findOmen(const std::array<Omen, count>& omens, const std::vector<std::string>& log, std::string& line) {
+  for (auto each = log.rbegin(); each != log.rend(); ++each)
+    for (const auto& omen : omens)
+      if (each->find(omen.text) != std::string::npos) {
+        line = *each;
+        return &omen;
+      }
+  return nullptr;
+}
+
+/// The message of a line of the CRI's log format ("2026-01-01T00:00:00Z stderr F text").
+std::string withoutCriPrefix(const std::string& line) {
+  const auto mark = line.find(" F ");
+  return mark != std::string::npos && mark < 48 ? line.substr(mark + 3) : line;
+}
+
+std::vector<std::string> lastLines(std::string_view text, std::size_t count) {
+  auto lines = split(text, '\n');
+  while (!lines.empty() && lines.back().empty()) lines.pop_back();
+  if (lines.size() > count) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
+  for (auto& line : lines) line = withoutCriPrefix(line);
+  return lines;
+}
+
+} // namespace
+
+std::string tellingLine(const std::vector<std::string>& log) {
+  constexpr std::array<std::string_view, 7> words = {"panic:", "Error:", "error:", "\"fatal\"", "err=", "Err:", "failed"};
+  for (auto line = log.rbegin(); line != log.rend(); ++line)
+    if ((line->size() > 1 && (*line)[0] == 'F' && (*line)[1] >= '0' && (*line)[1] <= '9') ||
+        std::any_of(words.begin(), words.end(), [&](auto word) { return line->find(word) != std::string::npos; }))
+      return *line;
+  return log.empty() ? std::string{} : log.back();
+}
+
+std::optional<Failure> judge(const UnitEvidence& evidence) {
+  const auto& state = evidence.state;
+  const bool ended = state.active == "failed" || state.sub == "auto-restart" || state.restarts > 0;
+  if (!ended) return std::nullopt;
+  std::string line;
+  if (const auto* omen = findOmen(kUnitOmens, evidence.log, line))
+    return Failure{fmt::format("the {} {}", evidence.unit, omen->cause), line, std::string(omen->remedy)};
+  const bool gone = state.active == "failed" || state.restarts >= 2 ||
+                    (state.sub == "auto-restart" && evidence.watched > std::chrono::seconds(5));
+  if (!gone) return std::nullopt;
+  return Failure{fmt::format("the {} ends again and again ({}, exit status {})", evidence.unit, state.result, state.exitStatus),
+                 tellingLine(evidence.log), fmt::format("look at: journalctl -u {}", evidence.unit)};
+}
+
+std::optional<Failure> judge(const PodEvidence& evidence) {
+  if (evidence.containers.empty()) {
+    for (auto line = evidence.kubeletLog.rbegin(); line != evidence.kubeletLog.rend(); ++line) {
+      if (line->find(evidence.component) == std::string::npos && line->find(evidence.image) == std::string::npos) continue;
+      if (line->find("ErrImagePull") != std::string::npos || line->find("ImagePullBackOff") != std::string::npos ||
+          line->find("ErrImageNeverPull") != std::string::npos || line->find("InvalidImageName") != std::string::npos)
+        return Failure{fmt::format("the image {} of {} cannot be had", evidence.image, evidence.component), *line,
+                       "check imageRepository and the tag, import the image, or see that the registry can be reached"};
+      if (line->find("CreateContainerConfigError") != std::string::npos || line->find("CreateContainerError") != std::string::npos ||
+          line->find("CreatePodSandboxError") != std::string::npos || line->find("could not process manifest file") != std::string::npos)
+        return Failure{fmt::format("the container of {} cannot be made", evidence.component), *line, "look at: journalctl -u kubelet"};
+    }
+    return std::nullopt;
+  }
+  const auto newest = std::max_element(evidence.containers.begin(), evidence.containers.end(),
+                                       [](const auto& a, const auto& b) { return a.attempt < b.attempt; });
+  const auto ended = std::count_if(evidence.containers.begin(), evidence.containers.end(),
+                                   [](const auto& each) { return each.state == host::Container::State::exited; });
+  if (ended == 0) return std::nullopt;
+  std::string line;
+  const bool exited = newest->state == host::Container::State::exited;
+  if (const auto* omen = findOmen(kComponentOmens, evidence.log, line); omen && exited)
+    return Failure{fmt::format("{} {}", evidence.component, omen->cause), line, std::string(omen->remedy)};
+  if (exited && newest->attempt >= 2)
+    return Failure{fmt::format("{} ends again and again (exit code {}{}{})", evidence.component, newest->exitCode,
+                               newest->reason.empty() ? "" : ", ", newest->reason),
+                   tellingLine(evidence.log), fmt::format("its log: {}", newest->logPath)};
+  return std::nullopt;
+}
+
+namespace {
+
+struct Look {
+  World& world;
+  TimePoint since;
+
+  std::optional<Failure> operator()(const UnitFails& sign) const {
+    auto state = world.host.service(sign.unit);
+    if (state.active == "active" && state.restarts == 0) return std::nullopt;
+    return judge(UnitEvidence{sign.unit, state, world.host.unitLog(sign.unit, since, 60), world.clock.now() - since});
+  }
+
+  std::optional<Failure> operator()(const StaticPodFails& sign) const {
+    PodEvidence evidence{.component = sign.component, .image = sign.image};
+    for (auto& container : world.cri.containers("kube-system"))
+      if (container.name == sign.component && container.createdAt >= since - std::chrono::seconds(1))
+        evidence.containers.push_back(std::move(container));
+    if (evidence.containers.empty()) {
+      evidence.kubeletLog = world.host.unitLog("kubelet", since, 200);
+    } else {
+      const auto last = std::max_element(evidence.containers.begin(), evidence.containers.end(), [](const auto& a, const auto& b) {
+        return a.finishedAt < b.finishedAt;
+      });
+      if (last->state == host::Container::State::exited && !last->logPath.empty())
+        if (const auto log = world.host.read(last->logPath)) evidence.log = lastLines(*log, 60);
+    }
+    return judge(evidence);
+  }
+};
+
+} // namespace
+
+std::optional<Failure> look(const FatalSign& sign, World& world, TimePoint since) { return std::visit(Look{world, since}, sign); }
+
+} // namespace kubestrap::plan

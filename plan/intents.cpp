@@ -1,0 +1,78 @@
+// What the journal records before an effect, and the dispatch over the kinds of resources.
+#include "plan/kinds.hpp"
+
+#include "kube/client.hpp"
+#include "support/encoding.hpp"
+
+#include <fmt/format.h>
+
+namespace kubestrap::plan {
+
+namespace {
+
+Intent fileIntent(std::string_view kind, const Path& path, const Change& change, host::Host& host) {
+  Intent intent{.kind = std::string(kind), .subject = change.subject, .verb = change.verb, .target = {{"path", path.string()}}};
+  const auto status = host.status(path);
+  if (!status) return intent;
+  intent.before = {{"mode", fmt::format("{:04o}", status->mode)}};
+  if (status->type != host::FileStatus::Type::file) return intent;
+  if (auto content = host.read(path)) {
+    intent.before["sha256"] = sha256Hex(*content);
+    intent.savedContent = std::move(*content);
+    intent.saveContent = true;
+  }
+  return intent;
+}
+
+struct IntentsOf {
+  const Change& change;
+  const Context& context;
+
+  host::Host& host() const { return context.world.host; }
+
+  std::vector<Intent> operator()(const File& file) const { return {fileIntent("File", file.path, change, host())}; }
+  std::vector<Intent> operator()(const Folder& folder) const { return {fileIntent("Folder", folder.path, change, host())}; }
+  std::vector<Intent> operator()(const Absent& absent) const { return {fileIntent("File", absent.path, change, host())}; }
+  std::vector<Intent> operator()(const Certificate& certificate) const {
+    return {fileIntent("Key", certificate.spec.key, change, host()),
+            fileIntent("Certificate", certificate.spec.certificate, change, host())};
+  }
+  std::vector<Intent> operator()(const KeyPair& pair) const {
+    return {fileIntent("Key", pair.privateKey, change, host()), fileIntent("Key", pair.publicKey, change, host())};
+  }
+  std::vector<Intent> operator()(const Kubeconfig& kubeconfig) const {
+    return {fileIntent("Kubeconfig", kubeconfig.path, change, host())};
+  }
+  std::vector<Intent> operator()(const Service& service) const {
+    const auto state = host().service(service.name);
+    return {{.kind = "Service", .subject = change.subject, .verb = change.verb, .target = {{"unit", service.name}},
+             .before = {{"active", state.active}, {"enabled", state.enabled}}}};
+  }
+  std::vector<Intent> operator()(const Object& object) const {
+    const auto key = kube::keyOf(object.document);
+    return {{.kind = "Object", .subject = change.subject, .verb = change.verb,
+             .target = {{"apiVersion", key.apiVersion}, {"kind", key.kind}, {"namespace", key.nameSpace}, {"name", key.name}},
+             .before = change.seen.empty() ? Value() : Value{{"resourceVersion", change.seen}}}};
+  }
+  std::vector<Intent> operator()(const Condition&) const { return {}; }
+  std::vector<Intent> operator()(const Task& task) const {
+    return {{.kind = "Image", .subject = change.subject, .verb = change.verb,
+             .target = {{"image", std::get<PullImage>(task).image}}}};
+  }
+};
+
+} // namespace
+
+std::vector<Intent> intents(const Resource& wanted, const Change& change, const Context& context) {
+  return std::visit(IntentsOf{change, context}, wanted);
+}
+
+Change diff(const Resource& wanted, const Context& context) {
+  return std::visit([&](const auto& each) { return diff(each, context); }, wanted);
+}
+
+void enact(const Resource& wanted, const Change& change, const Context& context) {
+  std::visit([&](const auto& each) { enact(each, change, context); }, wanted);
+}
+
+} // namespace kubestrap::plan

@@ -1,0 +1,74 @@
+#pragma once
+// One pair of functions for each kind of resource: what differs, and make it so. Only the engine includes this.
+
+#include "certs/key.hpp"
+#include "plan/change.hpp"
+#include "plan/journal.hpp"
+#include "plan/report.hpp"
+#include "plan/resource.hpp"
+#include "plan/world.hpp"
+
+#include <functional>
+#include <string_view>
+#include <vector>
+
+namespace kubestrap::plan {
+
+/// Private keys made ahead of their use, so that slow ones (RSA) are made side by side.
+class KeyPool {
+public:
+  void fill(const std::vector<certs::KeyAlgorithm>& algorithms);
+  certs::PrivateKey take(certs::KeyAlgorithm algorithm); ///< makes one when none is left
+
+private:
+  std::vector<std::pair<certs::KeyAlgorithm, certs::PrivateKey>> keys_;
+};
+
+/// What a pair needs beside the resource.
+struct Context {
+  World& world;
+  bool applying = false;     ///< false: look only, and never wait for the cluster to answer
+  Duration apiPatience{};    ///< for an API server that does not answer, or answers with 5xx or 429
+  std::string_view phase;
+  Reporter* reporter = nullptr;
+  KeyPool* keys = nullptr;
+};
+
+Change diff(const File& wanted, const Context& context);
+Change diff(const Folder& wanted, const Context& context);
+Change diff(const Absent& wanted, const Context& context);
+Change diff(const Certificate& wanted, const Context& context);
+Change diff(const KeyPair& wanted, const Context& context);
+Change diff(const Kubeconfig& wanted, const Context& context);
+Change diff(const Service& wanted, const Context& context);
+Change diff(const Object& wanted, const Context& context);
+Change diff(const Condition& wanted, const Context& context);
+Change diff(const Task& wanted, const Context& context);
+Change diff(const Resource& wanted, const Context& context);
+
+/// What enacting will touch, for the journal.
+std::vector<Intent> intents(const Resource& wanted, const Change& change, const Context& context);
+
+void enact(const File& wanted, const Change& change, const Context& context);
+void enact(const Folder& wanted, const Change& change, const Context& context);
+void enact(const Absent& wanted, const Change& change, const Context& context);
+void enact(const Certificate& wanted, const Change& change, const Context& context);
+void enact(const KeyPair& wanted, const Change& change, const Context& context);
+void enact(const Kubeconfig& wanted, const Change& change, const Context& context);
+void enact(const Service& wanted, const Change& change, const Context& context);
+void enact(const Object& wanted, const Change& change, const Context& context);
+void enact(const Condition& wanted, const Change& change, const Context& context);
+void enact(const Task& wanted, const Change& change, const Context& context);
+void enact(const Resource& wanted, const Change& change, const Context& context);
+
+/// Asks an API server until it answers, fails for good, or patience is over. Looks again after no answer, 429 and 5xx, and for up to
+/// ten seconds after Forbidden (rights that were just granted take a moment to be seen).
+void withPatience(const Context& context, std::string_view what, const std::function<void()>& call);
+
+/// "absent" or the first 16 hex digits of the content's SHA-256.
+std::string fingerprint(const std::optional<std::string>& content);
+
+/// A unified diff of two texts' lines, three lines of context, at most `limit` lines.
+std::string lineDiff(std::string_view before, std::string_view after, std::size_t limit = 400);
+
+} // namespace kubestrap::plan

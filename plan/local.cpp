@@ -1,0 +1,160 @@
+// Files, folders and services of this machine.
+#include "plan/kinds.hpp"
+
+#include "support/encoding.hpp"
+#include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+namespace kubestrap::plan {
+
+namespace {
+
+bool sameContent(const File& wanted, const std::string& found) {
+  if (found == wanted.content) return true;
+  if (wanted.compare == Compare::bytes) return false;
+  try {
+    return sameDocument(parseYamlValue(found, wanted.path.string()), parseYamlValue(wanted.content, wanted.path.string()));
+  } catch (const Error&) {
+    return false; // what is there is no document: it differs
+  }
+}
+
+std::string previewOf(const File& wanted, const std::string& found) {
+  if (wanted.secrecy == Secrecy::open) return lineDiff(found, wanted.content);
+  return fmt::format("secret, fingerprint {}\n", sha256Hex(wanted.content).substr(0, 8));
+}
+
+/// Throws where the world moved between looking and enacting.
+void expectUnchanged(const Path& path, const std::string& seen, host::Host& host) {
+  if (fingerprint(host.read(path)) != seen)
+    throw Conflict(fmt::format("{} was changed by somebody else just now", path.string()), "run the command again");
+}
+
+} // namespace
+
+Change diff(const File& wanted, const Context& context) {
+  auto& host = context.world.host;
+  const auto found = host.read(wanted.path);
+  Change change{.subject = subject(wanted), .seen = fingerprint(found)};
+  if (!found) {
+    change.verb = Verb::create;
+    change.reason = "missing";
+    change.preview = previewOf(wanted, {});
+    return change;
+  }
+  if (!sameContent(wanted, *found)) {
+    change.verb = Verb::update;
+    change.reason = "content differs";
+    change.preview = previewOf(wanted, *found);
+    return change;
+  }
+  if (const auto status = host.status(wanted.path); status && status->mode != wanted.mode) {
+    change.verb = Verb::update;
+    change.reason = fmt::format("mode is {:04o}, not {:04o}", status->mode, wanted.mode);
+  }
+  return change;
+}
+
+void enact(const File& wanted, const Change& change, const Context& context) {
+  auto& host = context.world.host;
+  expectUnchanged(wanted.path, change.seen, host);
+  if (const auto found = host.read(wanted.path); found && sameContent(wanted, *found)) {
+    host.setMode(wanted.path, wanted.mode);
+    return;
+  }
+  host.write(wanted.path, wanted.content, wanted.mode, wanted.folderMode);
+}
+
+Change diff(const Folder& wanted, const Context& context) {
+  const auto status = context.world.host.status(wanted.path);
+  Change change{.subject = subject(wanted)};
+  if (!status) {
+    change.verb = Verb::create;
+    change.reason = "missing";
+  } else if (status->type == host::FileStatus::Type::file || status->type == host::FileStatus::Type::other) {
+    throw Error(fmt::format("{} is not a folder", wanted.path.string()), "move it away and run the command again");
+  } else if (status->type == host::FileStatus::Type::folder && status->mode != wanted.mode) {
+    change.verb = Verb::update;
+    change.reason = fmt::format("mode is {:04o}, not {:04o}", status->mode, wanted.mode);
+  }
+  return change;
+}
+
+void enact(const Folder& wanted, const Change& change, const Context& context) {
+  if (change.verb == Verb::create) context.world.host.makeFolder(wanted.path, wanted.mode);
+  else context.world.host.setMode(wanted.path, wanted.mode);
+}
+
+Change diff(const Absent& wanted, const Context& context) {
+  Change change{.subject = subject(wanted)};
+  if (!context.world.host.status(wanted.path)) return change;
+  change.verb = Verb::remove;
+  change.reason = "not needed any more";
+  change.seen = fingerprint(context.world.host.read(wanted.path));
+  return change;
+}
+
+void enact(const Absent& wanted, const Change& change, const Context& context) {
+  expectUnchanged(wanted.path, change.seen, context.world.host);
+  context.world.host.remove(wanted.path);
+}
+
+namespace {
+
+struct Restart {
+  Verb verb = Verb::keep;
+  std::string reason;
+};
+
+/// Why a service that shall run has to be started or started again.
+Restart needsRestart(const Service& wanted, const host::ServiceState& state, host::Host& host) {
+  const bool alive = state.active == "active" || state.active == "activating" || state.active == "reloading";
+  if (!alive || !state.startedAt) {
+    if (state.sub == "auto-restart") return {Verb::create, "fails and is being restarted"};
+    return {Verb::create, "not running"};
+  }
+  for (const auto& path : wanted.restartWhenChanged)
+    if (const auto status = host.status(path); status && status->modified > *state.startedAt)
+      return {Verb::update, fmt::format("{} is newer than the running process", path.string())};
+  return {};
+}
+
+} // namespace
+
+Change diff(const Service& wanted, const Context& context) {
+  auto& host = context.world.host;
+  const auto state = host.service(wanted.name);
+  Change change{.subject = subject(wanted), .seen = state.active};
+  if (wanted.wanted == Wanted::stopped) {
+    if (state.active == "inactive" || state.active == "failed" || !state.exists) return change;
+    change.verb = Verb::remove;
+    change.reason = "is " + state.active;
+    return change;
+  }
+  if (!state.exists)
+    throw Error(fmt::format("there is no service {} on this machine", wanted.name),
+                fmt::format("install {} (on Debian and Ubuntu: the package {} of pkgs.k8s.io)", wanted.name, wanted.name));
+  if (const auto restart = needsRestart(wanted, state, host); restart.verb != Verb::keep) {
+    change.verb = restart.verb;
+    change.reason = restart.reason;
+  } else if (!state.enabled) {
+    change.verb = Verb::update;
+    change.reason = "not enabled: it would not come back after a reboot";
+  }
+  return change;
+}
+
+void enact(const Service& wanted, const Change&, const Context& context) {
+  using Action = host::Host::ServiceAction;
+  auto& host = context.world.host;
+  if (wanted.wanted == Wanted::stopped) {
+    host.service(wanted.name, Action::stop);
+    return;
+  }
+  const auto state = host.service(wanted.name);
+  if (!state.enabled) host.service(wanted.name, Action::enable);
+  if (needsRestart(wanted, state, host).verb != Verb::keep) host.service(wanted.name, Action::restart);
+}
+
+} // namespace kubestrap::plan

@@ -1,0 +1,265 @@
+// Objects of the cluster, by server-side apply (decision D11).
+#include "plan/kinds.hpp"
+
+#include "certs/seal.hpp"
+#include "certs/x509.hpp"
+#include "kube/client.hpp"
+#include "support/encoding.hpp"
+#include "support/text.hpp"
+#include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::plan {
+
+using kube::ApiError;
+using kube::Client;
+using kube::ObjectKey;
+
+namespace {
+
+/// What a document needs cannot be seen yet: a file that an earlier phase will make, an object that is not there.
+class NotYet : public Error {
+public:
+  using Error::Error;
+};
+
+Client connect(const Access& access, const Context& context) {
+  const auto text = context.world.host.read(access.kubeconfig);
+  if (!text)
+    throw NotYet(fmt::format("{} is absent", access.kubeconfig.string()), "make it first: kubestrap init phase kubeconfig all");
+  return Client(context.world.http, kube::parseKubeconfig(*text, access.kubeconfig.string()), access.server);
+}
+
+struct Filler {
+  const Context& context;
+  Client& client;
+  const Value* live; ///< the value that is there now at the place to fill, or nullptr
+
+  Value operator()(const DiscoveryKubeconfig& discovery) const {
+    const auto pem = context.world.host.read(discovery.authority);
+    if (!pem) throw NotYet(fmt::format("{} is absent", discovery.authority.string()));
+    return kube::emitDiscoveryKubeconfig(discovery.server, certs::X509Certificate::parse(*pem, discovery.authority.string()).pem());
+  }
+
+  Value operator()(const SealedFile& sealed) const {
+    const auto content = context.world.host.read(sealed.path);
+    if (!content) return "";
+    const auto key = fromHex(sealed.key.reveal());
+    if (!key || key->size() != 32) throw Error("the certificate key is not 64 hexadecimal digits");
+    const Secret rawKey(*key);
+    if (live && live->is_string()) {
+      const auto bytes = fromBase64(live->get<std::string>());
+      const auto plain = bytes ? certs::unseal(*bytes, rawKey) : std::nullopt;
+      if (plain && plain->reveal() == *content) return *live; // the same under another nonce
+    }
+    return base64(certs::seal(*content, rawKey, context.world.entropy.bytes(12)));
+  }
+
+  Value operator()(const UidOf& other) const {
+    const ObjectKey key{other.apiVersion, other.kind, other.nameSpace, other.name};
+    const auto found = client.get(key);
+    if (!found) throw NotYet(key.string() + " is absent");
+    return stringAt(*found, "metadata.uid");
+  }
+};
+
+Value filled(const Object& wanted, const std::optional<Value>& live, Client& client, const Context& context) {
+  auto document = wanted.document;
+  for (const auto& fill : wanted.fills) {
+    const Value* there = live && live->contains(fill.at) ? &live->at(fill.at) : nullptr;
+    document[fill.at] = std::visit(Filler{context, client, there}, fill.with);
+  }
+  return document;
+}
+
+/// Dotted paths of mapping members that an earlier apply of ours owns and the document no longer has.
+void collectUnwanted(const Value& owned, const Value& wanted, const std::string& path, std::vector<std::string>& unwanted) {
+  for (const auto& [key, inner] : owned.items()) {
+    if (!key.starts_with("f:") || !wanted.is_object()) continue;
+    const auto name = key.substr(2);
+    const auto where = path.empty() ? name : path + "." + name;
+    if (!wanted.contains(name)) unwanted.push_back(where);
+    else collectUnwanted(inner, wanted[name], where, unwanted);
+  }
+}
+
+std::vector<std::string> ownedButUnwanted(const Value& live, const Value& wanted) {
+  std::vector<std::string> unwanted;
+  const auto* entries = find(live, "metadata.managedFields");
+  if (!entries || !entries->is_array()) return unwanted;
+  for (const auto& entry : *entries)
+    if (stringAt(entry, "manager") == "kubestrap" && stringAt(entry, "operation") == "Apply" && entry.contains("fieldsV1"))
+      collectUnwanted(entry["fieldsV1"], wanted, "", unwanted);
+  return unwanted;
+}
+
+bool sameTaint(const Value& a, const Value& b) {
+  return stringAt(a, "key") == stringAt(b, "key") && stringAt(a, "effect") == stringAt(b, "effect");
+}
+
+/// The taints of `live` with those of `wanted` added; nothing when none is lacking.
+std::optional<Value> mergedTaints(const Value& live, const Value& wanted) {
+  const auto* add = find(wanted, "spec.taints");
+  if (!add || !add->is_array()) return std::nullopt;
+  const auto* there = find(live, "spec.taints");
+  Value merged = there && there->is_array() ? *there : Value::array();
+  bool changed = false;
+  for (const auto& taint : *add) {
+    if (std::any_of(merged.begin(), merged.end(), [&](const Value& each) { return sameTaint(each, taint); })) continue;
+    merged.push_back(taint);
+    changed = true;
+  }
+  if (!changed) return std::nullopt;
+  return merged;
+}
+
+/// The merge patch that puts labels, annotations and taints of `wanted` on `live`; nothing when they are there.
+std::optional<Value> markPatch(const Value& live, const Value& wanted) {
+  Value patch = Value::object();
+  for (const auto* member : {"labels", "annotations"}) {
+    const auto* values = find(wanted, std::string("metadata.") + member);
+    if (!values) continue;
+    const auto* there = find(live, std::string("metadata.") + member);
+    for (const auto& [key, value] : values->items())
+      if (!there || !there->contains(key) || (*there)[key] != value) patch["metadata"][member][key] = value;
+  }
+  if (auto taints = mergedTaints(live, wanted)) patch["spec"]["taints"] = std::move(*taints);
+  if (patch.empty()) return std::nullopt;
+  patch["metadata"]["resourceVersion"] = stringAt(live, "metadata.resourceVersion");
+  return patch;
+}
+
+std::string previewOf(const Object& wanted, const Value& document, const std::optional<Value>& live) {
+  if (wanted.secrecy == Secrecy::secret)
+    return fmt::format("secret, fingerprint {}\n", sha256Hex(document.dump()).substr(0, 8));
+  if (!live) return lineDiff({}, emitYaml(document));
+  return {};
+}
+
+/// One look at the live object; throws NotYet, ApiError, TransportError.
+Change look(const Object& wanted, const Context& context) {
+  const auto key = kube::keyOf(wanted.document);
+  auto client = connect(wanted.access, context);
+  const auto live = client.get(key);
+  Change change{.subject = subject(wanted), .seen = live ? stringAt(*live, "metadata.resourceVersion") : ""};
+  switch (wanted.mode) {
+  case ApplyMode::absent:
+    if (live) change.verb = Verb::remove, change.reason = "not wanted any more";
+    return change;
+  case ApplyMode::createOnly:
+    if (!live) change.verb = Verb::create, change.reason = "missing", change.preview = previewOf(wanted, filled(wanted, live, client, context), live);
+    return change;
+  case ApplyMode::mark:
+    if (!live) throw NotYet(key.string() + " is not registered yet");
+    if (const auto patch = markPatch(*live, wanted.document)) {
+      change.verb = Verb::update;
+      change.reason = "lacks labels or taints";
+      auto shown = *patch;
+      shown["metadata"].erase("resourceVersion");
+      change.preview = emitYaml(shown);
+    }
+    return change;
+  case ApplyMode::apply: break;
+  }
+  const auto document = filled(wanted, live, client, context);
+  if (!live) {
+    change.verb = Verb::create;
+    change.reason = "missing";
+    change.preview = previewOf(wanted, document, live);
+    return change;
+  }
+  auto differing = differences(*live, document);
+  if (differing.empty()) {
+    differing = ownedButUnwanted(*live, document);
+    if (differing.empty()) return change;
+    change.reason = "no longer wanted: " + join(differing, ", ");
+  } else {
+    change.reason = "differs in " + join(differing, ", ");
+  }
+  change.verb = Verb::update;
+  change.preview = previewOf(wanted, document, live);
+  return change;
+}
+
+} // namespace
+
+void withPatience(const Context& context, std::string_view what, const std::function<void()>& call) {
+  auto& clock = context.world.clock;
+  const auto begin = clock.now();
+  constexpr auto settling = std::chrono::seconds(10);
+  Duration pause = std::chrono::milliseconds(50);
+  for (;;) {
+    const auto elapsed = clock.now() - begin;
+    std::string trouble;
+    try {
+      call();
+      return;
+    } catch (const net::TransportError& error) {
+      if (!context.applying || elapsed >= context.apiPatience) throw;
+      trouble = error.message();
+    } catch (const ApiError& error) {
+      // Rights that were granted, and namespaces that were made, a moment ago may not be seen everywhere yet.
+      const bool maySettle = (error.status() == 403 || error.status() == 404 || error.status() == 401) && elapsed < settling;
+      if (!context.applying || !(maySettle || (error.retriable() && elapsed < context.apiPatience))) throw;
+      trouble = error.message();
+    } catch (const NotYet& error) {
+      if (!context.applying || elapsed >= context.apiPatience) throw;
+      trouble = error.message();
+    } catch (const Conflict& error) {
+      if (!context.applying || elapsed >= settling) throw;
+      trouble = error.message();
+    }
+    if (context.reporter)
+      context.reporter->waiting(context.phase, Change{.verb = Verb::wait, .subject = std::string(what)}, elapsed, context.apiPatience,
+                                trouble);
+    clock.sleep(pause);
+    pause = std::min<Duration>(pause * 2, std::chrono::milliseconds(500));
+  }
+}
+
+Change diff(const Object& wanted, const Context& context) {
+  Change change;
+  try {
+    withPatience(context, subject(wanted), [&] { change = look(wanted, context); });
+    return change;
+  } catch (const net::TransportError&) {
+    if (context.applying) throw;
+    return {.verb = Verb::unknown, .subject = subject(wanted), .reason = "no API server yet"};
+  } catch (const NotYet& error) {
+    if (context.applying) throw;
+    return {.verb = Verb::unknown, .subject = subject(wanted), .reason = error.message()};
+  } catch (const ApiError& error) {
+    if (context.applying) throw;
+    return {.verb = Verb::unknown, .subject = subject(wanted), .reason = error.message()};
+  }
+}
+
+void enact(const Object& wanted, const Change&, const Context& context) {
+  const auto key = kube::keyOf(wanted.document);
+  // Looks again each time: what a conflict showed to be outdated is compared anew, and nothing is overwritten unseen.
+  withPatience(context, subject(wanted), [&] {
+    auto client = connect(wanted.access, context);
+    const auto live = client.get(key);
+    switch (wanted.mode) {
+    case ApplyMode::absent:
+      client.remove(key);
+      return;
+    case ApplyMode::createOnly:
+      if (!live) client.create(filled(wanted, live, client, context));
+      return;
+    case ApplyMode::mark:
+      if (!live) throw NotYet(key.string() + " is not registered yet");
+      if (const auto patch = markPatch(*live, wanted.document)) client.mergePatch(key, *patch);
+      return;
+    case ApplyMode::apply: break;
+    }
+    auto document = filled(wanted, live, client, context);
+    if (live) document["metadata"]["resourceVersion"] = stringAt(*live, "metadata.resourceVersion");
+    client.apply(document);
+  });
+}
+
+} // namespace kubestrap::plan

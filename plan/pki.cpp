@@ -1,0 +1,311 @@
+// Certificates, key pairs and kubeconfigs: specs in, reasons out; bytes are made only when enacting.
+#include "plan/kinds.hpp"
+
+#include "certs/x509.hpp"
+#include "kube/kubeconfig.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::plan {
+
+using certs::CertSpec;
+using certs::PrivateKey;
+using certs::X509Certificate;
+
+void KeyPool::fill(const std::vector<certs::KeyAlgorithm>& algorithms) {
+  std::vector<certs::KeyAlgorithm> kinds = algorithms;
+  std::sort(kinds.begin(), kinds.end());
+  kinds.erase(std::unique(kinds.begin(), kinds.end()), kinds.end());
+  for (const auto kind : kinds) {
+    const auto count = static_cast<std::size_t>(std::count(algorithms.begin(), algorithms.end(), kind));
+    for (auto& key : certs::generateKeys(kind, count)) keys_.emplace_back(kind, std::move(key));
+  }
+}
+
+PrivateKey KeyPool::take(certs::KeyAlgorithm algorithm) {
+  const auto found = std::find_if(keys_.begin(), keys_.end(), [&](const auto& entry) { return entry.first == algorithm; });
+  if (found == keys_.end()) return PrivateKey::generate(algorithm);
+  auto key = std::move(found->second);
+  keys_.erase(found);
+  return key;
+}
+
+namespace {
+
+PrivateKey freshKey(const Context& context, certs::KeyAlgorithm algorithm) {
+  return context.keys ? context.keys->take(algorithm) : PrivateKey::generate(algorithm);
+}
+
+std::optional<X509Certificate> readCertificate(host::Host& host, const Path& path) {
+  const auto pem = host.read(path);
+  if (!pem) return std::nullopt;
+  return X509Certificate::parse(*pem, path.string());
+}
+
+std::optional<PrivateKey> readKey(host::Host& host, const Path& path) {
+  auto pem = host.read(path);
+  if (!pem) return std::nullopt;
+  return PrivateKey::parse(Secret(std::move(*pem)), path.string());
+}
+
+std::string day(TimePoint time) { return formatRfc3339(time).substr(0, 10); }
+
+/// The names that `wanted` has and `found` has not: "SAN 10.0.0.9, SAN api.example.org".
+std::string lackingNames(const certs::AlternativeNames& wanted, const certs::AlternativeNames& found) {
+  std::vector<std::string> lacking;
+  for (const auto& name : wanted.dns)
+    if (std::find(found.dns.begin(), found.dns.end(), name) == found.dns.end()) lacking.push_back("SAN " + name);
+  for (const auto& ip : wanted.ips)
+    if (std::find(found.ips.begin(), found.ips.end(), ip) == found.ips.end()) lacking.push_back("SAN " + ip.string());
+  return join(lacking, ", ");
+}
+
+std::string describeSubject(const certs::Subject& subject) {
+  return subject.organizations.empty() ? "CN=" + subject.commonName
+                                       : fmt::format("O={}, CN={}", join(subject.organizations, ","), subject.commonName);
+}
+
+/// Why a certificate that exists and comes from the right authority has to be issued anew; nothing when it fits.
+std::optional<std::string> misfit(const CertSpec& spec, const X509Certificate& found, TimePoint now) {
+  if (auto lacking = lackingNames(spec.names, found.names()); !lacking.empty()) return "lacks " + lacking;
+  const auto usages = found.usages();
+  for (const auto usage : spec.usages)
+    if (std::find(usages.begin(), usages.end(), usage) == usages.end())
+      return usage == certs::ExtendedUsage::serverAuth ? "may not be used by a server" : "may not be used by a client";
+  if (found.notAfter() <= now) return "expired " + day(found.notAfter());
+  if (found.notAfter() <= now + spec.renewWithin)
+    return fmt::format("expires {}, in {}", day(found.notAfter()), humanDuration(found.notAfter() - now));
+  return std::nullopt;
+}
+
+std::string fits(const CertSpec& spec, const X509Certificate& found) {
+  return spec.authority ? "expires " + day(found.notAfter())
+                        : fmt::format("signed by {}, expires {}", spec.issuer, day(found.notAfter()));
+}
+
+struct IssuerSeen {
+  std::optional<X509Certificate> certificate;
+  bool hasKey = false;
+};
+
+IssuerSeen lookAtIssuer(const CertSpec& spec, host::Host& host) {
+  return {readCertificate(host, spec.issuerCertificate), host.status(spec.issuerKey).has_value()};
+}
+
+/// An authority that is there without its key is somebody else's: nothing can be signed here.
+void needIssuerKey(const CertSpec& spec, const IssuerSeen& issuer, const std::string& why) {
+  if (!issuer.certificate || issuer.hasKey) return;
+  throw Error(fmt::format("cannot sign {}: {} is absent, and the certificate is needed because it {}", spec.name,
+                          spec.issuerKey.string(), why),
+              fmt::format("put the authority's key there, or have {} signed elsewhere and put certificate and key in place",
+                          spec.certificate.empty() ? spec.name : spec.certificate.string()));
+}
+
+Change authorityDiff(const Certificate& wanted, const Context& context) {
+  auto& host = context.world.host;
+  const auto& spec = wanted.spec;
+  Change change{.subject = subject(wanted), .seen = fingerprint(host.read(spec.certificate))};
+  const auto found = readCertificate(host, spec.certificate);
+  if (!found) {
+    if (host.status(spec.key))
+      throw Error(fmt::format("{} is there, but not its certificate {}", spec.key.string(), spec.certificate.string()),
+                  "put the certificate in place, or move the key away so that a new authority is made");
+    change.verb = Verb::create;
+    change.reason = "missing";
+    return change;
+  }
+  if (!found->isAuthority())
+    throw Error(fmt::format("{} is no certificate authority", spec.certificate.string()), "move it away, or put the right one in place");
+  const auto key = readKey(host, spec.key);
+  if (key && !found->belongsTo(*key))
+    throw Error(fmt::format("{} is not the key of {}", spec.key.string(), spec.certificate.string()),
+                "restore the pair from a backup: every certificate of the cluster hangs on it");
+  if (found->notAfter() <= context.world.clock.now() && context.reporter)
+    context.reporter->warning(context.phase, fmt::format("the authority {} expired {}", spec.name, day(found->notAfter())));
+  change.reason = fits(spec, *found) + (key ? "" : ", its key is kept elsewhere");
+  return change;
+}
+
+struct Made {
+  X509Certificate certificate;
+  PrivateKey key;
+};
+
+/// A fresh key, signed. Leaves and authorities of the PKI folder are valid from five minutes ago, so that a peer whose clock is a
+/// little late accepts them (kubeadm: pki_helpers.go).
+Made make(const CertSpec& spec, const Context& context) {
+  auto& host = context.world.host;
+  const auto now = context.world.clock.now();
+  auto key = freshKey(context, spec.algorithm);
+  const certs::Issuance issuance{.notBefore = now - std::chrono::minutes(5), .notAfter = now + spec.life,
+                                 .serialBytes = context.world.entropy.bytes(8)};
+  if (spec.authority) {
+    auto certificate = certs::issue(spec, key, certs::Issuer{.key = key}, issuance);
+    return {std::move(certificate), std::move(key)};
+  }
+  const auto issuer = readCertificate(host, spec.issuerCertificate);
+  if (!issuer)
+    throw Error(fmt::format("cannot sign {}: {} is absent", spec.name, spec.issuerCertificate.string()),
+                fmt::format("make the authority first: kubestrap init phase certs {}", spec.issuer));
+  const auto issuerKey = readKey(host, spec.issuerKey);
+  if (!issuerKey) needIssuerKey(spec, {issuer, false}, "is missing");
+  auto certificate = certs::issue(spec, key, certs::Issuer{&*issuer, *issuerKey}, issuance);
+  return {std::move(certificate), std::move(key)};
+}
+
+} // namespace
+
+Change diff(const Certificate& wanted, const Context& context) {
+  const auto& spec = wanted.spec;
+  if (spec.authority) return authorityDiff(wanted, context);
+  auto& host = context.world.host;
+  const auto pem = host.read(spec.certificate);
+  const auto issuer = lookAtIssuer(spec, host);
+  Change change{.verb = Verb::create, .subject = subject(wanted), .seen = fingerprint(pem)};
+  if (!pem) {
+    change.reason = "missing";
+    needIssuerKey(spec, issuer, "is missing");
+    return change;
+  }
+  const auto found = X509Certificate::parse(*pem, spec.certificate.string());
+  if (!issuer.certificate || !found.signedBy(*issuer.certificate))
+    throw Error(fmt::format("{} is not signed by {}", spec.certificate.string(), spec.issuerCertificate.string()),
+                fmt::format("restore the authority that signed it, or move {} and {} away so that they are made anew",
+                            spec.certificate.string(), spec.key.string()));
+  change.verb = Verb::update;
+  const auto key = readKey(host, spec.key);
+  if (!key) change.reason = "its key is missing";
+  else if (!found.belongsTo(*key)) change.reason = "its key does not match";
+  else if (auto why = misfit(spec, found, context.world.clock.now())) change.reason = *why;
+  else {
+    change.verb = Verb::keep;
+    change.reason = fits(spec, found);
+    return change;
+  }
+  needIssuerKey(spec, issuer, change.reason);
+  return change;
+}
+
+void enact(const Certificate& wanted, const Change&, const Context& context) {
+  auto& host = context.world.host;
+  const auto made = make(wanted.spec, context);
+  // The key goes first: a new key beside an old certificate is seen and mended by the next run; the opposite would be too, but an
+  // authority's certificate without its key means "kept elsewhere".
+  host.write(wanted.spec.key, made.key.pem().reveal(), 0600);
+  host.write(wanted.spec.certificate, made.certificate.pem(), 0644);
+}
+
+Change diff(const KeyPair& wanted, const Context& context) {
+  auto& host = context.world.host;
+  Change change{.subject = subject(wanted), .seen = fingerprint(host.read(wanted.privateKey))};
+  const auto key = readKey(host, wanted.privateKey);
+  const auto publicPem = host.read(wanted.publicKey);
+  if (!key && publicPem)
+    throw Error(fmt::format("{} is there, but not {}", wanted.publicKey.string(), wanted.privateKey.string()),
+                "restore the private key: tokens signed with it are in use; or move the public key away so that a new pair is made");
+  if (!key) {
+    change.verb = Verb::create;
+    change.reason = "missing";
+  } else if (!publicPem) {
+    change.verb = Verb::update;
+    change.reason = "its public key is missing";
+  } else if (trim(*publicPem) != trim(key->publicPem())) {
+    change.verb = Verb::update;
+    change.reason = "its public key does not match";
+  }
+  return change;
+}
+
+void enact(const KeyPair& wanted, const Change&, const Context& context) {
+  auto& host = context.world.host;
+  auto key = readKey(host, wanted.privateKey);
+  if (!key) {
+    key = freshKey(context, wanted.algorithm);
+    host.write(wanted.privateKey, key->pem().reveal(), 0600);
+  }
+  host.write(wanted.publicKey, key->publicPem(), 0600);
+}
+
+namespace {
+
+std::string authorityPem(const Path& path, host::Host& host) {
+  const auto pem = host.read(path);
+  if (!pem) throw Error(fmt::format("{} is absent", path.string()), "make the authority first: kubestrap init phase certs ca");
+  // A file with a bundle: the first certificate is the authority (kubeadm: pki_helpers.go).
+  return X509Certificate::parse(*pem, path.string()).pem();
+}
+
+std::optional<std::string> misfit(const Kubeconfig& wanted, const kube::Kubeconfig& found, const X509Certificate& authority,
+                                  const Context& context) {
+  if (const auto* embedded = std::get_if<EmbeddedCertificate>(&wanted.credential)) {
+    if (!found.clientCertificateFile.empty()) return std::nullopt; // the kubelet's, rotated in its own file
+    if (found.clientCertificate.empty()) return "has no client certificate";
+    const auto certificate = X509Certificate::parse(found.clientCertificate, wanted.path.string());
+    if (!certificate.signedBy(authority)) return "its client certificate is not signed by the authority";
+    if (!certificate.belongsTo(PrivateKey::parse(found.clientKey, wanted.path.string()))) return "its key does not match";
+    if (certificate.subject() != embedded->spec.subject)
+      return fmt::format("is for {}, not {}", describeSubject(certificate.subject()), describeSubject(embedded->spec.subject));
+    return misfit(embedded->spec, certificate, context.world.clock.now());
+  }
+  if (const auto* file = std::get_if<CertificateFile>(&wanted.credential)) {
+    if (found.clientCertificateFile != file->path.string()) return "does not name " + file->path.string();
+    return std::nullopt;
+  }
+  if (!(found.token == std::get<TokenCredential>(wanted.credential).token)) return "has another token";
+  return std::nullopt;
+}
+
+} // namespace
+
+Change diff(const Kubeconfig& wanted, const Context& context) {
+  auto& host = context.world.host;
+  const auto text = host.read(wanted.path);
+  Change change{.subject = subject(wanted), .seen = fingerprint(text)};
+  const auto* embedded = std::get_if<EmbeddedCertificate>(&wanted.credential);
+  if (!text) {
+    change.verb = Verb::create;
+    change.reason = "missing";
+    if (embedded) needIssuerKey(embedded->spec, lookAtIssuer(embedded->spec, host), "is missing");
+    return change;
+  }
+  const auto found = kube::parseKubeconfig(*text, wanted.path.string());
+  const auto authority = X509Certificate::parse(authorityPem(wanted.authority, host), wanted.authority.string());
+  const auto trusted = found.authorities.empty() ? std::vector<X509Certificate>{}
+                                                 : X509Certificate::parseAll(found.authorities, wanted.path.string());
+  if (trusted.empty() || std::none_of(trusted.begin(), trusted.end(), [&](const auto& each) { return each.der() == authority.der(); }))
+    throw Error(fmt::format("{} trusts another authority than {}", wanted.path.string(), wanted.authority.string()),
+                "it belongs to another cluster: move it away so that it is made anew");
+  std::optional<std::string> why;
+  if (found.server != wanted.server) why = fmt::format("names {}, not {}", found.server, wanted.server);
+  else if (found.tlsServerName != wanted.tlsServerName) why = "names another TLS server name";
+  else why = misfit(wanted, found, authority, context);
+  if (!why) return change;
+  change.verb = Verb::update;
+  change.reason = *why;
+  if (embedded) needIssuerKey(embedded->spec, lookAtIssuer(embedded->spec, host), *why);
+  return change;
+}
+
+void enact(const Kubeconfig& wanted, const Change&, const Context& context) {
+  auto& host = context.world.host;
+  kube::Kubeconfig made{.server = wanted.server,
+                        .tlsServerName = wanted.tlsServerName,
+                        .clusterName = wanted.clusterName,
+                        .user = wanted.user,
+                        .authorities = authorityPem(wanted.authority, host)};
+  if (const auto* embedded = std::get_if<EmbeddedCertificate>(&wanted.credential)) {
+    const auto pair = make(embedded->spec, context);
+    made.clientCertificate = pair.certificate.pem();
+    made.clientKey = pair.key.pem();
+  } else if (const auto* file = std::get_if<CertificateFile>(&wanted.credential)) {
+    made.clientCertificateFile = made.clientKeyFile = file->path.string();
+  } else {
+    made.token = std::get<TokenCredential>(wanted.credential).token;
+  }
+  host.write(wanted.path, kube::emitKubeconfig(made), 0600);
+}
+
+} // namespace kubestrap::plan

@@ -1,0 +1,32 @@
+#include "plan/resource.hpp"
+
+#include "support/value.hpp"
+
+#include <fmt/format.h>
+
+namespace kubestrap::plan {
+
+namespace {
+std::string objectSubject(const Value& document) {
+  const auto nameSpace = stringAt(document, "metadata.namespace");
+  const auto name = stringAt(document, "metadata.name");
+  return fmt::format("{} {}{}{}", stringAt(document, "kind"), nameSpace, nameSpace.empty() ? "" : "/", name);
+}
+
+struct SubjectOf {
+  std::string operator()(const File& file) const { return "file " + file.path.string(); }
+  std::string operator()(const Folder& folder) const { return "folder " + folder.path.string(); }
+  std::string operator()(const Absent& absent) const { return absent.path.string(); }
+  std::string operator()(const Certificate& certificate) const { return "certificate " + certificate.spec.name; }
+  std::string operator()(const KeyPair& pair) const { return "key pair " + pair.privateKey.string(); }
+  std::string operator()(const Kubeconfig& kubeconfig) const { return "kubeconfig " + kubeconfig.path.string(); }
+  std::string operator()(const Service& service) const { return "service " + service.name; }
+  std::string operator()(const Object& object) const { return objectSubject(object.document); }
+  std::string operator()(const Condition& condition) const { return condition.what; }
+  std::string operator()(const Task& task) const { return "image " + std::get<PullImage>(task).image; }
+};
+} // namespace
+
+std::string subject(const Resource& resource) { return std::visit(SubjectOf{}, resource); }
+
+} // namespace kubestrap::plan

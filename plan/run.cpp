@@ -1,0 +1,184 @@
+#include "plan/run.hpp"
+
+#include "plan/journal.hpp"
+#include "plan/kinds.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::plan {
+
+namespace {
+
+bool isWithin(std::string_view phase, std::string_view parent) {
+  return phase == parent || (phase.size() > parent.size() && phase.starts_with(parent) && phase[parent.size()] == '/');
+}
+
+bool touchesThisMachineOnly(const Resource& resource) {
+  return std::holds_alternative<File>(resource) || std::holds_alternative<Folder>(resource) ||
+         std::holds_alternative<Absent>(resource) || std::holds_alternative<Certificate>(resource) ||
+         std::holds_alternative<KeyPair>(resource) || std::holds_alternative<Kubeconfig>(resource);
+}
+
+/// Resources that are compared together and recorded by one write of the journal: neighbours of this machine, or neighbours of the
+/// cluster. Everything else stands alone, since what follows it sees another world.
+std::size_t groupEnd(const Resources& resources, std::size_t begin) {
+  const auto alike = [&](const Resource& each) {
+    return (touchesThisMachineOnly(resources[begin]) && touchesThisMachineOnly(each)) ||
+           (std::holds_alternative<Object>(resources[begin]) && std::holds_alternative<Object>(each));
+  };
+  auto end = begin + 1;
+  while (end < resources.size() && alike(resources[end])) ++end;
+  return end;
+}
+
+std::optional<certs::KeyAlgorithm> keyNeededBy(const Resource& resource) {
+  if (const auto* certificate = std::get_if<Certificate>(&resource)) return certificate->spec.algorithm;
+  if (const auto* pair = std::get_if<KeyPair>(&resource)) return pair->algorithm;
+  if (const auto* kubeconfig = std::get_if<Kubeconfig>(&resource))
+    if (const auto* embedded = std::get_if<EmbeddedCertificate>(&kubeconfig->credential)) return embedded->spec.algorithm;
+  return std::nullopt;
+}
+
+/// One pass over a workflow.
+class Pass {
+public:
+  Pass(const Selection& selection, const config::Setup& setup, const config::Facts& facts, World& world, Mode mode,
+       Reporter& reporter, const std::string& command)
+      : selection_(selection), setup_(setup), facts_(facts), world_(world), mode_(mode), reporter_(reporter),
+        journal_(world.host, command) {}
+
+  Outcome over(const Workflow& workflow) {
+    try {
+      for (const auto& phase : workflow.phases) enter(phase, std::string(phase.name));
+    } catch (const Error& error) {
+      if (applying()) recordEnd(error);
+      throw;
+    }
+    if (applying()) journal_.end("done", world_.clock.now());
+    return std::move(outcome_);
+  }
+
+private:
+  bool applying() const { return mode_ == Mode::apply; }
+
+  void recordEnd(const Error& error) {
+    try {
+      journal_.end(error.exitCode() == ExitCode::interrupted ? "interrupted" : "failed: " + error.message(), world_.clock.now());
+    } catch (const Error&) {
+      // The disk that made the run fail may refuse this line as well; the first error is the one to tell.
+    }
+  }
+
+  void enter(const Phase& phase, const std::string& name) {
+    if (std::find(selection_.skip.begin(), selection_.skip.end(), name) != selection_.skip.end()) {
+      reporter_.phaseSkipped(name);
+      return;
+    }
+    if (selection_.runs(name) && (phase.judge || phase.desired)) {
+      reporter_.phaseBegins(name, phase.summary);
+      while_("in phase " + name, [&] {
+        if (phase.judge) judge(phase, name);
+        if (phase.desired) realise(phase.desired(setup_), name);
+      });
+      reporter_.phaseEnds(name);
+    }
+    for (const auto& child : phase.children) enter(child, name + "/" + std::string(child.name));
+  }
+
+  void judge(const Phase& phase, const std::string& name) {
+    std::vector<Problem> refused;
+    for (const auto& finding : phase.judge(setup_, facts_)) {
+      if (finding.severity == Severity::warning)
+        reporter_.warning(name, fmt::format("{}: {}{}", finding.check, finding.evidence,
+                                            finding.remedy.empty() ? "" : " (" + finding.remedy + ")"));
+      else refused.push_back({.field = finding.check, .message = finding.evidence, .expected = finding.remedy});
+    }
+    if (!refused.empty()) throw Problems(std::move(refused), ExitCode::refused);
+  }
+
+  void realise(const Resources& resources, const std::string& name) {
+    const Context context{.world = world_, .applying = applying(), .apiPatience = setup_.request.timeouts.kubernetesAPICall,
+                          .phase = name, .reporter = &reporter_, .keys = &keys_};
+    for (std::size_t begin = 0; begin < resources.size();) {
+      const auto end = groupEnd(resources, begin);
+      realiseGroup(std::span(resources).subspan(begin, end - begin), name, context);
+      begin = end;
+    }
+  }
+
+  void realiseGroup(std::span<const Resource> group, const std::string& name, const Context& context) {
+    std::vector<Change> changes;
+    std::vector<Intent> intended;
+    std::vector<certs::KeyAlgorithm> keys;
+    for (const auto& resource : group) {
+      world_.clock.sleep({}); // the place where an interrupt is noticed
+      changes.push_back(while_("looking at " + subject(resource), [&] { return diff(resource, context); }));
+      if (!applying() || !changes.back().changes()) continue;
+      for (auto& intent : intents(resource, changes.back(), context)) intended.push_back(std::move(intent));
+      if (const auto algorithm = keyNeededBy(resource)) keys.push_back(*algorithm);
+    }
+    if (applying()) {
+      const auto numbers = journal_.begin(intended, world_.clock.now());
+      keys_.fill(keys);
+      for (std::size_t i = 0; i < group.size(); ++i) perform(group[i], changes[i], name, context);
+      journal_.done(numbers, world_.clock.now());
+    }
+    for (const auto& change : changes) {
+      if (!applying()) reporter_.planned(name, change);
+      outcome_.changes.push_back({name, change});
+    }
+  }
+
+  void perform(const Resource& resource, const Change& change, const std::string& name, const Context& context) {
+    const auto begin = world_.clock.now();
+    if (change.changes()) {
+      world_.clock.sleep({});
+      while_(fmt::format("{} {}", change.verb == Verb::wait ? "waiting until" : "making", change.subject),
+             [&] { enact(resource, change, context); });
+    }
+    reporter_.done(name, change, world_.clock.now() - begin);
+  }
+
+  const Selection& selection_;
+  const config::Setup& setup_;
+  const config::Facts& facts_;
+  World& world_;
+  Mode mode_;
+  Reporter& reporter_;
+  Journal journal_;
+  KeyPool keys_;
+  Outcome outcome_;
+};
+
+} // namespace
+
+bool Selection::runs(std::string_view phase) const { return !only || isWithin(phase, *only); }
+
+void check(const Selection& selection, const Workflow& workflow) {
+  const auto names = phaseNames(workflow);
+  const auto known = [&](const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) return;
+    const auto near = nearest(name, names);
+    throw Error(fmt::format("{} has no phase {}", workflow.command, name),
+                near.empty() ? fmt::format("see: kubestrap {} phase --help", workflow.command) : fmt::format("did you mean {}?", near),
+                ExitCode::usage);
+  };
+  if (selection.only) known(*selection.only);
+  for (const auto& name : selection.skip) known(name);
+}
+
+bool Outcome::changed() const {
+  return std::any_of(changes.begin(), changes.end(),
+                     [](const auto& each) { return each.change.changes() && each.change.verb != Verb::wait; });
+}
+
+Outcome run(const Workflow& workflow, const Selection& selection, const config::Setup& setup, const config::Facts& facts,
+            World& world, Mode mode, Reporter& reporter, const std::string& command) {
+  check(selection, workflow);
+  return Pass(selection, setup, facts, world, mode, reporter, command).over(workflow);
+}
+
+} // namespace kubestrap::plan

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "config/model.hpp"
+#include "plan/change.hpp"
+#include "plan/phase.hpp"
+#include "plan/report.hpp"
+#include "plan/world.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kubestrap::plan {
+
+enum class Mode { plan, apply };
+
+/// Which phases of a workflow run.
+struct Selection {
+  std::optional<std::string> only; ///< "certs", "certs/ca"
+  std::vector<std::string> skip;   ///< as --skip-phases
+  bool runs(std::string_view phase) const; ///< full name of a phase
+};
+
+/// Throws Error (usage) naming the nearest phase for a name that the workflow does not have.
+void check(const Selection& selection, const Workflow& workflow);
+
+struct PhaseChange {
+  std::string phase;
+  Change change;
+};
+
+struct Outcome {
+  std::vector<PhaseChange> changes; ///< every verdict, the kept ones too
+  /// Whether anything was, or would be, made different. Waits do not count.
+  bool changed() const;
+};
+
+/// The whole engine: for each selected phase, for each resource, compare, tell, and in apply mode enact. `command` names the run in
+/// the journal. Preflight findings come first; errors among them throw Problems (exit code 3).
+Outcome run(const Workflow& workflow, const Selection& selection, const config::Setup& setup, const config::Facts& facts,
+            World& world, Mode mode, Reporter& reporter, const std::string& command);
+
+} // namespace kubestrap::plan
