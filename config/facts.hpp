@@ -66,6 +66,8 @@ struct Facts {
   std::string operatingSystem, kernelRelease;
   std::map<std::string, std::string> kernelConfig; ///< "CONFIG_NAMESPACES" -> "y"; empty when unreadable
   std::map<std::string, std::string> proxyVariables; ///< environment names that end in _proxy (any case), with their values
+  /// Paths that kubestrap's journal names: what it made here itself in an earlier run is no obstacle to the next.
+  std::vector<std::string> recorded;
   std::map<std::string, bool> caFolders; ///< folders with trusted certificates that exist ("/etc/pki/ca-trust")
 };
 

@@ -140,6 +140,8 @@ struct Node {
   std::string resolvConf;          ///< "/run/systemd/resolve/resolv.conf" when systemd-resolved is active, else empty
   std::map<std::string, std::string> proxyVariables; ///< handed to the control plane pods and kube-proxy
   std::vector<std::string> caFolders; ///< optional CA folders of the host that exist
+  /// ca.crt is here and ca.key is not: certificates are signed elsewhere, and the controller-manager must not try.
+  bool externalAuthority = false;
   /// The API server of this node itself, without balancer: what init and the node's own components use.
   Endpoint localEndpoint() const { return {advertiseAddress.string(), bindPort}; }
 };
@@ -179,6 +181,7 @@ struct Request {
   Secret certificateKey; ///< 64 hex digits; empty: none yet
   std::vector<std::string> ignorePreflightErrors;
   std::vector<std::string> skipPhases;
+  Path kubeconfigDir = paths::kubernetes; ///< --kubeconfig-dir of the kubeconfig phases
   std::string patchesDirectory; ///< as asked for; its files are read by the caller into `patches` (patches.hpp)
   std::vector<Patch> patches;   ///< in order of application
   bool dryRun = false;          ///< as the file says; --dry-run is the caller's

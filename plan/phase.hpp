@@ -28,7 +28,7 @@ enum class OnFailure { stop, restoreFiles };
 /// A row of a workflow: a pure function from a Setup to what should be true.
 struct Phase {
   std::string_view name, summary;
-  Resources (*desired)(const config::Setup&) = nullptr;
+  Resources (*desired)(const config::Setup&, const Phase&) = nullptr; ///< gets its own row: several may share a function
   Findings (*judge)(const config::Setup&, const config::Facts&) = nullptr; ///< preflight only
   std::span<const Phase> children = {};
   OnFailure onFailure = OnFailure::stop;

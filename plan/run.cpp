@@ -81,7 +81,7 @@ private:
       reporter_.phaseBegins(name, phase.summary);
       while_("in phase " + name, [&] {
         if (phase.judge) judge(phase, name);
-        if (phase.desired) realise(phase.desired(setup_), name);
+        if (phase.desired) realise(phase.desired(setup_, phase), name);
       });
       reporter_.phaseEnds(name);
     }
