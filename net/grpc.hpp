@@ -29,8 +29,8 @@ enum class GrpcCode : int {
   unauthenticated = 16,
 };
 
-/// The server answered with a status other than OK, or with something that is no gRPC answer (code unknown or internal).
-/// message() names the method; detail() is the server's own text.
+/// The server answered with a status other than OK, or with something that is no gRPC answer (code unknown or
+/// internal). message() names the method; detail() is the server's own text.
 class GrpcError : public Error {
 public:
   GrpcError(GrpcCode code, std::string_view method, std::string detail);
@@ -49,8 +49,9 @@ struct GrpcPeer {
   TlsIdentity tls;                      ///< for https://
 };
 
-/// Calls with one request message and one or many answers, messages as serialized bytes. It is HTTP/2 over a Transport, which
-/// keeps the connection; a message is at most 256 MiB. One call, one attempt: throws GrpcError, TransportError, Interrupted.
+/// Calls with one request message and one or many answers, messages as serialized bytes. It is HTTP/2 over a Transport,
+/// which keeps the connection; a message is at most 256 MiB. One call, one attempt: throws GrpcError, TransportError,
+/// Interrupted.
 class GrpcClient {
 public:
   GrpcClient(Transport& transport, GrpcPeer peer);

@@ -17,11 +17,12 @@ namespace kubestrap::net {
 
 /// Whom we trust and who we are, in PEM, from memory.
 struct TlsIdentity {
-  std::string authorities;     ///< trusted CA certificates; empty: the machine's own
-  std::string certificate;     ///< ours; empty: none
+  std::string authorities; ///< trusted CA certificates; empty: the machine's own
+  std::string certificate; ///< ours; empty: none
   Secret key;
-  std::string serverName;      ///< name to verify instead of the URL's host ("kubernetes")
-  /// Never but for a component's self-signed health port and the first read of cluster-info, whose content is verified otherwise.
+  std::string serverName; ///< name to verify instead of the URL's host ("kubernetes")
+  /// Never but for a component's self-signed health port and the first read of cluster-info, whose content is verified
+  /// otherwise.
   enum class Verify { yes, no } verify = Verify::yes;
 };
 
@@ -32,8 +33,8 @@ struct Request {
   Secret bearerToken;
   std::string body;
   TlsIdentity tls;
-  std::string unixSocket;     ///< path; empty: TCP
-  Duration timeout = std::chrono::seconds(10); ///< whole call
+  std::string unixSocket;                      ///< path; empty: TCP
+  Duration timeout = std::chrono::seconds(10); ///< whole call; zero: no limit but 10 s to connect
   enum class Proxy { environment, none } proxy = Proxy::none;
   /// `two` is HTTP/2 and nothing else; over http:// without an upgrade, as gRPC servers want it.
   enum class Protocol { automatic, two } protocol = Protocol::automatic;
@@ -45,7 +46,8 @@ struct Response {
   std::string body;
 };
 
-/// The call did not come to an answer. `kind` is for callers that branch; the message says URL, peer and curl's own diagnosis.
+/// The call did not come to an answer. `kind` is for callers that branch; the message says URL, peer and curl's own
+/// diagnosis.
 class TransportError : public Error {
 public:
   enum class Kind { refused, timeout, resolve, tls, clientCertificateRefused, closed, other };
@@ -60,9 +62,12 @@ private:
 class Transport {
 public:
   virtual ~Transport() = default;
-  /// An HTTP status is a value, whatever it is; throws TransportError when there is none, Interrupted when asked to stop.
+  /// An HTTP status is a value, whatever it is; throws TransportError when there is none, Interrupted when asked to
+  /// stop.
   virtual Response perform(const Request& request) = 0;
-  /// As perform, with the body handed over as it arrives (watch, snapshot); `onData` returns false to end the call.
+  /// As perform, with the body handed over as it arrives (watch, snapshot); `onData` returns false to end the call,
+  /// which is no failure. The body of an answer with a status of 300 or more is in the Response instead, as with
+  /// perform.
   virtual Response stream(const Request& request, const std::function<bool(std::string_view)>& onData) = 0;
 };
 

@@ -2,10 +2,10 @@
 
 #include "net/http.hpp"
 
-#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 namespace kubestrap::net {
 
@@ -24,9 +24,11 @@ public:
 
 private:
   class Handle;
-  Response run(const Request& request, const std::function<bool(std::string_view)>& onData);
+  Response run(const Request& request, const std::function<bool(std::string_view)>* onData);
+  std::unique_ptr<Handle> take(const std::string& key);
+  void keep(std::unique_ptr<Handle> handle);
   std::stop_token stop_;
-  std::multimap<std::string, std::unique_ptr<Handle>> idle_;
+  std::vector<std::unique_ptr<Handle>> idle_; ///< the one used last at the end
 };
 
 } // namespace kubestrap::net
