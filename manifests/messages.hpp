@@ -1,0 +1,27 @@
+#pragma once
+
+#include "config/model.hpp"
+
+#include <string>
+#include <vector>
+
+namespace kubestrap::manifests {
+
+/// What `init` says at its end, without the join commands.
+std::string initDoneMessage(const config::Setup& setup);
+
+/// What another machine needs to know to join.
+struct JoinCommand {
+  config::Endpoint endpoint;
+  Secret token;                  ///< empty: not to be printed
+  std::vector<std::string> pins; ///< "sha256:..." of the cluster's CA certificates
+  bool controlPlane = false;
+  Secret certificateKey; ///< for control planes; empty: the files are copied by hand
+};
+
+/// The command to run there as root, in lines of a shell:
+/// "kubestrap join HOST:PORT --token T \", "  --discovery-token-ca-cert-hash H", "  --control-plane --certificate-key
+/// K". Secrets are in it: it goes to the operator's terminal, never into a log.
+std::string text(const JoinCommand& command);
+
+} // namespace kubestrap::manifests
