@@ -1,0 +1,3 @@
+module kubestrap.io/lab/testtool
+
+go 1.21

@@ -1,0 +1,101 @@
+"""The configuration that a control plane of the lab is initialised with: kubeadm's v1beta4 documents.
+
+Everything in it that a machine of one's own would not need says why it is there.
+"""
+
+from __future__ import annotations
+
+INIT = """\
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+localAPIEndpoint:
+  advertiseAddress: {address}
+  bindPort: 6443
+nodeRegistration:
+  name: {name}
+  criSocket: unix:///run/containerd/containerd.sock
+  imagePullPolicy: IfNotPresent
+{ignored}  kubeletExtraArgs:
+  - name: node-ip
+    value: {address}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+# given, since there is no internet to look it up in
+kubernetesVersion: v{version}
+clusterName: kubernetes
+networking:
+  dnsDomain: cluster.local
+  podSubnet: 10.244.0.0/16
+  serviceSubnet: 10.96.0.0/12
+---
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+cgroupDriver: systemd
+{cgroup_v1}# the host's swap, if it has any, is no business of a machine's
+failSwapOn: false
+# a root without CAP_SYS_RESOURCE cannot lower its score
+oomScoreAdj: 0
+# there is no registry to get a removed image back from
+imageGCHighThresholdPercent: 100
+# all machines see the whole disk and memory of the host
+evictionHard:
+  memory.available: 50Mi
+  nodefs.available: 200Mi
+  nodefs.inodesFree: 1%
+  imagefs.available: 200Mi
+---
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+# the connection table's size cannot be changed from inside a network namespace
+conntrack:
+  maxPerCore: 0
+oomScoreAdj: 0
+"""
+
+IGNORED = """\
+  # the check refuses hosts with cgroup v1
+  ignorePreflightErrors:
+  - SystemVerification
+"""
+
+JOIN = """\
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: JoinConfiguration
+discovery:
+  bootstrapToken:
+    apiServerEndpoint: {endpoint}
+    token: {token}
+    caCertHashes:
+    - {ca_hash}
+nodeRegistration:
+  name: {name}
+  criSocket: unix:///run/containerd/containerd.sock
+  imagePullPolicy: IfNotPresent
+{ignored}  kubeletExtraArgs:
+  - name: node-ip
+    value: {address}
+"""
+
+
+def init(name: str, address: str, version: str, cgroup_version: int) -> str:
+    """The documents for `init --config` on this machine."""
+    return INIT.format(
+        name=name,
+        address=address,
+        version=version,
+        ignored=IGNORED if cgroup_version == 1 else "",
+        cgroup_v1="failCgroupV1: false\n" if cgroup_version == 1 else "",
+    )
+
+
+def join(name: str, address: str, endpoint: str, token: str, ca_hash: str, cgroup_version: int) -> str:
+    """The document for `join --config` of a worker."""
+    return JOIN.format(
+        name=name,
+        address=address,
+        endpoint=endpoint,
+        token=token,
+        ca_hash=ca_hash,
+        ignored=IGNORED if cgroup_version == 1 else "",
+    )

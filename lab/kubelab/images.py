@@ -1,0 +1,152 @@
+"""The images of a cluster, made from the components, and a containerd store that has them imported.
+
+The store is made once for a set of images. A machine's /var/lib/containerd starts as a copy of it whose files are hard
+links: containerd never writes to a blob or an unpacked layer again, it only adds and unlinks.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from . import components, oci, paths, rootfs, shell, store, versions
+
+SOURCES = paths.SOURCES / "images"
+CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+IPTABLES_NAMES = [f"{family}{what}" for family in ("iptables", "ip6tables") for what in ("", "-save", "-restore")]
+BUSYBOX_NAMES = "sh cat ls sleep echo ps env test true false".split()
+DATABASES = re.compile(r".*\.db$")
+
+
+def names(version: str) -> list[str]:
+    """The references of the images that a Kubernetes version's machines have."""
+    row = versions.kubernetes(version)
+    return [
+        *(f"registry.k8s.io/{program}:v{row.version}" for program in (*CONTROL_PLANE, "kube-proxy")),
+        f"registry.k8s.io/etcd:{row.etcd_image}",
+        f"registry.k8s.io/coredns/coredns:{row.coredns}",
+        f"registry.k8s.io/pause:{row.pause}",
+        versions.TEST_IMAGE,
+    ]
+
+
+def _archive_key(row: versions.Kubernetes) -> str:
+    recipe = [Path(oci.__file__).read_bytes(), Path(__file__).read_bytes()]
+    return f"{row.version}-{store.digest(components.name(row), rootfs.base_key(), SOURCES, *recipe)}"
+
+
+def archives(version: str, progress) -> Path:
+    """The folder with one OCI archive for each image of a Kubernetes version."""
+    row = versions.kubernetes(version)
+
+    def build(into: Path) -> None:
+        scratch = into / "scratch"
+        scratch.mkdir()
+        for image in _describe(row, components.make(version, progress), rootfs.base(progress), scratch):
+            progress.detail(f"writing {image.reference}")
+            oci.write(image, into / (image.reference.replace("/", "_").replace(":", "_") + ".tar"))
+        shutil.rmtree(scratch)
+
+    folder = store.make("images", _archive_key(row), build=build, progress=progress)
+    store.point_at(folder.with_name(row.version), folder.name)
+    return folder
+
+
+def _describe(row: versions.Kubernetes, binaries: Path, base: Path, scratch: Path) -> list[oci.Image]:
+    """What each image holds; its programs lie where upstream's images have them."""
+    described = [
+        oci.Image(f"registry.k8s.io/{program}:v{row.version}", {f"/usr/local/bin/{program}": binaries / program})
+        for program in CONTROL_PLANE
+    ]
+    described.append(_kube_proxy(row, binaries, base))
+    etcd = {f"/usr/local/bin/{program}": binaries / program for program in ("etcd", "etcdctl", "etcdutl")}
+    described.append(oci.Image(f"registry.k8s.io/etcd:{row.etcd_image}", etcd))
+    described.append(
+        oci.Image(
+            f"registry.k8s.io/coredns/coredns:{row.coredns}",
+            {"/coredns": binaries / "coredns"},
+            entrypoint=["/coredns"],
+        )
+    )
+    pause = scratch / "pause"
+    shell.run(["gcc", "-Os", "-static", "-s", "-o", pause, SOURCES / "pause.c"], what="the build of pause")
+    described.append(oci.Image(f"registry.k8s.io/pause:{row.pause}", {"/pause": pause}, entrypoint=["/pause"]))
+    tool = scratch / "testtool"
+    components.check_go()
+    shell.run(
+        ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", tool, "."],
+        what="the build of the test tool",
+        cwd=SOURCES / "testtool",
+        env=components.go_environment("readonly"),
+    )
+    described.append(
+        oci.Image(
+            versions.TEST_IMAGE,
+            {"/bin/testtool": tool, "/bin/busybox": base / "usr/bin/busybox"},
+            command=["/bin/sh"],
+            links={f"/bin/{applet}": "busybox" for applet in BUSYBOX_NAMES},
+        )
+    )
+    return described
+
+
+def _kube_proxy(row: versions.Kubernetes, binaries: Path, base: Path) -> oci.Image:
+    """kube-proxy runs iptables, nft, ipset and conntrack, and iptables loads plugins: all with their libraries.
+
+    A plugin whose library is missing fails late: only the first service with two endpoints needs libxt_statistic.so.
+    """
+    programs = ["/usr/sbin/xtables-nft-multi", "/usr/sbin/nft", "/usr/sbin/conntrack", "/usr/sbin/ipset"]
+    plugins = sorted(base.glob("usr/lib/*/xtables/*.so"))
+    inside = programs + ["/" + str(plugin.relative_to(base)) for plugin in plugins]
+    said = shell.run(["chroot", base, "ldd", *inside], what="the list of kube-proxy's libraries")
+    libraries = set(re.findall(r"(?:=> |^\s+)(/\S+\.so\S*) \(", said, flags=re.M))
+    files = {"/usr/local/bin/kube-proxy": binaries / "kube-proxy", "/etc/protocols": base / "etc/protocols"}
+    for path in [*inside, *libraries]:
+        files[path] = (base / path.lstrip("/")).resolve()
+    links = {f"/usr/sbin/{name}": "xtables-nft-multi" for name in IPTABLES_NAMES}
+    return oci.Image(f"registry.k8s.io/kube-proxy:v{row.version}", files, links=links)
+
+
+def containerd_store(of: list[str], progress) -> Path:
+    """A /var/lib/containerd in which the images of these Kubernetes versions are imported."""
+    folders = {version: archives(version, progress) for version in sorted(set(of))}
+    key = store.digest(*(folder.name for folder in folders.values()), rootfs.base_key(), (SOURCES / "import.sh"))
+
+    def build(into: Path) -> None:
+        layers = [rootfs.settings(progress), rootfs.base(progress)]
+        shell.run(
+            ["bash", SOURCES / "import.sh", into, ":".join(map(str, layers)), *folders.values()],
+            what="the import of the images",
+            isolated=True,
+            on_line=progress.detail,
+            log=paths.cache("logs", "import.log"),
+            timeout=None,
+        )
+
+    return store.make("containerd", f"{'+'.join(folders)}-{key}", build=build, progress=progress)
+
+
+def give(template: Path, target: Path) -> None:
+    """Fills a machine's /var/lib/containerd from the store: databases are copied, all else is linked (or copied)."""
+    target.mkdir(parents=True, exist_ok=True)
+    for folder, _, files in os.walk(template):
+        to = target / os.path.relpath(folder, template)
+        to.mkdir(exist_ok=True)
+        shutil.copystat(folder, to)
+        owner = os.stat(folder)
+        os.chown(to, owner.st_uid, owner.st_gid)
+        for file in files:
+            source = os.path.join(folder, file)
+            _link_or_copy(source, to / file, copy=bool(DATABASES.match(file)))
+
+
+def _link_or_copy(source: str, target: Path, copy: bool) -> None:
+    if not copy:
+        try:
+            os.link(source, target, follow_symlinks=False)
+            return
+        except OSError:
+            pass  # the cache is on another file system
+    shutil.copy2(source, target, follow_symlinks=False)

@@ -1,0 +1,213 @@
+"""The commands, each as one readable sequence. `cli` parses for them and prints what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from . import build, cgroups, cluster, cni, components, host, images, network, packages, record, rootfs, versions
+from . import machine as machines
+from .errors import LabError
+
+
+def sweep(lab: record.Lab) -> None:
+    """Clears away what is left of machines that do not run: of a power-off by hand, or of a command that was killed."""
+    for machine in lab.machines.values():
+        if not machines.running(machine):
+            machines.power_off(lab, machine)
+
+
+def prepare(version: str, image_versions: Iterable[str], progress) -> None:
+    """Steps that make what is cached: a warm cache makes each of them end at once."""
+    with progress.step("host packages"):
+        packages.install(packages.missing_on_host(), progress)
+    for one in dict.fromkeys([version, *image_versions]):
+        expect = "" if components.have(one) else "built once: 6 to 12 minutes on 2 cores"
+        with progress.step(f"Kubernetes {one} components", expect):
+            components.make(one, progress)
+    with progress.step("root file system of the machines"):
+        rootfs.base(progress)
+        rootfs.settings(progress)
+        machines.packages_layer(version, progress)
+    if image_versions:
+        with progress.step("images"):
+            images.containerd_store(list(image_versions), progress)
+
+
+PREPARE_STEPS = 4
+
+
+def boot_all(lab: record.Lab, chosen: list[record.Machine], progress) -> None:
+    """Boots machines that are off, side by side, and waits until all are up."""
+    host.prepare()
+    network.make_switch(lab.switch, lab.network)
+    cni.restore_switch_routes(lab)
+    for machine in chosen:
+        if not machines.running(machine):
+            machines.power_off(lab, machine)
+            if not machine.disk_made:
+                machines.make_disk(lab, machine, progress)
+            machines.boot(lab, machine, progress)
+    for machine in chosen:
+        machines.wait_booted(lab, machine, progress)
+
+
+def up(name: str, version: str | None, bootstrapper: str | None, progress) -> record.Lab:
+    """A Ready cluster; a lab that has one already is only looked at, and powered on where it is off."""
+    with record.lab_lock(name, progress):
+        lab = record.load_or_make(name)
+        sweep(lab)
+        _check_same(lab, version, bootstrapper)
+        if lab.cluster is None:
+            lab.cluster = record.Cluster(version or versions.DEFAULT_KUBERNETES, bootstrapper or "kubestrap")
+            lab.save()
+        if lab.cluster.stage == "ready":
+            progress.steps = 2
+            _power_on_members(lab, progress)
+        else:
+            _make_cluster(lab, progress)
+        with progress.step("wait until the nodes are Ready and CoreDNS answers"):
+            cluster.wait_ready(lab, progress)
+        lab.cluster.stage = "ready"
+        lab.save()
+        return lab
+
+
+def _check_same(lab: record.Lab, version: str | None, bootstrapper: str | None) -> None:
+    made = lab.cluster
+    if made is None:
+        if cluster.FIRST in lab.machines:
+            raise LabError(
+                f"the lab {lab.name} has a bare machine {cluster.FIRST} already, where a cluster's first machine would be",
+                f"./lab/down --name {lab.name}, or another --name",
+            )
+        return
+    for wish, has in ((version, made.kubernetes), (bootstrapper, made.bootstrapper)):
+        if wish and wish != has:
+            raise LabError(
+                f"the lab {lab.name} has a cluster of Kubernetes {made.kubernetes} made by {made.bootstrapper}, not {wish}",
+                f"./lab/down --name {lab.name} first, or another --name",
+            )
+
+
+def _power_on_members(lab: record.Lab, progress) -> None:
+    with progress.step("machines"):
+        boot_all(lab, [machine for machine in lab.machines.values()], progress)
+
+
+def _make_cluster(lab: record.Lab, progress) -> None:
+    made = lab.cluster
+    own = made.bootstrapper == "kubestrap"
+    progress.steps = PREPARE_STEPS + own + 4
+    if own:
+        with progress.step("build kubestrap (release)"):
+            build.kubestrap(progress)
+    prepare(made.kubernetes, [made.kubernetes], progress)
+    with progress.step(f"boot the machine {cluster.FIRST}"):
+        first = lab.machines.get(cluster.FIRST) or record.add_machine(lab, cluster.FIRST, made.kubernetes)
+        if made.stage == "started":  # an init that was cut short is not mended but begun again, on a new disk
+            machines.power_off(lab, first)
+            first.images = [made.kubernetes]
+            machines.make_disk(lab, first, progress)
+            cluster.write_config(lab, first, made.kubernetes)
+        boot_all(lab, [first], progress)
+    if made.stage == "started":
+        with progress.step(f"{made.bootstrapper} init"):
+            cluster.initialise(lab, progress)
+        made.stage = "initialised"
+        lab.save()
+    with progress.step("pod network"):
+        cluster.install_network(lab, progress)
+
+
+def boot_machines(
+    name: str,
+    wanted: list[str],
+    version: str | None,
+    *,
+    no_images: bool = False,
+    also_images: list[str] = (),
+    fresh: bool = False,
+    progress,
+) -> None:
+    """Bare machines on the lab's network. One that stands already is left as it is, or made anew with `fresh`."""
+    for one in wanted:
+        record.check_name(one, "the machine")
+    with record.lab_lock(name, progress):
+        lab = record.load_or_make(name)
+        sweep(lab)
+        version = version or (lab.cluster.kubernetes if lab.cluster else versions.DEFAULT_KUBERNETES)
+        with_images = [] if no_images else sorted({version, *also_images})
+        making = [one for one in wanted if fresh or one not in lab.machines]
+        if making:
+            progress.steps = PREPARE_STEPS + 1
+            prepare(version, with_images, progress)
+        for one in making:
+            machine = lab.machines.get(one) or record.add_machine(lab, one, version)
+            machine.kubernetes, machine.images = version, with_images
+        _drop_disks(lab, [lab.machines[one] for one in making])
+        with progress.step(f"boot {', '.join(wanted)}"):
+            boot_all(lab, [lab.machines[one] for one in wanted], progress)
+
+
+def reset_machines(name: str, wanted: list[str], progress) -> None:
+    """Makes machines bare again: their disks are dropped, all else (address, version, images) stays."""
+    with record.lab_lock(name, progress):
+        lab = record.need(name)
+        sweep(lab)
+        chosen = [lab.machine(one) for one in wanted]
+        with progress.step(f"new disks and a boot for {', '.join(wanted)}"):
+            _drop_disks(lab, chosen)
+            boot_all(lab, chosen, progress)
+
+
+def _drop_disks(lab: record.Lab, chosen: list[record.Machine]) -> None:
+    for machine in chosen:
+        machine.disk_made = False
+        if machine.name == cluster.FIRST and lab.cluster:
+            lab.cluster = None  # its control plane is gone
+    lab.save()
+    for machine in chosen:
+        machines.power_off(lab, machine)
+
+
+def power_off(name: str, wanted: list[str], everything: bool, progress) -> list[record.Machine]:
+    with record.lab_lock(name, progress):
+        lab = record.need(name)
+        chosen = _choose(lab, wanted, everything)
+        for machine in chosen:
+            machines.power_off(lab, machine)
+        return chosen
+
+
+def power_on(name: str, wanted: list[str], everything: bool, progress) -> list[record.Machine]:
+    with record.lab_lock(name, progress):
+        lab = record.need(name)
+        sweep(lab)
+        chosen = _choose(lab, wanted, everything)
+        with progress.step(f"boot {', '.join(machine.name for machine in chosen)}"):
+            boot_all(lab, chosen, progress)
+        return chosen
+
+
+def _choose(lab: record.Lab, wanted: list[str], everything: bool) -> list[record.Machine]:
+    return list(lab.machines.values()) if everything else [lab.machine(one) for one in wanted]
+
+
+def down(name: str, progress) -> bool:
+    """Removes all that the lab has on this host but the caches. False when there was no such lab."""
+    with record.lab_lock(name, progress):
+        lab = record.load(name)
+        if lab is not None:
+            for machine in lab.machines.values():
+                progress.detail(f"ending {machine.name}")
+                machines.power_off(lab, machine)
+            network.remove(lab.switch)
+            stuck = cgroups.remove(lab.cgroup)
+            if stuck:
+                raise LabError(f"cgroups of the lab do not go: {', '.join(stuck[:3])}")
+            progress.detail("deleting the disks")
+            record.forget(lab)
+        host.restore()
+        record.lock_file(name).unlink(missing_ok=True)
+    host.sweep_folders()
+    return lab is not None

@@ -1,0 +1,90 @@
+"""Writes the go.mod and go.sum files that pin the components (lab/modules/). Run once for each new version:
+
+    cd lab && python3 -m kubelab.pins 1.37.2
+
+Builds use these files read-only, so a module whose content has changed since fails its checksum.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from . import components, versions
+from .errors import LabError
+
+STAGING = re.compile(r"(k8s\.io/[a-z-]+) => \./staging/src/k8s\.io/[a-z-]+")
+
+
+def download(module: str, version: str) -> Path:
+    """The folder of a module in Go's module cache."""
+    components.go("mod", "download", f"{module}@{version}", cwd=Path("/"))
+    cache = components.go("env", "GOMODCACHE", cwd=Path("/"), capture=True).strip()
+    return Path(cache, f"{module}@{version}")
+
+
+def write_kubernetes(row: versions.Kubernetes) -> None:
+    """Kubernetes' own go.mod: same versions of everything, the staging folders as the modules they are published as."""
+    upstream = download("k8s.io/kubernetes", f"v{row.version}")
+    folder = components.module_folder(row.version, "kubernetes")
+    text = (upstream / "go.mod").read_text()
+    text = re.sub(r"^module .*", "module kubestrap.io/lab/kubernetes", text, count=1, flags=re.M)
+    text = STAGING.sub(rf"\1 => \1 v0.{row.version.removeprefix('1.')}", text)
+    text += f"\nrequire k8s.io/kubernetes v{row.version}\n"
+    settle(folder, text, upstream / "go.sum", components.KUBERNETES_PACKAGES)
+
+
+def write_extras(row: versions.Kubernetes) -> None:
+    """etcd and CoreDNS on the versions of shared modules that Kubernetes uses: what was compiled for it is used again."""
+    upstream = download("k8s.io/kubernetes", f"v{row.version}")
+    folder = components.module_folder(row.version, "extras")
+    text = (upstream / "go.mod").read_text()
+    shared = [
+        line.split()[:2]
+        for block in re.findall(r"^require \((.*?)^\)", text, flags=re.M | re.S)
+        for line in block.strip().splitlines()
+    ]
+    staged = {match[1] for match in STAGING.finditer(text)}
+    text = re.sub(r"^module .*", "module kubestrap.io/lab/extras", text, count=1, flags=re.M)
+    text = STAGING.sub(rf"\1 => \1 v0.{row.version.removeprefix('1.')}", text)
+    text = "".join(line for line in text.splitlines(keepends=True) if "go.etcd.io/etcd/" not in line)
+    etcd = ["api", "client/pkg", "client", "server", "pkg", "etcdctl", "etcdutl"]
+    text += "\nrequire (\n" + "".join(f"\tgo.etcd.io/etcd/{part}/v3 {row.etcd}\n" for part in etcd)
+    text += f"\tgithub.com/coredns/coredns {row.coredns}\n)\n\nreplace (\n"
+    for module, version in shared:
+        if not module.startswith("go.etcd.io/etcd/") and module not in staged:
+            text += f"\t{module} => {module} {version}\n"
+    settle(folder, text + ")\n", upstream / "go.sum", components.EXTRAS_PACKAGES)
+
+
+def write_tools() -> None:
+    """Tools that follow no Kubernetes version."""
+    text = f"module kubestrap.io/lab/tools\n\ngo 1.24\n\nrequire github.com/cloudflare/cfssl {versions.CFSSL}\n"
+    settle(components.module_folder("tools"), text, None, components.TOOLS_PACKAGES)
+
+
+def settle(folder: Path, mod: str, sums: Path | None, packages: list[str]) -> None:
+    """Lets go complete go.mod and go.sum for these packages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "go.mod").write_text(mod)
+    (folder / "go.sum").unlink(missing_ok=True)
+    if sums:
+        shutil.copyfile(sums, folder / "go.sum")
+    components.go("list", "-deps", *packages, cwd=folder, mode="mod", capture=True)
+
+
+def main(arguments: list[str]) -> None:
+    for version in arguments:
+        row = versions.kubernetes(version)
+        write_kubernetes(row)
+        write_extras(row)
+    write_tools()
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except LabError as error:
+        sys.exit(f"{error}\n{error.evidence}")

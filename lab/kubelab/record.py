@@ -1,0 +1,157 @@
+"""What the lab writes down about itself, always before it makes the thing: so that any later command can clean up."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from . import network, paths, store
+from .errors import LabError, UsageError
+
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?")
+
+
+@dataclass
+class Machine:
+    """A machine of a lab: its names on the host and the place of its disk never change while it is recorded."""
+
+    name: str
+    address: str
+    namespace: str
+    cgroup: str
+    kubernetes: str
+    images: list[str] = field(default_factory=list)  # Kubernetes versions whose images are imported
+    disk_made: bool = False
+    leader: list[int] | None = None  # pid and start time of the process that waits for PID 1
+    init: list[int] | None = None  # of the machine's PID 1, as the host sees it
+
+
+@dataclass
+class Cluster:
+    """The cluster that `up` makes. `stage` is what was reached: "started", "initialised", "ready"."""
+
+    kubernetes: str
+    bootstrapper: str
+    stage: str = "started"
+
+
+@dataclass
+class Lab:
+    name: str
+    network: str
+    switch: str
+    cgroup: str
+    machines: dict[str, Machine] = field(default_factory=dict)
+    cluster: Cluster | None = None
+
+    @property
+    def folder(self) -> Path:
+        return paths.state_root() / self.name
+
+    def disk(self, machine: Machine) -> Path:
+        return self.folder / "machines" / machine.name
+
+    def machine(self, name: str) -> Machine:
+        if name not in self.machines:
+            known = ", ".join(self.machines) or "none"
+            raise UsageError(f"the lab {self.name} has no machine {name}; it has: {known}", "see ./lab/status")
+        return self.machines[name]
+
+    def save(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / "lab.json", asdict(self))
+
+
+def check_name(name: str, what: str) -> str:
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{what} {name!r} is not a name: lower-case letters, digits and inner dashes, 20 at most")
+    return name
+
+
+def load(name: str) -> Lab | None:
+    """The lab of that name, if there is one."""
+    try:
+        content = json.loads((paths.state_root() / check_name(name, "the lab") / "lab.json").read_text())
+    except FileNotFoundError:
+        return None
+    content["machines"] = {key: Machine(**value) for key, value in content["machines"].items()}
+    content["cluster"] = Cluster(**content["cluster"]) if content["cluster"] else None
+    return Lab(**content)
+
+
+def need(name: str) -> Lab:
+    lab = load(name)
+    if lab is None:
+        raise LabError(f"there is no lab {name}", "./lab/up makes a cluster, ./lab/machine NAME a bare machine")
+    return lab
+
+
+def load_or_make(name: str) -> Lab:
+    """The lab of that name; a new one gets a network that no other lab has."""
+    with host_lock():
+        lab = load(name)
+        if lab is None:
+            taken = {other.network for other in everyone()}
+            lab = Lab(name, network.subnet(name, taken), switch=f"lab-{name}", cgroup=f"lab-{name}")
+            lab.save()
+    return lab
+
+
+def add_machine(lab: Lab, name: str, kubernetes: str) -> Machine:
+    check_name(name, "the machine")
+    taken = {machine.address for machine in lab.machines.values()}
+    machine = Machine(
+        name=name,
+        address=network.address(name, lab.network, taken),
+        namespace=f"{lab.switch}.{name}",
+        cgroup=f"{lab.cgroup}/{name}",
+        kubernetes=kubernetes,
+    )
+    lab.machines[name] = machine
+    lab.save()
+    return machine
+
+
+def everyone() -> list[Lab]:
+    """Every lab on this host."""
+    return [load(file.parent.name) for file in sorted(paths.state_root().glob("*/lab.json"))]
+
+
+def forget(lab: Lab) -> None:
+    """Deletes the lab's record and all disks."""
+    shutil.rmtree(lab.folder)
+
+
+def lock_file(name: str) -> Path:
+    return paths.state_root() / ".locks" / check_name(name, "the lab")
+
+
+@contextmanager
+def lab_lock(name: str, progress) -> Iterator[None]:
+    """One command at a time changes a lab."""
+    with store.lock(lock_file(name), lambda holder: progress.line(f"waiting for {holder}, which works on the lab {name}")):
+        yield
+
+
+@contextmanager
+def host_lock() -> Iterator[None]:
+    """For what all labs share: networks given out, settings of the host."""
+    with store.lock(paths.state_root() / ".locks" / ".host"):
+        yield
+
+
+def write_json(file: Path, content) -> None:
+    """Complete or not at all, also after a power loss."""
+    fresh = file.with_name(file.name + ".new")
+    with fresh.open("w") as stream:
+        json.dump(content, stream, indent=2)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    fresh.rename(file)
