@@ -1,0 +1,748 @@
+#include "support/yaml.hpp"
+
+#include "support/text.hpp"
+#include "support/yaml_scalar.hpp"
+
+#include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <sstream>
+#include <unordered_map>
+#include <utility>
+
+namespace kubestrap {
+
+std::string Document::where(const std::string& pointer) const {
+  for (auto known = pointer;; known.resize(known.rfind('/'))) {
+    if (auto found = positions.find(known); found != positions.end() && found->second.line > 0)
+      return fmt::format("{}:{}:{}", source, found->second.line, found->second.column);
+    if (known.find('/') == known.npos) return source;
+  }
+}
+
+// Scalars: YAML 1.2's core schema.
+
+namespace {
+bool isAnyOf(std::string_view text, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), text) != words.end();
+}
+
+bool consistsOf(std::string_view text, std::string_view characters) {
+  return !text.empty() && text.find_first_not_of(characters) == text.npos;
+}
+
+constexpr std::string_view decimalDigits = "0123456789";
+
+std::string_view withoutSign(std::string_view text) {
+  return text.starts_with('+') || text.starts_with('-') ? text.substr(1) : text;
+}
+
+bool isInteger(std::string_view text) {
+  if (text.starts_with("0x")) return consistsOf(text.substr(2), "0123456789abcdefABCDEF");
+  if (text.starts_with("0o")) return consistsOf(text.substr(2), "01234567");
+  return consistsOf(withoutSign(text), decimalDigits);
+}
+
+bool isDecimal(std::string_view text) {
+  text = withoutSign(text);
+  if (auto e = text.find_first_of("eE"); e != text.npos) {
+    if (!consistsOf(withoutSign(text.substr(e + 1)), decimalDigits)) return false;
+    text = text.substr(0, e);
+  }
+  auto dot = text.find('.');
+  auto whole = text.substr(0, dot), fraction = dot == text.npos ? std::string_view() : text.substr(dot + 1);
+  bool wholeIsFine = whole.empty() || consistsOf(whole, decimalDigits);
+  bool fractionIsFine = fraction.empty() || consistsOf(fraction, decimalDigits);
+  return wholeIsFine && fractionIsFine && !(whole.empty() && fraction.empty());
+}
+} // namespace
+
+ScalarKind scalarKind(std::string_view plain) {
+  if (isAnyOf(plain, {"", "~", "null", "Null", "NULL"})) return ScalarKind::null;
+  if (isAnyOf(plain, {"true", "True", "TRUE", "false", "False", "FALSE"})) return ScalarKind::boolean;
+  if (isAnyOf(plain, {".nan", ".NaN", ".NAN"})) return ScalarKind::notFinite;
+  if (isAnyOf(withoutSign(plain), {".inf", ".Inf", ".INF"})) return ScalarKind::notFinite;
+  bool mayBeNumber = std::string_view("+-.0123456789").find(plain[0]) != std::string_view::npos;
+  if (!mayBeNumber) return ScalarKind::text;
+  if (isInteger(plain)) return ScalarKind::integer;
+  return isDecimal(plain) ? ScalarKind::decimal : ScalarKind::text;
+}
+
+namespace {
+double parseDouble(std::string_view text) {
+  if (text.starts_with('+')) text.remove_prefix(1);
+  double number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc::result_out_of_range) return number;
+  auto e = text.find_first_of("eE");
+  bool isTiny = e != text.npos && text.substr(e + 1).starts_with('-');
+  return isTiny ? 0.0 : HUGE_VAL;
+}
+
+/// A JSON number; beyond 64 bits it becomes a double, as it does when JSON is read.
+Value parseInteger(std::string_view text) {
+  int base = text.starts_with("0x") ? 16 : text.starts_with("0o") ? 8 : 10;
+  if (base != 10) text.remove_prefix(2);
+  if (text.starts_with('+')) text.remove_prefix(1);
+  auto end = text.data() + text.size();
+  std::int64_t number = 0;
+  if (std::from_chars(text.data(), end, number, base).ec == std::errc())
+    return number < 0 ? Value(number) : Value(static_cast<std::uint64_t>(number));
+  std::uint64_t large = 0;
+  if (std::from_chars(text.data(), end, large, base).ec == std::errc()) return large;
+  if (base == 10) return parseDouble(text);
+  double huge = 0;
+  for (char digit : text) {
+    int value = digit >= 'a' ? digit - 'a' + 10 : digit >= 'A' ? digit - 'A' + 10 : digit - '0';
+    huge = huge * base + value;
+  }
+  return huge;
+}
+
+/// 0644 is octal to Go's YAML 1.1 and decimal to YAML 1.2. Whoever reads it, one half of the readers is wrong.
+bool isAmbiguousOctal(std::string_view text) {
+  text = withoutSign(text);
+  bool isOctal = text.size() > 1 && text.front() == '0' && consistsOf(text, "01234567");
+  auto significant = text.find_first_not_of('0');
+  return isOctal && significant != text.npos && text.size() - significant > 1;
+}
+
+// Places.
+
+/// Turns offsets into lines and columns, in characters. Cheap when the offsets grow, as they do.
+class LineCounter {
+public:
+  explicit LineCounter(std::string_view text) : text_(text) {}
+
+  Position at(std::size_t offset) {
+    offset = std::min(offset, text_.size());
+    if (offset < offset_) offset_ = 0, position_ = {1, 1};
+    for (; offset_ < offset; ++offset_) {
+      auto c = static_cast<unsigned char>(text_[offset_]);
+      if (c == '\n')
+        position_ = {position_.line + 1, 1};
+      else if ((c & 0xc0) != 0x80)
+        ++position_.column;
+    }
+    return position_;
+  }
+
+private:
+  std::string_view text_;
+  std::size_t offset_ = 0;
+  Position position_{1, 1};
+};
+
+/// The text being read, and what is wrong with it.
+struct Input {
+  std::string text; ///< UTF-8, line ends are "\n"
+  std::string source;
+  LineCounter lines{text};
+  std::vector<Problem> problems;
+
+  Input(std::string input, std::string name) : text(std::move(input)), source(std::move(name)) {}
+  Input(const Input&) = delete;
+
+  std::string where(Position position) const { return fmt::format("{}:{}:{}", source, position.line, position.column); }
+  void addProblem(Position position, std::string field, std::string message, std::string expected = {}) {
+    problems.push_back({where(position), std::move(field), std::move(message), std::move(expected)});
+  }
+};
+
+// Documents.
+
+constexpr std::size_t depthLimit = 100, aliasBudget = 100'000;
+
+/// Leaves the parser when the rest of a document is not worth reading.
+struct Abandoned {};
+
+/// How much an alias repeats.
+struct Extent {
+  std::size_t nodes = 1, height = 0;
+};
+
+/// Builds one document from what a parser of YAML or JSON sees, in its order.
+class DocumentBuilder {
+public:
+  explicit DocumentBuilder(Input& input) : input_(&input) { document_.source = input.source; }
+
+  bool expectsKey() const { return !frames_.empty() && frames_.back().isMapping && !frames_.back().hasKey; }
+  Document take() { return std::move(document_); }
+
+  /// What is wrong at the place that was reached.
+  void addProblem(Position at, std::string message, std::string expected = {}) {
+    input_->addProblem(at, field(), std::move(message), std::move(expected));
+  }
+
+  void key(const std::string& name, Position at) {
+    auto& frame = frames_.back();
+    frame.hasKey = true;
+    frame.key = name;
+    pointer_ += '/';
+    for (char c : name) c == '~' ? pointer_ += "~0" : c == '/' ? pointer_ += "~1" : pointer_ += c;
+    if (frame.isIgnored) return;
+    auto [known, isNew] = document_.positions.try_emplace(pointer_, at);
+    frame.memberIsIgnored = !isNew;
+    if (!isNew)
+      addProblem(at, fmt::format("the key \"{}\" is given twice, before on line {}", name, known->second.line));
+  }
+
+  /// A key that cannot be one; its value is read and forgotten.
+  void wrongKey(Position at, std::string message) {
+    addProblem(at, std::move(message));
+    auto& frame = frames_.back();
+    frame.hasKey = frame.memberIsIgnored = true;
+    frame.key.clear();
+  }
+
+  void scalar(Value value, Position at) {
+    startNode(at);
+    std::size_t size = value.is_string() ? value.get_ref<const std::string&>().size() : 0;
+    add(std::move(value), {.nodes = 1 + size / 100}); // long texts count as several
+  }
+
+  void startMapping(Position at) { startCollection(at, Value::object()); }
+  void startList(Position at) { startCollection(at, Value::array()); }
+
+  /// The finished collection, for anchors; it stays where it is.
+  Extent endCollection() {
+    Frame frame = std::move(frames_.back());
+    frames_.pop_back();
+    auto extent = frame.extent;
+    ++extent.height;
+    last_ = nullptr;
+    if (frame.isWrongKey)
+      frames_.back().hasKey = frames_.back().memberIsIgnored = true;
+    else
+      add(std::move(frame.value), extent);
+    return extent;
+  }
+
+  /// A copy of something that was read before.
+  void repeat(const Value& value, Extent extent, Position at) {
+    startNode(at);
+    repeated_ += extent.nodes;
+    if (repeated_ > aliasBudget) abandon(at, "aliases make this document grow without end", "aliases used sparingly");
+    if (frames_.size() + extent.height > depthLimit) abandonTooDeep(at);
+    add(value, extent);
+  }
+
+  /// The value that was finished last, where it is now; nullptr if it was dropped.
+  const Value* last() const { return last_; }
+
+private:
+  struct Frame {
+    Value value;
+    bool isMapping = false, isWrongKey = false;
+    bool isIgnored = false; ///< it belongs to a key that was wrong, so its places are of no interest
+    bool hasKey = false, memberIsIgnored = false;
+    std::string key;
+    std::size_t pointerLength = 0;
+    Extent extent;
+  };
+
+  Input* input_;
+  Document document_;
+  std::vector<Frame> frames_;
+  std::string pointer_; ///< of the frame or member that is read
+  std::size_t repeated_ = 0;
+  const Value* last_ = nullptr;
+
+  bool isIgnored() const {
+    return !frames_.empty() && (frames_.back().isIgnored || (frames_.back().hasKey && frames_.back().memberIsIgnored));
+  }
+
+  std::string field() const {
+    std::string path;
+    for (const auto& frame : frames_) {
+      if (!frame.isMapping)
+        path += fmt::format("[{}]", frame.value.size());
+      else if (frame.hasKey)
+        path += (path.empty() ? "" : ".") + frame.key;
+    }
+    return path;
+  }
+
+  [[noreturn]] void abandon(Position at, std::string message, std::string expected) {
+    addProblem(at, std::move(message), std::move(expected));
+    throw Abandoned();
+  }
+
+  [[noreturn]] void abandonTooDeep(Position at) {
+    abandon(at, "the document is nested too deep", fmt::format("at most {} levels", depthLimit));
+  }
+
+  void startNode(Position at) {
+    if (frames_.empty()) {
+      document_.positions.try_emplace("", at);
+    } else if (auto& frame = frames_.back(); !frame.isMapping) {
+      pointer_ += fmt::format("/{}", frame.value.size());
+      if (!frame.isIgnored) document_.positions.try_emplace(pointer_, at);
+    }
+  }
+
+  void startCollection(Position at, Value empty) {
+    if (frames_.size() >= depthLimit) abandonTooDeep(at);
+    Frame frame;
+    frame.isWrongKey = expectsKey();
+    if (frame.isWrongKey)
+      addProblem(at, "a mapping or a list stands where a key should", "a text as key");
+    else
+      startNode(at);
+    frame.isIgnored = frame.isWrongKey || isIgnored();
+    frame.isMapping = empty.is_object();
+    frame.value = std::move(empty);
+    frame.pointerLength = pointer_.size();
+    frames_.push_back(std::move(frame));
+  }
+
+  void add(Value value, Extent extent) {
+    if (frames_.empty()) {
+      document_.value = std::move(value);
+      last_ = &document_.value;
+      return;
+    }
+    auto& frame = frames_.back();
+    frame.extent.nodes += extent.nodes;
+    frame.extent.height = std::max(frame.extent.height, extent.height);
+    pointer_.resize(frame.pointerLength);
+    if (!frame.isMapping) {
+      frame.value.push_back(std::move(value));
+      last_ = &frame.value.back();
+    } else {
+      // Duplicates are known already, and operator[] would search a mapping from its start for each new member.
+      auto& members = frame.value.get_ref<Value::object_t&>();
+      members.emplace_back(std::move(frame.key), std::move(value));
+      last_ = &members.back().second;
+      frame.hasKey = frame.memberIsIgnored = false;
+      frame.key.clear();
+    }
+  }
+};
+
+// YAML.
+
+bool isPlain(const std::string& tag) { return tag.empty() || tag == "?"; }
+bool isQuoted(const std::string& tag) { return tag == "!"; }
+
+/// "!!int" for "tag:yaml.org,2002:int"
+std::string shortTag(const std::string& tag) {
+  constexpr std::string_view prefix = "tag:yaml.org,2002:";
+  return tag.starts_with(prefix) ? "!!" + tag.substr(prefix.size()) : tag;
+}
+
+class YamlReader : public YAML::EventHandler {
+public:
+  /// `offset` is where in the input the parser's text starts.
+  YamlReader(Input& input, std::size_t offset, std::vector<Document>& documents)
+      : input_(input), offset_(offset), documents_(documents), builder_(input) {}
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    builder_ = DocumentBuilder(input_);
+    anchors_.clear();
+    open_.clear();
+    flowDepth_ = 0;
+    isEmpty_ = false;
+    checkDocumentStart(mark);
+  }
+
+  void OnDocumentEnd() override {
+    if (!isEmpty_) documents_.push_back(builder_.take());
+  }
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (builder_.expectsKey())
+      return builder_.wrongKey(at(mark), "a key is empty or null: a text that looks like it needs quotes");
+    isEmpty_ = open_.empty() && !isWritten(mark);
+    value(nullptr, mark, anchor);
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& text) override {
+    checkTabs(mark);
+    if (builder_.expectsKey()) return key(mark, tag, anchor, text);
+    value(resolve(mark, tag, text), mark, anchor);
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    checkTabs(mark);
+    auto known = anchors_.find(anchor);
+    bool isKey = builder_.expectsKey();
+    if (known == anchors_.end()) {
+      if (isKey) return builder_.wrongKey(at(mark), "an alias stands inside of what it repeats");
+      builder_.addProblem(at(mark), "an alias stands inside of what it repeats");
+      builder_.scalar(nullptr, at(mark));
+    } else if (isKey && known->second.value.is_string()) {
+      builder_.key(known->second.value, at(mark));
+    } else if (isKey) {
+      builder_.wrongKey(at(mark), "an alias that is no text stands where a key should");
+    } else {
+      builder_.repeat(known->second.value, known->second.extent, at(mark));
+    }
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value style) override {
+    startCollection(mark, tag, "tag:yaml.org,2002:seq", anchor, style);
+    builder_.startList(at(mark));
+  }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value style) override {
+    startCollection(mark, tag, "tag:yaml.org,2002:map", anchor, style);
+    builder_.startMapping(at(mark));
+  }
+  void OnSequenceEnd() override { endCollection(); }
+  void OnMapEnd() override { endCollection(); }
+
+  /// The offset of what was read last.
+  std::size_t reached() const { return reached_; }
+
+private:
+  struct Anchor {
+    Value value;
+    Extent extent;
+  };
+
+  Input& input_;
+  std::size_t offset_;
+  std::vector<Document>& documents_;
+  DocumentBuilder builder_;
+  std::unordered_map<YAML::anchor_t, Anchor> anchors_;
+  std::vector<YAML::anchor_t> open_; ///< the anchors of the collections that are read, 0 where there is none
+  std::size_t flowDepth_ = 0;        ///< of those within braces or brackets
+  bool isEmpty_ = false, isFirst_ = true;
+  std::size_t reached_ = 0;
+
+  std::size_t offsetOf(const YAML::Mark& mark) const {
+    return std::min(offset_ + static_cast<std::size_t>(mark.pos), input_.text.size());
+  }
+  std::string_view textAt(const YAML::Mark& mark) const { return std::string_view(input_.text).substr(offsetOf(mark)); }
+  Position at(const YAML::Mark& mark) { return input_.lines.at(reached_ = offsetOf(mark)); }
+
+  /// yaml-cpp takes what follows a finished document for the next one, whether there is a "---" or not.
+  void checkDocumentStart(const YAML::Mark& mark) {
+    bool isFirst = std::exchange(isFirst_, false);
+    if (isFirst || textAt(mark).starts_with("---")) return;
+    std::string_view before = std::string_view(input_.text).substr(0, offsetOf(mark));
+    for (auto lines = before; !lines.empty();) { // back over empty lines and comments to an end mark
+      auto lineStart = lines.rfind('\n') + 1;    // npos + 1 is 0
+      auto line = trim(lines.substr(lineStart));
+      if (line.starts_with("...")) return;
+      if (!line.empty() && line[0] != '#') break;
+      lines = lines.substr(0, lineStart == 0 ? 0 : lineStart - 1);
+    }
+    input_.addProblem(at(mark), {}, "this does not belong to the document that ends before it",
+                      "a line \"---\" between");
+    throw Abandoned();
+  }
+
+  /// A tab before the first character of a line in block style: yaml-cpp lets some of them pass.
+  void checkTabs(const YAML::Mark& mark) {
+    if (flowDepth_ > 0) return;
+    auto before = std::string_view(input_.text).substr(0, offsetOf(mark));
+    auto indentation = before.substr(before.rfind('\n') + 1); // npos + 1 is 0
+    auto tab = indentation.find('\t');
+    if (tab == indentation.npos || indentation.find_first_not_of(" \t") != indentation.npos) return;
+    input_.addProblem(input_.lines.at(before.size() - indentation.size() + tab), {}, "a tab is used for indentation",
+                      "spaces");
+  }
+
+  /// A null that is there as a word, in place of nothing.
+  bool isWritten(const YAML::Mark& mark) const {
+    auto text = textAt(mark);
+    return text.starts_with('~') || isAnyOf(text.substr(0, 4), {"null", "Null", "NULL"});
+  }
+
+  void value(Value value, const YAML::Mark& mark, YAML::anchor_t anchor) {
+    if (anchor != YAML::NullAnchor) anchors_[anchor] = {value, {}};
+    builder_.scalar(std::move(value), at(mark));
+  }
+
+  void key(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) {
+    if (anchor != YAML::NullAnchor) anchors_[anchor] = {text, {}};
+    if (isPlain(tag) && text == "<<")
+      return builder_.wrongKey(at(mark), "merge keys (<<) are not supported: write the members out");
+    if (!isPlain(tag)) resolve(mark, tag, text); // for what is wrong with the tag
+    builder_.key(text, at(mark));
+  }
+
+  Value resolve(const YAML::Mark& mark, const std::string& tag, const std::string& text) {
+    auto name = shortTag(tag);
+    if (isQuoted(tag) || name == "!!str") return text;
+    bool isKnown = isPlain(tag) || isAnyOf(name, {"!!int", "!!float", "!!bool", "!!null"});
+    if (!isKnown) {
+      builder_.addProblem(at(mark), fmt::format("the tag {} is not supported", name), "a value without a tag");
+      return text;
+    }
+    auto kind = scalarKind(text);
+    bool fits = isPlain(tag) || (name == "!!int" && kind == ScalarKind::integer) ||
+                (name == "!!float" && (kind == ScalarKind::integer || kind == ScalarKind::decimal)) ||
+                (name == "!!bool" && kind == ScalarKind::boolean) || (name == "!!null" && kind == ScalarKind::null);
+    if (!fits) builder_.addProblem(at(mark), fmt::format("\"{}\" does not fit its tag {}", text, name));
+    return fits ? resolvePlain(mark, kind, text, name == "!!float") : Value(text);
+  }
+
+  Value resolvePlain(const YAML::Mark& mark, ScalarKind kind, const std::string& text, bool asDecimal) {
+    switch (kind) {
+    case ScalarKind::text: return text;
+    case ScalarKind::null: return nullptr;
+    case ScalarKind::boolean: return text[0] == 't' || text[0] == 'T';
+    case ScalarKind::notFinite: break;
+    case ScalarKind::integer:
+      if (isAmbiguousOctal(text))
+        builder_.addProblem(
+            at(mark), fmt::format("{} is octal to some readers and decimal to others", text),
+            fmt::format("0o{} if it is octal, quotes if it is a text", text.substr(text.find_first_not_of("+-0"))));
+      if (!asDecimal) return checkFinite(mark, parseInteger(text), text);
+      [[fallthrough]];
+    case ScalarKind::decimal: return checkFinite(mark, parseDouble(text), text);
+    }
+    builder_.addProblem(at(mark), fmt::format("{} cannot be expressed in JSON", text), "a finite number");
+    return nullptr;
+  }
+
+  Value checkFinite(const YAML::Mark& mark, Value number, const std::string& text) {
+    if (!number.is_number_float() || std::isfinite(number.get<double>())) return number;
+    builder_.addProblem(at(mark), fmt::format("the number {} is too large", text), "quotes around it if it is a text");
+    return nullptr;
+  }
+
+  void startCollection(const YAML::Mark& mark, const std::string& tag, std::string_view usualTag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value style) {
+    bool isFlow = style == YAML::EmitterStyle::Flow;
+    if (isFlow) checkTabs(mark);
+    if (!isPlain(tag) && !isQuoted(tag) && tag != usualTag)
+      builder_.addProblem(at(mark), fmt::format("the tag {} is not supported", shortTag(tag)), "a value without a tag");
+    open_.push_back(anchor);
+    if (isFlow || flowDepth_ > 0) ++flowDepth_;
+  }
+
+  void endCollection() {
+    auto anchor = open_.back();
+    open_.pop_back();
+    if (flowDepth_ > 0) --flowDepth_;
+    auto extent = builder_.endCollection();
+    if (anchor != YAML::NullAnchor && builder_.last()) anchors_[anchor] = {*builder_.last(), extent};
+  }
+};
+
+/// What yaml-cpp complains of, in words for people.
+std::string explain(const std::string& message) {
+  namespace yaml = YAML::ErrorMsg;
+  static const std::pair<const char*, const char*> explanations[] = {
+      {yaml::END_OF_MAP, "this does not fit the mapping around it: look for a missing colon, quote or space before it"},
+      {yaml::END_OF_MAP_FLOW, "a { has no }, or a comma is missing"},
+      {yaml::END_OF_SEQ, "this does not fit the list around it: look for a missing \"- \" or a wrong indentation"},
+      {yaml::END_OF_SEQ_FLOW, "a [ has no ], or a comma is missing"},
+      {yaml::TAB_IN_INDENTATION, "a tab is used for indentation"},
+      {yaml::MAP_VALUE,
+       "a colon stands where none can: is the indentation wrong, or does a text with \": \" lack quotes?"},
+      {yaml::MAP_KEY, "a key stands where none can: is the indentation wrong?"},
+      {yaml::BLOCK_ENTRY, "a list item stands where none can: is the indentation wrong?"},
+      {yaml::FLOW_END, "a } or ] has nothing to close"},
+      {yaml::UNKNOWN_TOKEN, "no value can start with this character: a text that does needs quotes"},
+      {yaml::EOF_IN_SCALAR, "a quoted text has no closing quote"},
+      {yaml::DOC_IN_SCALAR, "a quoted text has no closing quote before this line"},
+      {yaml::UNKNOWN_ANCHOR, "an alias names an anchor that does not exist: a text that starts with * needs quotes"},
+      {yaml::ALIAS_NOT_FOUND, "an alias has no name: a text that starts with * needs quotes"},
+      {yaml::ANCHOR_NOT_FOUND, "an anchor has no name: a text that starts with & needs quotes"},
+      {yaml::CHAR_IN_ALIAS, "an alias has a character that it cannot have: a text that starts with * needs quotes"},
+      {yaml::CHAR_IN_ANCHOR, "an anchor has a character that it cannot have: a text that starts with & needs quotes"},
+      {yaml::CHAR_IN_BLOCK, "only a comment may follow the | or > of a block of text"},
+  };
+  for (const auto& [theirs, ours] : explanations)
+    if (message.starts_with(theirs)) return ours;
+  return message;
+}
+
+void addSyntaxProblem(Input& input, std::size_t offset, const std::string& message) {
+  // Whatever yaml-cpp makes of a tab in the indentation of a line, the tab is what has to go.
+  auto lineStart = input.text.rfind('\n', offset == 0 ? 0 : offset - 1) + 1;
+  if (offset == 0 || lineStart > offset) lineStart = 0;
+  auto line = std::string_view(input.text).substr(lineStart);
+  auto indentation = line.substr(0, line.find_first_not_of(" \t"));
+  if (auto tab = indentation.find('\t'); tab != indentation.npos)
+    return input.addProblem(input.lines.at(lineStart + tab), {}, "a tab is used for indentation", "spaces");
+  input.addProblem(input.lines.at(offset), {}, explain(message));
+}
+
+/// Reads the documents from `offset` on. Returns where to go on after something that could not be read, if anywhere.
+std::size_t readYaml(Input& input, std::size_t offset, std::vector<Document>& documents) {
+  std::istringstream stream(input.text.substr(offset));
+  YamlReader reader(input, offset, documents);
+  std::size_t reached = 0;
+  try {
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(reader)) {
+    }
+    return std::string::npos;
+  } catch (const YAML::Exception& error) {
+    reached = offset + static_cast<std::size_t>(std::max(error.mark.pos, 0));
+    reached = std::min(reached, input.text.size());
+    addSyntaxProblem(input, reached, error.msg);
+  } catch (const Abandoned&) {
+    reached = reader.reached();
+  }
+  auto next = input.text.find("\n---", reached);
+  return next == std::string::npos ? next : next + 1;
+}
+
+// JSON.
+
+/// An iterator that tells how far nlohmann's reader has come.
+class TracingIterator {
+public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  TracingIterator(const char* at, const char** reached) : at_(at), reached_(reached) {}
+  reference operator*() const { return *at_; }
+  TracingIterator& operator++() {
+    *reached_ = ++at_;
+    return *this;
+  }
+  bool operator==(const TracingIterator& other) const { return at_ == other.at_; }
+
+private:
+  const char* at_;
+  const char** reached_;
+};
+
+/// Receives nlohmann's events. Strict JSON goes this way, because YAML knows no pairs of \u escapes, and because it is
+/// fast.
+class JsonReader {
+public:
+  explicit JsonReader(Input& input) : input_(input), builder_(input), reached_(input.text.data()) {}
+
+  /// Nothing, if it is no JSON.
+  std::optional<Document> read() {
+    const char* end = input_.text.data() + input_.text.size();
+    if (!Value::sax_parse(TracingIterator(reached_, &reached_), TracingIterator(end, &reached_), this)) return {};
+    return builder_.take();
+  }
+
+  bool null() { return scalar(nullptr, word(4)); }
+  bool boolean(bool value) { return scalar(value, word(value ? 4 : 5)); }
+  bool number_integer(Value::number_integer_t value) { return scalar(value, number()); }
+  bool number_unsigned(Value::number_unsigned_t value) { return scalar(value, number()); }
+  bool number_float(Value::number_float_t value, const std::string&) { return scalar(value, number()); }
+  bool string(std::string& value) { return scalar(std::move(value), quoted()); }
+  bool binary(Value::binary_t&) { return false; }
+  bool start_object(std::size_t) { return builder_.startMapping(word(1)), true; }
+  bool key(std::string& name) { return builder_.key(name, quoted()), true; }
+  bool end_object() { return builder_.endCollection(), true; }
+  bool start_array(std::size_t) { return builder_.startList(word(1)), true; }
+  bool end_array() { return builder_.endCollection(), true; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) { return false; }
+
+private:
+  Input& input_;
+  DocumentBuilder builder_;
+  const char* reached_; ///< one past the token, for numbers one more
+
+  bool scalar(Value value, Position at) { return builder_.scalar(std::move(value), at), true; }
+  Position at(std::size_t offset) { return input_.lines.at(offset); }
+  std::size_t end() const { return static_cast<std::size_t>(reached_ - input_.text.data()); }
+  Position word(std::size_t length) { return at(end() - length); }
+
+  Position number() {
+    constexpr std::string_view characters = "+-.0123456789eE";
+    auto last = input_.text.find_last_of(characters, end() - 1);
+    auto before = input_.text.find_last_not_of(characters, last);
+    return at(before + 1);
+  }
+
+  Position quoted() {
+    auto isEscaped = [&](std::size_t quote) {
+      auto lastOther = input_.text.find_last_not_of('\\', quote - 1);
+      return (quote - lastOther) % 2 == 0;
+    };
+    auto open = input_.text.rfind('"', end() - 2);
+    while (isEscaped(open)) open = input_.text.rfind('"', open - 1);
+    return at(open);
+  }
+};
+
+// The text as a whole.
+
+/// The offset of the first octet that is no UTF-8 or a control character that no text file has.
+std::optional<std::size_t> firstForeignOctet(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    auto first = static_cast<unsigned char>(text[i]);
+    if (first < 0x80) {
+      if (first < 0x20 && first != '\t' && first != '\n') return i;
+      ++i;
+      continue;
+    }
+    std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || i + length > text.size()) return i;
+    for (std::size_t j = 1; j < length; ++j)
+      if ((static_cast<unsigned char>(text[i + j]) & 0xc0) != 0x80) return i;
+    auto second = static_cast<unsigned char>(text[i + 1]);
+    bool isOverlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+    bool isBeyond = (first == 0xed && second >= 0xa0) || (first == 0xf4 && second >= 0x90);
+    if (isOverlong || isBeyond) return i;
+    i += length;
+  }
+  return {};
+}
+
+std::string normalized(std::string_view text) {
+  constexpr std::string_view byteOrderMark = "\xef\xbb\xbf";
+  if (text.starts_with(byteOrderMark)) text.remove_prefix(byteOrderMark.size());
+  if (text.find('\r') == text.npos) return std::string(text);
+  return replaceAll(replaceAll(std::string(text), "\r\n", "\n"), "\r", "\n");
+}
+
+/// Whether it was JSON; what is wrong with it as a document is among the problems then.
+bool readJson(Input& input, std::vector<Document>& documents) {
+  auto start = input.text.find_first_not_of(" \t\n");
+  bool mayBeJson = start != std::string::npos && (input.text[start] == '{' || input.text[start] == '[');
+  if (!mayBeJson) return false;
+  try {
+    auto document = JsonReader(input).read();
+    if (document)
+      documents.push_back(std::move(*document));
+    else
+      input.problems.clear();
+    return document.has_value();
+  } catch (const Abandoned&) {
+    return true;
+  }
+}
+} // namespace
+
+std::vector<Document> parseYaml(std::string_view text, const std::string& source) {
+  Input input(normalized(text), source);
+  std::vector<Document> documents;
+  if (auto foreign = firstForeignOctet(input.text)) {
+    auto octet = static_cast<unsigned char>(input.text[*foreign]);
+    auto what = octet < 0x20 ? "a control character" : "an octet that is not UTF-8";
+    input.addProblem(input.lines.at(*foreign), {}, fmt::format("{} (0x{:02x}) is no part of a text", what, octet),
+                     "UTF-8");
+  } else if (!readJson(input, documents)) {
+    for (std::size_t offset = 0; offset != std::string::npos;) offset = readYaml(input, offset, documents);
+  }
+  if (!input.problems.empty()) throw Problems(std::move(input.problems));
+  return documents;
+}
+
+Value parseYamlValue(std::string_view text, const std::string& source) {
+  auto documents = parseYaml(text, source);
+  if (documents.empty()) throw Error(fmt::format("{} holds no document", source));
+  if (documents.size() > 1)
+    throw Error(fmt::format("{} holds {} documents where one is expected", source, documents.size()));
+  return std::move(documents[0].value);
+}
+
+} // namespace kubestrap
