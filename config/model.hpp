@@ -179,6 +179,7 @@ struct Request {
   std::vector<BootstrapToken> tokens;
   bool uploadCerts = false;
   Secret certificateKey; ///< 64 hex digits; empty: none yet
+  TimePoint certsExpire{}; ///< when the uploaded certificates go
   std::vector<std::string> ignorePreflightErrors;
   std::vector<std::string> skipPhases;
   Path kubeconfigDir = paths::kubernetes; ///< --kubeconfig-dir of the kubeconfig phases

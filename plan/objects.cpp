@@ -68,6 +68,8 @@ struct Filler {
 
 Value filled(const Object& wanted, const std::optional<Value>& live, Client& client, const Context& context) {
   auto document = wanted.document;
+  for (const auto& member : wanted.initialOnly)
+    if (live && live->contains(member)) document[member] = live->at(member);
   for (const auto& fill : wanted.fills) {
     const Value* there = live && live->contains(fill.at) ? &live->at(fill.at) : nullptr;
     document[fill.at] = std::visit(Filler{context, client, there}, fill.with);

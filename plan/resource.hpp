@@ -124,6 +124,8 @@ struct Object {
   Access access;
   std::vector<Fill> fills;
   Secrecy secrecy = Secrecy::open;
+  /// Members that are only set when the object is made: afterwards they are the operator's (replicas, Corefile).
+  std::vector<Pointer> initialOnly;
 };
 
 // ---- waiting

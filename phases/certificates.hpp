@@ -1,0 +1,20 @@
+#pragma once
+
+#include "certs/catalogue.hpp"
+#include "config/model.hpp"
+#include "plan/resource.hpp"
+
+namespace kubestrap::phases {
+
+/// A row of the catalogue for this node: names, addresses and files filled in.
+certs::CertSpec resolve(const certs::CertificateRow& row, const config::Setup& setup);
+/// The kubeconfig of a row for this node.
+plan::Kubeconfig resolve(const certs::KubeconfigRow& row, const config::Setup& setup);
+
+/// Whether this cluster needs it: with an external etcd its certificates are the operator's business.
+bool isNeeded(const certs::CertificateRow& row, const config::Cluster& cluster);
+
+config::Path certificateFile(const config::Cluster& cluster, std::string_view row); ///< "ca" -> "/etc/kubernetes/pki/ca.crt"
+config::Path keyFile(const config::Cluster& cluster, std::string_view row);
+
+} // namespace kubestrap::phases

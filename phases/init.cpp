@@ -1,0 +1,301 @@
+// The story of `init`, from a bare machine to the first control plane node. The table at the end is read from top to bottom.
+#include "phases/workflows.hpp"
+
+#include "manifests/addons.hpp"
+#include "manifests/cluster_objects.hpp"
+#include "manifests/components.hpp"
+#include "manifests/kubelet.hpp"
+#include "manifests/static_pods.hpp"
+#include "phases/certificates.hpp"
+#include "phases/preflight.hpp"
+#include "support/error.hpp"
+#include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+namespace kubestrap::phases {
+
+namespace {
+
+using config::Setup;
+using plan::Access;
+using plan::ApplyMode;
+using plan::Phase;
+using plan::Resources;
+namespace paths = config::paths;
+
+// ---- how the cluster is spoken to
+
+/// As admin, at this node's own API server: the public endpoint may be a balancer that is not there yet.
+Access asAdmin(const Setup& setup) { return {paths::adminConf, setup.node.localEndpoint().url()}; }
+/// As a member of system:masters, whom no missing binding can keep out.
+Access asSuperAdmin(const Setup& setup) { return {paths::superAdminConf, setup.node.localEndpoint().url()}; }
+
+Resources objects(std::vector<Value> documents, const Access& access) {
+  Resources resources;
+  for (auto& document : documents) resources.push_back(plan::Object{.document = std::move(document), .access = access});
+  return resources;
+}
+
+void append(Resources& resources, Resources more) {
+  for (auto& each : more) resources.push_back(std::move(each));
+}
+
+// ---- preflight
+
+Resources images(const Setup& setup, const Phase&) {
+  Resources resources;
+  if (setup.node.pullPolicy == config::PullPolicy::never) return resources;
+  const auto when = setup.node.pullPolicy == config::PullPolicy::always ? plan::PullImage::When::always
+                                                                       : plan::PullImage::When::ifNotPresent;
+  for (auto& image : manifests::imageList(setup.cluster)) resources.push_back(plan::Task{plan::PullImage{std::move(image), when}});
+  return resources;
+}
+
+// ---- certs
+
+Resources certificate(const Setup& setup, const Phase& phase) {
+  const auto& row = *certs::findRow(phase.name);
+  if (!isNeeded(row, setup.cluster)) return {};
+  return {plan::Certificate{resolve(row, setup)}};
+}
+
+Resources serviceAccountKeys(const Setup& setup, const Phase&) {
+  const auto& pki = setup.cluster.pki;
+  return {plan::KeyPair{pki.folder / "sa.key", pki.folder / "sa.pub", pki.algorithm}};
+}
+
+// ---- kubeconfig
+
+Resources kubeconfig(const Setup& setup, const Phase& phase) {
+  for (const auto& row : certs::kubeconfigs())
+    if (row.name == phase.name) return {resolve(row, setup)};
+  throw Error(fmt::format("there is no kubeconfig {}", phase.name));
+}
+
+// ---- static pods
+
+plan::File manifest(std::string_view component, Value pod) {
+  // The kubelet hashes the decoded pod, so a difference of layout alone must not rewrite the file: nothing would restart, and a wait for
+  // the new pod would never end.
+  return {.path = manifests::manifestPath(manifests::component(component)),
+          .content = emitYaml(pod),
+          .mode = 0600,
+          .compare = plan::Compare::document,
+          .folderMode = 0700};
+}
+
+Resources localEtcd(const Setup& setup, const Phase&) {
+  if (!setup.cluster.etcd.isLocal()) return {};
+  return {plan::Folder{setup.cluster.etcd.local.dataDir, 0700}, manifest("etcd", manifests::etcdPod(setup))};
+}
+
+Resources apiServer(const Setup& setup, const Phase&) { return {manifest("kube-apiserver", manifests::apiServerPod(setup))}; }
+
+Resources controllerManager(const Setup& setup, const Phase&) {
+  const auto caKey = setup.node.externalAuthority ? manifests::CaKey::external : manifests::CaKey::present;
+  return {manifest("kube-controller-manager", manifests::controllerManagerPod(setup, caKey))};
+}
+
+Resources scheduler(const Setup& setup, const Phase&) { return {manifest("kube-scheduler", manifests::schedulerPod(setup))}; }
+
+// ---- kubelet
+
+Resources kubelet(const Setup& setup, const Phase&) {
+  return {plan::File{.path = paths::kubeletFlags, .content = manifests::kubeletFlagsEnv(setup)},
+          plan::File{.path = paths::kubeletInstanceConfig, .content = emitYaml(manifests::kubeletInstanceConfig(setup)),
+                     .compare = plan::Compare::document},
+          plan::File{.path = paths::kubeletConfig, .content = emitYaml(manifests::kubeletConfig(setup)),
+                     .compare = plan::Compare::document},
+          plan::Service{.name = "kubelet",
+                        .restartWhenChanged = {paths::kubeletFlags, paths::kubeletInstanceConfig, paths::kubeletConfig}}};
+}
+
+// ---- waiting
+
+std::vector<plan::FatalSign> staticPodSigns(const Setup& setup, std::initializer_list<std::string_view> names) {
+  std::vector<plan::FatalSign> signs{plan::UnitFails{"kubelet"}};
+  for (const auto name : names) {
+    const auto& component = manifests::component(name);
+    if (manifests::runsOn(component, setup.cluster))
+      signs.push_back(plan::StaticPodFails{std::string(name), setup.cluster.images.*component.image});
+  }
+  return signs;
+}
+
+std::string kubeletHealthUrl(const Setup& setup) {
+  const auto document = manifests::kubeletConfig(setup);
+  const auto* port = find(document, "healthzPort");
+  return fmt::format("http://{}/healthz", joinHostPort(stringAt(document, "healthzBindAddress", "127.0.0.1"),
+                                                      port && port->is_number() ? port->get<int>() : 10248));
+}
+
+plan::Condition componentHealthy(const Setup& setup, std::string_view name, const Value& pod) {
+  const auto url = manifests::livenessUrl(manifests::component(name), pod);
+  return {.what = fmt::format("the {} is healthy at {}", name, url),
+          .probe = plan::ComponentHealthy{std::string(name), url},
+          .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
+          .hint = fmt::format("look at its log below /var/log/pods/kube-system_{}-{}_*", name, setup.node.name),
+          .fatal = staticPodSigns(setup, {name})};
+}
+
+Resources controlPlaneIsUp(const Setup& setup, const Phase&) {
+  const auto server = setup.node.localEndpoint().url();
+  const auto kubeletUrl = kubeletHealthUrl(setup);
+  Resources resources{
+      plan::Condition{.what = fmt::format("the kubelet is healthy at {}", kubeletUrl),
+                      .probe = plan::KubeletHealthy{kubeletUrl},
+                      .patience = setup.request.timeouts.kubeletHealthCheck,
+                      .hint = "look at: journalctl -u kubelet",
+                      .fatal = {plan::UnitFails{"kubelet"}}},
+      plan::Condition{.what = fmt::format("the API server answers at {}/livez", server),
+                      .probe = plan::ApiServerAnswers{asSuperAdmin(setup)},
+                      .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
+                      .hint = "look at its log below /var/log/pods, and at: journalctl -u kubelet",
+                      .fatal = staticPodSigns(setup, {"etcd", "kube-apiserver"})},
+      componentHealthy(setup, "kube-controller-manager", manifests::controllerManagerPod(setup)),
+      componentHealthy(setup, "kube-scheduler", manifests::schedulerPod(setup))};
+  append(resources, objects({manifests::clusterAdminsBinding()}, asSuperAdmin(setup)));
+  return resources;
+}
+
+// ---- in the cluster; from here on the API server answers
+
+Resources kubeadmConfig(const Setup& setup, const Phase&) {
+  auto resources = objects(manifests::uploadedKubeadmConfig(setup.cluster), asAdmin(setup));
+  append(resources, objects(manifests::uploadedKubestrapConfig(setup.cluster), asAdmin(setup)));
+  return resources;
+}
+
+Resources kubeletConfig(const Setup& setup, const Phase&) {
+  return objects(manifests::uploadedKubeletConfig(setup.cluster), asAdmin(setup));
+}
+
+Resources uploadedCerts(const Setup& setup, const Phase&) {
+  if (!setup.request.uploadCerts) return {};
+  const auto lifetime = manifests::certsLifetimeToken(setup.request.certificateKey, setup.request.certsExpire);
+  plan::Object shared{.document = manifests::kubeadmCertsSecret(setup.cluster, lifetime),
+                      .access = asAdmin(setup),
+                      .secrecy = plan::Secrecy::secret};
+  shared.fills.push_back({Pointer(std::string(manifests::ownerUidAt)),
+                          plan::UidOf{"v1", "Secret", "kube-system", manifests::bootstrapTokenSecretName(lifetime.id)}});
+  for (const auto& file : manifests::sharedFiles(setup.cluster))
+    if (!file.path.empty())
+      shared.fills.push_back({manifests::sharedFileAt(file.key), plan::SealedFile{file.path, setup.request.certificateKey}});
+  Resources resources{plan::Object{.document = manifests::bootstrapTokenSecret(lifetime),
+                                   .mode = ApplyMode::createOnly,
+                                   .access = asAdmin(setup),
+                                   .secrecy = plan::Secrecy::secret},
+                      std::move(shared)};
+  append(resources, objects(manifests::kubeadmCertsRules(), asAdmin(setup)));
+  return resources;
+}
+
+Resources controlPlaneMark(const Setup& setup, const Phase&) {
+  return {plan::Object{.document = manifests::controlPlaneMark(setup.node), .mode = ApplyMode::mark, .access = asAdmin(setup)}};
+}
+
+Resources bootstrapTokens(const Setup& setup, const Phase&) {
+  Resources resources;
+  // A token that is there keeps its date: a second run must not prolong it.
+  for (const auto& token : setup.request.tokens)
+    resources.push_back(plan::Object{.document = manifests::bootstrapTokenSecret(token),
+                                     .mode = ApplyMode::createOnly,
+                                     .access = asAdmin(setup),
+                                     .secrecy = plan::Secrecy::secret});
+  append(resources, objects(manifests::bootstrapTokenRules(), asAdmin(setup)));
+  resources.push_back(plan::Object{
+      .document = manifests::clusterInfo(),
+      .access = asAdmin(setup),
+      .fills = {{Pointer(std::string(manifests::clusterInfoKubeconfigAt)),
+                 plan::DiscoveryKubeconfig{setup.publicEndpoint().url(), certificateFile(setup.cluster, "ca")}}}});
+  append(resources, objects(manifests::clusterInfoRules(), asAdmin(setup)));
+  return resources;
+}
+
+/// The kubelet stores the certificate that it began with among those that it rotates, and from then on uses it from there; only its
+/// next start has to find it in kubelet.conf, so nothing is restarted here.
+Resources clientCertificateRotation(const Setup& setup, const Phase&) {
+  auto kubeconfig = resolve(certs::kubeconfigs()[2], setup);
+  kubeconfig.credential = plan::CertificateFile{paths::kubeletClientCertificate};
+  return {plan::Condition{.what = fmt::format("the kubelet keeps its certificate in {}", paths::kubeletClientCertificate.string()),
+                          .probe = plan::FileExists{paths::kubeletClientCertificate},
+                          .patience = setup.request.timeouts.tlsBootstrap,
+                          .hint = "look at: journalctl -u kubelet",
+                          .fatal = {plan::UnitFails{"kubelet"}}},
+          kubeconfig};
+}
+
+Resources coreDns(const Setup& setup, const Phase&) {
+  if (setup.cluster.dnsDisabled) return {};
+  auto resources = objects(manifests::coreDns(setup), asAdmin(setup));
+  for (auto& resource : resources) {
+    auto& object = std::get<plan::Object>(resource);
+    // How many there are, and what they answer, is the operator's from the first day on.
+    const auto kind = stringAt(object.document, "kind");
+    if (kind == "Deployment") object.initialOnly = {Pointer("/spec/replicas")};
+    if (kind == "ConfigMap") object.initialOnly = {Pointer("/data/Corefile")};
+  }
+  return resources;
+}
+
+Resources kubeProxy(const Setup& setup, const Phase&) {
+  if (setup.cluster.proxyDisabled) return {};
+  return objects(manifests::kubeProxy(setup), asAdmin(setup));
+}
+
+// ---- the table
+
+std::vector<Phase> certificatePhases() {
+  std::vector<Phase> phases;
+  for (const auto& row : certs::catalogue()) phases.push_back({.name = row.name, .summary = row.summary, .desired = certificate});
+  phases.push_back({.name = "sa", .summary = "the keys that sign and verify service account tokens", .desired = serviceAccountKeys});
+  return phases;
+}
+
+std::vector<Phase> kubeconfigPhases() {
+  std::vector<Phase> phases;
+  for (const auto& row : certs::kubeconfigs()) phases.push_back({.name = row.name, .summary = row.summary, .desired = kubeconfig});
+  return phases;
+}
+
+} // namespace
+
+const plan::Workflow& initWorkflow() {
+  static const auto certificates = certificatePhases();
+  static const auto kubeconfigs = kubeconfigPhases();
+  static const Phase etcd[] = {{"local", "the static pod of a first etcd member on this machine", localEtcd}};
+  static const Phase controlPlane[] = {{"apiserver", "the static pod of the API server", apiServer},
+                                       {"controller-manager", "the static pod of the controller-manager", controllerManager},
+                                       {"scheduler", "the static pod of the scheduler", scheduler}};
+  static const Phase uploadConfig[] = {{"kubeadm", "ClusterConfiguration and KubestrapConfiguration into ConfigMaps", kubeadmConfig},
+                                       {"kubelet", "KubeletConfiguration into a ConfigMap", kubeletConfig}};
+  static const Phase finalize[] = {
+      {"enable-client-cert-rotation", "kubelet.conf names the certificate that the kubelet renews itself", clientCertificateRotation}};
+  static const Phase addons[] = {{"coredns", "CoreDNS, the cluster's name server", coreDns},
+                                 {"kube-proxy", "kube-proxy, which makes services reachable", kubeProxy}};
+
+  static const Phase phases[] = {
+      {.name = "preflight", .summary = "Check the machine and pull images", .desired = images, .judge = judgeInit},
+      // From here on nothing about the machine is doubted.
+      {.name = "certs", .summary = "Make the certificates of the cluster", .children = certificates},
+      {.name = "kubeconfig", .summary = "Make the kubeconfig files of the components and of the administrator", .children = kubeconfigs},
+      // The manifests are written before the kubelet starts, so that its first look finds them all.
+      {.name = "etcd", .summary = "Write the static pod manifest of etcd", .children = etcd},
+      {.name = "control-plane", .summary = "Write the static pod manifests of the control plane", .children = controlPlane},
+      {.name = "kubelet-start", .summary = "Write the kubelet's settings and start it", .desired = kubelet},
+      {.name = "wait-control-plane", .summary = "Wait until the control plane answers", .desired = controlPlaneIsUp},
+      // From here on the API server answers, and admin.conf may do everything.
+      {.name = "upload-config", .summary = "Keep the configuration in the cluster", .children = uploadConfig},
+      {.name = "upload-certs", .summary = "Keep the certificates in the cluster, encrypted, for two hours", .desired = uploadedCerts},
+      {.name = "mark-control-plane", .summary = "Label and taint the node as a control plane", .desired = controlPlaneMark},
+      {.name = "bootstrap-token", .summary = "Let nodes join: tokens, cluster-info, rights", .desired = bootstrapTokens},
+      {.name = "kubelet-finalize", .summary = "Settle the kubelet's own certificate", .children = finalize},
+      {.name = "addon", .summary = "Install what every cluster needs", .children = addons},
+      {.name = "show-join-command", .summary = "Show how further machines join"},
+  };
+  static const plan::Workflow workflow{"init", "Make this machine the first control plane node of a new cluster", phases};
+  return workflow;
+}
+
+} // namespace kubestrap::phases

@@ -1,0 +1,12 @@
+#pragma once
+// phases/ says what should be true, and nothing else: a workflow is a table of phases, a phase is a pure function from a Setup
+// to resources. Nothing here can reach a disk, a network or a clock.
+
+#include "plan/phase.hpp"
+
+namespace kubestrap::phases {
+
+/// From a bare machine to the first control plane node of a cluster.
+const plan::Workflow& initWorkflow();
+
+} // namespace kubestrap::phases
