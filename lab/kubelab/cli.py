@@ -18,6 +18,7 @@ SUMMARIES = {
     "reset-machine": "Make machines bare again: a new disk and a boot, in seconds.",
     "power-off": "Pull the plug: everything in the machines ends by SIGKILL, /run is lost, disks are kept.",
     "power-on": "Boot machines that are off, with their disks.",
+    "cni": "Give every node of the cluster its pod network; for nodes that joined since.",
     "components": "Build a Kubernetes version's components if missing; the last line of stdout is their folder.",
     "status": "Show a lab's machines.",
 }
@@ -55,6 +56,10 @@ def parser(command: str) -> argparse.ArgumentParser:
     if command in ("power-off", "power-on"):
         made.add_argument("machines", nargs="*", metavar="NODE")
         made.add_argument("--all", action="store_true", help="all machines of the lab")
+    if command == "cni":
+        made.add_argument(
+            "--control-plane", default=cluster.FIRST, metavar="NODE", help=f"where kubectl works; default {cluster.FIRST}"
+        )
     if command == "components":
         made.add_argument("version", metavar="VERSION", help=f"{_versions()}, or `tools` for cfssl and cfssljson")
     if command == "status":
@@ -158,6 +163,12 @@ def power_on(options) -> None:
     show(options.name)
 
 
+def pod_network(options) -> None:
+    progress = Progress(1)
+    with progress.step("pod network"):
+        operations.pod_network(options.name, options.control_plane, progress)
+
+
 def _check_choice(options) -> None:
     if bool(options.machines) == options.all:
         raise UsageError("name the machines, or say --all")
@@ -192,6 +203,7 @@ COMMANDS = {
     "reset-machine": reset_machine,
     "power-off": power_off,
     "power-on": power_on,
+    "cni": pod_network,
     "components": make_components,
     "status": show_status,
 }

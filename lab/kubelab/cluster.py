@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from . import cgroups, cni, documents, record, shell
+from . import cgroups, documents, record, shell
 from . import machine as machines
 from .errors import LabError
 
@@ -73,7 +73,3 @@ def tables(lab: record.Lab, forgiving: bool = False) -> str:
                 raise
             shown.append(f"{error}\n{error.evidence}")
     return "\n\n".join(shown)
-
-
-def install_network(lab: record.Lab, progress) -> None:
-    cni.install(lab, progress, FIRST)

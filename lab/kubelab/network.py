@@ -14,6 +14,7 @@ from . import shell
 
 PREFIX = "10.88"  # labs are 10.88.N.0/24; pods and services use kubeadm's customary ranges, inside each lab
 NAMED = Path("/run/netns")
+SWITCH_SETTINGS = {"ipv4/ip_forward": "1", "ipv4/icmp_ratelimit": "0"}
 
 
 def subnet(name: str, taken: set[str] = frozenset()) -> str:
@@ -45,6 +46,10 @@ def gateway(network: str) -> str:
 
 
 def make_switch(namespace: str, network: str) -> None:
+    """The switch is also the machines' default gateway. Whatever goes nowhere ends there, answered at once by a reset:
+
+    a packet to a service that kube-proxy has not programmed yet would else be a timeout of 30 s in each client.
+    """
     if not exists(namespace):
         shell.run(["ip", "netns", "add", namespace])
     _batch(
@@ -53,8 +58,10 @@ def make_switch(namespace: str, network: str) -> None:
         *([] if _has_link(namespace, "br0") else ["link add br0 type bridge"]),
         f"address replace {gateway(network)}/24 dev br0",
         "link set br0 up",
+        "route replace local default dev lo table main",
     )
-    _forward(namespace)
+    for setting, value in SWITCH_SETTINGS.items():
+        _set(namespace, setting, value)
 
 
 def make_cable(switch: str, namespace: str, machine_address: str, network: str) -> None:
@@ -105,6 +112,8 @@ def _batch(namespace: str, *lines: str) -> None:
     shell.run(["ip", "-n", namespace, "-batch", "-"], what=what, input="\n".join(lines) + "\n")
 
 
-def _forward(namespace: str) -> None:
-    command = "echo 1 >/proc/sys/net/ipv4/ip_forward"
-    shell.run(["ip", "netns", "exec", namespace, "sh", "-c", command], what=f"forwarding in {namespace}")
+def _set(namespace: str, setting: str, value: str) -> None:
+    """A network setting of a namespace; a kernel that does not have it there does without."""
+    file = "/proc/sys/net/" + setting
+    command = f"[ ! -e {file} ] || echo {value} >{file}"
+    shell.run(["ip", "netns", "exec", namespace, "sh", "-c", command], what=f"{setting} in {namespace}")

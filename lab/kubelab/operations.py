@@ -116,7 +116,7 @@ def _make_cluster(lab: record.Lab, progress) -> None:
         made.stage = "initialised"
         lab.save()
     with progress.step("pod network"):
-        cluster.install_network(lab, progress)
+        cni.install(lab, progress, cluster.FIRST)
 
 
 def boot_machines(
@@ -168,6 +168,11 @@ def _drop_disks(lab: record.Lab, chosen: list[record.Machine]) -> None:
     lab.save()
     for machine in chosen:
         machines.power_off(lab, machine)
+
+
+def pod_network(name: str, control_plane: str, progress) -> None:
+    with record.lab_lock(name, progress):
+        cni.install(record.need(name), progress, control_plane)
 
 
 def power_off(name: str, wanted: list[str], everything: bool, progress) -> list[record.Machine]:
