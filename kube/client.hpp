@@ -34,8 +34,9 @@ private:
   std::string reason_;
 };
 
-/// An API server, spoken to with one identity. Answers of 404 on get are nothing; a Conflict throws kubestrap::Conflict; other
-/// failures throw ApiError; no answer throws net::TransportError. One call, one attempt: patience is the engine's business.
+/// An API server, spoken to with one identity. Answers of 404 on get are nothing; a Conflict throws
+/// kubestrap::Conflict; other failures throw ApiError; no answer throws net::TransportError. One call, one attempt:
+/// patience is the engine's business.
 class Client {
 public:
   /// `server` replaces the kubeconfig's when not empty (its tls-server-name stays).
@@ -43,7 +44,7 @@ public:
 
   const std::string& server() const { return server_; }
   net::Response raw(const std::string& method, const std::string& path, const std::string& body = {},
-                    const std::string& contentType = {});
+                    const std::string& contentType = {}); ///< any status is a value
   std::optional<Value> get(const ObjectKey& key);
   std::vector<Value> list(const std::string& apiVersion, const std::string& kind, const std::string& nameSpace,
                           const std::string& labelSelector = {}); ///< nameSpace empty: all
@@ -53,12 +54,16 @@ public:
   /// RFC 7386; put metadata.resourceVersion into it for a precondition.
   Value mergePatch(const ObjectKey& key, const Value& patch);
   void remove(const ObjectKey& key); ///< fine when absent
-  /// Watches one object or a collection's path; `onEvent` gets type and object and returns false to end.
+  /// Watches a collection's path (one object: with ?fieldSelector=metadata.name=...); `onEvent` gets type ("ADDED",
+  /// "MODIFIED", "DELETED", "BOOKMARK") and object and returns false to end. Returns when the server ends it; an
+  /// ApiError with status 410 means that `resourceVersion` is too old: list again.
   void watch(const std::string& path, const std::string& resourceVersion,
              const std::function<bool(const std::string& type, const Value& object)>& onEvent);
 
 private:
   net::Request request(const std::string& method, const std::string& path) const;
+  Value checked(const std::string& method, const std::string& path, const std::string& body = {},
+                const std::string& contentType = {});
   net::Transport& transport_;
   std::string server_;
   net::TlsIdentity tls_;

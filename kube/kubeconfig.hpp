@@ -1,6 +1,6 @@
 #pragma once
-// kube/ speaks to API servers: objects, kubeconfigs, discovery, tokens. It knows the wire (net/) and keys (certs/), and neither
-// this machine nor what should be true.
+// kube/ speaks to API servers: objects, kubeconfigs, discovery, tokens. It knows the wire (net/) and keys (certs/), and
+// neither this machine nor what should be true.
 
 #include "net/http.hpp"
 #include "support/secret.hpp"
@@ -19,6 +19,7 @@ struct Kubeconfig {
   Secret clientKey;
   std::string clientCertificateFile, clientKeyFile, authorityFile;
   Secret token;
+  std::string otherCredential; ///< "exec", "username": a kind of credentials in it that kubestrap cannot use
 };
 
 /// Throws Error naming `source` and the field.
