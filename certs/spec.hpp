@@ -23,7 +23,7 @@ enum class ExtendedUsage { serverAuth, clientAuth };
 
 struct Subject {
   std::string commonName;
-  std::vector<std::string> organizations;
+  std::vector<std::string> organizations; ///< a certificate keeps a set of them, without their order
   bool operator==(const Subject&) const = default;
 };
 
