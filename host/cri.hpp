@@ -19,15 +19,28 @@ struct Container {
   TimePoint createdAt{}, finishedAt{};
 };
 
-/// The container runtime, by CRI v1 over its socket (decision D9).
+/// A pod as the runtime knows it.
+struct PodSandbox {
+  std::string id, uid, name, podNamespace;
+  bool ready = false;
+  unsigned attempt = 0;
+  TimePoint createdAt{};
+};
+
+/// The container runtime, by CRI v1 over its socket (decision D9). Asked anew with each call, so a runtime that comes
+/// up later is found. All but `facts` throw Error when it cannot be reached, and all throw Interrupted.
 class Cri {
 public:
   virtual ~Cri() = default;
-  virtual config::RuntimeFacts facts() = 0; ///< never throws: `reachable` tells
+  virtual config::RuntimeFacts facts() = 0; ///< a runtime that fails is no error: `reachable` and `error` tell
   virtual bool hasImage(const std::string& reference) = 0;
   virtual void pullImage(const std::string& reference) = 0; ///< throws Error with the runtime's own words
   /// Containers of pods in `podNamespace`, the ended ones too, with their state's details.
   virtual std::vector<Container> containers(const std::string& podNamespace) = 0;
+  /// Pods in `podNamespace`, the ended ones too; of all namespaces when it is empty.
+  virtual std::vector<PodSandbox> podSandboxes(const std::string& podNamespace) = 0;
+  /// Ends a pod's containers and removes it; fine when it is gone.
+  virtual void stopAndRemovePod(const std::string& id) = 0;
 };
 
 } // namespace kubestrap::host

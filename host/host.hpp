@@ -1,14 +1,14 @@
 #pragma once
-// host/ is this machine: files, processes, services, the container runtime, facts. Every path goes through Host, which has a
-// root, so that --rootfs, a dry run and the tests are one thing. It knows nothing of clusters.
+// host/ is this machine: files, processes, services, the container runtime, facts. Every path goes through Host, which
+// has a root, so that --rootfs, a dry run and the tests are one thing. It knows nothing of clusters.
 
 #include "config/facts.hpp"
 #include "support/error.hpp"
 #include "support/time.hpp"
 
 #include <filesystem>
-#include <memory>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -58,15 +58,15 @@ public:
   virtual ~Host() = default;
 
   // files
-  virtual std::optional<FileStatus> status(const Path& path) = 0;      ///< does not follow a last symlink
-  virtual std::optional<std::string> read(const Path& path) = 0;       ///< nothing when absent; throws otherwise
-  virtual std::vector<std::string> list(const Path& folder) = 0;       ///< names, sorted; empty when absent
+  virtual std::optional<FileStatus> status(const Path& path) = 0; ///< does not follow a last symlink
+  virtual std::optional<std::string> read(const Path& path) = 0;  ///< nothing when absent; throws otherwise
+  virtual std::vector<std::string> list(const Path& folder) = 0;  ///< names, sorted; empty when absent
   /// Writes beside, syncs, renames over; missing parent folders are made with `folderMode`.
   virtual void write(const Path& path, std::string_view content, unsigned mode, unsigned folderMode = 0755) = 0;
   virtual void append(const Path& path, std::string_view content, unsigned mode) = 0; ///< synced: the journal's way
-  virtual void makeFolder(const Path& path, unsigned mode) = 0;        ///< and its parents; fine when it exists
+  virtual void makeFolder(const Path& path, unsigned mode) = 0; ///< and its parents; fine when it exists
   virtual void setMode(const Path& path, unsigned mode) = 0;
-  virtual void remove(const Path& path) = 0;                           ///< a file, link or empty folder; fine when absent
+  virtual void remove(const Path& path) = 0; ///< a file, link or empty folder; fine when absent
   virtual void rename(const Path& from, const Path& to) = 0;
 
   // processes and services
@@ -78,10 +78,11 @@ public:
   virtual std::vector<std::string> unitLog(const std::string& name, TimePoint since, std::size_t lines) = 0;
 
   // the machine as a whole
-  /// Files, folders and images that `facts` shall look at.
+  /// What `facts` shall look at besides the machine itself.
   struct Questions {
     std::vector<Path> files, folders;
     std::vector<std::string> programs, sysctls;
+    std::vector<int> ports; ///< whose owners shall be named; all listeners are listed in any case, without owners
   };
   virtual config::Facts facts(const Questions& questions) = 0;
 
