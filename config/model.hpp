@@ -177,6 +177,7 @@ struct Patch {
 /// What was asked for in this run only.
 struct Request {
   std::vector<BootstrapToken> tokens;
+  bool tokensGiven = false; ///< false: the one token was made up
   bool uploadCerts = false;
   Secret certificateKey; ///< 64 hex digits; empty: none yet
   TimePoint certsExpire{}; ///< when the uploaded certificates go

@@ -1,0 +1,48 @@
+#pragma once
+// cmd/ is the command line: flags in, a call to a workflow, rendering out. A command is data (name, flags, what to run), so that
+// parsing, help, suggestions and completion come from one place; decisions belong below.
+
+#include "support/error.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace kubestrap::cmd {
+
+/// Where a flag's value goes; its type is the flag's. An absent flag leaves the place as it is.
+using Into = std::variant<bool*, std::optional<bool>*, std::optional<std::string>*, std::string*, std::optional<int>*,
+                          std::optional<std::vector<std::string>>*, std::vector<std::string>*>;
+
+struct Flag {
+  std::string name;    ///< "node-name"
+  Into into;
+  std::string doc;     ///< a sentence
+  char letter = 0;     ///< 'o'
+  std::string value;   ///< what help calls the value: "NAME"; empty for switches
+  std::string standard; ///< the default, for help only
+  enum class Shown { yes, hidden } shown = Shown::yes;
+};
+
+struct Command {
+  std::string name;
+  std::string summary;     ///< a line, for the list of the parent
+  std::string description; ///< for its own help; may be empty
+  std::string details;     ///< printed as it is after the description; may be empty
+  std::vector<Flag> flags;
+  std::string arguments;   ///< "TOKEN [TOKEN...]" for help; empty: takes none
+  std::function<ExitCode(const std::vector<std::string>& arguments)> run; ///< empty: a group that prints its help
+  std::vector<Command> children;
+  std::vector<std::string> aliases;
+  enum class Shown { yes, hidden } shown = Shown::yes;
+};
+
+/// Runs what argv asks for. Prints errors with their contexts and hint on standard error, once, and gives the exit code.
+ExitCode dispatch(Command& root, int argc, const char* const* argv);
+
+/// The help of a command whose full name is `path` ("kubestrap init phase certs").
+std::string help(const Command& command, const std::string& path, const std::vector<Flag>& global);
+
+} // namespace kubestrap::cmd

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "cmd/command.hpp"
+
+namespace kubestrap::cmd {
+
+// One file per command; each gives its node of the command tree.
+Command initCommand();
+Command tokenCommand();
+Command versionCommand();
+
+/// The whole tree below "kubestrap".
+Command rootCommand();
+
+} // namespace kubestrap::cmd

@@ -1,0 +1,220 @@
+#include "cmd/commands.hpp"
+#include "cmd/machine.hpp"
+#include "cmd/output.hpp"
+
+#include "config/model.hpp"
+#include "config/token.hpp"
+#include "kube/bootstrap_token.hpp"
+#include "manifests/cluster_objects.hpp"
+#include "manifests/messages.hpp"
+#include "certs/x509.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <memory>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+struct TokenOptions {
+  std::optional<std::string> kubeconfig;
+  bool dryRun = false;
+  // create
+  std::optional<std::string> description, ttl, certificateKey;
+  std::optional<std::vector<std::string>> groups, usages;
+  bool printJoinCommand = false;
+};
+
+/// --kubeconfig, else $KUBECONFIG, ~/.kube/config, admin.conf: the first that is there (kubeadm: token commands).
+kube::Kubeconfig findKubeconfig(Machine& machine, const TokenOptions& options) {
+  std::vector<std::string> candidates;
+  if (options.kubeconfig) {
+    candidates = {*options.kubeconfig};
+  } else {
+    if (const char* variable = std::getenv("KUBECONFIG"); variable && *variable) candidates = split(variable, ':');
+    if (const char* home = std::getenv("HOME"); home && *home) candidates.push_back(std::string(home) + "/.kube/config");
+    candidates.push_back(config::paths::adminConf.string());
+  }
+  for (const auto& path : candidates)
+    if (const auto text = machine.host().read(std::filesystem::absolute(path))) return kube::parseKubeconfig(*text, path);
+  throw Error(fmt::format("there is no kubeconfig: looked for {}", join(candidates, ", ")),
+              "run this on a control plane node, or name one with --kubeconfig");
+}
+
+Value tokenAsValue(const kube::StoredToken& token) {
+  auto document = result("BootstrapToken");
+  document["token"] = token.token().reveal();
+  document["id"] = token.id;
+  document["description"] = token.description;
+  document["expires"] = token.expires ? Value(formatRfc3339(*token.expires)) : Value();
+  document["usages"] = token.usages;
+  document["groups"] = token.groups;
+  return document;
+}
+
+std::string orNone(std::string text) { return text.empty() ? "<none>" : text; }
+
+ExitCode listTokens(const TokenOptions& options) {
+  Machine machine(globals().rootfs);
+  kube::Client client(machine.http(), findKubeconfig(machine, options));
+  const auto tokens = kube::listTokens(client);
+  const auto now = machine.clock().now();
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result("BootstrapTokenList");
+    document["items"] = Value::array();
+    for (const auto& token : tokens) document["items"].push_back(tokenAsValue(token));
+    printResult(document, as);
+    return ExitCode::done;
+  }
+  std::vector<std::vector<std::string>> rows{{"TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS"}};
+  for (const auto& token : tokens)
+    rows.push_back({token.token().reveal(), !token.expires ? "<forever>" : token.expired(now) ? "<invalid>" : humanDuration(*token.expires - now),
+                    token.expires ? formatRfc3339(*token.expires) : "<never>", orNone(join(token.usages, ",")), orNone(token.description),
+                    orNone(join(token.groups, ","))});
+  fmt::print("{}", table(rows));
+  return ExitCode::done;
+}
+
+/// What the arguments and flags of `token create` mean; throws Problems with all that is wrong.
+config::BootstrapToken wantedToken(Machine& machine, const TokenOptions& options, const std::vector<std::string>& arguments) {
+  std::vector<Problem> problems;
+  auto parts = arguments.empty() ? config::generateToken(machine.random()) : config::parseToken(arguments[0]).value_or(config::TokenParts{});
+  if (parts.id.empty())
+    problems.push_back({.field = "token", .message = "is malformed", .expected = "six characters, a dot, sixteen characters of a-z and 0-9"});
+  auto token = config::defaultBootstrapToken(std::move(parts));
+  if (options.description) token.description = *options.description;
+  if (options.usages) token.usages = *options.usages;
+  if (options.groups) token.groups = *options.groups;
+  for (const auto& usage : token.usages)
+    if (usage != "signing" && usage != "authentication")
+      problems.push_back({.where = "--usages", .message = fmt::format("\"{}\" is not known", usage), .expected = "signing, authentication"});
+  for (const auto& group : token.groups)
+    if (!config::isTokenGroup(group))
+      problems.push_back({.where = "--groups", .message = fmt::format("\"{}\" is not allowed", group), .expected = "system:bootstrappers:NAME"});
+  try {
+    if (options.ttl) token.ttl = *options.ttl == "0" ? Duration::zero() : parseDuration(*options.ttl);
+  } catch (const Error& error) {
+    problems.push_back({.where = "--ttl", .message = error.message(), .expected = "a duration like 24h, or 0 for ever"});
+  }
+  if (!problems.empty()) throw Problems(std::move(problems));
+  if (token.ttl && *token.ttl > Duration::zero()) token.expires = machine.clock().now() + *token.ttl;
+  return token;
+}
+
+std::vector<std::string> pinsOf(const kube::Kubeconfig& kubeconfig) {
+  std::vector<std::string> pins;
+  for (const auto& authority : certs::X509Certificate::parseAll(kubeconfig.authorities, "kubeconfig")) pins.push_back(authority.publicKeyPin());
+  return pins;
+}
+
+config::Endpoint endpointOf(const std::string& url) {
+  const auto mark = url.find("://");
+  const auto parsed = splitHostPort(mark == std::string::npos ? url : url.substr(mark + 3));
+  if (!parsed) throw Error(fmt::format("the kubeconfig's server {} is malformed", url));
+  return {parsed->host, parsed->port.value_or(443)};
+}
+
+ExitCode createToken(const TokenOptions& options, const std::vector<std::string>& arguments) {
+  Machine machine(globals().rootfs);
+  const auto token = wantedToken(machine, options, arguments);
+  if (options.certificateKey && !options.printJoinCommand)
+    throw Error("--certificate-key says nothing without --print-join-command", "add --print-join-command", ExitCode::usage);
+  const auto kubeconfig = findKubeconfig(machine, options);
+  if (!options.dryRun) {
+    kube::Client client(machine.http(), kubeconfig);
+    const auto secret = manifests::bootstrapTokenSecret(token);
+    if (client.get(kube::keyOf(secret)))
+      throw Error(fmt::format("a token with the id {} exists", token.id), fmt::format("kubestrap token delete {}", token.id));
+    client.create(secret);
+  }
+  manifests::JoinCommand join{.endpoint = endpointOf(kubeconfig.server), .token = token.token(), .pins = pinsOf(kubeconfig)};
+  if (options.certificateKey) join.controlPlane = true, join.certificateKey = Secret(*options.certificateKey);
+  const auto shown = options.printJoinCommand ? manifests::text(join) : token.token().reveal() + "\n";
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result("BootstrapToken");
+    document["token"] = token.token().reveal();
+    document["expires"] = token.expires ? Value(formatRfc3339(*token.expires)) : Value();
+    document["apiServerEndpoint"] = join.endpoint.string();
+    document["caCertHashes"] = join.pins;
+    if (options.printJoinCommand) document["joinCommand"] = shown;
+    printResult(document, as);
+  } else {
+    fmt::print("{}", shown);
+  }
+  return ExitCode::done;
+}
+
+ExitCode deleteTokens(const TokenOptions& options, const std::vector<std::string>& arguments) {
+  if (arguments.empty()) throw Error("no token was named", "see: kubestrap token list", ExitCode::usage);
+  std::vector<std::string> ids;
+  for (const auto& argument : arguments) {
+    const auto parts = config::parseToken(argument);
+    if (!parts && !config::isTokenId(argument))
+      throw Error(fmt::format("\"{}\" is neither a token nor a token's id", argument), "six characters of a-z and 0-9", ExitCode::usage);
+    ids.push_back(parts ? parts->id : argument);
+  }
+  Machine machine(globals().rootfs);
+  kube::Client client(machine.http(), findKubeconfig(machine, options));
+  auto document = result("BootstrapTokenDeletion");
+  document["items"] = Value::array();
+  const auto as = format(globals());
+  for (const auto& id : ids) {
+    const bool there = options.dryRun ? true : kube::deleteToken(client, id);
+    document["items"].push_back({{"id", id}, {"deleted", there && !options.dryRun}});
+    if (as == Format::text)
+      fmt::print("bootstrap token \"{}\" {}\n", id, options.dryRun ? "would be deleted" : there ? "deleted" : "was not there");
+  }
+  if (as != Format::text) printResult(document, as);
+  return ExitCode::done;
+}
+
+ExitCode generate() {
+  SystemEntropy entropy;
+  const auto parts = config::generateToken([&](std::size_t count) { return entropy.bytes(count); });
+  const auto token = parts.id + "." + parts.secret.reveal();
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result("BootstrapToken");
+    document["token"] = token;
+    printResult(document, as);
+  } else {
+    fmt::print("{}\n", token);
+  }
+  return ExitCode::done;
+}
+
+} // namespace
+
+Command tokenCommand() {
+  const auto options = std::make_shared<TokenOptions>();
+  const std::vector<Flag> common{
+      {.name = "kubeconfig", .into = &options->kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
+       .standard = "$KUBECONFIG, ~/.kube/config or /etc/kubernetes/admin.conf"},
+      {.name = "dry-run", .into = &options->dryRun, .doc = "Change nothing"}};
+  auto createFlags = common;
+  for (auto& flag : std::vector<Flag>{
+           {.name = "certificate-key", .into = &options->certificateKey,
+            .doc = "With --print-join-command: print the command for a control plane, with this key of the uploaded certificates",
+            .value = "KEY"},
+           {.name = "description", .into = &options->description, .doc = "What the token is for", .value = "TEXT"},
+           {.name = "groups", .into = &options->groups, .doc = "Groups that its user is in", .value = "GROUP,...",
+            .standard = std::string(config::defaultTokenGroup)},
+           {.name = "print-join-command", .into = &options->printJoinCommand, .doc = "Print the whole command that joins a machine"},
+           {.name = "ttl", .into = &options->ttl, .doc = "How long it is valid; 0 for ever", .value = "DURATION", .standard = "24h"},
+           {.name = "usages", .into = &options->usages, .doc = "What it may be used for", .value = "USAGE,...",
+            .standard = "signing,authentication"}})
+    createFlags.push_back(std::move(flag));
+  return {.name = "token",
+          .summary = "Keep the bootstrap tokens with which machines join",
+          .children = {{.name = "create", .summary = "Make a token known to the cluster", .flags = createFlags, .arguments = "[TOKEN]",
+                        .run = [options](const auto& arguments) { return createToken(*options, arguments); }},
+                       {.name = "list", .summary = "List the tokens of the cluster", .flags = common,
+                        .run = [options](const auto&) { return listTokens(*options); }},
+                       {.name = "delete", .summary = "Make tokens invalid", .flags = common, .arguments = "TOKEN|ID...",
+                        .run = [options](const auto& arguments) { return deleteTokens(*options, arguments); }},
+                       {.name = "generate", .summary = "Print a random token, without making it known", .run = [](const auto&) { return generate(); }}}};
+}
+
+} // namespace kubestrap::cmd
