@@ -1,0 +1,41 @@
+#include "phases/preflight_checks.hpp"
+
+namespace kubestrap::phases {
+
+namespace {
+
+bool answer(const std::map<std::string, bool>& answers, const std::string& path) {
+  const auto found = answers.find(path);
+  return found != answers.end() && found->second;
+}
+
+} // namespace
+
+Observations fileAvailable(const Facts& facts, const std::filesystem::path& file) {
+  if (!answer(facts.files, file.string()) || isRecorded(facts, file)) return {};
+  return {error(fmt::format("{} exists already, and kubestrap did not make it", file.string()))};
+}
+
+Observations etcdFolder(const Setup& setup, const Facts& facts) {
+  const auto& folder = setup.cluster.etcd.local.dataDir;
+  if (!answer(facts.nonEmptyFolders, folder.string()) || isRecorded(facts, folder)) return {};
+  return {error(
+      fmt::format("{} is not empty, and kubestrap did not fill it", folder.string()),
+      fmt::format(
+          "if nothing of it is needed any more, empty it (an old cluster's data: move it away first); a new disk's "
+          "lost+found counts as well: name a folder below it as etcd.local.dataDir, such as {}/data",
+          folder.string()))};
+}
+
+Observations etcdClientCertificates(const Setup& setup, const Facts& facts) {
+  Observations seen;
+  const auto& etcd = *setup.cluster.etcd.external;
+  const std::pair<std::string_view, const std::string&> files[] = {
+      {"caFile", etcd.caFile}, {"certFile", etcd.certFile}, {"keyFile", etcd.keyFile}};
+  for (const auto& [field, path] : files)
+    if (!path.empty() && !answer(facts.files, path))
+      seen.push_back(error(fmt::format("{} (etcd.external.{}) is not there", path, field)));
+  return seen;
+}
+
+} // namespace kubestrap::phases

@@ -1,0 +1,175 @@
+#include "phases/preflight_checks.hpp"
+
+#include "phases/preflight_proxy.hpp"
+#include "support/text.hpp"
+
+#include <algorithm>
+
+namespace kubestrap::phases {
+
+namespace {
+
+using config::PortOwner;
+
+/// The kernel keeps 15 characters of a process's name.
+constexpr std::size_t processNameLength = 15;
+
+/// Whether two sockets cannot listen on the same port. An IPv6 socket on all addresses takes IPv4 along, as Go opens
+/// it.
+bool collide(const std::optional<IpAddress>& wanted, const std::string& taken) {
+  if (!wanted || wanted->isUnspecified()) return true;
+  const auto address = IpAddress::parse(taken);
+  if (!address) return true;
+  if (address->isUnspecified()) return address->isV6() || !wanted->isV6();
+  return *address == *wanted;
+}
+
+bool isOwn(const PortOwner& owner, const WantedPort& wanted, const Facts& facts) {
+  return !owner.process.empty() &&
+         owner.process.substr(0, processNameLength) == wanted.process.substr(0, processNameLength) &&
+         isRecorded(facts, wanted.startedBy);
+}
+
+std::string describe(const PortOwner& owner) {
+  if (owner.process.empty() && owner.pid == 0)
+    return fmt::format("a process that cannot be seen, on {}", owner.address);
+  auto text = owner.process.empty() ? "a process" : owner.process;
+  if (owner.pid != 0) text += fmt::format(" (pid {}{})", owner.pid, owner.unit.empty() ? "" : ", " + owner.unit);
+  return fmt::format("{} on {}", text, owner.address);
+}
+
+bool isKubernetesComponent(std::string_view process) {
+  constexpr std::string_view names[] = {"kube-apiserver", "kube-controller", "kube-scheduler", "etcd", "kubelet"};
+  return std::ranges::find(names, process.substr(0, processNameLength)) != std::end(names);
+}
+
+std::string remedyFor(const PortOwner& owner) {
+  if (isKubernetesComponent(owner.process))
+    return "this machine seems to be a node of a cluster already: take that away first (kubeadm reset, where kubeadm "
+           "made it)";
+  if (!owner.unit.empty() && owner.unit.ends_with(".service"))
+    return fmt::format("systemctl disable --now {}", owner.unit);
+  if (owner.pid != 0) return fmt::format("stop process {}, or let it listen elsewhere", owner.pid);
+  return {};
+}
+
+bool isHere(const IpAddress& address, const Facts& facts) {
+  if (address.isUnspecified() || address.isLoopback()) return true;
+  return std::ranges::find(facts.addresses, address) != facts.addresses.end();
+}
+
+std::string addressesOf(const Facts& facts) {
+  std::vector<std::string> texts;
+  for (const auto& each : facts.addresses)
+    if (each.isGlobalUnicast()) texts.push_back(each.string());
+  return texts.empty() ? "none but loopback and link-local ones" : join(texts, ", ");
+}
+
+bool uses(const Setup& setup, bool v6) {
+  const auto fits = [&](const Cidr& range) { return range.isV6() == v6; };
+  const auto& networks = setup.cluster.networks;
+  return setup.node.advertiseAddress.isV6() == v6 || std::ranges::any_of(networks.services, fits) ||
+         std::ranges::any_of(networks.pods, fits);
+}
+
+} // namespace
+
+Observations portFree(const Facts& facts, const WantedPort& wanted) {
+  const auto address = IpAddress::parse(wanted.address);
+  if (address && !wanted.addressFlag.empty() && !facts.addresses.empty() && !isHere(*address, facts))
+    return {error(fmt::format("the {} cannot listen on {} ({}): this machine has {}", wanted.process,
+                              joinHostPort(wanted.address, wanted.port), wanted.addressFlag, addressesOf(facts)),
+                  fmt::format("take {} out of the extraArgs, or give an address of this machine", wanted.addressFlag))};
+  std::vector<std::string> holders;
+  std::string remedy;
+  for (const auto& owner : facts.listening) {
+    if (owner.port != wanted.port || !collide(address, owner.address) || isOwn(owner, wanted, facts)) continue;
+    if (remedy.empty()) remedy = remedyFor(owner);
+    if (auto holder = describe(owner); std::ranges::find(holders, holder) == holders.end())
+      holders.push_back(std::move(holder));
+  }
+  if (holders.empty()) return {};
+  if (!remedy.empty() && !wanted.otherwise.empty()) remedy += ", or " + wanted.otherwise;
+  return {error(
+      fmt::format("port {}, which the {} needs, is held by {}", wanted.port, wanted.process, join(holders, " and by ")),
+      remedy)};
+}
+
+std::string etcdAddress(const Setup& setup) {
+  const auto given = flag(setup.cluster.apiServer.extraArgs, "advertise-address");
+  return given.empty() ? setup.node.advertiseAddress.string() : given;
+}
+
+Observations proxyToApiServer(const Setup& setup, const Facts& facts) {
+  const auto& address = setup.node.advertiseAddress;
+  const auto proxy = httpsProxyFor(facts.proxyVariables, address.string(), setup.node.bindPort);
+  if (!proxy) return {};
+  return {warning(fmt::format("connections to the API server at {} would go over the proxy {}",
+                              setup.node.localEndpoint().string(), withoutPassword(*proxy)),
+                  fmt::format("add {} to NO_PROXY", address.string()))};
+}
+
+Observations proxyToNetworks(const Setup& setup, const Facts& facts) {
+  // Any port of a service or pod may be called: like kubeadm, one is tried that no entry of NO_PROXY will name.
+  constexpr int somePort = 1234;
+  Observations seen;
+  const auto judge = [&](std::string_view kind, const Cidr& range) {
+    const auto first = range.nth(1);
+    if (!first) {
+      seen.push_back(
+          error(fmt::format("the {} network {} has one address only", kind, range.string()), "give a larger range"));
+      return;
+    }
+    if (const auto proxy = httpsProxyFor(facts.proxyVariables, first->string(), somePort))
+      seen.push_back(
+          warning(fmt::format("connections of the control plane into the {} network {} would go over the proxy {}",
+                              kind, range.string(), withoutPassword(*proxy)),
+                  fmt::format("add {} to NO_PROXY", range.string())));
+  };
+  for (const auto& range : setup.cluster.networks.services) judge("service", range);
+  for (const auto& range : setup.cluster.networks.pods) judge("pod", range);
+  return seen;
+}
+
+Observations advertiseAddress(const Setup& setup, const Facts& facts) {
+  const auto address = IpAddress::parse(etcdAddress(setup));
+  if (!address || facts.addresses.empty() || isHere(*address, facts)) return {};
+  const auto evidence =
+      fmt::format("the address {}, under which the API server is to be known, is not on this machine (which has {})",
+                  address->string(), addressesOf(facts));
+  // With etcd elsewhere nobody listens on it: an address that a router translates can work.
+  if (!setup.cluster.etcd.isLocal())
+    return {
+        warning(evidence,
+                "see that this machine itself reaches it, or give one of its own with --apiserver-advertise-address")};
+  return {error(evidence)};
+}
+
+Observations networkOverlap(const Setup& setup, const Facts& facts) {
+  Observations seen;
+  const auto& networks = setup.cluster.networks;
+  for (const auto& pods : networks.pods)
+    for (const auto& services : networks.services)
+      if (pods.overlaps(services))
+        seen.push_back(error(
+            fmt::format("the pod network {} and the service network {} overlap", pods.string(), services.string())));
+
+  // On a machine that kubestrap already made a node, the CNI's bridge and kube-proxy have addresses of these networks.
+  const bool isNodeAlready = isRecorded(facts, config::paths::kubeletConfig);
+  const auto judge = [&](std::string_view kind, const Cidr& range) {
+    for (const auto& address : facts.addresses) {
+      const bool isNodes = address == setup.node.advertiseAddress || address == facts.defaultAddress;
+      if (range.contains(address) && (isNodes || !isNodeAlready))
+        seen.push_back(warning(fmt::format("the {} network {} contains {}, an address of this machine", kind,
+                                           range.string(), address.string())));
+    }
+  };
+  for (const auto& range : networks.services) judge("service", range);
+  for (const auto& range : networks.pods) judge("pod", range);
+  return seen;
+}
+
+bool usesIpv4(const Setup& setup) { return uses(setup, false); }
+bool usesIpv6(const Setup& setup) { return uses(setup, true); }
+
+} // namespace kubestrap::phases
