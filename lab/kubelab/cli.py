@@ -13,7 +13,7 @@ from .progress import Progress, Silent
 SUMMARIES = {
     "up": "Make a Ready Kubernetes cluster with kubestrap; a second call only shows it.",
     "down": "Remove a lab: its machines, their disks, its network. The caches stay.",
-    "exec": "Run a command in a machine (without one: a shell). Its exit code is passed on.",
+    "exec": "Run a command in a machine (without one: a shell). Its exit code is passed on; 125 if it could not be started.",
     "machine": "Boot bare machines on the lab's network: containerd, kubelet, kubeadm, kubestrap, in no cluster.",
     "reset-machine": "Make machines bare again: a new disk and a boot, in seconds.",
     "power-off": "Pull the plug: everything in the machines ends by SIGKILL, /run is lost, disks are kept.",
@@ -22,6 +22,9 @@ SUMMARIES = {
     "components": "Build a Kubernetes version's components if missing; the last line of stdout is their folder.",
     "status": "Show a lab's machines.",
 }
+
+
+NOT_RUN = 125  # of `exec`: the command was not even started
 
 
 def parser(command: str) -> argparse.ArgumentParser:
@@ -126,10 +129,12 @@ def down(options) -> None:
 
 
 def execute(options) -> int:
-    lab = record.need(options.name)
-    machine = lab.machine(options.machine)
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
-    return terminal.run_in(machine, command or ["bash", "-l"])
+    try:
+        return terminal.run_in(record.need(options.name).machine(options.machine), command or ["bash", "-l"])
+    except LabError as error:
+        error.exit_code = NOT_RUN
+        raise
 
 
 def machine(options) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
-from . import paths, shell, store, versions
-from .errors import LabError
+from . import golang, paths, shell, store, versions
 
 KUBERNETES_COMMANDS = (
     "kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubeadm kubectl"
@@ -91,9 +87,8 @@ def _build_tools(into: Path, progress) -> None:
 
 def _build(folder: Path, packages: list[str], output: str, what: str, progress, ldflags: str = "-s -w") -> None:
     """One `go build`, which names each package as it gets to it: that is the progress shown."""
-    check_go()
     progress.detail(f"{what}: reading the modules (downloads what is missing)")
-    total = len(go("list", "-deps", *packages, cwd=folder, capture=True).split())
+    total = len(golang.run("list", "-deps", *packages, cwd=folder, progress=progress).split())
     progress.detail(f"{what}: compiling what the Go build cache lacks, linking")
     log = paths.cache("logs", f"build-{what.replace(' ', '-')}.log")
     seen = 0
@@ -107,38 +102,12 @@ def _build(folder: Path, packages: list[str], output: str, what: str, progress, 
             progress.detail(f"{what}: {line}")
 
     shell.run(
-        ["go", "build", "-v", "-trimpath", "-ldflags", ldflags, "-o", output, *packages],
+        [golang.program(progress), "build", "-v", "-trimpath", "-ldflags", ldflags, "-o", output, *packages],
         what=f"the build of {what}",
         isolated=True,
         on_line=on_line,
         log=log,
         remedy="a wrong checksum means that a module's content changed; anything else stands in the log",
         cwd=folder,
-        env=go_environment("readonly"),
+        env=golang.environment("readonly"),
     )
-
-
-def go_environment(mode: str) -> dict[str, str]:
-    """`readonly`: go.mod and go.sum are what is built, or the build fails."""
-    return os.environ | {"CGO_ENABLED": "0", "GOFLAGS": f"-buildvcs=false -mod={mode}", "GOWORK": "off"}
-
-
-def go(*arguments: str, cwd: Path, mode: str = "readonly", capture: bool = False) -> str:
-    try:
-        done = subprocess.run(
-            ["go", *arguments], cwd=cwd, env=go_environment(mode), check=True, text=True, capture_output=capture
-        )
-    except subprocess.CalledProcessError as error:
-        raise LabError(f"go {arguments[0]} in {cwd} ended with {error.returncode}", evidence=error.stderr or "") from None
-    return done.stdout or ""
-
-
-def check_go() -> None:
-    """A Go that is new enough fetches the exact toolchain that the go.mod files ask for by itself."""
-    if not shutil.which("go"):
-        raise LabError("Go is missing", f"install Go {versions.OLDEST_GO[0]}.{versions.OLDEST_GO[1]} or newer")
-    said = shell.run(["go", "env", "GOVERSION"], cwd="/").strip()
-    found = tuple(int(part) for part in re.findall(r"\d+", said)[:2])
-    if found < versions.OLDEST_GO:
-        least = ".".join(map(str, versions.OLDEST_GO))
-        raise LabError(f"Go is {said}, the lab needs {least} or newer", "put a newer Go on PATH")

@@ -11,7 +11,7 @@ import re
 import shutil
 from pathlib import Path
 
-from . import components, oci, paths, rootfs, shell, store, versions
+from . import components, golang, oci, paths, rootfs, shell, store, versions
 
 SOURCES = paths.SOURCES / "images"
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -44,7 +44,7 @@ def archives(version: str, progress) -> Path:
     def build(into: Path) -> None:
         scratch = into / "scratch"
         scratch.mkdir()
-        for image in _describe(row, components.make(version, progress), rootfs.base(progress), scratch):
+        for image in _describe(row, components.make(version, progress), rootfs.base(progress), scratch, progress):
             progress.detail(f"writing {image.reference}")
             oci.write(image, into / (image.reference.replace("/", "_").replace(":", "_") + ".tar"))
         shutil.rmtree(scratch)
@@ -54,7 +54,7 @@ def archives(version: str, progress) -> Path:
     return folder
 
 
-def _describe(row: versions.Kubernetes, binaries: Path, base: Path, scratch: Path) -> list[oci.Image]:
+def _describe(row: versions.Kubernetes, binaries: Path, base: Path, scratch: Path, progress) -> list[oci.Image]:
     """What each image holds; its programs lie where upstream's images have them."""
     described = [
         oci.Image(f"registry.k8s.io/{program}:v{row.version}", {f"/usr/local/bin/{program}": binaries / program})
@@ -74,12 +74,11 @@ def _describe(row: versions.Kubernetes, binaries: Path, base: Path, scratch: Pat
     shell.run(["gcc", "-Os", "-static", "-s", "-o", pause, SOURCES / "pause.c"], what="the build of pause")
     described.append(oci.Image(f"registry.k8s.io/pause:{row.pause}", {"/pause": pause}, entrypoint=["/pause"]))
     tool = scratch / "testtool"
-    components.check_go()
     shell.run(
-        ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", tool, "."],
+        [golang.program(progress), "build", "-trimpath", "-ldflags", "-s -w", "-o", tool, "."],
         what="the build of the test tool",
         cwd=SOURCES / "testtool",
-        env=components.go_environment("readonly"),
+        env=golang.environment("readonly"),
     )
     described.append(
         oci.Image(

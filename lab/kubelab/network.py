@@ -98,8 +98,8 @@ def add_route(namespace: str, cidr: str, via: str) -> None:
 
 
 def _remove_port(switch: str, port: str) -> None:
-    if _has_link(switch, port):
-        _batch(switch, f"link delete {port}")
+    """The kernel removes it with the other end's namespace, but takes its time: both may be first."""
+    shell.try_run(["ip", "-n", switch, "link", "delete", port])
 
 
 def _has_link(namespace: str, link: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from . import build, cgroups, cluster, cni, components, host, images, network, packages, record, rootfs, versions
 from . import machine as machines
 from .errors import LabError
@@ -16,7 +14,12 @@ def sweep(lab: record.Lab) -> None:
             machines.power_off(lab, machine)
 
 
-def prepare(version: str, image_versions: Iterable[str], progress) -> None:
+def prepare_steps(version: str, image_versions: list[str]) -> int:
+    """How many steps `prepare` is."""
+    return 2 + len({version, *image_versions}) + bool(image_versions)
+
+
+def prepare(version: str, image_versions: list[str], progress) -> None:
     """Steps that make what is cached: a warm cache makes each of them end at once."""
     with progress.step("host packages"):
         packages.install(packages.missing_on_host(), progress)
@@ -30,10 +33,7 @@ def prepare(version: str, image_versions: Iterable[str], progress) -> None:
         machines.packages_layer(version, progress)
     if image_versions:
         with progress.step("images"):
-            images.containerd_store(list(image_versions), progress)
-
-
-PREPARE_STEPS = 4
+            images.containerd_store(image_versions, progress)
 
 
 def boot_all(lab: record.Lab, chosen: list[record.Machine], progress) -> None:
@@ -97,20 +97,21 @@ def _power_on_members(lab: record.Lab, progress) -> None:
 def _make_cluster(lab: record.Lab, progress) -> None:
     made = lab.cluster
     own = made.bootstrapper == "kubestrap"
-    progress.steps = PREPARE_STEPS + own + 4
+    init_due = made.stage == "started"
+    progress.steps = own + prepare_steps(made.kubernetes, [made.kubernetes]) + 1 + init_due + 2
     if own:
         with progress.step("build kubestrap (release)"):
             build.kubestrap(progress)
     prepare(made.kubernetes, [made.kubernetes], progress)
     with progress.step(f"boot the machine {cluster.FIRST}"):
         first = lab.machines.get(cluster.FIRST) or record.add_machine(lab, cluster.FIRST, made.kubernetes)
-        if made.stage == "started":  # an init that was cut short is not mended but begun again, on a new disk
+        if init_due:  # an init that was cut short is not mended but begun again, on a new disk
             machines.power_off(lab, first)
             first.images = [made.kubernetes]
             machines.make_disk(lab, first, progress)
             cluster.write_config(lab, first, made.kubernetes)
         boot_all(lab, [first], progress)
-    if made.stage == "started":
+    if init_due:
         with progress.step(f"{made.bootstrapper} init"):
             cluster.initialise(lab, progress)
         made.stage = "initialised"
@@ -139,7 +140,7 @@ def boot_machines(
         with_images = [] if no_images else sorted({version, *also_images})
         making = [one for one in wanted if fresh or one not in lab.machines]
         if making:
-            progress.steps = PREPARE_STEPS + 1
+            progress.steps = prepare_steps(version, with_images) + 1
             prepare(version, with_images, progress)
         for one in making:
             machine = lab.machines.get(one) or record.add_machine(lab, one, version)

@@ -12,16 +12,18 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import components, versions
+from . import components, golang, versions
 from .errors import LabError
+from .progress import Silent
 
+SILENT = Silent()
 STAGING = re.compile(r"(k8s\.io/[a-z-]+) => \./staging/src/k8s\.io/[a-z-]+")
 
 
 def download(module: str, version: str) -> Path:
     """The folder of a module in Go's module cache."""
-    components.go("mod", "download", f"{module}@{version}", cwd=Path("/"))
-    cache = components.go("env", "GOMODCACHE", cwd=Path("/"), capture=True).strip()
+    golang.run("mod", "download", f"{module}@{version}", cwd=Path("/"), progress=SILENT)
+    cache = golang.run("env", "GOMODCACHE", cwd=Path("/"), progress=SILENT).strip()
     return Path(cache, f"{module}@{version}")
 
 
@@ -72,7 +74,7 @@ def settle(folder: Path, mod: str, sums: Path | None, packages: list[str]) -> No
     (folder / "go.sum").unlink(missing_ok=True)
     if sums:
         shutil.copyfile(sums, folder / "go.sum")
-    components.go("list", "-deps", *packages, cwd=folder, mode="mod", capture=True)
+    golang.run("list", "-deps", *packages, cwd=folder, mode="mod", progress=SILENT)
 
 
 def main(arguments: list[str]) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import network, paths, store
+from . import cgroups, network, paths, store
 from .errors import LabError, UsageError
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?")
@@ -97,10 +97,23 @@ def load_or_make(name: str) -> Lab:
     with host_lock():
         lab = load(name)
         if lab is None:
+            _check_free(f"lab-{name}")
             taken = {other.network for other in everyone()}
             lab = Lab(name, network.subnet(name, taken), switch=f"lab-{name}", cgroup=f"lab-{name}")
             lab.save()
     return lab
+
+
+def _check_free(on_host: str) -> None:
+    """What carries a new lab's name on this host is not ours to touch: it may be a lab with another state folder."""
+    in_use = [f"the network namespace {on_host}"] if network.exists(on_host) else []
+    groups = [str(one.folder / on_host) for one in cgroups.hierarchies() if (one.folder / on_host).exists()]
+    in_use += [f"the cgroup {group}" for group in groups[:1]]
+    if in_use:
+        raise LabError(
+            f"{' and '.join(in_use)} exist already, but no lab of that name is recorded in {paths.state_root()}",
+            "choose another --name; or was KUBESTRAP_LAB_STATE different when that lab was made?",
+        )
 
 
 def add_machine(lab: Lab, name: str, kubernetes: str) -> Machine:

@@ -32,8 +32,8 @@ DEFAULT_KUBERNETES = "1.37.2"
 # Tools that do not follow a Kubernetes version.
 CFSSL = "v1.6.5"
 
-# Go before this cannot fetch the toolchain that a go.mod asks for.
-OLDEST_GO = (1, 21)
+# The oldest Go that the go.mod files in lab/modules/ allow; a host without it gets Debian's package of this name.
+GO = (1, 26)
 
 # The machines' system. trixie's systemd 257 is the last one in Debian that still boots on cgroup v1;
 # its containerd is too old for the kubelet of 1.37, so three packages come from the suite after it.

@@ -1,0 +1,17 @@
+"""The lab's own tests: no cluster, no namespaces, no root needed."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+LAB = Path(__file__).resolve().parents[2] / "lab"
+sys.path.insert(0, str(LAB))
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    """State and cache of every test are its own."""
+    monkeypatch.setenv("KUBESTRAP_LAB_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("KUBESTRAP_LAB_CACHE", str(tmp_path / "cache"))
+    return tmp_path
