@@ -61,24 +61,38 @@ bool isDirective(std::string_view key) {
          key.starts_with(deletedPrefix);
 }
 
+enum class Directive { none, merge, replace, remove };
+
+Directive directiveOf(const Value& patch, const std::string& field) {
+  auto found = patch.is_object() ? patch.find(patchDirective) : patch.end();
+  if (found == patch.end()) return Directive::none;
+  if (*found == "merge") return Directive::merge;
+  if (*found == "replace") return Directive::replace;
+  if (*found == "delete") return Directive::remove;
+  fail(field, fmt::format("the directive $patch: {} is unknown", found->dump()));
+}
+
+/// "{$patch: replace}" among the items of a list: it speaks of the list.
+bool isOnlyDirective(const Value& item) {
+  return item.is_object() && item.size() == 1 && item.contains(patchDirective);
+}
+
 /// What a patch says of a place that the document does not have: without directives, and without nulls, which mean
-/// "remove". Nothing, if the patch removes the value.
-std::optional<Value> plain(const Value& patch) {
+/// "remove". Nothing, if the patch removes the value. (Here apimachinery drops a mapping with "$patch: replace", and
+/// what is in it; so a patch would not replace what is not there.)
+std::optional<Value> plain(const Value& patch, const std::string& field) {
+  if (directiveOf(patch, field) == Directive::remove) return {};
   if (patch.is_object()) {
-    auto directive = patch.find(patchDirective);
-    if (directive != patch.end() && *directive == "delete") return {};
     Value result = Value::object();
     for (const auto& [key, member] : patch.items())
-      if (auto value = plain(member); value && !member.is_null() && !isDirective(key)) result[key] = std::move(*value);
+      if (auto value = plain(member, field); value && !member.is_null() && !isDirective(key))
+        result[key] = std::move(*value);
     return result;
   }
   if (!patch.is_array()) return patch;
   Value result = Value::array();
-  for (const auto& item : patch) {
-    bool isOnlyDirective = item.is_object() && item.size() == 1 && item.contains(patchDirective);
-    if (isOnlyDirective) continue;
-    if (auto value = plain(item)) result.push_back(std::move(*value));
-  }
+  for (const auto& item : patch)
+    if (auto value = plain(item, field); value && !isOnlyDirective(item)) result.push_back(std::move(*value));
   return result;
 }
 
@@ -147,19 +161,16 @@ Value mergeItems(Value original, const Value& patch, const MergedList& list, con
   bool replaces = false;
   for (const auto& item : patch) {
     if (!item.is_object()) fail(field, "an item is not a mapping");
-    auto directive = item.value(patchDirective, Value());
-    if (directive == "delete") {
+    auto directive = directiveOf(item, field);
+    if (directive == Directive::remove) {
       while (auto index = indexOf(identity(item, list, field), original, list, field)) original.erase(*index);
-    } else if (directive == "replace") {
+    } else if (directive == Directive::replace) {
       replaces = true;
-    } else if (directive.is_null() || directive == "merge") {
-      bool isOnlyDirective = !directive.is_null() && item.size() == 1;
-      if (!isOnlyDirective) changes.push_back(item);
-    } else {
-      fail(field, fmt::format("the directive $patch: {} is unknown", directive.dump()));
+    } else if (!isOnlyDirective(item)) {
+      changes.push_back(item);
     }
   }
-  if (replaces) return plain(changes).value();
+  if (replaces) return plain(changes, field).value();
 
   Value merged = original;
   for (const auto& item : changes) {
@@ -167,7 +178,7 @@ Value mergeItems(Value original, const Value& patch, const MergedList& list, con
     if (index)
       merged[*index] = mergeMapping(merged[*index], item, list.field, field);
     else
-      merged.push_back(plain(item).value());
+      merged.push_back(plain(item, field).value());
   }
   return ordered(merged, changes, original, list, field);
 }
@@ -175,7 +186,7 @@ Value mergeItems(Value original, const Value& patch, const MergedList& list, con
 Value mergeList(const Value& original, const Value& patch, std::string_view within, const std::string& name,
                 const std::string& field) {
   const auto* list = mergedList(within, name);
-  if (!list) return plain(patch).value();
+  if (!list) return plain(patch, field).value();
   return list->key.empty() ? mergeTexts(original, patch, *list, field) : mergeItems(original, patch, *list, field);
 }
 
@@ -226,7 +237,7 @@ void mergeInOrder(Value& original, Value& patch, const std::string& directive, s
   Value before = inOriginal ? original[name] : Value::array(), items = inPatch ? patch[name] : Value::array();
   if (!order.empty()) checkElementOrder(items, order, list, listField);
   Value result = !inPatch      ? before
-                 : !inOriginal ? plain(items).value()
+                 : !inOriginal ? plain(items, listField).value()
                                : mergeList(before, items, within, name, listField);
   original[name] = ordered(result, order, before, list, listField);
   patch.erase(name);
@@ -243,18 +254,15 @@ void deleteTexts(Value& original, const Value& deleted, const std::string& name,
 }
 
 Value mergeMapping(Value original, Value patch, std::string_view within, const std::string& field) {
-  if (auto directive = patch.find(patchDirective); directive != patch.end()) {
-    auto name = std::move(*directive);
-    patch.erase(patchDirective);
-    if (name == "replace") return plain(patch).value();
-    if (name == "delete") return Value::object();
-    if (name != "merge") fail(field, fmt::format("the directive $patch: {} is unknown", name.dump()));
-  }
+  auto directive = directiveOf(patch, field);
+  if (directive == Directive::replace) return plain(patch, field).value();
+  if (directive == Directive::remove) return Value::object();
+  patch.erase(patchDirective);
   retainOnly(original, patch, field);
-  std::vector<std::string> directives;
+  std::vector<std::string> orders;
   for (const auto& [key, member] : patch.items())
-    if (key.starts_with(elementOrderPrefix)) directives.push_back(key);
-  for (const auto& directive : directives) mergeInOrder(original, patch, directive, within, field);
+    if (key.starts_with(elementOrderPrefix)) orders.push_back(key);
+  for (const auto& order : orders) mergeInOrder(original, patch, order, within, field);
 
   for (const auto& [key, member] : patch.items()) {
     auto memberField = field.empty() ? key : field + '.' + key;
@@ -269,7 +277,7 @@ Value mergeMapping(Value original, Value patch, std::string_view within, const s
       *found = mergeMapping(std::move(*found), member, key, memberField);
     } else if (found != original.end() && found->is_array() && member.is_array()) {
       *found = mergeList(*found, member, within, key, memberField);
-    } else if (auto value = plain(member)) {
+    } else if (auto value = plain(member, memberField)) {
       original[key] = std::move(*value);
     } else {
       original.erase(key);

@@ -86,6 +86,37 @@ std::vector<std::string> differences(const Value& found, const Value& wanted, st
   return places;
 }
 
+namespace {
+bool isDigit(char c) { return c >= '0' && c <= '9'; }
+bool isLetter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+}
+
+/// The order of keys in YAML that Go wrote (go-yaml: sorter.go): letters come after everything else, and numbers count
+/// as such, so "n2" stands before "n10".
+bool comesBefore(std::string_view a, std::string_view b) {
+  auto difference = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  if (difference.first == a.end() || difference.second == b.end()) return a.size() < b.size();
+  auto at = static_cast<std::size_t>(difference.first - a.begin());
+  if (isLetter(a[at]) && isLetter(b[at])) return static_cast<unsigned char>(a[at]) < static_cast<unsigned char>(b[at]);
+  if (isLetter(a[at]) || isLetter(b[at])) return isLetter(b[at]);
+
+  // A zero that is not the first digit of its number makes it longer, not smaller.
+  std::uint64_t aNumber = 0, bNumber = 0;
+  if (a[at] == '0' || b[at] == '0')
+    for (auto i = at; i > 0 && isDigit(a[i - 1]); --i)
+      if (a[i - 1] != '0') aNumber = bNumber = 1;
+  auto aEnd = at, bEnd = at;
+  for (; aEnd < a.size() && isDigit(a[aEnd]); ++aEnd)
+    aNumber = aNumber * 10 + static_cast<std::uint64_t>(a[aEnd] - '0');
+  for (; bEnd < b.size() && isDigit(b[bEnd]); ++bEnd)
+    bNumber = bNumber * 10 + static_cast<std::uint64_t>(b[bEnd] - '0');
+  if (aNumber != bNumber) return aNumber < bNumber;
+  if (aEnd != bEnd) return aEnd < bEnd;
+  return a[at] < b[at];
+}
+} // namespace
+
 Value sorted(const Value& document) {
   if (document.is_array()) {
     Value result = Value::array();
@@ -93,11 +124,14 @@ Value sorted(const Value& document) {
     return result;
   }
   if (!document.is_object()) return document;
-  std::vector<std::pair<std::string, const Value*>> members;
-  for (const auto& [key, value] : document.items()) members.emplace_back(key, &value);
-  std::sort(members.begin(), members.end());
+  std::vector<std::pair<std::string_view, const Value*>> members;
+  for (const auto& [key, value] : document.get_ref<const Value::object_t&>()) members.emplace_back(key, &value);
+  // Stable: Go's order has circles (a2, a10, a1x), which std::sort must not meet.
+  std::stable_sort(members.begin(), members.end(),
+                   [](const auto& a, const auto& b) { return comesBefore(a.first, b.first); });
   Value result = Value::object();
-  for (const auto& [key, value] : members) result[key] = sorted(*value);
+  auto& target = result.get_ref<Value::object_t&>();
+  for (const auto& [key, value] : members) target.emplace_back(std::string(key), sorted(*value));
   return result;
 }
 

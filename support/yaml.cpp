@@ -152,7 +152,9 @@ struct Input {
 
   std::string where(Position position) const { return fmt::format("{}:{}:{}", source, position.line, position.column); }
   void addProblem(Position position, std::string field, std::string message, std::string expected = {}) {
-    problems.push_back({where(position), std::move(field), std::move(message), std::move(expected)});
+    Problem problem{where(position), std::move(field), std::move(message), std::move(expected)};
+    bool isKnown = std::find(problems.begin(), problems.end(), problem) != problems.end();
+    if (!isKnown) problems.push_back(std::move(problem));
   }
 };
 
@@ -329,6 +331,7 @@ private:
 
 // YAML.
 
+constexpr std::string_view listTag = "tag:yaml.org,2002:seq", mappingTag = "tag:yaml.org,2002:map";
 bool isPlain(const std::string& tag) { return tag.empty() || tag == "?"; }
 bool isQuoted(const std::string& tag) { return tag == "!"; }
 
@@ -336,6 +339,20 @@ bool isQuoted(const std::string& tag) { return tag == "!"; }
 std::string shortTag(const std::string& tag) {
   constexpr std::string_view prefix = "tag:yaml.org,2002:";
   return tag.starts_with(prefix) ? "!!" + tag.substr(prefix.size()) : tag;
+}
+
+/// yaml-cpp turns the escapes \\N and \\_ into one octet where UTF-8 has two. The input was UTF-8, so these are the
+/// only ones.
+std::string repaired(std::string text) {
+  auto isHigh = [](char c) { return static_cast<unsigned char>(c) >= 0x80; };
+  if (std::none_of(text.begin(), text.end(), isHigh)) return text;
+  for (std::size_t i = 0; i < text.size();) {
+    auto first = static_cast<unsigned char>(text[i]);
+    bool isStray = first >= 0x80 && first < 0xc0;
+    if (isStray) text.insert(i, 1, '\xc2');
+    i += isStray || (first >= 0xc0 && first < 0xe0) ? 2 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 1;
+  }
+  return text;
 }
 
 class YamlReader : public YAML::EventHandler {
@@ -360,19 +377,20 @@ public:
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (builder_.expectsKey())
       return builder_.wrongKey(at(mark), "a key is empty or null: a text that looks like it needs quotes");
-    isEmpty_ = open_.empty() && !isWritten(mark);
+    checkNull(mark);
     value(nullptr, mark, anchor);
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                const std::string& text) override {
-    checkTabs(mark);
+                const std::string& decoded) override {
+    checkIndentation(mark);
+    auto text = repaired(decoded);
     if (builder_.expectsKey()) return key(mark, tag, anchor, text);
     value(resolve(mark, tag, text), mark, anchor);
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    checkTabs(mark);
+    checkIndentation(mark);
     auto known = anchors_.find(anchor);
     bool isKey = builder_.expectsKey();
     if (known == anchors_.end()) {
@@ -390,12 +408,12 @@ public:
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value style) override {
-    startCollection(mark, tag, "tag:yaml.org,2002:seq", anchor, style);
+    startCollection(mark, tag, listTag, anchor, style);
     builder_.startList(at(mark));
   }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value style) override {
-    startCollection(mark, tag, "tag:yaml.org,2002:map", anchor, style);
+    startCollection(mark, tag, mappingTag, anchor, style);
     builder_.startMapping(at(mark));
   }
   void OnSequenceEnd() override { endCollection(); }
@@ -403,11 +421,17 @@ public:
 
   /// The offset of what was read last.
   std::size_t reached() const { return reached_; }
+  bool isInFlow() const { return flowDepth_ > 0; }
 
 private:
   struct Anchor {
     Value value;
     Extent extent;
+  };
+  struct Open {
+    YAML::anchor_t anchor;
+    bool isFlowList;
+    YAML::Mark key; ///< of a mapping, the one read last
   };
 
   Input& input_;
@@ -415,8 +439,8 @@ private:
   std::vector<Document>& documents_;
   DocumentBuilder builder_;
   std::unordered_map<YAML::anchor_t, Anchor> anchors_;
-  std::vector<YAML::anchor_t> open_; ///< the anchors of the collections that are read, 0 where there is none
-  std::size_t flowDepth_ = 0;        ///< of those within braces or brackets
+  std::vector<Open> open_;    ///< the collections that are read
+  std::size_t flowDepth_ = 0; ///< of those within braces or brackets
   bool isEmpty_ = false, isFirst_ = true;
   std::size_t reached_ = 0;
 
@@ -443,21 +467,29 @@ private:
     throw Abandoned();
   }
 
-  /// A tab before the first character of a line in block style: yaml-cpp lets some of them pass.
-  void checkTabs(const YAML::Mark& mark) {
+  /// What yaml-cpp lets pass at the start of a line in block style: tabs, and a value that is not indented.
+  void checkIndentation(const YAML::Mark& mark) {
     if (flowDepth_ > 0) return;
     auto before = std::string_view(input_.text).substr(0, offsetOf(mark));
     auto indentation = before.substr(before.rfind('\n') + 1); // npos + 1 is 0
-    auto tab = indentation.find('\t');
-    if (tab == indentation.npos || indentation.find_first_not_of(" \t") != indentation.npos) return;
-    input_.addProblem(input_.lines.at(before.size() - indentation.size() + tab), {}, "a tab is used for indentation",
-                      "spaces");
+    if (indentation.find_first_not_of(" \t") != indentation.npos) return;
+    if (auto tab = indentation.find('\t'); tab != indentation.npos)
+      return input_.addProblem(input_.lines.at(before.size() - indentation.size() + tab), {},
+                               "a tab is used for indentation", "spaces");
+    bool isMember = !open_.empty() && !open_.back().key.is_null() && !builder_.expectsKey();
+    if (isMember && mark.column <= open_.back().key.column)
+      builder_.addProblem(at(mark), "a value on a line of its own has to be indented more than its key");
   }
 
-  /// A null that is there as a word, in place of nothing.
-  bool isWritten(const YAML::Mark& mark) const {
+  /// yaml-cpp gives a null for a document without content, and also where something is missing.
+  void checkNull(const YAML::Mark& mark) {
     auto text = textAt(mark);
-    return text.starts_with('~') || isAnyOf(text.substr(0, 4), {"null", "Null", "NULL"});
+    bool isWritten = text.starts_with('~') || isAnyOf(text.substr(0, 4), {"null", "Null", "NULL"});
+    isEmpty_ = open_.empty() && !isWritten;
+    bool isGap = !open_.empty() && open_.back().isFlowList && text.starts_with(',');
+    if (isGap) builder_.addProblem(at(mark), "an item is missing before this comma");
+    bool lacksColon = flowDepth_ == 0 && !open_.empty() && mark.pos == open_.back().key.pos;
+    if (lacksColon) builder_.addProblem(at(mark), "a key lacks its colon");
   }
 
   void value(Value value, const YAML::Mark& mark, YAML::anchor_t anchor) {
@@ -467,6 +499,7 @@ private:
 
   void key(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) {
     if (anchor != YAML::NullAnchor) anchors_[anchor] = {text, {}};
+    open_.back().key = mark;
     if (isPlain(tag) && text == "<<")
       return builder_.wrongKey(at(mark), "merge keys (<<) are not supported: write the members out");
     if (!isPlain(tag)) resolve(mark, tag, text); // for what is wrong with the tag
@@ -517,15 +550,15 @@ private:
   void startCollection(const YAML::Mark& mark, const std::string& tag, std::string_view usualTag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value style) {
     bool isFlow = style == YAML::EmitterStyle::Flow;
-    if (isFlow) checkTabs(mark);
+    if (isFlow) checkIndentation(mark);
     if (!isPlain(tag) && !isQuoted(tag) && tag != usualTag)
       builder_.addProblem(at(mark), fmt::format("the tag {} is not supported", shortTag(tag)), "a value without a tag");
-    open_.push_back(anchor);
+    open_.push_back({anchor, isFlow && usualTag == listTag, YAML::Mark::null_mark()});
     if (isFlow || flowDepth_ > 0) ++flowDepth_;
   }
 
   void endCollection() {
-    auto anchor = open_.back();
+    auto anchor = open_.back().anchor;
     open_.pop_back();
     if (flowDepth_ > 0) --flowDepth_;
     auto extent = builder_.endCollection();
@@ -542,19 +575,23 @@ std::string explain(const std::string& message) {
       {yaml::END_OF_SEQ, "this does not fit the list around it: look for a missing \"- \" or a wrong indentation"},
       {yaml::END_OF_SEQ_FLOW, "a [ has no ], or a comma is missing"},
       {yaml::TAB_IN_INDENTATION, "a tab is used for indentation"},
-      {yaml::MAP_VALUE,
-       "a colon stands where none can: is the indentation wrong, or does a text with \": \" lack quotes?"},
+      {yaml::MAP_VALUE, "a colon stands where none can: is the indentation wrong, does the line before lack its colon, "
+                        "or a text with \": \" its quotes?"},
       {yaml::MAP_KEY, "a key stands where none can: is the indentation wrong?"},
       {yaml::BLOCK_ENTRY, "a list item stands where none can: is the indentation wrong?"},
       {yaml::FLOW_END, "a } or ] has nothing to close"},
       {yaml::UNKNOWN_TOKEN, "no value can start with this character: a text that does needs quotes"},
       {yaml::EOF_IN_SCALAR, "a quoted text has no closing quote"},
-      {yaml::DOC_IN_SCALAR, "a quoted text has no closing quote before this line"},
+      {yaml::DOC_IN_SCALAR, "a quoted text has no closing quote"},
       {yaml::UNKNOWN_ANCHOR, "an alias names an anchor that does not exist: a text that starts with * needs quotes"},
       {yaml::ALIAS_NOT_FOUND, "an alias has no name: a text that starts with * needs quotes"},
       {yaml::ANCHOR_NOT_FOUND, "an anchor has no name: a text that starts with & needs quotes"},
       {yaml::CHAR_IN_ALIAS, "an alias has a character that it cannot have: a text that starts with * needs quotes"},
       {yaml::CHAR_IN_ANCHOR, "an anchor has a character that it cannot have: a text that starts with & needs quotes"},
+      {yaml::INVALID_ESCAPE,
+       "a text in double quotes has a backslash that starts no escape: write two, or use single quotes"},
+      {yaml::INVALID_HEX, "an escape in a text in double quotes lacks hexadecimal digits"},
+      {yaml::INVALID_UNICODE, "an escape in a text in double quotes names no character"},
       {yaml::CHAR_IN_BLOCK, "only a comment may follow the | or > of a block of text"},
   };
   for (const auto& [theirs, ours] : explanations)
@@ -562,20 +599,26 @@ std::string explain(const std::string& message) {
   return message;
 }
 
-void addSyntaxProblem(Input& input, std::size_t offset, const std::string& message) {
-  // Whatever yaml-cpp makes of a tab in the indentation of a line, the tab is what has to go.
-  auto lineStart = input.text.rfind('\n', offset == 0 ? 0 : offset - 1) + 1;
-  if (offset == 0 || lineStart > offset) lineStart = 0;
+/// What stopped yaml-cpp. A tab in the indentation of that line is the culprit, whatever yaml-cpp makes of it.
+void addSyntaxProblem(Input& input, const YamlReader& reader, std::size_t offset, const std::string& message) {
+  std::string_view before = std::string_view(input.text).substr(0, offset);
+  auto lineStart = before.rfind('\n') + 1; // npos + 1 is 0
   auto line = std::string_view(input.text).substr(lineStart);
   auto indentation = line.substr(0, line.find_first_not_of(" \t"));
-  if (auto tab = indentation.find('\t'); tab != indentation.npos)
+  auto tab = indentation.find('\t');
+  if (tab != indentation.npos && !reader.isInFlow())
     return input.addProblem(input.lines.at(lineStart + tab), {}, "a tab is used for indentation", "spaces");
-  input.addProblem(input.lines.at(offset), {}, explain(message));
+  auto explanation = explain(message);
+  bool isOpenQuote = message == YAML::ErrorMsg::EOF_IN_SCALAR || message == YAML::ErrorMsg::DOC_IN_SCALAR;
+  if (isOpenQuote)
+    explanation += fmt::format(" (it begins on line {} or later)", input.lines.at(reader.reached()).line);
+  input.addProblem(input.lines.at(offset), {}, explanation);
 }
 
 /// Reads the documents from `offset` on. Returns where to go on after something that could not be read, if anywhere.
 std::size_t readYaml(Input& input, std::size_t offset, std::vector<Document>& documents) {
-  std::istringstream stream(input.text.substr(offset));
+  // With an end mark, because yaml-cpp takes the end of the text for the end of an open quote, too.
+  std::istringstream stream(input.text.substr(offset) + (input.text.ends_with('\n') ? "...\n" : "\n...\n"));
   YamlReader reader(input, offset, documents);
   std::size_t reached = 0;
   try {
@@ -584,14 +627,28 @@ std::size_t readYaml(Input& input, std::size_t offset, std::vector<Document>& do
     }
     return std::string::npos;
   } catch (const YAML::Exception& error) {
-    reached = offset + static_cast<std::size_t>(std::max(error.mark.pos, 0));
-    reached = std::min(reached, input.text.size());
-    addSyntaxProblem(input, reached, error.msg);
+    reached = std::min(offset + static_cast<std::size_t>(std::max(error.mark.pos, 0)), input.text.size());
+    addSyntaxProblem(input, reader, reached, error.msg);
   } catch (const Abandoned&) {
     reached = reader.reached();
   }
-  auto next = input.text.find("\n---", reached);
-  return next == std::string::npos ? next : next + 1;
+  constexpr std::size_t enough = 100;
+  auto next = input.text.find("\n---", std::max(reached, offset + 1) - 1);
+  return next == std::string::npos || input.problems.size() >= enough ? std::string::npos : next + 1;
+}
+
+/// yaml-cpp takes a line that starts with % for a directive wherever it stands, and forgets it.
+void checkDirectives(Input& input) {
+  for (std::size_t start = 0; start < input.text.size();) {
+    auto end = std::min(input.text.find('\n', start), input.text.size());
+    if (input.text[start] == '%') {
+      auto next = input.text.find_first_not_of('\n', end);
+      bool isDirective = next != std::string::npos && (input.text[next] == '%' || input.text[next] == '#' ||
+                                                       std::string_view(input.text).substr(next).starts_with("---"));
+      if (!isDirective) input.addProblem(input.lines.at(start), {}, "no line can start with %, unless \"---\" follows");
+    }
+    start = end + 1;
+  }
 }
 
 // JSON.
@@ -731,7 +788,9 @@ std::vector<Document> parseYaml(std::string_view text, const std::string& source
     input.addProblem(input.lines.at(*foreign), {}, fmt::format("{} (0x{:02x}) is no part of a text", what, octet),
                      "UTF-8");
   } else if (!readJson(input, documents)) {
-    for (std::size_t offset = 0; offset != std::string::npos;) offset = readYaml(input, offset, documents);
+    checkDirectives(input);
+    for (std::size_t offset = input.problems.empty() ? 0 : std::string::npos; offset != std::string::npos;)
+      offset = readYaml(input, offset, documents);
   }
   if (!input.problems.empty()) throw Problems(std::move(input.problems));
   return documents;
