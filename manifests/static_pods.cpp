@@ -107,7 +107,8 @@ Value environment(const std::map<std::string, std::string>& proxyVariables, cons
   for (const auto& [name, value] : proxyVariables) byName[name] = Value::object({{"name", name}, {"value", value}});
   for (Value variable : extra) {
     if (stringAt(variable, "value", "-").empty()) variable.erase("value");
-    byName[stringAt(variable, "name")] = std::move(variable);
+    std::string name = stringAt(variable, "name");
+    byName[name] = std::move(variable);
   }
   Value list = Value::array();
   for (auto& [name, variable] : byName) list.push_back(std::move(variable));
@@ -339,6 +340,10 @@ Value controllerManagerPod(const Setup& setup, CaKey caKey) {
                        .probes = boundProbe(self, extraArgs),
                        .volumes = mounts.volumes(),
                        .volumeMounts = mounts.volumeMounts()});
+}
+
+Value controllerManagerPod(const Setup& setup) {
+  return controllerManagerPod(setup, setup.node.externalAuthority ? CaKey::external : CaKey::present);
 }
 
 Value schedulerPod(const Setup& setup) {

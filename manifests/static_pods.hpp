@@ -22,7 +22,9 @@ struct EtcdPeer {
 
 /// An authorization-config among the extra arguments leaves out authorization-mode.
 Value apiServerPod(const config::Setup& setup);
-Value controllerManagerPod(const config::Setup& setup, CaKey caKey = CaKey::present);
+Value controllerManagerPod(const config::Setup& setup, CaKey caKey);
+/// The same, the CA key lying where the node says.
+Value controllerManagerPod(const config::Setup& setup);
 Value schedulerPod(const config::Setup& setup);
 /// The first member, or, with the `initialCluster` that it joins (itself included), a further one.
 Value etcdPod(const config::Setup& setup, std::span<const EtcdPeer> initialCluster = {});
