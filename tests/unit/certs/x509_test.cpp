@@ -77,6 +77,13 @@ TEST_CASE("a certificate is found behind text and keys, with CRLF and without a 
     CHECK(read(form).der() == pair.certificate.der());
 }
 
+TEST_CASE("a certificate whose base64 is one long line is read") {
+  const Pair pair = makeAuthority();
+  const std::string pem =
+      "-----BEGIN CERTIFICATE-----\n" + base64(pair.certificate.der()) + "\n-----END CERTIFICATE-----\n";
+  CHECK(read(pem).der() == pair.certificate.der());
+}
+
 TEST_CASE("a file without a certificate or with a damaged one is named") {
   const std::string pem = makeAuthority().certificate.pem();
   CHECK(messageFor("") == "ca.crt holds no certificate");
