@@ -12,23 +12,26 @@
 
 namespace kubestrap::config {
 
-/// The flags of `init` that say what is wanted, as given; an absent one is empty. `configFile` is the name given with --config.
+/// The flags of `init` that say what is wanted, as given; an absent one is empty. `configFile` is the name given with
+/// --config.
 struct InitFlags {
   std::optional<std::string> configFile;
-  std::optional<std::string> apiserverAdvertiseAddress, certDir, certificateKey, controlPlaneEndpoint, criSocket, featureGates,
-      imageRepository, kubernetesVersion, nodeName, patches, podNetworkCidr, serviceCidr, serviceDnsDomain, token, tokenTtl;
+  std::optional<std::string> apiserverAdvertiseAddress, certDir, certificateKey, controlPlaneEndpoint, criSocket,
+      featureGates, imageRepository, kubernetesVersion, nodeName, patches, podNetworkCidr, serviceCidr,
+      serviceDnsDomain, token, tokenTtl;
   std::optional<int> apiserverBindPort;
   std::optional<std::vector<std::string>> apiserverCertExtraSans, ignorePreflightErrors, skipPhases;
   bool uploadCerts = false;
 };
 
-/// Everything for `init` from a configuration file (no documents: none was given), the flags, and what the machine is like:
-/// strict decoding, kubeadm's rules for flags beside a file, defaults, validation. Warnings are sentences for the operator.
-/// Throws Problems with everything that is wrong, each with its place and field.
-Setup loadInit(const std::vector<Document>& documents, const InitFlags& flags, const Facts& facts, const RandomBytes& random,
-               std::vector<std::string>& warnings);
+/// Everything for `init` from a configuration file (no documents: none was given), the flags, and what the machine is
+/// like: strict decoding, kubeadm's rules for flags beside a file, defaults, validation. Warnings are sentences for the
+/// operator. Throws Problems with everything that is wrong, each with its place and field.
+Setup loadInit(const std::vector<Document>& documents, const InitFlags& flags, const Facts& facts,
+               const RandomBytes& random, std::vector<std::string>& warnings);
 
-/// All that is wrong with the documents of a file of any kinds, as `config validate` says it; nothing is taken from a machine.
+/// All that is wrong with the documents of a file of any kinds, as `config validate` says it; nothing is taken from a
+/// machine.
 std::vector<Problem> validateDocuments(const std::vector<Document>& documents, std::vector<std::string>& warnings);
 
 } // namespace kubestrap::config

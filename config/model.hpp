@@ -1,7 +1,7 @@
 #pragma once
-// config/ turns documents (kubeadm's v1beta4 kinds, component configurations, KubestrapConfiguration) and flags into the
-// records below, and back. It is pure: what it needs to know of the machine comes as Facts. Every default is filled in here;
-// who reads a Setup never asks "was it set?".
+// config/ turns documents (kubeadm's v1beta4 kinds, component configurations, KubestrapConfiguration) and flags into
+// the records below, and back. It is pure: what it needs to know of the machine comes as Facts. Every default is filled
+// in here; who reads a Setup never asks "was it set?".
 
 #include "certs/spec.hpp"
 #include "config/paths.hpp"
@@ -67,8 +67,8 @@ struct Etcd {
 };
 
 struct Networks {
-  std::vector<Cidr> services;   ///< one, or two of different families
-  std::vector<Cidr> pods;       ///< may be empty
+  std::vector<Cidr> services;           ///< one, or two of different families
+  std::vector<Cidr> pods;               ///< may be empty
   std::string serviceSubnet, podSubnet; ///< as written, handed to components verbatim
   std::string dnsDomain = "cluster.local";
   IpAddress apiServerServiceAddress() const { return *services.front().nth(1); }
@@ -87,8 +87,8 @@ struct Images {
   std::string apiServer, controllerManager, scheduler, proxy, coreDns, pause, etcd;
 };
 
-enum class Layout { plain, hosted };            ///< decision D6
-enum class Hosting { staticPods, self };        ///< `static` or `self`: who keeps the control plane's pods
+enum class Layout { plain, hosted };                      ///< decision D6
+enum class Hosting { staticPods, self };                  ///< `static` or `self`: who keeps the control plane's pods
 enum class EndpointMode { local, vip, external, single }; ///< decision D21
 
 /// KubestrapConfiguration (kubestrap.io/v1alpha1): what kubeadm has no field for.
@@ -132,14 +132,14 @@ struct Node {
   bool controlPlane = true;
   IpAddress advertiseAddress;
   int bindPort = 6443;
-  std::string criSocket; ///< "unix:///var/run/containerd/containerd.sock"
+  std::string criSocket;     ///< "unix:///var/run/containerd/containerd.sock"
   std::vector<Value> taints; ///< core/v1 Taint
   std::vector<Arg> kubeletExtraArgs;
   PullPolicy pullPolicy = PullPolicy::ifNotPresent;
   bool pullSerial = true;
-  std::string resolvConf;          ///< "/run/systemd/resolve/resolv.conf" when systemd-resolved is active, else empty
+  std::string resolvConf; ///< "/run/systemd/resolve/resolv.conf" when systemd-resolved is active, else empty
   std::map<std::string, std::string> proxyVariables; ///< handed to the control plane pods and kube-proxy
-  std::vector<std::string> caFolders; ///< optional CA folders of the host that exist
+  std::vector<std::string> caFolders;                ///< optional CA folders of the host that exist
   /// ca.crt is here and ca.key is not: certificates are signed elsewhere, and the controller-manager must not try.
   bool externalAuthority = false;
   /// The API server of this node itself, without balancer: what init and the node's own components use.
@@ -150,7 +150,7 @@ struct BootstrapToken {
   std::string id;
   Secret secret;
   std::string description;
-  std::optional<Duration> ttl;        ///< nothing or zero: never expires
+  std::optional<Duration> ttl; ///< nothing or zero: never expires
   std::optional<TimePoint> expires;
   std::vector<std::string> usages, groups;
   Secret token() const { return Secret(id + "." + secret.reveal()); }
@@ -169,7 +169,15 @@ struct Timeouts {
 /// A patch file of `--patches`, read by the caller: "kube-apiserver0+merge.yaml".
 struct Patch {
   std::string fileName;
-  enum class Target { etcd, apiServer, controllerManager, scheduler, kubeletConfiguration, coreDnsDeployment, kubeProxyDaemonSet } target;
+  enum class Target {
+    etcd,
+    apiServer,
+    controllerManager,
+    scheduler,
+    kubeletConfiguration,
+    coreDnsDeployment,
+    kubeProxyDaemonSet
+  } target;
   enum class Kind { strategic, merge, json } kind;
   Value document;
 };
@@ -179,7 +187,7 @@ struct Request {
   std::vector<BootstrapToken> tokens;
   bool tokensGiven = false; ///< false: the one token was made up
   bool uploadCerts = false;
-  Secret certificateKey; ///< 64 hex digits; empty: none yet
+  Secret certificateKey;   ///< 64 hex digits; empty: none yet
   TimePoint certsExpire{}; ///< when the uploaded certificates go
   std::vector<std::string> ignorePreflightErrors;
   std::vector<std::string> skipPhases;

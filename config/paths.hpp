@@ -6,7 +6,8 @@ namespace kubestrap::config {
 
 using Path = std::filesystem::path;
 
-/// Where things lie on a node. All are absolute below the machine's root; another root (--rootfs, tests) is `host`'s business.
+/// Where things lie on a node. All are absolute below the machine's root; another root (--rootfs, tests) is `host`'s
+/// business.
 namespace paths {
 inline const Path kubernetes = "/etc/kubernetes";
 inline const Path pki = "/etc/kubernetes/pki";
@@ -22,7 +23,7 @@ inline const Path kubeletConfig = "/var/lib/kubelet/config.yaml";
 inline const Path kubeletInstanceConfig = "/var/lib/kubelet/instance-config.yaml";
 inline const Path kubeletFlags = "/var/lib/kubelet/kubeadm-flags.env";
 inline const Path kubeletClientCertificate = "/var/lib/kubelet/pki/kubelet-client-current.pem";
-inline const Path state = "/var/lib/kubestrap";        ///< journal and what was replaced
+inline const Path state = "/var/lib/kubestrap"; ///< journal and what was replaced
 inline const Path lock = "/run/lock/kubestrap.lock";
 } // namespace paths
 

@@ -8,8 +8,8 @@
 
 namespace kubestrap::config {
 
-/// ClusterConfiguration (v1beta4) as kubeadm keeps it in kube-system/kubeadm-config: defaults filled in, keys in alphabetical
-/// order, durations like "8760h0m0s".
+/// ClusterConfiguration (v1beta4) as kubeadm keeps it in kube-system/kubeadm-config: defaults filled in, keys in
+/// alphabetical order, durations like "8760h0m0s".
 Value clusterConfigurationDocument(const Cluster& cluster);
 /// KubeletConfiguration of kube-system/kubelet-config: what is the same for all nodes.
 Value kubeletConfigDocument(const Cluster& cluster);
@@ -18,9 +18,9 @@ Value kubeProxyDocument(const Cluster& cluster);
 /// KubestrapConfiguration of kube-system/kubestrap-config; never a secret in it.
 Value kubestrapConfigurationDocument(const Cluster& cluster);
 
-/// The opposite: a Cluster from the stored documents (those of the four kinds that are there, in any order; ClusterConfiguration
-/// must be). Stored documents may be of another kubeadm's making: fields that are not known here are warnings, no errors, and a
-/// missing encryptionAlgorithm means RSA-2048. Throws Problems.
+/// The opposite: a Cluster from the stored documents (those of the four kinds that are there, in any order;
+/// ClusterConfiguration must be). Stored documents may be of another kubeadm's making: fields that are not known here
+/// are warnings, no errors, and a missing encryptionAlgorithm means RSA-2048. Throws Problems.
 Cluster clusterFromDocuments(const std::vector<Document>& documents, std::vector<std::string>& warnings);
 
 } // namespace kubestrap::config

@@ -24,8 +24,8 @@ const SupportedMinor* findMinor(const Version& version);
 /// What is deployed when no version is asked for.
 Version defaultVersion();
 
-/// "v1.37.2", "1.37.2" or a label ("stable", "stable-1", "stable-1.36", "latest..."). Labels are resolved without a network to
-/// the default patch of their minor, with a warning. Throws Error with what is expected instead.
+/// "v1.37.2", "1.37.2" or a label ("stable", "stable-1", "stable-1.36", "latest..."). Labels are resolved without a
+/// network to the default patch of their minor, with a warning. Throws Error with what is expected instead.
 Version resolveVersion(std::string_view text, std::vector<std::string>& warnings);
 
 } // namespace kubestrap::config

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "config/schema.hpp"
+
+namespace kubestrap::config::rules {
+
+// What single values have to be; what concerns several at once is in validate.hpp. The rules are kubeadm's
+// (apis/kubeadm/validation).
+extern const schema::Rule ipAddress, port, absolutePath, certificatePath, dnsSubdomain, nodeName, alternativeName,
+    hostAndPort, imageRepository, certificateKey, token, tokenUsage, tokenGroup, argumentName, criSocket, url,
+    pinnedHash, fileOrHttps;
+extern const schema::Rule encryptionAlgorithm, pullPolicy, unmountFlag, hostPathType, taintEffect;
+extern const schema::Rule layout, hosting, endpointMode;
+
+bool isAlternativeName(std::string_view text);
+/// Whether `<repository>/name:tag` is a valid image reference.
+bool isImageRepository(std::string_view text);
+/// "https" of "https://10.0.0.1:2379"; empty when there is none.
+std::string_view schemeOf(std::string_view text);
+
+} // namespace kubestrap::config::rules

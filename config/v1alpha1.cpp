@@ -1,0 +1,119 @@
+#include "config/v1alpha1.hpp"
+
+#include "config/rules.hpp"
+
+namespace kubestrap::config {
+
+namespace {
+
+using schema::Field;
+using schema::Kind;
+using schema::Type;
+using schema::Unset;
+
+constexpr Type anything{.kind = Kind::any};
+
+constexpr std::string_view since = "v1alpha1";
+
+constexpr Field later(std::string_view name, std::string_view comesWith, std::string_view doc) {
+  return {.name = name, .doc = doc, .since = since, .reserved = comesWith, .type = &anything};
+}
+
+constexpr Field imagesFields[] = {
+    later("front", "join", "The front's image, in place of the one that is shipped."),
+    later("vip", "join", "The image of the virtual address, in place of the one that is shipped."),
+    later("kubestrap", "pivot", "kubestrap's own image, in place of the one that is shipped."),
+};
+constexpr Field preflightFields[] = {
+    later("fix", "preflight --fix", "Names of findings that may be put right."),
+};
+constexpr Field pkiFields[] = {
+    later("requests", "the PKI commands", "A folder of certificate requests, named as in the catalogue."),
+    later("policy", "the PKI commands", "The signing policy."),
+    later("kubeletServing", "the PKI commands", "Who signs the kubelets' serving certificates: selfSigned or csr."),
+    later("autoRenew", "the PKI commands", "Whether and when certificates renew themselves."),
+    later("caKey", "the PKI commands", "Where the keys of the authorities lie: all, first or external."),
+};
+constexpr Field etcdFields[] = {
+    later("snapshots", "upgrade", "Where snapshots go, how many are kept, and when they are made."),
+};
+constexpr Field securityFields[] = {
+    later("profile", "a later version", "default or hardened."),
+    later("encryptionAtRest", "reconfigure", "How Secrets are encrypted in etcd."),
+    later("audit", "reconfigure", "What the API server's audit log holds."),
+};
+constexpr Type images{.kind = Kind::record, .fields = imagesFields},
+    preflight{.kind = Kind::record, .fields = preflightFields};
+constexpr Type pki{.kind = Kind::record, .fields = pkiFields}, etcd{.kind = Kind::record, .fields = etcdFields};
+constexpr Type security{.kind = Kind::record, .fields = securityFields};
+
+} // namespace
+
+namespace schema {
+
+namespace v = v1alpha1;
+
+// clang-format off: a line is a field
+template <>
+inline constexpr auto fieldsOf<v::Endpoint> = std::array{
+    field<&v::Endpoint::mode>({.name = "mode",
+                               .otherwise = "single",
+                               .rule = &rules::endpointMode,
+                               .doc = "How clients reach the control plane: single adds nothing to kubeadm's ways.",
+                               .since = since}),
+    later("vip", "join", "The virtual address of the control plane."),
+};
+
+template <>
+inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
+    field<&v::KubestrapConfiguration::layout>(
+        {.name = "layout",
+         .otherwise = "plain",
+         .rule = &rules::layout,
+         .doc = "How the control plane is laid out on a node: plain is kubeadm's way.",
+         .since = since}),
+    field<&v::KubestrapConfiguration::hosting>(
+        {.name = "hosting",
+         .otherwise = "static",
+         .rule = &rules::hosting,
+         .doc = "Who keeps the control plane's pods: static is the kubelet from files.",
+         .since = since}),
+    field<&v::KubestrapConfiguration::endpoint>(
+        {.name = "endpoint", .doc = "How the control plane is reached.", .since = since}),
+    Field{.name = "images", .doc = "Images of kubestrap's own.", .since = since, .type = &images},
+    Field{.name = "preflight", .doc = "What preflight may do.", .since = since, .type = &preflight},
+    Field{.name = "pki", .doc = "Certificates and authorities.", .since = since, .type = &pki},
+    later("handover", "pivot", "How long the steps of a hand-over may take."),
+    Field{.name = "etcd", .doc = "etcd's snapshots.", .since = since, .type = &etcd},
+    Field{.name = "security", .doc = "Hardening.", .since = since, .type = &security},
+    later("addons", "clusters of many machines", "Add-ons that are installed."),
+    later("bundle", "clusters of many machines", "A file with everything for an installation without a network."),
+    later("offline", "clusters of many machines", "Whether nothing may be fetched."),
+};
+// clang-format on
+
+} // namespace schema
+
+namespace v1alpha1 {
+
+const schema::Type kubestrapConfiguration{
+    .kind = Kind::record, .fields = schema::fieldsOf<KubestrapConfiguration>, .document = true};
+
+KubestrapConfiguration decode(const Value& document) {
+  KubestrapConfiguration configuration;
+  schema::get(document, configuration);
+  return configuration;
+}
+
+Value encode(const KubestrapConfiguration& configuration) {
+  Value document = schema::put(configuration);
+  document["apiVersion"] = std::string(apiVersion);
+  document["kind"] = std::string(kind);
+  return sorted(document);
+}
+
+void applyDefaults(KubestrapConfiguration& configuration) { schema::applyDefaults(configuration); }
+
+} // namespace v1alpha1
+
+} // namespace kubestrap::config

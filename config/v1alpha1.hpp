@@ -1,0 +1,29 @@
+#pragma once
+
+#include "config/schema.hpp"
+
+#include <string>
+
+// kubestrap.io/v1alpha1: what kubeadm's documents have no field for. Every name of the whole design is in the schema;
+// one that does nothing yet is reserved, and giving it is an error that says so.
+namespace kubestrap::config::v1alpha1 {
+
+inline constexpr std::string_view apiVersion = "kubestrap.io/v1alpha1";
+inline constexpr std::string_view kind = "KubestrapConfiguration";
+
+struct Endpoint {
+  std::string mode;
+};
+
+struct KubestrapConfiguration {
+  std::string layout, hosting;
+  Endpoint endpoint;
+};
+
+extern const schema::Type kubestrapConfiguration;
+
+KubestrapConfiguration decode(const Value& document);
+Value encode(const KubestrapConfiguration& configuration);
+void applyDefaults(KubestrapConfiguration& configuration);
+
+} // namespace kubestrap::config::v1alpha1
