@@ -49,6 +49,7 @@ def parser(command: str) -> argparse.ArgumentParser:
     if command == "machine":
         made.add_argument("--fresh", action="store_true", help="machines that stand already get a new disk")
         made.add_argument("--no-images", action="store_true", help="containerd starts without images")
+    if command in ("up", "machine"):
         made.add_argument(
             "--also-images",
             action="append",
@@ -115,7 +116,8 @@ def up(options) -> None:
             "without these options ./lab/up makes a single node; ./lab/machine w1 boots a machine to join by hand",
         )
     progress = Progress()
-    lab = operations.up(options.name, version_of(options.kubernetes), options.bootstrapper, progress)
+    also = [version_of(one) for one in options.also_images]
+    lab = operations.up(options.name, version_of(options.kubernetes), options.bootstrapper, also, progress)
     print(cluster.tables(lab))
     name = "" if lab.name == "lab" else f" --name {lab.name}"
     print(f"\nready in {progress.total()}; enter the machine: ./lab/exec{name} {cluster.FIRST}")
@@ -144,9 +146,8 @@ def machine(options) -> None:
     progress = Progress()
     wanted = list(dict.fromkeys(options.machines))
     also = [version_of(one) for one in options.also_images]
-    images = [] if options.no_images else also
     operations.boot_machines(
-        options.name, wanted, version, no_images=options.no_images, also_images=images, fresh=options.fresh, progress=progress
+        options.name, wanted, version, no_images=options.no_images, also_images=also, fresh=options.fresh, progress=progress
     )
     show(options.name)
 

@@ -42,7 +42,7 @@ def make_disk(lab: record.Lab, machine: record.Machine, progress) -> None:
     disk = lab.disk(machine)
     machine.disk_made = False
     lab.save()
-    store.remove(disk)
+    record.throw_away(lab, disk)
     for folder in ("upper", "work", "root"):
         (disk / folder).mkdir(parents=True)
     shell.run(["cp", "-a", "--reflink=auto", rootfs.base(progress) / "var", disk / "var"])
@@ -208,6 +208,7 @@ def power_off(lab: record.Lab, machine: record.Machine) -> None:
     if machine.init:
         processes.kill(*machine.init)  # the kernel ends everything in a PID namespace with its PID 1
     if machine.leader:
+        processes.wait_gone(*machine.leader, patience=2 if machine.init else 0)  # it ends by itself then
         processes.kill(*machine.leader)
     deadline = time.monotonic() + 10
     while left := cgroups.processes(machine.cgroup):

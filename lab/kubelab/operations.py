@@ -51,7 +51,7 @@ def boot_all(lab: record.Lab, chosen: list[record.Machine], progress) -> None:
         machines.wait_booted(lab, machine, progress)
 
 
-def up(name: str, version: str | None, bootstrapper: str | None, progress) -> record.Lab:
+def up(name: str, version: str | None, bootstrapper: str | None, also_images: list[str], progress) -> record.Lab:
     """A Ready cluster; a lab that has one already is only looked at, and powered on where it is off."""
     with record.lab_lock(name, progress):
         lab = record.load_or_make(name)
@@ -64,7 +64,7 @@ def up(name: str, version: str | None, bootstrapper: str | None, progress) -> re
             progress.steps = 2
             _power_on_members(lab, progress)
         else:
-            _make_cluster(lab, progress)
+            _make_cluster(lab, also_images, progress)
         with progress.step("wait until the nodes are Ready and CoreDNS answers"):
             cluster.wait_ready(lab, progress)
         lab.cluster.stage = "ready"
@@ -94,20 +94,21 @@ def _power_on_members(lab: record.Lab, progress) -> None:
         boot_all(lab, [machine for machine in lab.machines.values()], progress)
 
 
-def _make_cluster(lab: record.Lab, progress) -> None:
+def _make_cluster(lab: record.Lab, also_images: list[str], progress) -> None:
     made = lab.cluster
     own = made.bootstrapper == "kubestrap"
+    with_images = sorted({made.kubernetes, *also_images})
     init_due = made.stage == "started"
-    progress.steps = own + prepare_steps(made.kubernetes, [made.kubernetes]) + 1 + init_due + 2
+    progress.steps = own + prepare_steps(made.kubernetes, with_images) + 1 + init_due + 2
     if own:
         with progress.step("build kubestrap (release)"):
             build.kubestrap(progress)
-    prepare(made.kubernetes, [made.kubernetes], progress)
+    prepare(made.kubernetes, with_images, progress)
     with progress.step(f"boot the machine {cluster.FIRST}"):
         first = lab.machines.get(cluster.FIRST) or record.add_machine(lab, cluster.FIRST, made.kubernetes)
         if init_due:  # an init that was cut short is not mended but begun again, on a new disk
             machines.power_off(lab, first)
-            first.images = [made.kubernetes]
+            first.images = with_images
             machines.make_disk(lab, first, progress)
             cluster.write_config(lab, first, made.kubernetes)
         boot_all(lab, [first], progress)

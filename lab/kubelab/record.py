@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import cgroups, network, paths, store
+from . import cgroups, network, paths, shell, store
 from .errors import LabError, UsageError
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?")
@@ -137,8 +137,26 @@ def everyone() -> list[Lab]:
 
 
 def forget(lab: Lab) -> None:
-    """Deletes the lab's record and all disks."""
-    shutil.rmtree(lab.folder)
+    """Deletes all disks, then the lab's record."""
+    shell.run(["rm", "-rf", lab.folder / "machines", lab.folder / "trash"])
+    shell.run(["rm", "-rf", lab.folder])
+
+
+def throw_away(lab: Lab, folder: Path) -> None:
+    """Deletes a folder of the lab without waiting: a busy file system takes seconds for what a rename does at once."""
+    if folder.exists():
+        trash = lab.folder / "trash"
+        trash.mkdir(exist_ok=True)
+        folder.rename(trash / f"{folder.name}-{time.time_ns()}")
+    empty_trash(lab)
+
+
+def empty_trash(lab: Lab) -> None:
+    rubbish = list((lab.folder / "trash").glob("*"))
+    if rubbish:
+        quiet = subprocess.DEVNULL
+        words = ["nice", "rm", "-rf", *rubbish]
+        subprocess.Popen(words, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
 def lock_file(name: str) -> Path:
@@ -160,11 +178,7 @@ def host_lock() -> Iterator[None]:
 
 
 def write_json(file: Path, content) -> None:
-    """Complete or not at all, also after a power loss."""
+    """Complete or not at all, whenever the writer is killed. (Not synced: that waits for all that builds write.)"""
     fresh = file.with_name(file.name + ".new")
-    with fresh.open("w") as stream:
-        json.dump(content, stream, indent=2)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+    fresh.write_text(json.dumps(content, indent=2) + "\n")
     fresh.rename(file)
