@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from datetime import datetime
 
 from . import cgroups, documents, record, shell
 from . import machine as machines
@@ -40,13 +42,20 @@ def initialise(lab: record.Lab, progress) -> None:
         raise
 
 
-def wait_ready(lab: record.Lab, progress) -> None:
-    """Until every node is Ready and CoreDNS answers."""
+def wait_ready(lab: record.Lab, progress, booted_at: float | None = None) -> None:
+    """Until every node is Ready and CoreDNS answers.
+
+    After a power-off the API server still says so of the time before: `booted_at` asks for news.
+    """
     deadline = time.monotonic() + READY_PATIENCE
+    if booted_at is not None:
+        _wait_for_news(lab, booted_at, deadline, progress)
     waits = {
         "the nodes to be Ready": ["wait", "--for=condition=Ready", "node", "--all"],
         "CoreDNS": ["-n", "kube-system", "rollout", "status", "deployment/coredns"],
     }
+    if booted_at is not None:
+        waits["the pods of the system"] = ["-n", "kube-system", "wait", "--for=condition=Ready", "pod", "--all"]
     for what, words in waits.items():
         progress.detail(f"waiting for {what}")
         while True:
@@ -54,12 +63,37 @@ def wait_ready(lab: record.Lab, progress) -> None:
             try:
                 machines.run(lab.machine(FIRST), ["kubectl", *words, f"--timeout={left}s"], timeout=left + 10)
                 break
-            except LabError as error:
-                if time.monotonic() > deadline:
-                    error.evidence = f"{error.evidence}\n{tables(lab, forgiving=True)}"
-                    error.remedy = f"look inside: ./lab/exec --name {lab.name} {FIRST} kubectl describe pods -A"
-                    raise
-                time.sleep(0.5)  # an API server that is still coming up
+            except LabError as error:  # an API server that is still coming up
+                _give_up(lab, error, deadline)
+
+
+def _wait_for_news(lab: record.Lab, since: float, deadline: float, progress) -> None:
+    """Until the kubelet of every node on a machine of this lab has renewed its lease since then."""
+    progress.detail("waiting for a sign of life of every kubelet")
+    while True:
+        try:
+            answer = machines.run(lab.machine(FIRST), ["kubectl", "get", "leases", "-n", "kube-node-lease", "-o", "json"])
+            leases = {item["metadata"]["name"]: item["spec"]["renewTime"] for item in json.loads(answer)["items"]}
+            late = [name for name, renewed in leases.items() if name in lab.machines and _seconds(renewed) < since]
+            if leases and not late:
+                return
+            error = LabError(f"no sign of life of the kubelets of {', '.join(late)} since the boot")
+        except LabError as failed:
+            error = failed
+        _give_up(lab, error, deadline)
+
+
+def _seconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp.replace("Z", "+00:00")).timestamp()
+
+
+def _give_up(lab: record.Lab, error: LabError, deadline: float) -> None:
+    """Raises the error, with what can be seen of the cluster, once the deadline is over; else waits a little."""
+    if time.monotonic() > deadline:
+        error.evidence = f"{error.evidence}\n{tables(lab, forgiving=True)}"
+        error.remedy = f"look inside: ./lab/exec --name {lab.name} {FIRST} kubectl describe pods -A"
+        raise error
+    time.sleep(0.5)
 
 
 def tables(lab: record.Lab, forgiving: bool = False) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from . import build, cgroups, cluster, cni, components, host, images, network, packages, record, rootfs, versions
 from . import machine as machines
 from .errors import LabError
@@ -57,16 +59,20 @@ def up(name: str, version: str | None, bootstrapper: str | None, also_images: li
         lab = record.load_or_make(name)
         sweep(lab)
         _check_same(lab, version, bootstrapper)
-        if lab.cluster is None:
+        if lab.cluster is None or lab.cluster.stage == "started":
             lab.cluster = record.Cluster(version or versions.DEFAULT_KUBERNETES, bootstrapper or "kubestrap")
             lab.save()
+        booted_at = None
         if lab.cluster.stage == "ready":
             progress.steps = 2
-            _power_on_members(lab, progress)
+            if not all(machines.running(machine) for machine in lab.machines.values()):
+                booted_at = time.time()
+            with progress.step("machines"):
+                boot_all(lab, list(lab.machines.values()), progress)
         else:
             _make_cluster(lab, also_images, progress)
         with progress.step("wait until the nodes are Ready and CoreDNS answers"):
-            cluster.wait_ready(lab, progress)
+            cluster.wait_ready(lab, progress, booted_at)
         lab.cluster.stage = "ready"
         lab.save()
         return lab
@@ -81,17 +87,14 @@ def _check_same(lab: record.Lab, version: str | None, bootstrapper: str | None) 
                 f"./lab/down --name {lab.name}, or another --name",
             )
         return
+    if made.stage == "started":  # there is nothing yet that a wish could contradict
+        return
     for wish, has in ((version, made.kubernetes), (bootstrapper, made.bootstrapper)):
         if wish and wish != has:
             raise LabError(
                 f"the lab {lab.name} has a cluster of Kubernetes {made.kubernetes} made by {made.bootstrapper}, not {wish}",
                 f"./lab/down --name {lab.name} first, or another --name",
             )
-
-
-def _power_on_members(lab: record.Lab, progress) -> None:
-    with progress.step("machines"):
-        boot_all(lab, [machine for machine in lab.machines.values()], progress)
 
 
 def _make_cluster(lab: record.Lab, also_images: list[str], progress) -> None:
