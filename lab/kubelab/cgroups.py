@@ -1,6 +1,6 @@
-"""One sub-cgroup for each machine, in every hierarchy of the host, so that each machine's kubelet sees a root of its own.
+"""One sub-cgroup for each machine, in every hierarchy of the host: each machine's kubelet sees a root of its own.
 
-On cgroup v1 that is one folder in each hierarchy; on v2 one folder. Only groups whose names the lab recorded are touched.
+On cgroup v1 that is one folder in each hierarchy; on v2 one folder. Only groups that the lab recorded are touched.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from .progress import Progress, Silent
 SUMMARIES = {
     "up": "Make a Ready Kubernetes cluster with kubestrap; a second call only shows it.",
     "down": "Remove a lab: its machines, their disks, its network. The caches stay.",
-    "exec": "Run a command in a machine (without one: a shell). Its exit code is passed on; 125 if it could not be started.",
+    "exec": "Run a command in a machine (without one: a shell). Passes its exit code on; 125: it was not started.",
     "machine": "Boot bare machines on the lab's network: containerd, kubelet, kubeadm, kubestrap, in no cluster.",
     "reset-machine": "Make machines bare again: a new disk and a boot, in seconds.",
     "power-off": "Pull the plug: everything in the machines ends by SIGKILL, /run is lost, disks are kept.",
@@ -32,7 +32,9 @@ def parser(command: str) -> argparse.ArgumentParser:
     if command != "components":
         made.add_argument("--name", default="lab", metavar="LAB", help="the lab's name (default: lab)")
     if command in ("up", "machine"):
-        made.add_argument("--kubernetes", metavar="VERSION", help=f"{_versions()}; default {versions.DEFAULT_KUBERNETES}")
+        made.add_argument(
+            "--kubernetes", metavar="VERSION", help=f"{_versions()}; default {versions.DEFAULT_KUBERNETES}"
+        )
     if command == "up":
         made.add_argument("--control-planes", type=int, default=1, metavar="N", help="default 1")
         made.add_argument("--workers", type=int, default=0, metavar="M", help="default 0")
@@ -62,7 +64,10 @@ def parser(command: str) -> argparse.ArgumentParser:
         made.add_argument("--all", action="store_true", help="all machines of the lab")
     if command == "cni":
         made.add_argument(
-            "--control-plane", default=cluster.FIRST, metavar="NODE", help=f"where kubectl works; default {cluster.FIRST}"
+            "--control-plane",
+            default=cluster.FIRST,
+            metavar="NODE",
+            help=f"where kubectl works; default {cluster.FIRST}",
         )
     if command == "components":
         made.add_argument("version", metavar="VERSION", help=f"{_versions()}, or `tools` for cfssl and cfssljson")
@@ -147,7 +152,13 @@ def machine(options) -> None:
     wanted = list(dict.fromkeys(options.machines))
     also = [version_of(one) for one in options.also_images]
     operations.boot_machines(
-        options.name, wanted, version, no_images=options.no_images, also_images=also, fresh=options.fresh, progress=progress
+        options.name,
+        wanted,
+        version,
+        no_images=options.no_images,
+        also_images=also,
+        fresh=options.fresh,
+        progress=progress,
     )
     show(options.name)
 

@@ -72,7 +72,9 @@ def _wait_for_news(lab: record.Lab, since: float, deadline: float, progress) -> 
     progress.detail("waiting for a sign of life of every kubelet")
     while True:
         try:
-            answer = machines.run(lab.machine(FIRST), ["kubectl", "get", "leases", "-n", "kube-node-lease", "-o", "json"])
+            answer = machines.run(
+                lab.machine(FIRST), ["kubectl", "get", "leases", "-n", "kube-node-lease", "-o", "json"]
+            )
             leases = {item["metadata"]["name"]: item["spec"]["renewTime"] for item in json.loads(answer)["items"]}
             late = [name for name, renewed in leases.items() if name in lab.machines and _seconds(renewed) < since]
             if leases and not late:

@@ -32,7 +32,7 @@ def conflist(pod_cidr: str) -> str:
 
 
 def install(lab: record.Lab, progress, control_plane: str = "n1") -> None:
-    """Gives every node that is in the cluster its pod network. To be called again after a join; changes only what differs."""
+    """Gives every node of the cluster its pod network. To be called again after a join; changes only what differs."""
     nodes = wait_for_ranges(lab, control_plane, progress)
     for name, cidr in nodes.items():
         if name in lab.machines:
@@ -42,7 +42,9 @@ def install(lab: record.Lab, progress, control_plane: str = "n1") -> None:
         if machine is None or not machines.running(machine):
             continue
         progress.detail(f"pod network of {name}")
-        routes = {cidr: lab.machines[peer].address for peer, cidr in nodes.items() if peer != name and peer in lab.machines}
+        routes = {
+            cidr: lab.machines[peer].address for peer, cidr in nodes.items() if peer != name and peer in lab.machines
+        }
         for cidr, via in routes.items():
             network.add_route(machine.namespace, cidr, via)
         _write(machine, ROUTES, "".join(f"{cidr} {via}\n" for cidr, via in routes.items()))

@@ -45,7 +45,9 @@ def make(version: str, progress) -> Path:
 def make_tools(progress) -> Path:
     """The folder with the tools that follow no Kubernetes version."""
     key = store.digest(module_folder("tools"), " ".join(TOOLS_PACKAGES))
-    folder = store.make("components", f"tools-{key}", build=lambda into: _build_tools(into, progress), progress=progress)
+    folder = store.make(
+        "components", f"tools-{key}", build=lambda into: _build_tools(into, progress), progress=progress
+    )
     store.point_at(folder.with_name("tools"), folder.name)
     return folder
 

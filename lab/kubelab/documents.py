@@ -59,24 +59,6 @@ IGNORED = """\
   - SystemVerification
 """
 
-JOIN = """\
-apiVersion: kubeadm.k8s.io/v1beta4
-kind: JoinConfiguration
-discovery:
-  bootstrapToken:
-    apiServerEndpoint: {endpoint}
-    token: {token}
-    caCertHashes:
-    - {ca_hash}
-nodeRegistration:
-  name: {name}
-  criSocket: unix:///run/containerd/containerd.sock
-  imagePullPolicy: IfNotPresent
-{ignored}  kubeletExtraArgs:
-  - name: node-ip
-    value: {address}
-"""
-
 
 def init(name: str, address: str, version: str, cgroup_version: int) -> str:
     """The documents for `init --config` on this machine."""
@@ -86,16 +68,4 @@ def init(name: str, address: str, version: str, cgroup_version: int) -> str:
         version=version,
         ignored=IGNORED if cgroup_version == 1 else "",
         cgroup_v1="failCgroupV1: false\n" if cgroup_version == 1 else "",
-    )
-
-
-def join(name: str, address: str, endpoint: str, token: str, ca_hash: str, cgroup_version: int) -> str:
-    """The document for `join --config` of a worker."""
-    return JOIN.format(
-        name=name,
-        address=address,
-        endpoint=endpoint,
-        token=token,
-        ca_hash=ca_hash,
-        ignored=IGNORED if cgroup_version == 1 else "",
     )

@@ -20,16 +20,16 @@ BUSYBOX_NAMES = "sh cat ls sleep echo ps env test true false".split()
 DATABASES = re.compile(r".*\.db$")
 
 
-def names(version: str) -> list[str]:
-    """The references of the images that a Kubernetes version's machines have."""
+def names(version: str) -> dict[str, str]:
+    """The references of the images that a version's machines have: the ones kubeadm writes into manifests."""
     row = versions.kubernetes(version)
-    return [
-        *(f"registry.k8s.io/{program}:v{row.version}" for program in (*CONTROL_PLANE, "kube-proxy")),
-        f"registry.k8s.io/etcd:{row.etcd_image}",
-        f"registry.k8s.io/coredns/coredns:{row.coredns}",
-        f"registry.k8s.io/pause:{row.pause}",
-        versions.TEST_IMAGE,
-    ]
+    programs = {program: f"registry.k8s.io/{program}:v{row.version}" for program in (*CONTROL_PLANE, "kube-proxy")}
+    return programs | {
+        "etcd": f"registry.k8s.io/etcd:{row.etcd_image}",
+        "coredns": f"registry.k8s.io/coredns/coredns:{row.coredns}",
+        "pause": f"registry.k8s.io/pause:{row.pause}",
+        "test": versions.TEST_IMAGE,
+    }
 
 
 def _archive_key(row: versions.Kubernetes) -> str:
@@ -50,29 +50,22 @@ def archives(version: str, progress) -> Path:
         shutil.rmtree(scratch)
 
     folder = store.make("images", _archive_key(row), build=build, progress=progress)
+    store.prune(folder)
     store.point_at(folder.with_name(row.version), folder.name)
     return folder
 
 
 def _describe(row: versions.Kubernetes, binaries: Path, base: Path, scratch: Path, progress) -> list[oci.Image]:
     """What each image holds; its programs lie where upstream's images have them."""
-    described = [
-        oci.Image(f"registry.k8s.io/{program}:v{row.version}", {f"/usr/local/bin/{program}": binaries / program})
-        for program in CONTROL_PLANE
-    ]
-    described.append(_kube_proxy(row, binaries, base))
+    name = names(row.version)
+    described = [oci.Image(name[one], {f"/usr/local/bin/{one}": binaries / one}) for one in CONTROL_PLANE]
+    described.append(_kube_proxy(name["kube-proxy"], binaries, base))
     etcd = {f"/usr/local/bin/{program}": binaries / program for program in ("etcd", "etcdctl", "etcdutl")}
-    described.append(oci.Image(f"registry.k8s.io/etcd:{row.etcd_image}", etcd))
-    described.append(
-        oci.Image(
-            f"registry.k8s.io/coredns/coredns:{row.coredns}",
-            {"/coredns": binaries / "coredns"},
-            entrypoint=["/coredns"],
-        )
-    )
+    described.append(oci.Image(name["etcd"], etcd))
+    described.append(oci.Image(name["coredns"], {"/coredns": binaries / "coredns"}, entrypoint=["/coredns"]))
     pause = scratch / "pause"
     shell.run(["gcc", "-Os", "-static", "-s", "-o", pause, SOURCES / "pause.c"], what="the build of pause")
-    described.append(oci.Image(f"registry.k8s.io/pause:{row.pause}", {"/pause": pause}, entrypoint=["/pause"]))
+    described.append(oci.Image(name["pause"], {"/pause": pause}, entrypoint=["/pause"]))
     tool = scratch / "testtool"
     shell.run(
         [golang.program(progress), "build", "-trimpath", "-ldflags", "-s -w", "-o", tool, "."],
@@ -82,7 +75,7 @@ def _describe(row: versions.Kubernetes, binaries: Path, base: Path, scratch: Pat
     )
     described.append(
         oci.Image(
-            versions.TEST_IMAGE,
+            name["test"],
             {"/bin/testtool": tool, "/bin/busybox": base / "usr/bin/busybox"},
             command=["/bin/sh"],
             links={f"/bin/{applet}": "busybox" for applet in BUSYBOX_NAMES},
@@ -91,7 +84,7 @@ def _describe(row: versions.Kubernetes, binaries: Path, base: Path, scratch: Pat
     return described
 
 
-def _kube_proxy(row: versions.Kubernetes, binaries: Path, base: Path) -> oci.Image:
+def _kube_proxy(reference: str, binaries: Path, base: Path) -> oci.Image:
     """kube-proxy runs iptables, nft, ipset and conntrack, and iptables loads plugins: all with their libraries.
 
     A plugin whose library is missing fails late: only the first service with two endpoints needs libxt_statistic.so.
@@ -105,7 +98,7 @@ def _kube_proxy(row: versions.Kubernetes, binaries: Path, base: Path) -> oci.Ima
     for path in [*inside, *libraries]:
         files[path] = (base / path.lstrip("/")).resolve()
     links = {f"/usr/sbin/{name}": "xtables-nft-multi" for name in IPTABLES_NAMES}
-    return oci.Image(f"registry.k8s.io/kube-proxy:v{row.version}", files, links=links)
+    return oci.Image(reference, files, links=links)
 
 
 def containerd_store(of: list[str], progress) -> Path:
@@ -121,10 +114,12 @@ def containerd_store(of: list[str], progress) -> Path:
             isolated=True,
             on_line=progress.detail,
             log=paths.cache("logs", "import.log"),
-            timeout=None,
+            timeout=600,
         )
 
-    return store.make("containerd", f"{'+'.join(folders)}-{key}", build=build, progress=progress)
+    made = store.make("containerd", f"{'+'.join(folders)}-{key}", build=build, progress=progress)
+    store.prune(made)
+    return made
 
 
 def give(template: Path, target: Path) -> None:

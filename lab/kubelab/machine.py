@@ -150,7 +150,7 @@ def _init_below(leader: int) -> int | None:
     if child is None:
         return None
     status = Path(f"/proc/{child}/status").read_text()
-    return child if "\nNSpid:\t%d\t1\n" % child in status else None
+    return child if f"\nNSpid:\t{child}\t1\n" in status else None
 
 
 def wait_booted(lab: record.Lab, machine: record.Machine, progress) -> None:

@@ -18,7 +18,7 @@ SWITCH_SETTINGS = {"ipv4/ip_forward": "1", "ipv4/icmp_ratelimit": "0"}
 
 
 def subnet(name: str, taken: set[str] = frozenset()) -> str:
-    """The /24 of a lab: derived from its name, the next free one where another lab has it. `lab` itself has 10.88.0.0."""
+    """The /24 of a lab: derived from its name, or the next free one. `lab` itself has 10.88.0.0."""
     first = 0 if name == "lab" else int(hashlib.sha256(name.encode()).hexdigest(), 16) % 255 + 1
     for step in range(256):
         candidate = f"{PREFIX}.{(first + step) % 256}.0/24"

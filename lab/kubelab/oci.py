@@ -36,10 +36,6 @@ class Image:
     architecture: str = "amd64"
 
     @property
-    def repository(self) -> str:
-        return self.reference.rsplit(":", 1)[0]
-
-    @property
     def tag(self) -> str:
         return self.reference.rsplit(":", 1)[1]
 

@@ -83,7 +83,7 @@ def _check_same(lab: record.Lab, version: str | None, bootstrapper: str | None) 
     if made is None:
         if cluster.FIRST in lab.machines:
             raise LabError(
-                f"the lab {lab.name} has a bare machine {cluster.FIRST} already, where a cluster's first machine would be",
+                f"the lab {lab.name} has a bare machine {cluster.FIRST}, where a cluster's first machine would be",
                 f"./lab/down --name {lab.name}, or another --name",
             )
         return
@@ -92,7 +92,7 @@ def _check_same(lab: record.Lab, version: str | None, bootstrapper: str | None) 
     for wish, has in ((version, made.kubernetes), (bootstrapper, made.bootstrapper)):
         if wish and wish != has:
             raise LabError(
-                f"the lab {lab.name} has a cluster of Kubernetes {made.kubernetes} made by {made.bootstrapper}, not {wish}",
+                f"the lab {lab.name} has Kubernetes {made.kubernetes} made by {made.bootstrapper}, not {wish}",
                 f"./lab/down --name {lab.name} first, or another --name",
             )
 

@@ -45,7 +45,15 @@ def missing_on_host() -> list[str]:
 def archive_uri() -> str:
     """The Debian archive that this host's own apt uses."""
     lines = shell.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian", "Label: Debian"]
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(REPO_URI)",
+            "Created-By: Packages",
+            "Origin: Debian",
+            "Label: Debian",
+        ]
     ).split()
     if not lines:
         raise LabError(

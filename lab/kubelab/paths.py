@@ -15,7 +15,7 @@ def state_root() -> Path:
 
 
 def cache_root() -> Path:
-    """What is slow to make and the same for every lab: components, root file system, images. Safe to delete when no lab runs."""
+    """What is slow to make and the same for every lab: components, root file system, images."""
     return Path(os.environ.get("KUBESTRAP_LAB_CACHE") or "/var/cache/kubestrap-lab")
 
 

@@ -39,7 +39,7 @@ def write_kubernetes(row: versions.Kubernetes) -> None:
 
 
 def write_extras(row: versions.Kubernetes) -> None:
-    """etcd and CoreDNS on the versions of shared modules that Kubernetes uses: what was compiled for it is used again."""
+    """etcd and CoreDNS on Kubernetes' versions of shared modules: what was compiled for it is used again."""
     upstream = download("k8s.io/kubernetes", f"v{row.version}")
     folder = components.module_folder(row.version, "extras")
     text = (upstream / "go.mod").read_text()

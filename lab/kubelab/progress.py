@@ -35,7 +35,6 @@ class Progress:
         self._title = ""
         self._since = 0.0
         self._lock = threading.Lock()
-        self._stop: threading.Event | None = None
 
     @contextmanager
     def step(self, title: str, expect: str = "") -> Iterator[Progress]:
@@ -44,7 +43,7 @@ class Progress:
         self._title, self._detail, self._since = title, "", time.monotonic()
         number = f"[{self._number}/{max(self.steps, self._number)}] " if self.steps else ""
         self.line(f"{number}{title}" + (f" ({expect})" if expect else ""))
-        stop = self._stop = threading.Event()
+        stop = threading.Event()
         ticker = threading.Thread(target=self._tick, args=(stop,), daemon=True)
         ticker.start()
         try:

@@ -166,7 +166,9 @@ def lock_file(name: str) -> Path:
 @contextmanager
 def lab_lock(name: str, progress) -> Iterator[None]:
     """One command at a time changes a lab."""
-    with store.lock(lock_file(name), lambda holder: progress.line(f"waiting for {holder}, which works on the lab {name}")):
+    with store.lock(
+        lock_file(name), lambda holder: progress.line(f"waiting for {holder}, which works on the lab {name}")
+    ):
         yield
 
 

@@ -23,7 +23,8 @@ PACKAGES = (
 # Units that would reach for the host's kernel (sysctls, modules, devices, debug file systems) or for hardware.
 UNITS_OFF = (
     "systemd-sysctl.service systemd-modules-load.service modprobe@.service systemd-udevd.service "
-    "systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd-varlink.socket systemd-udev-trigger.service "
+    "systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd-varlink.socket "
+    "systemd-udev-trigger.service "
     "systemd-udev-settle.service systemd-logind.service systemd-networkd.service systemd-timesyncd.service "
     "systemd-random-seed.service systemd-binfmt.service systemd-update-utmp.service systemd-pstore.service "
     "systemd-firstboot.service systemd-machine-id-commit.service systemd-remount-fs.service systemd-tpm2-setup.service "

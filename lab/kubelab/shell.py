@@ -12,7 +12,8 @@ from .errors import LabError
 
 # A build in namespaces of its own: when the command that started it dies, even by SIGKILL, all that the build started
 # ends with it, and what it mounted is gone.
-ISOLATED = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
+NAMESPACES = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+ISOLATED = ["setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES]
 
 
 def run(
@@ -47,7 +48,9 @@ def run(
         raise LabError(f"the program {words[0]} is missing", remedy or "install it and run the command again") from None
     except subprocess.TimeoutExpired as error:
         raise LabError(
-            f"{what or words[0]} took longer than {timeout:.0f} s", remedy, "\n".join((error.output or "").splitlines()[-15:])
+            f"{what or words[0]} took longer than {timeout:.0f} s",
+            remedy,
+            "\n".join((error.output or "").splitlines()[-15:]),
         ) from None
     if log:
         log.parent.mkdir(parents=True, exist_ok=True)

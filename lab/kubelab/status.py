@@ -54,6 +54,6 @@ def text(described: dict) -> str:
     columns = ("name", "role", "address", "state", "kubernetes")
     rows = [columns, *([str(machine[column]) for column in columns] for machine in described["machines"])]
     widths = [max(len(row[index]) for row in rows) for index in range(len(columns))]
-    lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths)).rstrip() for row in rows]
+    lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines[0] = lines[0].upper()
     return "\n".join(lines)

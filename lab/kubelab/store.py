@@ -1,4 +1,4 @@
-"""The cache: each thing in it is made once, under a name that changes with its recipe, and appears only when complete."""
+"""The cache: each thing is made once, under a name that changes with its recipe, and appears only when complete."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 
 from . import paths
 from .errors import LabError
+
+DAY = 24 * 3600.0
 
 
 @contextmanager
@@ -89,6 +91,7 @@ def make(*name: str, build: Callable[[Path], None], progress) -> Path:
     """The cached folder of that name; `build` fills it when it is not there yet."""
     final = paths.cache(*name)
     if final.exists():
+        os.utime(final)
         return final
     held = paths.cache(".locks", "-".join(name))
     with lock(held, lambda holder: progress.detail(f"waiting for {holder}, which makes {'/'.join(name)}")):
@@ -99,6 +102,15 @@ def make(*name: str, build: Callable[[Path], None], progress) -> Path:
             build(partial)
             partial.rename(final)
     return final
+
+
+def prune(current: Path, unused_for: float = DAY) -> None:
+    """Removes what older recipes made of the same thing (its name but for the digest), once nobody used it for a day."""
+    thing = current.name.rsplit("-", 1)[0]
+    for other in current.parent.glob(f"{thing}-*"):
+        old = time.time() - other.stat().st_mtime > unused_for
+        if other != current and other.name.rsplit("-", 1)[0] == thing and old:
+            remove(other)
 
 
 def remove(folder: Path) -> None:

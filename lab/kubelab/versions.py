@@ -1,4 +1,4 @@
-"""Every version the lab uses, in one place. Checksums are not here: go.sum has them for Go, apt's signatures for Debian."""
+"""Every version the lab uses, in one place. Checksums: go.sum has them for Go, apt's signatures for Debian."""
 
 from __future__ import annotations
 

@@ -111,6 +111,16 @@ def test_the_cache_makes_a_thing_once():
     assert len(calls) == 1
 
 
+def test_results_of_older_recipes_go_when_unused_for_a_day():
+    made = [store.make("images", name, build=lambda into: None, progress=Silent()) for name in ("1-a", "1-b", "1+2-a")]
+    store.prune(made[1])
+    assert all(folder.exists() for folder in made)
+    for folder in made:
+        os.utime(folder, (1, 1))
+    store.prune(made[1])
+    assert [folder.exists() for folder in made] == [False, True, True]
+
+
 def test_a_digest_changes_with_content_name_and_executable_bit(tmp_path):
     file = tmp_path / "file"
     file.write_text("a")

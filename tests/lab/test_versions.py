@@ -39,7 +39,7 @@ def test_the_etcd_image_is_of_the_etcd_that_is_built(row):
 
 
 def test_image_names_are_those_kubeadm_asks_for():
-    assert images.names("1.36")[:7] == [
+    assert list(images.names("1.36").values())[:7] == [
         "registry.k8s.io/kube-apiserver:v1.36.3",
         "registry.k8s.io/kube-controller-manager:v1.36.3",
         "registry.k8s.io/kube-scheduler:v1.36.3",
