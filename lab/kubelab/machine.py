@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import build, cgroups, components, images, network, paths, processes, record, rootfs, shell, store
+from . import build, cgroups, components, containerd, network, paths, processes, record, rootfs, shell, store
 from .errors import LabError
 
 BOOT_PATIENCE = 60
@@ -47,7 +47,7 @@ def make_disk(lab: record.Lab, machine: record.Machine, progress) -> None:
         (disk / folder).mkdir(parents=True)
     shell.run(["cp", "-a", "--reflink=auto", rootfs.base(progress) / "var", disk / "var"])
     if machine.images:
-        images.give(images.containerd_store(machine.images, progress), disk / "var/lib/containerd")
+        containerd.give(containerd.imported(machine.images, progress), disk / "var/lib/containerd")
     _write_keys(lab, machine, disk / "upper")
     install_kubestrap(lab, machine)
     machine.disk_made = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from . import build, cgroups, cluster, cni, components, host, images, network, packages, record, rootfs, versions
+from . import build, cgroups, cluster, cni, components, containerd, host, network, packages, record, rootfs, versions
 from . import machine as machines
 from .errors import LabError
 
@@ -35,7 +35,7 @@ def prepare(version: str, image_versions: list[str], progress) -> None:
         machines.packages_layer(version, progress)
     if image_versions:
         with progress.step("images"):
-            images.containerd_store(image_versions, progress)
+            containerd.imported(image_versions, progress)
 
 
 def boot_all(lab: record.Lab, chosen: list[record.Machine], progress) -> None:

@@ -105,7 +105,7 @@ def make(*name: str, build: Callable[[Path], None], progress) -> Path:
 
 
 def prune(current: Path, unused_for: float = DAY) -> None:
-    """Removes what older recipes made of the same thing (its name but for the digest), once nobody used it for a day."""
+    """Removes what older recipes made of the same thing (its name but for the digest), when unused for a day."""
     thing = current.name.rsplit("-", 1)[0]
     for other in current.parent.glob(f"{thing}-*"):
         old = time.time() - other.stat().st_mtime > unused_for

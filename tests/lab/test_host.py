@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kubelab import cgroups, cni, host, images, processes, record
+from kubelab import cgroups, cni, containerd, host, processes, record
 from kubelab.paths import SOURCES
 
 V1 = """\
@@ -90,7 +90,7 @@ def test_a_containerd_store_is_given_as_links_but_for_its_databases(tmp_path):
     (template / "meta.db").write_text("y")
     (template / "link").symlink_to("blobs/one")
     (template / "blobs").chmod(0o700)
-    images.give(template, tmp_path / "copy")
+    containerd.give(template, tmp_path / "copy")
     copy = tmp_path / "copy"
     assert (copy / "blobs/one").stat().st_ino == (template / "blobs/one").stat().st_ino
     assert (copy / "meta.db").stat().st_ino != (template / "meta.db").stat().st_ino
