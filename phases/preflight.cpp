@@ -85,7 +85,6 @@ constexpr auto freePort = "stop what holds the port";
 constexpr auto freeFile =
     "this machine seems to be a control plane already: take that away first (kubeadm reset, where kubeadm made "
     "it), or move the file away";
-constexpr auto noProxy = "add it to NO_PROXY";
 
 const Check rows[] = {
     {.name = "IsPrivilegedUser",
@@ -142,14 +141,14 @@ const Check rows[] = {
     {.name = "HTTPProxy",
      .level = Level::warning,
      .fires = "HTTPS_PROXY and NO_PROXY send connections to the API server over a proxy",
-     .remedy = noProxy,
+     .remedy = "add the advertise address to NO_PROXY",
      .judge = proxyToApiServer},
     {.name = "HTTPProxyCIDR",
      .level = Level::either,
      .fires = "warning: connections into a service or pod network would go over a proxy (its first address is tried); "
               "error: such a "
               "network has one address only",
-     .remedy = noProxy,
+     .remedy = "add the networks to NO_PROXY; give a larger network",
      .judge = proxyToNetworks},
     {.name = "CRI",
      .fires = "the container runtime does not answer CRI v1 at its socket, or says that it is not ready (that its "
@@ -216,12 +215,12 @@ const Check rows[] = {
      .judge = kubeletPortFree},
     {.name = "FileContent--proc-sys-net-ipv4-ip_forward",
      .fires = "IPv4 is used (by the advertise address, services or pods) and net.ipv4.ip_forward is not 1",
-     .remedy = "sysctl -w net.ipv4.ip_forward=1, and the same line into /etc/sysctl.d/kubernetes.conf",
+     .remedy = "sysctl -w net.ipv4.ip_forward=1, and the setting into /etc/sysctl.d/kubernetes.conf",
      .judge = forwardsIpv4,
      .applies = usesIpv4},
     {.name = "FileContent--proc-sys-net-ipv6-conf-default-forwarding",
      .fires = "IPv6 is used (by the advertise address, services or pods) and net.ipv6.conf.default.forwarding is not 1",
-     .remedy = "sysctl -w net.ipv6.conf.default.forwarding=1 net.ipv6.conf.all.forwarding=1, and the same lines into "
+     .remedy = "sysctl -w net.ipv6.conf.default.forwarding=1 net.ipv6.conf.all.forwarding=1, and the settings into "
                "/etc/sysctl.d/kubernetes.conf",
      .judge = forwardsIpv6,
      .applies = usesIpv6},

@@ -1,5 +1,7 @@
 #include "phases/preflight_checks.hpp"
 
+#include "support/text.hpp"
+
 namespace kubestrap::phases {
 
 namespace {
@@ -19,12 +21,21 @@ Observations fileAvailable(const Facts& facts, const std::filesystem::path& file
 Observations etcdFolder(const Setup& setup, const Facts& facts) {
   const auto& folder = setup.cluster.etcd.local.dataDir;
   if (!answer(facts.nonEmptyFolders, folder.string()) || isRecorded(facts, folder)) return {};
+  // A folder that was there, empty, before the first run is no work of kubestrap's, yet its etcd may have filled it
+  // since. Whether it did, or another cluster's data lies in a folder that is named only now, cannot be told from here:
+  // never advise to delete it.
+  if (isRecorded(facts, config::paths::manifests / "etcd.yaml"))
+    return {error(
+        fmt::format("{} is not empty; an earlier run started an etcd here, but did not make this folder",
+                    folder.string()),
+        fmt::format("if it is the folder of that etcd (--data-dir in {}), go on with --ignore-preflight-errors={}",
+                    (config::paths::manifests / "etcd.yaml").string(),
+                    "DirAvailable-" + replaceAll(folder.string(), "/", "-")))};
   return {error(
       fmt::format("{} is not empty, and kubestrap did not fill it", folder.string()),
-      fmt::format(
-          "if nothing of it is needed any more, empty it (an old cluster's data: move it away first); a new disk's "
-          "lost+found counts as well: name a folder below it as etcd.local.dataDir, such as {}/data",
-          folder.string()))};
+      fmt::format("if nothing of it is needed any more, empty it (an old cluster's data: move it away first); a "
+                  "new disk's lost+found counts as well: name a folder below it as etcd.local.dataDir, such as {}/data",
+                  folder.string()))};
 }
 
 Observations etcdClientCertificates(const Setup& setup, const Facts& facts) {

@@ -105,7 +105,7 @@ Observations proxyToApiServer(const Setup& setup, const Facts& facts) {
   const auto proxy = httpsProxyFor(facts.proxyVariables, address.string(), setup.node.bindPort);
   if (!proxy) return {};
   return {warning(fmt::format("connections to the API server at {} would go over the proxy {}",
-                              setup.node.localEndpoint().string(), withoutPassword(*proxy)),
+                              setup.node.localEndpoint().string(), withoutCredentials(*proxy)),
                   fmt::format("add {} to NO_PROXY", address.string()))};
 }
 
@@ -123,7 +123,7 @@ Observations proxyToNetworks(const Setup& setup, const Facts& facts) {
     if (const auto proxy = httpsProxyFor(facts.proxyVariables, first->string(), somePort))
       seen.push_back(
           warning(fmt::format("connections of the control plane into the {} network {} would go over the proxy {}",
-                              kind, range.string(), withoutPassword(*proxy)),
+                              kind, range.string(), withoutCredentials(*proxy)),
                   fmt::format("add {} to NO_PROXY", range.string())));
   };
   for (const auto& range : setup.cluster.networks.services) judge("service", range);

@@ -61,14 +61,13 @@ std::optional<std::string> httpsProxyFor(const std::map<std::string, std::string
   return proxy;
 }
 
-std::string withoutPassword(std::string_view url) {
+std::string withoutCredentials(std::string_view url) {
+  // The last "@" ends them even where a password was not escaped: rather too little shown than too much.
   const auto scheme = url.find("://");
   const auto begin = scheme == url.npos ? 0 : scheme + 3;
-  const auto at = url.substr(0, url.find('/', begin)).rfind('@');
+  const auto at = url.rfind('@');
   if (at == url.npos || at < begin) return std::string(url);
-  const auto colon = url.find(':', begin);
-  if (colon > at) return std::string(url);
-  return std::string(url.substr(0, colon)) + ":xxxxx" + std::string(url.substr(at));
+  return std::string(url.substr(0, begin)) + "xxxxx" + std::string(url.substr(at));
 }
 
 } // namespace kubestrap::phases

@@ -13,7 +13,7 @@ namespace kubestrap::phases {
 std::optional<std::string> httpsProxyFor(const std::map<std::string, std::string>& environment, std::string_view host,
                                          int port);
 
-/// The address of a proxy with the password in it, if any, made unreadable.
-std::string withoutPassword(std::string_view url);
+/// The address of a proxy with user and password, if any, made unreadable.
+std::string withoutCredentials(std::string_view url);
 
 } // namespace kubestrap::phases

@@ -12,13 +12,13 @@ namespace {
 /// A container runtime as its operators know it.
 struct Runtime {
   std::string_view name, service, configuration;
-  std::string_view firstWithRuntimeConfig; ///< the first version that tells its cgroup driver (KEP-4033)
+  std::string_view upgrade; ///< what tells the kubelet its cgroup driver (KEP-4033)
 };
 
-constexpr Runtime containerd{"containerd", "containerd", "/etc/containerd/config.toml", "containerd 2.0"};
-constexpr Runtime crio{"CRI-O", "crio", "/etc/crio/crio.conf", "CRI-O 1.28"};
-constexpr Runtime criDockerd{"cri-dockerd", "cri-docker", "the flags of cri-dockerd", "cri-dockerd 0.4"};
-constexpr Runtime unknownRuntime{"the container runtime", "", "its configuration", "one that answers RuntimeConfig"};
+constexpr Runtime containerd{"containerd", "containerd", "/etc/containerd/config.toml", "containerd 2.0 or newer"};
+constexpr Runtime crio{"CRI-O", "crio", "/etc/crio/crio.conf", "CRI-O 1.28 or newer"};
+constexpr Runtime criDockerd{"cri-dockerd", "cri-docker", "the flags of cri-dockerd", "the newest cri-dockerd"};
+constexpr Runtime unknownRuntime{"the container runtime", "", "its configuration", "a release that answers it"};
 
 const Runtime& runtimeBehind(const std::string& socket) {
   if (socket.find("cri-dockerd") != socket.npos) return criDockerd;
@@ -111,7 +111,7 @@ Observations runtimeVersion(const Setup& setup, const Facts& facts) {
       fmt::format("{} does not answer the CRI call RuntimeConfig, so the kubelet takes the cgroup driver from its own "
                   "configuration; from 1.38 on it will not",
                   describe(facts.runtime)),
-      fmt::format("upgrade to {} or newer", runtime.firstWithRuntimeConfig))};
+      fmt::format("upgrade to {}", runtime.upgrade))};
 }
 
 Observations cgroupDriver(const Setup& setup, const Facts& facts) {
