@@ -148,7 +148,10 @@ void print(const Error& error) {
   std::string text;
   if (const auto* problems = dynamic_cast<const Problems*>(&error)) {
     text = fmt::format("error: {} problem{}\n", problems->list().size(), problems->list().size() == 1 ? "" : "s");
-    for (const auto& problem : problems->list()) text += "  " + describe(problem) + "\n";
+    for (const auto& problem : problems->list()) {
+      text += "  " + describe(problem) + "\n";
+      if (!problem.remedy.empty()) text += "    try: " + problem.remedy + "\n";
+    }
   } else {
     text = fmt::format("error: {}\n", error.message());
   }

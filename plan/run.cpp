@@ -22,12 +22,18 @@ bool touchesThisMachineOnly(const Resource& resource) {
          std::holds_alternative<KeyPair>(resource) || std::holds_alternative<Kubeconfig>(resource);
 }
 
+bool refersToAnother(const Resource& resource) {
+  const auto* object = std::get_if<Object>(&resource);
+  return object && std::any_of(object->fills.begin(), object->fills.end(),
+                               [](const Fill& fill) { return std::holds_alternative<UidOf>(fill.with); });
+}
+
 /// Resources that are compared together and recorded by one write of the journal: neighbours of this machine, or neighbours of the
 /// cluster. Everything else stands alone, since what follows it sees another world.
 std::size_t groupEnd(const Resources& resources, std::size_t begin) {
   const auto alike = [&](const Resource& each) {
     return (touchesThisMachineOnly(resources[begin]) && touchesThisMachineOnly(each)) ||
-           (std::holds_alternative<Object>(resources[begin]) && std::holds_alternative<Object>(each));
+           (std::holds_alternative<Object>(resources[begin]) && std::holds_alternative<Object>(each) && !refersToAnother(each));
   };
   auto end = begin + 1;
   while (end < resources.size() && alike(resources[end])) ++end;
@@ -94,7 +100,7 @@ private:
       if (finding.severity == Severity::warning)
         reporter_.warning(name, fmt::format("{}: {}{}", finding.check, finding.evidence,
                                             finding.remedy.empty() ? "" : " (" + finding.remedy + ")"));
-      else refused.push_back({.field = finding.check, .message = finding.evidence, .expected = finding.remedy});
+      else refused.push_back({.field = finding.check, .message = finding.evidence, .remedy = finding.remedy});
     }
     if (!refused.empty()) throw Problems(std::move(refused), ExitCode::refused);
   }

@@ -50,6 +50,7 @@ struct Problem {
   std::string field;    ///< "networking.podSubnet"; may be empty
   std::string message;  ///< "\"10.0.0.0/33\" is not a CIDR"
   std::string expected; ///< "an address range like 10.244.0.0/16"; may be empty
+  std::string remedy;   ///< "systemctl enable --now containerd"; may be empty
   bool operator==(const Problem&) const = default;
 };
 
