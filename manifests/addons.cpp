@@ -29,7 +29,14 @@ Value& ofKind(std::vector<Value>& objects, std::string_view kind) {
   return *found;
 }
 
-Value& firstContainer(Value& workload) { return workload.at("spec").at("template").at("spec").at("containers").at(0); }
+/// By name: a patch may have put another container before it.
+Value& containerOf(Value& workload, std::string_view name) {
+  if (const Value* containers = find(workload, "spec.template.spec.containers"); containers && containers->is_array())
+    for (Value& container : workload["spec"]["template"]["spec"]["containers"])
+      if (stringAt(container, "name") == name) return container;
+  throw Error("the " + stringAt(workload, "kind") + " has no container called " + std::string(name),
+              "look at the patches for it");
+}
 
 /// YAML without the line end of its last line, as kubeadm has it in the ConfigMap kube-proxy.
 std::string compactYaml(const Value& document) {
@@ -60,7 +67,7 @@ std::vector<Value> coreDns(const Setup& setup) {
   ofKind(objects, "ConfigMap")["data"]["Corefile"] = corefile(cluster);
   ofKind(objects, "Service")["spec"]["clusterIP"] = cluster.networks.dnsServiceAddress().string();
   Value& deployment = ofKind(objects, "Deployment");
-  firstContainer(deployment)["image"] = cluster.images.coreDns;
+  containerOf(deployment, "coredns")["image"] = cluster.images.coreDns;
   deployment = config::applyPatches(deployment, config::Patch::Target::coreDnsDeployment, setup.request.patches);
   return objects;
 }
@@ -77,9 +84,9 @@ std::vector<Value> kubeProxy(const Setup& setup) {
   if (!cluster.proxy.userSupplied) map = withConfigMapHash(std::move(map));
 
   Value& daemonSet = ofKind(objects, "DaemonSet");
-  firstContainer(daemonSet)["image"] = cluster.images.proxy;
+  containerOf(daemonSet, "kube-proxy")["image"] = cluster.images.proxy;
   daemonSet = config::applyPatches(daemonSet, config::Patch::Target::kubeProxyDaemonSet, setup.request.patches);
-  addProxyVariables(firstContainer(daemonSet), setup.node.proxyVariables);
+  addProxyVariables(containerOf(daemonSet, "kube-proxy"), setup.node.proxyVariables);
   return objects;
 }
 

@@ -1,6 +1,7 @@
 #include "manifests/addons.hpp"
 
 #include "manifests/cluster_objects.hpp"
+#include "support/error.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
 #include "tests/unit/manifests/fixture.hpp"
@@ -130,4 +131,19 @@ TEST_CASE("the Deployment of CoreDNS can be patched") {
                             config::Patch::Kind::json, yaml("[{op: replace, path: /spec/replicas, value: 3}]")}};
   CHECK(ofKind(coreDns(setup), "Deployment").at("spec").at("replicas") == 3);
   CHECK(print(ofKind(kubeProxy(setup), "DaemonSet")) == "49d5d99451c8ac9a");
+}
+
+TEST_CASE("proxy variables go to kube-proxy's own container, also beside one that a patch puts before it") {
+  config::Setup setup = referenceSetup();
+  setup.node.proxyVariables = {{"HTTPS_PROXY", "http://proxy:3128"}};
+  setup.request.patches = {
+      {"kubeproxydaemonset+json.yaml", config::Patch::Target::kubeProxyDaemonSet, config::Patch::Kind::json,
+       yaml("[{op: add, path: /spec/template/spec/containers/0, value: {name: aside, image: x}}]")}};
+  std::vector<Value> objects = kubeProxy(setup);
+  const Value& containers = ofKind(objects, "DaemonSet").at("spec").at("template").at("spec").at("containers");
+  CHECK_FALSE(containers.at(0).contains("env"));
+  CHECK(stringAt(containers.at(1).at("env").at(1), "name") == "HTTPS_PROXY");
+
+  setup.request.patches.front().document = yaml("[{op: replace, path: /spec/template/spec/containers, value: []}]");
+  CHECK_THROWS_AS(kubeProxy(setup), Error);
 }
