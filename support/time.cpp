@@ -161,6 +161,8 @@ std::string_view takeWhile(std::string_view& text, bool (*wanted)(char)) {
 
 bool isDigit(char c) { return c >= '0' && c <= '9'; }
 
+constexpr auto largest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+
 /// One number with its unit, as a count of nanoseconds ("1.5h").
 std::optional<std::uint64_t> takeTerm(std::string_view& text) {
   auto whole = takeWhile(text, isDigit);
@@ -176,15 +178,18 @@ std::optional<std::uint64_t> takeTerm(std::string_view& text) {
   std::uint64_t count = 0, nanos = 0;
   if (!whole.empty() && std::from_chars(whole.data(), whole.data() + whole.size(), count).ec != std::errc()) return {};
   if (__builtin_mul_overflow(count, *unit, &nanos)) return {};
-  // Like Go: the digits as one number, then one multiplication; more digits than a nanosecond can need are dropped.
+  // Like Go: as many digits as 63 bits hold as one number, then one multiplication.
   std::uint64_t tail = 0;
   double scale = 1;
-  for (char digit : fraction.substr(0, 18)) tail = tail * 10 + static_cast<std::uint64_t>(digit - '0'), scale *= 10;
+  for (char digit : fraction) {
+    auto longer = tail * 10 + static_cast<std::uint64_t>(digit - '0');
+    if (tail > largest / 10 || longer > largest) break;
+    tail = longer, scale *= 10;
+  }
   return nanos + static_cast<std::uint64_t>(static_cast<double>(tail) * (static_cast<double>(*unit) / scale));
 }
 
 std::optional<Duration> tryParseDuration(std::string_view text) {
-  constexpr auto max = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   bool isNegative = text.starts_with('-');
   if (isNegative || text.starts_with('+')) text.remove_prefix(1);
   if (text == "0") return Duration::zero();
@@ -192,7 +197,7 @@ std::optional<Duration> tryParseDuration(std::string_view text) {
   std::uint64_t sum = 0;
   while (!text.empty()) {
     auto term = takeTerm(text);
-    if (!term || *term > max || sum + *term > max + (isNegative ? 1 : 0)) return {};
+    if (!term || *term > largest + 1 || sum + *term > largest + (isNegative ? 1 : 0)) return {};
     sum += *term;
   }
   return Duration(static_cast<std::int64_t>(isNegative ? 0 - sum : sum));

@@ -170,6 +170,11 @@ struct Extent {
   std::size_t nodes = 1, height = 0;
 };
 
+/// Of a scalar. Long texts count as several.
+Extent extentOf(const Value& scalar) {
+  return {.nodes = 1 + (scalar.is_string() ? scalar.get_ref<const std::string&>().size() / 100 : 0)};
+}
+
 /// Builds one document from what a parser of YAML or JSON sees, in its order.
 class DocumentBuilder {
 public:
@@ -206,8 +211,8 @@ public:
 
   void scalar(Value value, Position at) {
     startNode(at);
-    std::size_t size = value.is_string() ? value.get_ref<const std::string&>().size() : 0;
-    add(std::move(value), {.nodes = 1 + size / 100}); // long texts count as several
+    auto extent = extentOf(value);
+    add(std::move(value), extent);
   }
 
   void startMapping(Position at) { startCollection(at, Value::object()); }
@@ -493,12 +498,12 @@ private:
   }
 
   void value(Value value, const YAML::Mark& mark, YAML::anchor_t anchor) {
-    if (anchor != YAML::NullAnchor) anchors_[anchor] = {value, {}};
+    if (anchor != YAML::NullAnchor) anchors_[anchor] = {value, extentOf(value)};
     builder_.scalar(std::move(value), at(mark));
   }
 
   void key(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) {
-    if (anchor != YAML::NullAnchor) anchors_[anchor] = {text, {}};
+    if (anchor != YAML::NullAnchor) anchors_[anchor] = {text, extentOf(text)};
     open_.back().key = mark;
     if (isPlain(tag) && text == "<<")
       return builder_.wrongKey(at(mark), "merge keys (<<) are not supported: write the members out");
