@@ -366,10 +366,10 @@ Value defaultKubelet(Value document, const Cluster& cluster, std::vector<std::st
       {"/healthzPort", 10248},
   };
   for (const auto& [pointer, value] : recommended) recommend(document, kubeletKind, pointer, value, warnings);
-  if (document.value("readOnlyPort", 0) != 0)
+  if (!unset(document, Pointer("/readOnlyPort")) && document["readOnlyPort"] != 0)
     warnings.push_back(fmt::format("{}: readOnlyPort {} serves without authentication, recommended is 0", kubeletKind,
                                    document["readOnlyPort"].dump()));
-  if (document.value("rotateCertificates", true) == false)
+  if (!unset(document, Pointer("/rotateCertificates")) && document["rotateCertificates"] == false)
     warnings.push_back(fmt::format(
         "{}: rotateCertificates is always true, since nothing else renews the kubelet's certificate", kubeletKind));
   document["rotateCertificates"] = true;

@@ -257,7 +257,7 @@ Version versionOf(const v1beta4::ClusterConfiguration& configuration, bool given
   try {
     return resolveVersion(configuration.kubernetesVersion, warnings);
   } catch (const Error& error) {
-    report.add(Place{}.member("kubernetesVersion"), error.message(), error.hint());
+    report.add(Place{}.member("kubernetesVersion"), error.message(), supportedVersions());
     return defaultVersion();
   }
 }
@@ -381,6 +381,8 @@ Setup loadInit(const std::vector<Document>& documents, const InitFlags& flags, c
 
   // From here on everything given is valid.
   Request request{.tokens = tokensOf(init.bootstrapTokens, random),
+                  .tokensGiven =
+                      std::ranges::any_of(init.bootstrapTokens, [](const auto& one) { return !one.token.empty(); }),
                   .uploadCerts = flags.uploadCerts,
                   .certificateKey = Secret(init.certificateKey),
                   .ignorePreflightErrors = std::move(ignored),

@@ -63,15 +63,19 @@ std::string expectedInstead(const Value& value, const Type& type) {
   return describe(type);
 }
 
-bool parses(const Value& value, Kind kind) {
+template <class T> bool getParsed(const Value& from, T& to, T (*parse)(std::string_view)) {
   try {
-    const auto& text = value.get_ref<const std::string&>();
-    if (kind == Kind::duration) parseDuration(text);
-    if (kind == Kind::time) parseRfc3339(text);
-    return true;
+    if (from.is_string()) to = parse(from.get_ref<const std::string&>());
+    return from.is_string();
   } catch (const Error&) {
     return false;
   }
+}
+
+bool parses(const Value& value, Kind kind) {
+  Duration duration{};
+  TimePoint time;
+  return kind == Kind::duration ? get(value, duration) : kind == Kind::time ? get(value, time) : true;
 }
 
 std::string members(const Type& type) {
@@ -141,14 +145,13 @@ void checkRecord(const Value& value, const Type& type, const Report& report, con
                  "no such field");
       continue;
     }
-    if (member.is_null() || (member.is_string() && member.get_ref<const std::string&>().empty() && !field->required))
+    if (member.is_null() || (member == Value("") && field->type->kind == Kind::text && !field->required)) continue;
+    if (!fits(member, field->type->kind)) {
+      report.add(at, wrongType(member, field->disclosure), expectedInstead(member, *field->type));
       continue;
-    if (!fits(member, field->type->kind) || ((field->type->kind == Kind::duration || field->type->kind == Kind::time) &&
-                                             !parses(member, field->type->kind))) {
-      if (fits(member, field->type->kind))
-        report.add(at, fmt::format("{} is not {}", shown(member, field->disclosure), describe(*field->type)));
-      else
-        report.add(at, wrongType(member, field->disclosure), expectedInstead(member, *field->type));
+    }
+    if (!parses(member, field->type->kind)) {
+      report.add(at, fmt::format("{} is not {}", shown(member, field->disclosure), describe(*field->type)));
       continue;
     }
     if (field->rule && member.is_primitive()) checkRule(member, *field->rule, field->disclosure, report, at);
@@ -190,6 +193,9 @@ Place Place::member(std::string_view name) const {
 Place Place::item(std::size_t index) const {
   return {pointer + "/" + std::to_string(index), fmt::format("{}[{}]", path, index)};
 }
+
+bool get(const Value& from, Duration& to) { return getParsed(from, to, parseDuration); }
+bool get(const Value& from, TimePoint& to) { return getParsed(from, to, parseRfc3339); }
 
 void Report::add(const Place& place, std::string message, std::string expected) const {
   problems.push_back({.where = where ? where(place.pointer) : "",

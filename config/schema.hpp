@@ -89,52 +89,49 @@ template <class T> struct TypeOf<std::map<std::string, T>> {
   static constexpr Type type{.kind = Kind::map, .item = &TypeOf<T>::type};
 };
 
-// ---- reading; what does not fit is left as it is, since check() has complained already
+// ---- reading; false: the value does not fit and `to` is as it was, which check() has complained of already
 
-inline void get(const Value& from, std::string& to) {
-  if (from.is_string()) to = from.get<std::string>();
+template <class T> bool getScalar(const Value& from, T& to, bool fits) {
+  if (fits) to = from.get<T>();
+  return fits;
 }
-inline void get(const Value& from, bool& to) {
-  if (from.is_boolean()) to = from.get<bool>();
+inline bool get(const Value& from, std::string& to) { return getScalar(from, to, from.is_string()); }
+inline bool get(const Value& from, bool& to) { return getScalar(from, to, from.is_boolean()); }
+inline bool get(const Value& from, int& to) { return getScalar(from, to, from.is_number_integer()); }
+inline bool get(const Value& from, Value& to) {
+  to = from;
+  return true;
 }
-inline void get(const Value& from, int& to) {
-  if (from.is_number_integer()) to = static_cast<int>(from.get<std::int64_t>());
-}
-inline void get(const Value& from, Value& to) { to = from; }
-inline void get(const Value& from, Duration& to) {
-  try {
-    if (from.is_string()) to = parseDuration(from.get<std::string>());
-  } catch (const Error&) {
-  }
-}
-inline void get(const Value& from, TimePoint& to) {
-  try {
-    if (from.is_string()) to = parseRfc3339(from.get<std::string>());
-  } catch (const Error&) {
-  }
-}
-template <class T> void get(const Value& from, std::optional<T>& to);
-template <class T> void get(const Value& from, std::vector<T>& to);
-template <class T> void get(const Value& from, std::map<std::string, T>& to);
-template <RecordType T> void get(const Value& from, T& to) {
-  if (!from.is_object()) return;
+bool get(const Value& from, Duration& to);
+bool get(const Value& from, TimePoint& to);
+template <class T> bool get(const Value& from, std::optional<T>& to);
+template <class T> bool get(const Value& from, std::vector<T>& to);
+template <class T> bool get(const Value& from, std::map<std::string, T>& to);
+template <RecordType T> bool get(const Value& from, T& to) {
+  if (!from.is_object()) return false;
   for (const Field& field : fieldsOf<T>)
     if (auto found = from.find(field.name); field.read && found != from.end() && !found->is_null())
       field.read(*found, &to);
+  return true;
 }
-template <class T> void get(const Value& from, std::optional<T>& to) { get(from, to.emplace()); }
-template <class T> void get(const Value& from, std::vector<T>& to) {
-  if (!from.is_array()) return;
+template <class T> bool get(const Value& from, std::optional<T>& to) {
+  T one{};
+  if (!get(from, one)) return false;
+  to = std::move(one);
+  return true;
+}
+template <class T> bool get(const Value& from, std::vector<T>& to) {
+  if (!from.is_array()) return false;
   to.clear();
-  for (const Value& item : from) {
-    T one{};
-    get(item, one);
-    to.push_back(std::move(one));
-  }
+  for (const Value& item : from)
+    if (T one{}; get(item, one)) to.push_back(std::move(one));
+  return true;
 }
-template <class T> void get(const Value& from, std::map<std::string, T>& to) {
-  if (!from.is_object()) return;
-  for (const auto& [key, value] : from.items()) get(value, to[key]);
+template <class T> bool get(const Value& from, std::map<std::string, T>& to) {
+  if (!from.is_object()) return false;
+  for (const auto& [key, value] : from.items())
+    if (T one{}; get(value, one)) to.insert_or_assign(key, std::move(one));
+  return true;
 }
 
 // ---- writing

@@ -17,10 +17,6 @@ constexpr SupportedMinor minors[] = {
     {.minor = 36, .defaultPatch = "v1.36.3", .etcdTag = "3.6.8-0", .coreDnsTag = "v1.14.2", .pauseTag = "3.10.2"},
 };
 
-std::string supported() {
-  return fmt::format("a version of 1.{} or 1.{}, like {}", minors[0].minor, minors[1].minor, minors[0].defaultPatch);
-}
-
 /// "stable", "stable-1", "stable-1.36" and the same with "latest", also after "release/".
 std::optional<std::string> labelOf(std::string_view text) {
   if (text.starts_with("release/")) text.remove_prefix(8);
@@ -36,7 +32,7 @@ Version resolveLabel(std::string_view text, std::string_view series) {
   if (series == "1") return defaultVersion();
   for (const auto& row : minors)
     if (series == fmt::format("1.{}", row.minor)) return parseVersion(row.defaultPatch);
-  throw Error(fmt::format("\"{}\" is not a version that can be deployed", text), "give " + supported(),
+  throw Error(fmt::format("\"{}\" is not a version that can be deployed", text), "give " + supportedVersions(),
               ExitCode::usage);
 }
 
@@ -55,6 +51,10 @@ const SupportedMinor* findMinor(const Version& version) {
   return version.major == 1 && row != std::end(minors) ? &*row : nullptr;
 }
 
+std::string supportedVersions() {
+  return fmt::format("a version of 1.{} or 1.{}, like {}", minors[0].minor, minors[1].minor, minors[0].defaultPatch);
+}
+
 Version defaultVersion() { return parseVersion(minors[0].defaultPatch); }
 
 Version resolveVersion(std::string_view text, std::vector<std::string>& warnings) {
@@ -66,15 +66,17 @@ Version resolveVersion(std::string_view text, std::vector<std::string>& warnings
   }
   if (text.starts_with("ci/"))
     throw Error(fmt::format("\"{}\" is a build of Kubernetes' own CI, which cannot be looked up", text),
-                "give " + supported(), ExitCode::usage);
+                "give " + supportedVersions(), ExitCode::usage);
   std::optional<Version> version;
   try {
     if (hasThreeParts(text)) version = parseVersion(text);
   } catch (const Error&) {
   }
-  if (!version) throw Error(fmt::format("\"{}\" is not a version", text), "give " + supported(), ExitCode::usage);
+  if (!version)
+    throw Error(fmt::format("\"{}\" is not a version", text), "give " + supportedVersions(), ExitCode::usage);
   if (!findMinor(*version))
-    throw Error(fmt::format("Kubernetes {} is not supported", version->tag()), "give " + supported(), ExitCode::usage);
+    throw Error(fmt::format("Kubernetes {} is not supported", version->tag()), "give " + supportedVersions(),
+                ExitCode::usage);
   return *version;
 }
 

@@ -21,6 +21,8 @@ struct SupportedMinor {
 std::span<const SupportedMinor> supportedMinors();
 /// Nothing when this minor is not supported.
 const SupportedMinor* findMinor(const Version& version);
+/// "a version of 1.37 or 1.36, like v1.37.2"
+std::string supportedVersions();
 /// What is deployed when no version is asked for.
 Version defaultVersion();
 
