@@ -1,6 +1,8 @@
 #include "support/yaml.hpp"
 
 #include "support/text.hpp"
+#include "support/yaml_builder.hpp"
+#include "support/yaml_json.hpp"
 #include "support/yaml_scalar.hpp"
 
 #include <fmt/format.h>
@@ -9,9 +11,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <cstdint>
 #include <optional>
 #include <sstream>
 #include <unordered_map>
@@ -27,315 +27,7 @@ std::string Document::where(const std::string& pointer) const {
   }
 }
 
-// Scalars: YAML 1.2's core schema.
-
 namespace {
-bool isAnyOf(std::string_view text, std::initializer_list<std::string_view> words) {
-  return std::find(words.begin(), words.end(), text) != words.end();
-}
-
-bool consistsOf(std::string_view text, std::string_view characters) {
-  return !text.empty() && text.find_first_not_of(characters) == text.npos;
-}
-
-constexpr std::string_view decimalDigits = "0123456789";
-
-std::string_view withoutSign(std::string_view text) {
-  return text.starts_with('+') || text.starts_with('-') ? text.substr(1) : text;
-}
-
-bool isInteger(std::string_view text) {
-  if (text.starts_with("0x")) return consistsOf(text.substr(2), "0123456789abcdefABCDEF");
-  if (text.starts_with("0o")) return consistsOf(text.substr(2), "01234567");
-  return consistsOf(withoutSign(text), decimalDigits);
-}
-
-bool isDecimal(std::string_view text) {
-  text = withoutSign(text);
-  if (auto e = text.find_first_of("eE"); e != text.npos) {
-    if (!consistsOf(withoutSign(text.substr(e + 1)), decimalDigits)) return false;
-    text = text.substr(0, e);
-  }
-  auto dot = text.find('.');
-  auto whole = text.substr(0, dot), fraction = dot == text.npos ? std::string_view() : text.substr(dot + 1);
-  bool wholeIsFine = whole.empty() || consistsOf(whole, decimalDigits);
-  bool fractionIsFine = fraction.empty() || consistsOf(fraction, decimalDigits);
-  return wholeIsFine && fractionIsFine && !(whole.empty() && fraction.empty());
-}
-} // namespace
-
-ScalarKind scalarKind(std::string_view plain) {
-  if (isAnyOf(plain, {"", "~", "null", "Null", "NULL"})) return ScalarKind::null;
-  if (isAnyOf(plain, {"true", "True", "TRUE", "false", "False", "FALSE"})) return ScalarKind::boolean;
-  if (isAnyOf(plain, {".nan", ".NaN", ".NAN"})) return ScalarKind::notFinite;
-  if (isAnyOf(withoutSign(plain), {".inf", ".Inf", ".INF"})) return ScalarKind::notFinite;
-  bool mayBeNumber = std::string_view("+-.0123456789").find(plain[0]) != std::string_view::npos;
-  if (!mayBeNumber) return ScalarKind::text;
-  if (isInteger(plain)) return ScalarKind::integer;
-  return isDecimal(plain) ? ScalarKind::decimal : ScalarKind::text;
-}
-
-namespace {
-double parseDouble(std::string_view text) {
-  if (text.starts_with('+')) text.remove_prefix(1);
-  double number = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc::result_out_of_range) return number;
-  auto e = text.find_first_of("eE");
-  bool isTiny = e != text.npos && text.substr(e + 1).starts_with('-');
-  return isTiny ? 0.0 : HUGE_VAL;
-}
-
-/// A JSON number; beyond 64 bits it becomes a double, as it does when JSON is read.
-Value parseInteger(std::string_view text) {
-  int base = text.starts_with("0x") ? 16 : text.starts_with("0o") ? 8 : 10;
-  if (base != 10) text.remove_prefix(2);
-  if (text.starts_with('+')) text.remove_prefix(1);
-  auto end = text.data() + text.size();
-  std::int64_t number = 0;
-  if (std::from_chars(text.data(), end, number, base).ec == std::errc())
-    return number < 0 ? Value(number) : Value(static_cast<std::uint64_t>(number));
-  std::uint64_t large = 0;
-  if (std::from_chars(text.data(), end, large, base).ec == std::errc()) return large;
-  if (base == 10) return parseDouble(text);
-  double huge = 0;
-  for (char digit : text) {
-    int value = digit >= 'a' ? digit - 'a' + 10 : digit >= 'A' ? digit - 'A' + 10 : digit - '0';
-    huge = huge * base + value;
-  }
-  return huge;
-}
-
-/// 0644 is octal to Go's YAML 1.1 and decimal to YAML 1.2. Whoever reads it, one half of the readers is wrong.
-bool isAmbiguousOctal(std::string_view text) {
-  text = withoutSign(text);
-  bool isOctal = text.size() > 1 && text.front() == '0' && consistsOf(text, "01234567");
-  auto significant = text.find_first_not_of('0');
-  return isOctal && significant != text.npos && text.size() - significant > 1;
-}
-
-// Places.
-
-/// Turns offsets into lines and columns, in characters. Cheap when the offsets grow, as they do.
-class LineCounter {
-public:
-  explicit LineCounter(std::string_view text) : text_(text) {}
-
-  Position at(std::size_t offset) {
-    offset = std::min(offset, text_.size());
-    if (offset < offset_) offset_ = 0, position_ = {1, 1};
-    for (; offset_ < offset; ++offset_) {
-      auto c = static_cast<unsigned char>(text_[offset_]);
-      if (c == '\n')
-        position_ = {position_.line + 1, 1};
-      else if ((c & 0xc0) != 0x80)
-        ++position_.column;
-    }
-    return position_;
-  }
-
-private:
-  std::string_view text_;
-  std::size_t offset_ = 0;
-  Position position_{1, 1};
-};
-
-/// The text being read, and what is wrong with it.
-struct Input {
-  std::string text; ///< UTF-8, line ends are "\n"
-  std::string source;
-  LineCounter lines{text};
-  std::vector<Problem> problems;
-
-  Input(std::string input, std::string name) : text(std::move(input)), source(std::move(name)) {}
-  Input(const Input&) = delete;
-
-  std::string where(Position position) const { return fmt::format("{}:{}:{}", source, position.line, position.column); }
-  void addProblem(Position position, std::string field, std::string message, std::string expected = {}) {
-    Problem problem{where(position), std::move(field), std::move(message), std::move(expected)};
-    bool isKnown = std::find(problems.begin(), problems.end(), problem) != problems.end();
-    if (!isKnown) problems.push_back(std::move(problem));
-  }
-};
-
-// Documents.
-
-constexpr std::size_t depthLimit = 100, aliasBudget = 100'000;
-
-/// Leaves the parser when the rest of a document is not worth reading.
-struct Abandoned {};
-
-/// How much an alias repeats.
-struct Extent {
-  std::size_t nodes = 1, height = 0;
-};
-
-/// Of a scalar. Long texts count as several.
-Extent extentOf(const Value& scalar) {
-  return {.nodes = 1 + (scalar.is_string() ? scalar.get_ref<const std::string&>().size() / 100 : 0)};
-}
-
-/// Builds one document from what a parser of YAML or JSON sees, in its order.
-class DocumentBuilder {
-public:
-  explicit DocumentBuilder(Input& input) : input_(&input) { document_.source = input.source; }
-
-  bool expectsKey() const { return !frames_.empty() && frames_.back().isMapping && !frames_.back().hasKey; }
-  Document take() { return std::move(document_); }
-
-  /// What is wrong at the place that was reached.
-  void addProblem(Position at, std::string message, std::string expected = {}) {
-    input_->addProblem(at, field(), std::move(message), std::move(expected));
-  }
-
-  void key(const std::string& name, Position at) {
-    auto& frame = frames_.back();
-    frame.hasKey = true;
-    frame.key = name;
-    pointer_ += '/';
-    for (char c : name) c == '~' ? pointer_ += "~0" : c == '/' ? pointer_ += "~1" : pointer_ += c;
-    if (frame.isIgnored) return;
-    auto [known, isNew] = document_.positions.try_emplace(pointer_, at);
-    frame.memberIsIgnored = !isNew;
-    if (!isNew)
-      addProblem(at, fmt::format("the key \"{}\" is given twice, before on line {}", name, known->second.line));
-  }
-
-  /// A key that cannot be one; its value is read and forgotten.
-  void wrongKey(Position at, std::string message) {
-    addProblem(at, std::move(message));
-    auto& frame = frames_.back();
-    frame.hasKey = frame.memberIsIgnored = true;
-    frame.key.clear();
-  }
-
-  void scalar(Value value, Position at) {
-    startNode(at);
-    auto extent = extentOf(value);
-    add(std::move(value), extent);
-  }
-
-  void startMapping(Position at) { startCollection(at, Value::object()); }
-  void startList(Position at) { startCollection(at, Value::array()); }
-
-  /// The finished collection, for anchors; it stays where it is.
-  Extent endCollection() {
-    Frame frame = std::move(frames_.back());
-    frames_.pop_back();
-    auto extent = frame.extent;
-    ++extent.height;
-    last_ = nullptr;
-    if (frame.isWrongKey)
-      frames_.back().hasKey = frames_.back().memberIsIgnored = true;
-    else
-      add(std::move(frame.value), extent);
-    return extent;
-  }
-
-  /// A copy of something that was read before.
-  void repeat(const Value& value, Extent extent, Position at) {
-    startNode(at);
-    repeated_ += extent.nodes;
-    if (repeated_ > aliasBudget) abandon(at, "aliases make this document grow without end", "aliases used sparingly");
-    if (frames_.size() + extent.height > depthLimit) abandonTooDeep(at);
-    add(value, extent);
-  }
-
-  /// The value that was finished last, where it is now; nullptr if it was dropped.
-  const Value* last() const { return last_; }
-
-private:
-  struct Frame {
-    Value value;
-    bool isMapping = false, isWrongKey = false;
-    bool isIgnored = false; ///< it belongs to a key that was wrong, so its places are of no interest
-    bool hasKey = false, memberIsIgnored = false;
-    std::string key;
-    std::size_t pointerLength = 0;
-    Extent extent;
-  };
-
-  Input* input_;
-  Document document_;
-  std::vector<Frame> frames_;
-  std::string pointer_; ///< of the frame or member that is read
-  std::size_t repeated_ = 0;
-  const Value* last_ = nullptr;
-
-  bool isIgnored() const {
-    return !frames_.empty() && (frames_.back().isIgnored || (frames_.back().hasKey && frames_.back().memberIsIgnored));
-  }
-
-  std::string field() const {
-    std::string path;
-    for (const auto& frame : frames_) {
-      if (!frame.isMapping)
-        path += fmt::format("[{}]", frame.value.size());
-      else if (frame.hasKey)
-        path += (path.empty() ? "" : ".") + frame.key;
-    }
-    return path;
-  }
-
-  [[noreturn]] void abandon(Position at, std::string message, std::string expected) {
-    addProblem(at, std::move(message), std::move(expected));
-    throw Abandoned();
-  }
-
-  [[noreturn]] void abandonTooDeep(Position at) {
-    abandon(at, "the document is nested too deep", fmt::format("at most {} levels", depthLimit));
-  }
-
-  void startNode(Position at) {
-    if (frames_.empty()) {
-      document_.positions.try_emplace("", at);
-    } else if (auto& frame = frames_.back(); !frame.isMapping) {
-      pointer_ += fmt::format("/{}", frame.value.size());
-      if (!frame.isIgnored) document_.positions.try_emplace(pointer_, at);
-    }
-  }
-
-  void startCollection(Position at, Value empty) {
-    if (frames_.size() >= depthLimit) abandonTooDeep(at);
-    Frame frame;
-    frame.isWrongKey = expectsKey();
-    if (frame.isWrongKey)
-      addProblem(at, "a mapping or a list stands where a key should", "a text as key");
-    else
-      startNode(at);
-    frame.isIgnored = frame.isWrongKey || isIgnored();
-    frame.isMapping = empty.is_object();
-    frame.value = std::move(empty);
-    frame.pointerLength = pointer_.size();
-    frames_.push_back(std::move(frame));
-  }
-
-  void add(Value value, Extent extent) {
-    if (frames_.empty()) {
-      document_.value = std::move(value);
-      last_ = &document_.value;
-      return;
-    }
-    auto& frame = frames_.back();
-    frame.extent.nodes += extent.nodes;
-    frame.extent.height = std::max(frame.extent.height, extent.height);
-    pointer_.resize(frame.pointerLength);
-    if (!frame.isMapping) {
-      frame.value.push_back(std::move(value));
-      last_ = &frame.value.back();
-    } else {
-      // Duplicates are known already, and operator[] would search a mapping from its start for each new member.
-      auto& members = frame.value.get_ref<Value::object_t&>();
-      members.emplace_back(std::move(frame.key), std::move(value));
-      last_ = &members.back().second;
-      frame.hasKey = frame.memberIsIgnored = false;
-      frame.key.clear();
-    }
-  }
-};
-
-// YAML.
-
 constexpr std::string_view listTag = "tag:yaml.org,2002:seq", mappingTag = "tag:yaml.org,2002:map";
 bool isPlain(const std::string& tag) { return tag.empty() || tag == "?"; }
 bool isQuoted(const std::string& tag) { return tag == "!"; }
@@ -360,6 +52,7 @@ std::string repaired(std::string text) {
   return text;
 }
 
+/// Receives yaml-cpp's events, resolves scalars, and checks what yaml-cpp does not.
 class YamlReader : public YAML::EventHandler {
 public:
   /// `offset` is where in the input the parser's text starts.
@@ -482,7 +175,9 @@ private:
       return input_.addProblem(input_.lines.at(before.size() - indentation.size() + tab), {},
                                "a tab is used for indentation", "spaces");
     bool isMember = !open_.empty() && !open_.back().key.is_null() && !builder_.expectsKey();
-    if (isMember && mark.column <= open_.back().key.column)
+    if (!isMember || mark.column > open_.back().key.column) return;
+    bool isExplicitKey = trim(before.substr(0, offsetOf(open_.back().key))).ends_with('?'); // "? key", ":" below it
+    if (!isExplicitKey)
       builder_.addProblem(at(mark), "a value on a line of its own has to be indented more than its key");
   }
 
@@ -538,9 +233,9 @@ private:
         builder_.addProblem(
             at(mark), fmt::format("{} is octal to some readers and decimal to others", text),
             fmt::format("0o{} if it is octal, quotes if it is a text", text.substr(text.find_first_not_of("+-0"))));
-      if (!asDecimal) return checkFinite(mark, parseInteger(text), text);
+      if (!asDecimal) return checkFinite(mark, scalarInteger(text), text);
       [[fallthrough]];
-    case ScalarKind::decimal: return checkFinite(mark, parseDouble(text), text);
+    case ScalarKind::decimal: return checkFinite(mark, scalarDecimal(text), text);
     }
     builder_.addProblem(at(mark), fmt::format("{} cannot be expressed in JSON", text), "a finite number");
     return nullptr;
@@ -620,7 +315,8 @@ void addSyntaxProblem(Input& input, const YamlReader& reader, std::size_t offset
   input.addProblem(input.lines.at(offset), {}, explanation);
 }
 
-/// Reads the documents from `offset` on. Returns where to go on after something that could not be read, if anywhere.
+/// Reads the documents from `offset` on, up to one that cannot be read to its end. Returns where to go on after it, if
+/// anywhere.
 std::size_t readYaml(Input& input, std::size_t offset, std::vector<Document>& documents) {
   // With an end mark, because yaml-cpp takes the end of the text for the end of an open quote, too.
   std::istringstream stream(input.text.substr(offset) + (input.text.ends_with('\n') ? "...\n" : "\n...\n"));
@@ -637,9 +333,8 @@ std::size_t readYaml(Input& input, std::size_t offset, std::vector<Document>& do
   } catch (const Abandoned&) {
     reached = reader.reached();
   }
-  constexpr std::size_t enough = 100;
   auto next = input.text.find("\n---", std::max(reached, offset + 1) - 1);
-  return next == std::string::npos || input.problems.size() >= enough ? std::string::npos : next + 1;
+  return next == std::string::npos || input.problems.size() >= Input::enough ? std::string::npos : next + 1;
 }
 
 /// yaml-cpp takes a line that starts with % for a directive wherever it stands, and forgets it.
@@ -655,87 +350,6 @@ void checkDirectives(Input& input) {
     start = end + 1;
   }
 }
-
-// JSON.
-
-/// An iterator that tells how far nlohmann's reader has come.
-class TracingIterator {
-public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  TracingIterator(const char* at, const char** reached) : at_(at), reached_(reached) {}
-  reference operator*() const { return *at_; }
-  TracingIterator& operator++() {
-    *reached_ = ++at_;
-    return *this;
-  }
-  bool operator==(const TracingIterator& other) const { return at_ == other.at_; }
-
-private:
-  const char* at_;
-  const char** reached_;
-};
-
-/// Receives nlohmann's events. Strict JSON goes this way, because YAML knows no pairs of \u escapes, and because it is
-/// fast.
-class JsonReader {
-public:
-  explicit JsonReader(Input& input) : input_(input), builder_(input), reached_(input.text.data()) {}
-
-  /// Nothing, if it is no JSON.
-  std::optional<Document> read() {
-    const char* end = input_.text.data() + input_.text.size();
-    if (!Value::sax_parse(TracingIterator(reached_, &reached_), TracingIterator(end, &reached_), this)) return {};
-    return builder_.take();
-  }
-
-  bool null() { return scalar(nullptr, word(4)); }
-  bool boolean(bool value) { return scalar(value, word(value ? 4 : 5)); }
-  bool number_integer(Value::number_integer_t value) { return scalar(value, number()); }
-  bool number_unsigned(Value::number_unsigned_t value) { return scalar(value, number()); }
-  bool number_float(Value::number_float_t value, const std::string&) { return scalar(value, number()); }
-  bool string(std::string& value) { return scalar(std::move(value), quoted()); }
-  bool binary(Value::binary_t&) { return false; }
-  bool start_object(std::size_t) { return builder_.startMapping(word(1)), true; }
-  bool key(std::string& name) { return builder_.key(name, quoted()), true; }
-  bool end_object() { return builder_.endCollection(), true; }
-  bool start_array(std::size_t) { return builder_.startList(word(1)), true; }
-  bool end_array() { return builder_.endCollection(), true; }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) { return false; }
-
-private:
-  Input& input_;
-  DocumentBuilder builder_;
-  const char* reached_; ///< one past the token, for numbers one more
-
-  bool scalar(Value value, Position at) { return builder_.scalar(std::move(value), at), true; }
-  Position at(std::size_t offset) { return input_.lines.at(offset); }
-  std::size_t end() const { return static_cast<std::size_t>(reached_ - input_.text.data()); }
-  Position word(std::size_t length) { return at(end() - length); }
-
-  Position number() {
-    constexpr std::string_view characters = "+-.0123456789eE";
-    auto last = input_.text.find_last_of(characters, end() - 1);
-    auto before = input_.text.find_last_not_of(characters, last);
-    return at(before + 1);
-  }
-
-  Position quoted() {
-    auto isEscaped = [&](std::size_t quote) {
-      auto lastOther = input_.text.find_last_not_of('\\', quote - 1);
-      return (quote - lastOther) % 2 == 0;
-    };
-    auto open = input_.text.rfind('"', end() - 2);
-    while (isEscaped(open)) open = input_.text.rfind('"', open - 1);
-    return at(open);
-  }
-};
-
-// The text as a whole.
 
 /// The offset of the first octet that is no UTF-8 or a control character that no text file has.
 std::optional<std::size_t> firstForeignOctet(std::string_view text) {
@@ -759,6 +373,7 @@ std::optional<std::size_t> firstForeignOctet(std::string_view text) {
   return {};
 }
 
+/// Without what Windows adds to a text.
 std::string normalized(std::string_view text) {
   constexpr std::string_view byteOrderMark = "\xef\xbb\xbf";
   if (text.starts_with(byteOrderMark)) text.remove_prefix(byteOrderMark.size());
@@ -766,21 +381,20 @@ std::string normalized(std::string_view text) {
   return replaceAll(replaceAll(std::string(text), "\r\n", "\n"), "\r", "\n");
 }
 
-/// Whether it was JSON; what is wrong with it as a document is among the problems then.
-bool readJson(Input& input, std::vector<Document>& documents) {
-  auto start = input.text.find_first_not_of(" \t\n");
-  bool mayBeJson = start != std::string::npos && (input.text[start] == '{' || input.text[start] == '[');
-  if (!mayBeJson) return false;
+std::vector<Document> readDocuments(Input& input) {
+  std::vector<Document> documents;
   try {
-    auto document = JsonReader(input).read();
-    if (document)
+    if (auto document = readJson(input)) {
       documents.push_back(std::move(*document));
-    else
-      input.problems.clear();
-    return document.has_value();
+      return documents;
+    }
   } catch (const Abandoned&) {
-    return true;
+    return documents;
   }
+  checkDirectives(input);
+  auto offset = input.problems.empty() ? 0 : std::string::npos;
+  while (offset != std::string::npos) offset = readYaml(input, offset, documents);
+  return documents;
 }
 } // namespace
 
@@ -792,10 +406,8 @@ std::vector<Document> parseYaml(std::string_view text, const std::string& source
     auto what = octet < 0x20 ? "a control character" : "an octet that is not UTF-8";
     input.addProblem(input.lines.at(*foreign), {}, fmt::format("{} (0x{:02x}) is no part of a text", what, octet),
                      "UTF-8");
-  } else if (!readJson(input, documents)) {
-    checkDirectives(input);
-    for (std::size_t offset = input.problems.empty() ? 0 : std::string::npos; offset != std::string::npos;)
-      offset = readYaml(input, offset, documents);
+  } else {
+    documents = readDocuments(input);
   }
   if (!input.problems.empty()) throw Problems(std::move(input.problems));
   return documents;
