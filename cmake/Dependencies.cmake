@@ -6,7 +6,6 @@ find_package(fmt 9 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(Threads REQUIRED)
 find_package(CLI11 2 REQUIRED)
-find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)
 find_package(Protobuf 3.21 REQUIRED)
 find_package(yaml-cpp 0.7 REQUIRED)
 

@@ -1,0 +1,21 @@
+#!/bin/bash
+# build.sh [dev|asan|release]: installs the packages that a build needs where they are missing, and builds a preset (release by default).
+# The binary lies at build/PRESET/kubestrap.
+set -euo pipefail
+cd "$(dirname "$0")"
+preset=${1:-release}
+
+packages=(g++ cmake ninja-build ccache pkg-config libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev
+  libprotobuf-dev protobuf-compiler libfmt-dev zlib1g-dev doctest-dev openssl python3 python3-pytest)
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+if ((${#missing[@]})); then
+  echo "installing ${missing[*]}" >&2
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+[ -e "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
+exec cmake --build --preset "$preset" >&2

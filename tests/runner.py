@@ -1,0 +1,149 @@
+"""Runs the tests of a tier and adds them up. Called by tests/run; Python's standard library only."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORTS = ROOT / "build" / "reports"
+SANITIZED = os.environ.get("CI") == "true"
+
+
+class Tally:
+    """What passed, failed and was skipped, and which names failed."""
+
+    def __init__(self) -> None:
+        self.passed = self.failed = self.skipped = 0
+        self.failures: list[str] = []
+        self.left_out: list[str] = []
+
+    def add_junit(self, file: Path, suite: str) -> bool:
+        """Adds a JUnit report; False when there is none or it holds no case."""
+        if not file.exists():
+            return False
+        cases = list(xml.parse(file).getroot().iter("testcase"))
+        for case in cases:
+            name = f"{suite}: {case.get('classname', '')} {case.get('name', '')}"
+            if case.find("failure") is not None or case.find("error") is not None or case.get("status") == "fail":
+                self.failed += 1
+                self.failures.append(name)
+            elif case.find("skipped") is not None or case.get("status") in ("notrun", "disabled"):
+                self.skipped += 1
+            else:
+                self.passed += 1
+        return bool(cases)
+
+    def add_failure(self, name: str) -> None:
+        self.failed += 1
+        self.failures.append(name)
+
+
+def say(text: str) -> None:
+    print(f"== {text}", flush=True)
+
+
+def run(command: list[str], **more) -> int:
+    started = time.monotonic()
+    code = subprocess.run(command, cwd=ROOT, **more).returncode
+    say(f"{' '.join(command[:4])}: {'done' if code == 0 else f'exit code {code}'} after {time.monotonic() - started:.0f} s")
+    return code
+
+
+def must(command: list[str], what: str) -> None:
+    if run(command) != 0:
+        print(f"error: {what} failed\n0 passed, 1 failed", flush=True)
+        sys.exit(1)
+
+
+def build(preset: str) -> None:
+    must(["./build.sh", preset], f"the {preset} build")
+
+
+def ctest(preset: str, tally: Tally) -> None:
+    report = REPORTS / f"ctest-{preset}.xml"
+    report.unlink(missing_ok=True)
+    jobs = str(os.cpu_count() or 1)
+    code = run(["ctest", "--preset", preset, "--output-junit", str(report), "-j", jobs, "--quiet", "--output-log",
+                str(REPORTS / f"ctest-{preset}.log")])
+    if not tally.add_junit(report, preset):
+        tally.add_failure(f"ctest {preset} ran nothing")
+    elif code != 0:
+        show_failures(report)
+
+
+def show_failures(report: Path) -> None:
+    for case in xml.parse(report).getroot().iter("testcase"):
+        if case.find("failure") is not None or case.get("status") == "fail":
+            output = case.findtext("system-out") or ""
+            print(f"-- {case.get('name')}\n{output[-3000:]}", flush=True)
+
+
+def pytest(folder: str, tally: Tally, *options: str) -> None:
+    report = REPORTS / (folder.replace("/", "-") + ".xml")
+    report.unlink(missing_ok=True)
+    code = run([sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *options, folder])
+    if not tally.add_junit(report, folder) or (code not in (0, 1)):
+        tally.add_failure(f"pytest {folder} ended with {code}")
+
+
+def components_folder() -> str:
+    """The lab's component build, whose binaries the contract tests run against."""
+    say("Kubernetes components (built once, then cached)")
+    result = subprocess.run(["./lab/components", "1.37.2"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    lines = result.stdout.strip().splitlines()
+    return lines[-1] if result.returncode == 0 and lines else ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests/run", description=__doc__)
+    tier = parser.add_mutually_exclusive_group()
+    tier.add_argument("--quick", action="store_true", help="leave out what needs the lab")
+    tier.add_argument("--long", action="store_true", help="add repetitions and spreads")
+    parser.add_argument("-k", metavar="EXPRESSION", help="only system tests that match (pytest -k)")
+    arguments = parser.parse_args()
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    tally = Tally()
+
+    components = ""
+    if not arguments.quick:
+        must(["./build.sh", "release"], "the release build")
+        components = components_folder()
+        if not components:
+            tally.add_failure("building the Kubernetes components")
+    build("dev")
+    if components:
+        os.environ["KUBESTRAP_COMPONENTS"] = components
+    ctest("dev", tally)
+    if SANITIZED or arguments.long:
+        build("asan")
+        ctest("asan", tally)
+    else:
+        tally.left_out.append("the sanitizers (CI=true or --long)")
+    pytest("tests/lab", tally)
+    if arguments.quick:
+        tally.left_out.append("contract and system tests, which need the lab (tests/run without --quick)")
+    else:
+        options = ["--long"] if arguments.long else []
+        if arguments.k:
+            options += ["-k", arguments.k]
+        pytest("tests/system", tally, *options)
+        if not arguments.long:
+            tally.left_out.append("repetitions and spreads (--long)")
+
+    for name in tally.failures:
+        print(f"failed: {name}")
+    for name in tally.left_out:
+        print(f"left out: {name}")
+    print(f"{tally.passed} passed, {tally.failed} failed" + (f", {tally.skipped} skipped" if tally.skipped else ""), flush=True)
+    return 1 if tally.failed or tally.passed == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
