@@ -6,6 +6,7 @@
 #include "certs/x509.hpp"
 #include "config/load.hpp"
 #include "config/patches.hpp"
+#include "host/facts.hpp"
 #include "kube/bootstrap_token.hpp"
 #include "manifests/cluster_objects.hpp"
 #include "manifests/messages.hpp"
@@ -42,7 +43,7 @@ std::vector<config::PatchFile> readPatchFiles(host::Host& host, const host::Path
 }
 
 host::Host::Questions asQuestions(phases::PreflightQuestions asked) {
-  return {std::move(asked.files), std::move(asked.folders), std::move(asked.programs), std::move(asked.sysctls)};
+  return {std::move(asked.files), std::move(asked.folders), std::move(asked.programs), std::move(asked.sysctls), {}};
 }
 
 /// The token that an earlier run made without being given one, as long as it is valid: a second run is to change nothing.
@@ -88,6 +89,7 @@ void lookFurther(config::Facts& facts, const config::Setup& setup, Machine& mach
   for (const auto& path : asked.files) facts.files[path.string()] = machine.host().status(path).has_value();
   for (const auto& path : asked.folders)
     if (machine.host().status(path)) facts.nonEmptyFolders[path.string()] = !machine.host().list(path).empty();
+  facts.listening = host::listeners(asked.ports);
   for (const auto& record : plan::Journal::read(machine.host()))
     if (const auto path = stringAt(record, "target.path"); !path.empty()) facts.recorded.push_back(path);
 }
@@ -119,7 +121,7 @@ JoinCommands joinCommands(Machine& machine, const config::Setup& setup, const In
 Value changesAsValue(const plan::Outcome& outcome) {
   Value changes = Value::array();
   for (const auto& [phase, change] : outcome.changes)
-    changes.push_back({{"phase", phase}, {"verb", plan::futureTense(change.verb)}, {"subject", change.subject}, {"reason", change.reason}});
+    changes.push_back({{"phase", phase}, {"verb", plan::name(change.verb)}, {"subject", change.subject}, {"reason", change.reason}});
   return changes;
 }
 

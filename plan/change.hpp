@@ -7,7 +7,7 @@ namespace kubestrap::plan {
 
 /// The verdict on one resource. `unknown`: the world cannot be seen yet ("no API server yet"); enacting is right all the same,
 /// since it is idempotent.
-enum class Verb { keep, create, update, remove, wait, run, unknown };
+enum class Verb { keep, create, update, remove, start, stop, wait, run, unknown };
 
 struct Change {
   Verb verb = Verb::keep;
@@ -20,6 +20,7 @@ struct Change {
   bool changes() const { return verb != Verb::keep; }
 };
 
+std::string_view name(Verb verb);        ///< "create", "wait": for records and JSON
 std::string_view futureTense(Verb verb); ///< "create", "wait for"
 std::string_view pastTense(Verb verb);   ///< "created", "waited for"
 

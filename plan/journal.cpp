@@ -12,19 +12,6 @@ namespace {
 const host::Path kJournal = config::paths::state / "journal";
 const host::Path kBefore = config::paths::state / "before";
 
-std::string_view verbName(Verb verb) {
-  switch (verb) {
-  case Verb::keep: return "keep";
-  case Verb::create: return "create";
-  case Verb::update: return "update";
-  case Verb::remove: return "remove";
-  case Verb::wait: return "wait";
-  case Verb::run: return "run";
-  case Verb::unknown: return "apply";
-  }
-  return "";
-}
-
 } // namespace
 
 Journal::Journal(host::Host& host, std::string command) : host_(host), command_(std::move(command)) {}
@@ -51,7 +38,7 @@ std::vector<std::uint64_t> Journal::begin(const std::vector<Intent>& intents, Ti
     const auto number = next_++;
     numbers.push_back(number);
     Value record{{"event", "intent"},          {"number", number},       {"time", formatRfc3339(now)},
-                 {"kind", intent.kind},        {"subject", intent.subject}, {"verb", verbName(intent.verb)},
+                 {"kind", intent.kind},        {"subject", intent.subject}, {"verb", name(intent.verb)},
                  {"target", intent.target},    {"before", intent.before}};
     if (intent.saveContent) {
       const auto saved = kBefore / fmt::format("{:06}", number);

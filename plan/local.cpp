@@ -111,12 +111,12 @@ struct Restart {
 Restart needsRestart(const Service& wanted, const host::ServiceState& state, host::Host& host) {
   const bool alive = state.active == "active" || state.active == "activating" || state.active == "reloading";
   if (!alive || !state.startedAt) {
-    if (state.sub == "auto-restart") return {Verb::create, "fails and is being restarted"};
-    return {Verb::create, "not running"};
+    if (state.sub == "auto-restart") return {Verb::start, "it fails and is being restarted"};
+    return {Verb::start, "was not running"};
   }
   for (const auto& path : wanted.restartWhenChanged)
     if (const auto status = host.status(path); status && status->modified > *state.startedAt)
-      return {Verb::update, fmt::format("{} is newer than the running process", path.string())};
+      return {Verb::start, fmt::format("{} is newer than the running process", path.string())};
   return {};
 }
 
@@ -128,7 +128,7 @@ Change diff(const Service& wanted, const Context& context) {
   Change change{.subject = subject(wanted), .seen = state.active};
   if (wanted.wanted == Wanted::stopped) {
     if (state.active == "inactive" || state.active == "failed" || !state.exists) return change;
-    change.verb = Verb::remove;
+    change.verb = Verb::stop;
     change.reason = "is " + state.active;
     return change;
   }

@@ -107,11 +107,11 @@ public:
   void phaseEnds(std::string_view phase) override { record({{"event", "phaseEnds"}, {"phase", phase}}); }
   void phaseSkipped(std::string_view phase) override { record({{"event", "phaseSkipped"}, {"phase", phase}}); }
   void planned(std::string_view phase, const Change& change) override {
-    record({{"event", "planned"}, {"phase", phase}, {"verb", futureTense(change.verb)}, {"subject", change.subject},
+    record({{"event", "planned"}, {"phase", phase}, {"verb", name(change.verb)}, {"subject", change.subject},
             {"reason", change.reason}});
   }
   void done(std::string_view phase, const Change& change, Duration took) override {
-    record({{"event", "done"}, {"phase", phase}, {"verb", futureTense(change.verb)}, {"subject", change.subject},
+    record({{"event", "done"}, {"phase", phase}, {"verb", name(change.verb)}, {"subject", change.subject},
             {"reason", change.reason}, {"milliseconds", took / std::chrono::milliseconds(1)}});
   }
   void waiting(std::string_view phase, const Change& change, Duration elapsed, Duration patience, std::string_view seen) override {
