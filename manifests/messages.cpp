@@ -13,7 +13,7 @@ std::string initDoneMessage(const config::Setup& setup) {
 std::string text(const JoinCommand& command) {
   constexpr std::string_view nextLine = " \\\n  ", hidden = "<value withheld>";
   auto shown = [&](const Secret& secret) { return secret.empty() ? std::string(hidden) : secret.reveal(); };
-  std::string line = "kubestrap join " + command.endpoint.string() + " --token " + shown(command.token);
+  std::string line = "kubeadm join " + command.endpoint.string() + " --token " + shown(command.token);
   for (const std::string& pin : command.pins) (line += nextLine) += "--discovery-token-ca-cert-hash " + pin;
   if (command.controlPlane) {
     (line += nextLine) += "--control-plane";

@@ -19,8 +19,8 @@ struct JoinCommand {
   Secret certificateKey; ///< for control planes; empty: the files are copied by hand
 };
 
-/// The command to run there as root, in lines of a shell:
-/// "kubestrap join HOST:PORT --token T \", "  --discovery-token-ca-cert-hash H", "  --control-plane --certificate-key
+/// The command to run there as root (kubeadm's, which joins clusters of ours as its own), in lines of a shell:
+/// "kubeadm join HOST:PORT --token T \", "  --discovery-token-ca-cert-hash H", "  --control-plane --certificate-key
 /// K". Secrets are in it: it goes to the operator's terminal, never into a log.
 std::string text(const JoinCommand& command);
 
