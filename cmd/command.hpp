@@ -26,12 +26,15 @@ struct Flag {
   enum class Shown { yes, hidden } shown = Shown::yes;
 };
 
+/// Flags are made when their command is chosen: a hundred commands with all their texts would cost a start its milliseconds.
+using Flags = std::function<std::vector<Flag>()>;
+
 struct Command {
   std::string name;
   std::string summary;     ///< a line, for the list of the parent
   std::string description; ///< for its own help; may be empty
-  std::string details;     ///< printed as it is after the description; may be empty
-  std::vector<Flag> flags;
+  std::function<std::string()> details; ///< printed as it is after the description; may be empty
+  Flags flags;             ///< empty: none of its own
   std::string arguments;   ///< "TOKEN [TOKEN...]" for help; empty: takes none
   std::function<ExitCode(const std::vector<std::string>& arguments)> run; ///< empty: a group that prints its help
   std::vector<Command> children;

@@ -55,7 +55,7 @@ std::string flagList(const std::vector<Flag>& flags) {
 
 std::string help(const Command& command, const std::string& path, const std::vector<Flag>& global) {
   auto text = wrapped(command.description.empty() ? command.summary + "." : command.description, 0) + "\n";
-  if (!command.details.empty()) text += "\n" + command.details;
+  if (command.details) text += "\n" + command.details();
   text += "\nUsage:\n";
   if (command.run) text += fmt::format("  {}{} [flags]\n", path, command.arguments.empty() ? "" : " " + command.arguments);
   if (!command.children.empty()) text += fmt::format("  {} COMMAND\n", path);
@@ -67,7 +67,7 @@ std::string help(const Command& command, const std::string& path, const std::vec
     for (const auto& child : command.children)
       if (shown(child)) text += fmt::format("  {:<{}}  {}\n", child.name, width, wrapped(child.summary, width + 4));
   }
-  if (!command.flags.empty()) text += "\nFlags:\n" + flagList(command.flags);
+  if (command.flags) text += "\nFlags:\n" + flagList(command.flags());
   text += "\nGlobal flags:\n" + flagList(global);
   if (!command.children.empty()) text += fmt::format("\nMore about a command: {} COMMAND --help\n", path);
   return text;

@@ -59,24 +59,25 @@ struct Chosen {
   std::vector<std::string> arguments;
 };
 
+/// Declares a command's flags, and its children by name only: a child is built when parsing comes to it.
 void build(CLI::App& app, const Command& command, const std::vector<Flag>& global) {
   app.set_help_flag();
-  app.fallthrough(false);
   app.allow_extras();
-  app.prefix_command(false);
   for (const auto& flag : global) addFlag(app, flag);
-  for (const auto& flag : command.flags) addFlag(app, flag);
+  if (command.flags)
+    for (const auto& flag : command.flags()) addFlag(app, flag);
   for (const auto& child : command.children) {
-    auto* sub = app.add_subcommand(child.name, child.summary);
+    auto* sub = app.add_subcommand(child.name);
     for (const auto& alias : child.aliases) sub->alias(alias);
-    build(*sub, child, global);
+    sub->preparse_callback([sub, &child, &global](std::size_t) { build(*sub, child, global); });
   }
 }
 
 std::vector<std::string> flagNames(const Command& command, const std::vector<Flag>& global) {
   std::vector<std::string> names;
-  for (const auto* flags : {&command.flags, &global})
-    for (const auto& flag : *flags) names.push_back("--" + flag.name);
+  for (const auto& flag : global) names.push_back("--" + flag.name);
+  if (command.flags)
+    for (const auto& flag : command.flags()) names.push_back("--" + flag.name);
   return names;
 }
 

@@ -185,30 +185,37 @@ ExitCode generate() {
   return ExitCode::done;
 }
 
+std::vector<Flag> commonFlags(TokenOptions& options) {
+  return {{.name = "kubeconfig", .into = &options.kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
+           .standard = "$KUBECONFIG, ~/.kube/config or /etc/kubernetes/admin.conf"},
+          {.name = "dry-run", .into = &options.dryRun, .doc = "Change nothing"}};
+}
+
+std::vector<Flag> createFlags(TokenOptions& options) {
+  auto flags = commonFlags(options);
+  flags.insert(flags.end(),
+               {{.name = "certificate-key", .into = &options.certificateKey,
+                 .doc = "With --print-join-command: print the command for a control plane, with this key of the uploaded certificates",
+                 .value = "KEY"},
+                {.name = "description", .into = &options.description, .doc = "What the token is for", .value = "TEXT"},
+                {.name = "groups", .into = &options.groups, .doc = "Groups that its user is in", .value = "GROUP,...",
+                 .standard = std::string(config::defaultTokenGroup)},
+                {.name = "print-join-command", .into = &options.printJoinCommand, .doc = "Print the whole command that joins a machine"},
+                {.name = "ttl", .into = &options.ttl, .doc = "How long it is valid; 0 for ever", .value = "DURATION", .standard = "24h"},
+                {.name = "usages", .into = &options.usages, .doc = "What it may be used for", .value = "USAGE,...",
+                 .standard = "signing,authentication"}});
+  return flags;
+}
+
 } // namespace
 
 Command tokenCommand() {
   const auto options = std::make_shared<TokenOptions>();
-  const std::vector<Flag> common{
-      {.name = "kubeconfig", .into = &options->kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
-       .standard = "$KUBECONFIG, ~/.kube/config or /etc/kubernetes/admin.conf"},
-      {.name = "dry-run", .into = &options->dryRun, .doc = "Change nothing"}};
-  auto createFlags = common;
-  for (auto& flag : std::vector<Flag>{
-           {.name = "certificate-key", .into = &options->certificateKey,
-            .doc = "With --print-join-command: print the command for a control plane, with this key of the uploaded certificates",
-            .value = "KEY"},
-           {.name = "description", .into = &options->description, .doc = "What the token is for", .value = "TEXT"},
-           {.name = "groups", .into = &options->groups, .doc = "Groups that its user is in", .value = "GROUP,...",
-            .standard = std::string(config::defaultTokenGroup)},
-           {.name = "print-join-command", .into = &options->printJoinCommand, .doc = "Print the whole command that joins a machine"},
-           {.name = "ttl", .into = &options->ttl, .doc = "How long it is valid; 0 for ever", .value = "DURATION", .standard = "24h"},
-           {.name = "usages", .into = &options->usages, .doc = "What it may be used for", .value = "USAGE,...",
-            .standard = "signing,authentication"}})
-    createFlags.push_back(std::move(flag));
+  const Flags common = [options] { return commonFlags(*options); };
   return {.name = "token",
           .summary = "Keep the bootstrap tokens with which machines join",
-          .children = {{.name = "create", .summary = "Make a token known to the cluster", .flags = createFlags, .arguments = "[TOKEN]",
+          .children = {{.name = "create", .summary = "Make a token known to the cluster",
+                        .flags = [options] { return createFlags(*options); }, .arguments = "[TOKEN]",
                         .run = [options](const auto& arguments) { return createToken(*options, arguments); }},
                        {.name = "list", .summary = "List the tokens of the cluster", .flags = common,
                         .run = [options](const auto&) { return listTokens(*options); }},

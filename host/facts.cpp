@@ -114,19 +114,23 @@ config::Facts gatherFacts(const Host::Questions& questions, const FactSources& s
   facts.uid = geteuid();
   facts.initSystem = sources.initSystem;
 
+  lookAtNetwork(facts);
+  lookAtFiles(facts, questions, sources.root);
+  lookAtRuntimes(facts);
+  lookAtEnvironment(facts, questions.programs);
+  if (questions.depth == Host::Questions::Depth::defaults) {
+    facts.resolved = sources.services.facts({"systemd-resolved"}).at(0);
+    return facts;
+  }
+
   // What other programs have to be asked for takes longest, so they are asked while we look ourselves.
   auto kubelet = std::async(std::launch::async, [&] { return askKubelet(sources.run); });
   auto units = std::async(std::launch::async, [&] {
     return sources.services.facts({"kubelet", "firewalld", "systemd-resolved"});
   });
   auto resolved = std::async(std::launch::async, [&] { return resolves(facts.hostname, sources.run); });
-
-  lookAtNetwork(facts);
   lookAtKernel(facts, questions.sysctls);
   facts.listening = listeners(questions.ports);
-  lookAtFiles(facts, questions, sources.root);
-  lookAtRuntimes(facts);
-  lookAtEnvironment(facts, questions.programs);
 
   auto version = kubelet.get();
   facts.kubeletVersion = version.version;

@@ -80,6 +80,9 @@ public:
   // the machine as a whole
   /// What `facts` shall look at besides the machine itself.
   struct Questions {
+    /// `defaults`: only what a configuration's defaults depend on (name, addresses, sockets, environment, folders), in a few
+    /// milliseconds; what it takes to judge the machine as well asks other programs and walks over processes.
+    enum class Depth { defaults, everything } depth = Depth::everything;
     std::vector<Path> files, folders;
     std::vector<std::string> programs, sysctls;
     std::vector<int> ports; ///< whose owners shall be named; all listeners are listed in any case, without owners
