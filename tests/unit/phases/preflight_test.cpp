@@ -530,6 +530,14 @@ TEST_CASE("a bind-address that is not on the machine is said of the component's 
   CHECK(judged("Port-10259", setup, fitMachine()).empty());
 }
 
+TEST_CASE("an advertise address that is not on the machine is said once, not of every port of etcd") {
+  auto setup = plainSetup();
+  setup.node.advertiseAddress = ip("192.168.5.99");
+  const auto findings = judgeInit(setup, fitMachine());
+  REQUIRE(findings.size() == 1);
+  CHECK(findings.front().check == "AdvertiseAddress");
+}
+
 TEST_CASE("a port finding says what is known of each owner, and what to do") {
   auto facts = fitMachine();
 
@@ -591,6 +599,10 @@ TEST_CASE("what kubestrap made in an earlier run is no obstacle to the next") {
     const auto finding = theFinding("Port-6443", plainSetup(), facts);
     CHECK(finding.evidence ==
           "port 6443, which the kube-apiserver needs, is held by nginx (pid 812, nginx.service) on 127.0.0.1");
+  }
+  SUBCASE("even if its name is known in full length") {
+    facts.listening[1].process = "kube-controller-manager";
+    CHECK(judgeInit(plainSetup(), facts).empty());
   }
   SUBCASE("but the right component on the wrong port is") {
     facts.listening.push_back({.port = 10250, .address = "127.0.0.1", .pid = 14, .process = "etcd"});
