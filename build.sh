@@ -17,5 +17,7 @@ if ((${#missing[@]})); then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
+# Compiled once is compiled for every clone of this checkout on the machine.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
 [ -e "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
 exec cmake --build --preset "$preset" >&2
