@@ -15,8 +15,8 @@ std::string hex(std::string_view bytes); ///< lower case
 std::optional<std::string> fromHex(std::string_view text);
 std::string percentEncode(std::string_view text); ///< for one segment of a URL
 
-/// SHA-256 of `bytes` as 32 raw octets; sha256Hex as 64 lower-case digits. (The one use of OpenSSL outside certs/ and net/:
-/// a pure function that the core needs for the hashes that kubeadm writes into annotations.)
+/// SHA-256 of `bytes` as 32 raw octets; sha256Hex as 64 lower-case digits. (The one use of OpenSSL outside certs/ and
+/// net/: a pure function that the core needs for the hashes that kubeadm writes into annotations.)
 std::string sha256(std::string_view bytes);
 std::string sha256Hex(std::string_view bytes);
 

@@ -13,8 +13,9 @@ namespace kubestrap {
 /// What the program ends with (decision D15).
 enum class ExitCode : int { done = 0, failed = 1, usage = 2, refused = 3, differs = 4, interrupted = 130 };
 
-/// The one exception. `message` says what failed, on what, and why, in lower case and without a full stop; `contexts` are
-/// the steps during which it happened, innermost first; `hint` is what the operator can do about it, if anything is known.
+/// The one exception. `message` says what failed, on what, and why, in lower case and without a full stop; `contexts`
+/// are the steps during which it happened, innermost first; `hint` is what the operator can do about it, if anything is
+/// known.
 class Error : public std::exception {
 public:
   explicit Error(std::string message, std::string hint = {}, ExitCode exitCode = ExitCode::failed);
@@ -44,7 +45,8 @@ public:
   using Error::Error;
 };
 
-/// One thing wrong with a document, a flag or a machine. `where` is "file:line:column" or a flag's name, and may be empty.
+/// One thing wrong with a document, a flag or a machine. `where` is "file:line:column" or a flag's name, and may be
+/// empty.
 struct Problem {
   std::string where;    ///< "cluster.yaml:14:3", "--node-name"
   std::string field;    ///< "networking.podSubnet"; may be empty

@@ -20,14 +20,14 @@ public:
 
   Family family() const { return family_; }
   bool isV6() const { return family_ == Family::v6; }
-  std::string string() const;       ///< canonical: "10.0.0.1", "fd00::1"
-  std::string inUrl() const;        ///< "10.0.0.1", "[fd00::1]"
-  std::string octets() const;       ///< 4 or 16 raw octets, as X.509 has them
+  std::string string() const; ///< canonical: "10.0.0.1", "fd00::1"
+  std::string inUrl() const;  ///< "10.0.0.1", "[fd00::1]"
+  std::string octets() const; ///< 4 or 16 raw octets, as X.509 has them
   bool isUnspecified() const;
   bool isLoopback() const;
   bool isLinkLocal() const;
   bool isMulticast() const;
-  bool isGlobalUnicast() const;     ///< Go's net.IP.IsGlobalUnicast: private ranges included
+  bool isGlobalUnicast() const; ///< Go's net.IP.IsGlobalUnicast: private ranges included
 
   auto operator<=>(const IpAddress&) const = default;
 

@@ -5,8 +5,8 @@
 
 namespace kubestrap {
 
-/// Text that must never be printed: a private key, a token's secret. It is wiped when it goes, cannot be formatted, and is read
-/// by reveal() only, so that a search for that word finds every use.
+/// Text that must never be printed: a private key, a token's secret. It is wiped when it goes, cannot be formatted, and
+/// is read by reveal() only, so that a search for that word finds every use.
 class Secret {
 public:
   Secret() = default;

@@ -13,7 +13,8 @@ std::string_view trim(std::string_view text); ///< without white space at both e
 std::string lower(std::string_view text);     ///< ASCII only
 std::string replaceAll(std::string text, std::string_view from, std::string_view to);
 
-/// The candidate that `word` was probably meant to be, or "" if none is near (edit distance at most a third of its length).
+/// The candidate that `word` was probably meant to be, or "" if none is near (edit distance at most a third of its
+/// length).
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
 
 bool isDns1123Label(std::string_view text);

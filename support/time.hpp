@@ -9,7 +9,7 @@ namespace kubestrap {
 using TimePoint = std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
 using Duration = std::chrono::nanoseconds;
 
-std::string formatRfc3339(TimePoint time); ///< "2026-11-22T18:46:44Z", UTC, whole seconds
+std::string formatRfc3339(TimePoint time);     ///< "2026-11-22T18:46:44Z", UTC, whole seconds
 TimePoint parseRfc3339(std::string_view text); ///< throws Error
 
 /// Go's notation, as in every Kubernetes configuration: "8760h0m0s", "1h30m", "500ms", "0s".

@@ -11,10 +11,10 @@ struct Version {
   int major = 0, minor = 0, patch = 0;
   std::string preRelease, build;
 
-  std::string string() const;    ///< "1.37.2-rc.1+build"
-  std::string tag() const;       ///< "v1.37.2"
-  std::string imageTag() const;  ///< as tag(), with "+" turned to "_"
-  std::string minorTag() const;  ///< "v1.37"
+  std::string string() const;   ///< "1.37.2-rc.1+build"
+  std::string tag() const;      ///< "v1.37.2"
+  std::string imageTag() const; ///< as tag(), with "+" turned to "_"
+  std::string minorTag() const; ///< "v1.37"
 };
 
 /// Throws Error; a leading "v" is optional, "1.37" counts as 1.37.0.
