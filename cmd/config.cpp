@@ -1,0 +1,178 @@
+#include "cmd/commands.hpp"
+#include "cmd/machine.hpp"
+#include "cmd/output.hpp"
+
+#include "config/defaults.hpp"
+#include "config/load.hpp"
+#include "manifests/components.hpp"
+#include "support/log.hpp"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+struct ConfigOptions {
+  config::InitFlags flags;
+  std::optional<std::string> criSocket;
+  std::optional<std::vector<std::string>> componentConfigs;
+};
+
+ExitCode print(const std::vector<Value>& documents) {
+  if (format(globals()) != Format::json) {
+    fmt::print("{}", emitYamlStream(documents));
+    return ExitCode::done;
+  }
+  for (const auto& document : documents) fmt::print("{}\n", document.dump(2));
+  return ExitCode::done;
+}
+
+ExitCode printInitDefaults(const ConfigOptions& options) {
+  auto documents = config::initDefaults();
+  for (const auto& wanted : options.componentConfigs.value_or(std::vector<std::string>{})) {
+    bool known = false;
+    for (auto& component : config::componentDefaults()) {
+      if (stringAt(component, "kind") != wanted) continue;
+      documents.push_back(std::move(component));
+      known = true;
+    }
+    if (!known)
+      throw Error(fmt::format("--component-configs: there is no {}", wanted), "KubeletConfiguration, KubeProxyConfiguration", ExitCode::usage);
+  }
+  return print(documents);
+}
+
+ExitCode validate(const ConfigOptions& options) {
+  if (!options.flags.configFile) throw Error("no file was named", "kubestrap config validate --config FILE", ExitCode::usage);
+  Machine machine(globals().rootfs);
+  const auto documents = machine.readDocuments(*options.flags.configFile);
+  std::vector<std::string> warnings;
+  auto problems = config::validateDocuments(documents, warnings);
+  const auto as = format(globals());
+  if (as != Format::text) {
+    auto document = result("ConfigValidation");
+    document["valid"] = problems.empty();
+    document["warnings"] = warnings;
+    document["problems"] = Value::array();
+    for (const auto& problem : problems)
+      document["problems"].push_back({{"where", problem.where}, {"field", problem.field}, {"message", problem.message},
+                                      {"expected", problem.expected}});
+    printResult(document, as);
+    return problems.empty() ? ExitCode::done : ExitCode::usage;
+  }
+  for (const auto& warning : warnings) log::warn(warning);
+  if (!problems.empty()) throw Problems(std::move(problems));
+  fmt::print("ok\n");
+  return ExitCode::done;
+}
+
+/// A Setup for questions that no machine matters for: its place is taken by kubeadm's placeholders.
+config::Setup setupOf(const ConfigOptions& options, Machine& machine) {
+  config::Facts facts;
+  facts.hostname = "node";
+  facts.defaultAddress = IpAddress::v4(1, 2, 3, 4);
+  facts.addresses = {*facts.defaultAddress};
+  facts.runtimeSockets = {"unix:///var/run/containerd/containerd.sock"};
+  std::vector<std::string> warnings;
+  const auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
+  auto setup = config::loadInit(documents, options.flags, facts, machine.random(), warnings);
+  for (const auto& warning : warnings) log::warn(warning);
+  return setup;
+}
+
+ExitCode listImages(const ConfigOptions& options) {
+  Machine machine(globals().rootfs);
+  const auto images = manifests::imageList(setupOf(options, machine).cluster);
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result("Images");
+    document["images"] = images;
+    printResult(document, as);
+    return ExitCode::done;
+  }
+  for (const auto& image : images) fmt::print("{}\n", image);
+  return ExitCode::done;
+}
+
+ExitCode pullImages(const ConfigOptions& options) {
+  Machine machine(globals().rootfs);
+  auto setup = setupOf(options, machine);
+  if (options.criSocket) setup.node.criSocket = *options.criSocket;
+  auto& runtime = machine.useRuntime(setup.node.criSocket);
+  auto document = result("Images");
+  document["images"] = Value::array();
+  for (const auto& image : manifests::imageList(setup.cluster)) {
+    fmt::print(stderr, "pulling {}\n", image);
+    while_("pulling " + image, [&] { runtime.pullImage(image); });
+    document["images"].push_back(image);
+    if (format(globals()) == Format::text) fmt::print("{}\n", image);
+  }
+  if (format(globals()) != Format::text) printResult(document, format(globals()));
+  return ExitCode::done;
+}
+
+ExitCode explain(const std::vector<std::string>& arguments) {
+  if (arguments.empty())
+    throw Error("no field was named", "kubestrap config explain ClusterConfiguration.networking.podSubnet", ExitCode::usage);
+  fmt::print("{}", config::explain(arguments[0]));
+  return ExitCode::done;
+}
+
+std::vector<Flag> fileFlag(ConfigOptions& options) {
+  return {{.name = "config", .into = &options.flags.configFile, .doc = "The file; - is standard input", .value = "FILE"}};
+}
+
+std::vector<Flag> imageFlags(ConfigOptions& options) {
+  auto flags = fileFlag(options);
+  flags.push_back({.name = "image-repository", .into = &options.flags.imageRepository, .doc = "Where images come from", .value = "REPOSITORY",
+                   .standard = "registry.k8s.io"});
+  flags.push_back({.name = "kubernetes-version", .into = &options.flags.kubernetesVersion, .doc = "The version of Kubernetes", .value = "VERSION"});
+  flags.push_back({.name = "feature-gates", .into = &options.flags.featureGates, .doc = "Feature gates", .value = "NAME=BOOL,..."});
+  return flags;
+}
+
+std::vector<Flag> pullFlags(ConfigOptions& options) {
+  auto flags = imageFlags(options);
+  flags.push_back({.name = "cri-socket", .into = &options.criSocket, .doc = "The socket of the container runtime", .value = "URL"});
+  return flags;
+}
+
+Command printCommand(const std::shared_ptr<ConfigOptions>& options) {
+  return {.name = "print",
+          .summary = "Print documents with every default in its place",
+          .children = {{.name = "init-defaults", .summary = "InitConfiguration and ClusterConfiguration",
+                        .flags =
+                            [options] {
+                              return std::vector<Flag>{{.name = "component-configs", .into = &options->componentConfigs,
+                                                        .doc = "Also KubeletConfiguration, KubeProxyConfiguration", .value = "KIND,..."}};
+                            },
+                        .run = [options](const auto&) { return printInitDefaults(*options); }},
+                       {.name = "join-defaults", .summary = "JoinConfiguration",
+                        .run = [](const auto&) { return print({config::joinDefaults("node")}); }},
+                       {.name = "reset-defaults", .summary = "ResetConfiguration", .run = [](const auto&) { return print({config::resetDefaults()}); }},
+                       {.name = "upgrade-defaults", .summary = "UpgradeConfiguration",
+                        .run = [](const auto&) { return print({config::upgradeDefaults()}); }}}};
+}
+
+} // namespace
+
+Command configCommand() {
+  const auto options = std::make_shared<ConfigOptions>();
+  return {.name = "config",
+          .summary = "Print, check and explain configurations",
+          .children = {printCommand(options),
+                       {.name = "validate", .summary = "Say all that is wrong with a configuration file",
+                        .flags = [options] { return fileFlag(*options); }, .run = [options](const auto&) { return validate(*options); }},
+                       {.name = "explain", .summary = "Say what a field means: type, default, since when", .arguments = "FIELD.PATH", .run = explain},
+                       {.name = "images",
+                        .summary = "The images that a control plane node needs",
+                        .children = {{.name = "list", .summary = "List them", .flags = [options] { return imageFlags(*options); },
+                                      .run = [options](const auto&) { return listImages(*options); }},
+                                     {.name = "pull", .summary = "Let the container runtime pull them",
+                                      .flags = [options] { return pullFlags(*options); },
+                                      .run = [options](const auto&) { return pullImages(*options); }}}}}};
+}
+
+} // namespace kubestrap::cmd
