@@ -1,0 +1,267 @@
+"""The lab as tests see it: machines that commands run on, files are read from and clusters are made of."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kubelab import cgroups, cni, documents, versions
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ROOT / "lab"
+CONFIG = "/root/init.yaml"
+PATIENCE = 180  # of whatever has to come true; generous, since the machine may be busy with other things
+VERSION = versions.DEFAULT_KUBERNETES
+OLDER = sorted(versions.KUBERNETES)[0]
+
+
+@dataclass
+class Result:
+    """What a command said and how it ended."""
+
+    command: str
+    code: int
+    out: str
+    err: str
+    lines: list[tuple[float, str]] = field(default_factory=list)  # of stderr, each with its moment
+    ended: float = 0.0
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    def seconds_since(self, text: str) -> float:
+        """From the line that holds `text` to the end."""
+        for moment, line in self.lines:
+            if text in line:
+                return self.ended - moment
+        raise AssertionError(f"{self.command} did not say {text!r}:\n{self.err}")
+
+    def __str__(self):
+        return f"{self.command}: exit code {self.code}\n--- stdout\n{self.out}--- stderr\n{self.err}"
+
+
+class Machine:
+    """One machine of the lab."""
+
+    def __init__(self, lab: Lab, name: str):
+        self.lab, self.name = lab, name
+
+    @property
+    def address(self) -> str:
+        return self.lab.status()[self.name]["address"]
+
+    # ---- commands
+
+    def popen(self, *words: str, **more) -> subprocess.Popen:
+        """Starts a command; its streams are pipes, its input is empty unless said otherwise."""
+        more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | more
+        return subprocess.Popen([COMMANDS / "exec", "--name", self.lab.name, self.name, "--", *words], **more)
+
+    def try_(self, *words: str, input: str | None = None, timeout: float = PATIENCE) -> Result:
+        """Runs a command to its end, however that is."""
+        process = self.popen(*words, stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL)
+        out, lines = [], []
+        readers = [
+            threading.Thread(target=lambda: out.append(process.stdout.read())),
+            threading.Thread(target=lambda: lines.extend((time.monotonic(), line) for line in process.stderr)),
+        ]
+        for reader in readers:
+            reader.start()
+        if input is not None:
+            process.stdin.write(input)
+            process.stdin.close()
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = -9
+        ended = time.monotonic()
+        for reader in readers:
+            reader.join(10)
+        result = Result(shlex.join(words), code, "".join(out), "".join(line for _, line in lines), lines, ended)
+        assert code != -9, f"after {timeout:.0f} s still not done: {result}"
+        return result
+
+    def run(self, *words: str, **more) -> str:
+        """Runs a command that has to succeed; its standard output."""
+        result = self.try_(*words, **more)
+        assert result.code == 0, str(result)
+        return result.out
+
+    def sh(self, script: str, *arguments: str, **more) -> str:
+        return self.run("bash", "-c", script, "sh", *arguments, **more)
+
+    # ---- files
+
+    def read(self, path: str) -> str:
+        return self.run("cat", path)
+
+    def write(self, path: str, content: str, mode: str = "644") -> None:
+        self.sh('mkdir -p "${1%/*}"; cat >"$1"; chmod "$2" "$1"', path, mode, input=content)
+
+    def listing(self, *folders: str, but: tuple[str, ...] = ()) -> dict[str, str]:
+        """Path -> type, mode, owner, time of change and link of all that is below; symbolic links are not followed."""
+        prunes = [word for path in but for word in ("-path", path, "-prune", "-o")]
+        out = self.run("find", *folders, "-xdev", *prunes, "-printf", r"%p\t%y %m %U %G %T@ %l\n")
+        return dict(line.split("\t", 1) for line in out.splitlines())
+
+    def digests(self, *folders: str) -> dict[str, str]:
+        """Path -> SHA-256 of the files below."""
+        script = 'find "$@" -xdev -type f -print0 2>/dev/null | sort -z | xargs -0r sha256sum'
+        return dict(reversed(line.split(None, 1)) for line in self.sh(script, *folders).splitlines())
+
+    # ---- Kubernetes
+
+    def config(self, *changes: tuple[str, str], version: str = VERSION) -> str:
+        """The lab's documents for `init` on this machine; each change is a text and what stands in its place."""
+        text = documents.init(self.name, self.address, version, cgroups.version())
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        return text
+
+    def give_pod_network(self) -> None:
+        """The pod network of a cluster's only node, whose range is known before there is a cluster."""
+        self.write(cni.FILE, cni.conflist("10.244.0.0/24"))
+
+    def init(self, *flags: str, config: str | None = None, **more) -> Result:
+        """`kubestrap init` with the lab's documents, or with others."""
+        self.write(CONFIG, config or self.config())
+        return self.try_("kubestrap", "init", "--config", CONFIG, *flags, **more)
+
+    def kubectl(self, *words: str, **more) -> str:
+        return self.run("env", "KUBECONFIG=/etc/kubernetes/admin.conf", "kubectl", *words, **more)
+
+    def get(self, *words: str):
+        """`kubectl get` as a document."""
+        return json.loads(self.kubectl("get", *words, "-o", "json"))
+
+    def wait_ready(self) -> None:
+        """Until all nodes are Ready and all pods of the system too."""
+        limit = f"--timeout={PATIENCE}s"
+        self.kubectl("wait", "--for=condition=Ready", "node", "--all", limit, timeout=PATIENCE + 20)
+        self.kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", limit, timeout=PATIENCE + 20)
+        self.kubectl("-n", "kube-system", "rollout", "status", "daemonset/kube-proxy", limit, timeout=PATIENCE + 20)
+
+    def start_pod(self, name: str, node: str) -> str:
+        """A pod that serves on port 8080, with a service of its name; its address."""
+        self.kubectl("apply", "-f", "-", input=pod_with_service(name, node))
+        self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", f"--timeout={PATIENCE}s", timeout=PATIENCE + 20)
+        return self.get("pod", name)["status"]["podIP"]
+
+    def in_pod(self, pod: str, *words: str) -> str:
+        return self.kubectl("exec", pod, "--", *words)
+
+    def until(self, what: str, question, patience: float = PATIENCE):
+        """Asks until the answer is neither empty nor a failed assertion; that answer."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                answer = question()
+                if answer:
+                    return answer
+                seen = repr(answer)
+            except (AssertionError, KeyError, ValueError) as failed:
+                seen = str(failed)
+            assert time.monotonic() < deadline, f"not within {patience:.0f} s: {what}\n{seen}"
+            time.sleep(0.3)
+
+
+def pod_with_service(name: str, node: str) -> str:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {
+            "nodeName": node,
+            "terminationGracePeriodSeconds": 0,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [
+                {
+                    "name": "test",
+                    "image": versions.TEST_IMAGE,
+                    "imagePullPolicy": "Never",
+                    "command": ["testtool", "serve", ":8080"],
+                    "env": [{"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
+                    "readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 1},
+                }
+            ],
+        },
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]},
+    }
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod, service]})
+
+
+class Lab:
+    """A lab of a name, by the commands in `lab/`."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.keep = bool(os.environ.get("KUBESTRAP_KEEP_LAB"))
+
+    def call(self, command: str, *words: str, timeout: float = 3600) -> str:
+        done = subprocess.run(
+            [COMMANDS / command, "--name", self.name, *words],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
+        )
+        assert done.returncode == 0, f"lab/{command} {' '.join(words)}: exit code {done.returncode}\n{done.stderr}"
+        return done.stdout
+
+    def begin(self) -> None:
+        assert (ROOT / "build/release/kubestrap").exists(), "build it first: ./build.sh release"
+        if not self.keep:
+            self.call("down")
+
+    def end(self) -> None:
+        if not self.keep:
+            self.call("down")
+
+    def status(self) -> dict[str, dict]:
+        return {machine["name"]: machine for machine in json.loads(self.call("status", "-o", "json"))["machines"]}
+
+    def machine(self, name: str, version: str = VERSION) -> Machine:
+        """A bare machine that runs, with this version's images."""
+        self.call("machine", "--fresh", "--kubernetes", version, name)
+        return Machine(self, name)
+
+    def reset(self, *machines: Machine) -> None:
+        self.call("reset-machine", *(machine.name for machine in machines))
+
+    def off(self, *machines: Machine) -> None:
+        """Ends machines that are not needed any more, so that they take no time from the others."""
+        self.call("power-off", *(machine.name for machine in machines))
+
+    def install_pod_network(self, control_plane: Machine) -> None:
+        self.call("cni", "--control-plane", control_plane.name)
+
+    def evidence(self):
+        """Of every machine that runs: what would be asked first."""
+        try:
+            machines = [Machine(self, name) for name, one in self.status().items() if one["state"] == "running"]
+        except (AssertionError, OSError, subprocess.SubprocessError):
+            return
+        for machine in machines:
+            if machine.try_("test", "-e", "/etc/kubernetes/manifests").code != 0:
+                continue  # bare: nothing to tell
+            for command in (
+                "journalctl -u kubelet --no-pager -o cat -n 15 | cut -c -300",
+                "ctr -n k8s.io containers ls | awk '!/pause/ {print $1, $2}'",
+                "KUBECONFIG=/etc/kubernetes/admin.conf timeout 5 kubectl get nodes,pods -A -o wide 2>&1 | cut -c -120",
+                "tail -n 5 /var/lib/kubestrap/journal | cut -c -200",
+            ):
+                try:
+                    yield f"{machine.name}: {command.split(' | ')[0]}", machine.try_("bash", "-c", command, timeout=20).out
+                except (AssertionError, OSError) as failed:
+                    yield f"{machine.name}: {command}", f"could not be asked: {failed}"
