@@ -58,10 +58,10 @@ struct Runtime {
   CannedRuntime wire;
   GrpcCri cri{wire, "unix:///run/test.sock"};
 
-  void containerd(bool ready = true) {
+  void containerd(bool ready = true, const std::string& number = "2.1.4") {
     v1::VersionResponse version;
     version.set_runtime_name("containerd");
-    version.set_runtime_version("2.1.4");
+    version.set_runtime_version(number);
     wire.answer("RuntimeService/Version", version);
     v1::StatusResponse status;
     auto* condition = status.mutable_status()->add_conditions();
@@ -103,6 +103,12 @@ TEST_CASE_FIXTURE(Runtime, "an older runtime cannot say its cgroup driver, which
   CHECK(facts.reachable);
   CHECK(facts.error.empty());
   CHECK_FALSE(facts.cgroupDriver);
+}
+
+TEST_CASE_FIXTURE(Runtime, "containerd before 2.0 is not asked for what it does not know") {
+  containerd(true, "1.7.28");
+  CHECK(cri.facts().reachable);
+  CHECK(wire.asked == std::vector<std::string>{"RuntimeService/Version", "RuntimeService/Status"});
 }
 
 TEST_CASE_FIXTURE(Runtime, "a runtime that is not ready says why") {

@@ -209,6 +209,20 @@ TEST_CASE("a kubelet that is missing, fails or babbles is said so") {
   CHECK(babbling.kubeletVersionError == "`kubelet --version` says \"hello\", which is not a version");
 }
 
+TEST_CASE("for defaults alone no program is run but the init system's") {
+  std::vector<std::string> ran;
+  Root root("/");
+  auto services = noServices();
+  FactSources sources{root, *services, "", [&](const Command& command) {
+                        ran.push_back(command.program);
+                        return CommandResult{};
+                      }};
+  auto facts = gatherFacts({.depth = Host::Questions::Depth::defaults}, sources);
+  CHECK(ran.empty());
+  CHECK_FALSE(facts.hostname.empty());
+  CHECK_FALSE(facts.addresses.empty());
+}
+
 TEST_CASE("facts of this machine are plausible") {
   setenv("kubestrap_test_proxy", "http://proxy:3128", 1);
   setenv("EMPTY_PROXY", "", 1);
