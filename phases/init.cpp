@@ -102,13 +102,17 @@ Resources scheduler(const Setup& setup, const Phase&) { return {manifest("kube-s
 // ---- kubelet
 
 Resources kubelet(const Setup& setup, const Phase&) {
+  std::vector<config::Path> read{paths::kubeletFlags, paths::kubeletInstanceConfig, paths::kubeletConfig};
+  // A kubelet that runs takes up a static pod in place of one that fails only when it can tell an API server about the old one (seen
+  // with 1.37.2), which would wait for ever for the pod that is to bring that API server. One that starts anew runs what it finds.
+  for (const auto& component : manifests::components())
+    if (manifests::runsOn(component, setup.cluster)) read.push_back(manifests::manifestPath(component));
   return {plan::File{.path = paths::kubeletFlags, .content = manifests::kubeletFlagsEnv(setup)},
           plan::File{.path = paths::kubeletInstanceConfig, .content = emitYaml(manifests::kubeletInstanceConfig(setup)),
                      .compare = plan::Compare::document},
           plan::File{.path = paths::kubeletConfig, .content = emitYaml(manifests::kubeletConfig(setup)),
                      .compare = plan::Compare::document},
-          plan::Service{.name = "kubelet",
-                        .restartWhenChanged = {paths::kubeletFlags, paths::kubeletInstanceConfig, paths::kubeletConfig}}};
+          plan::Service{.name = "kubelet", .restartWhenChanged = std::move(read)}};
 }
 
 // ---- waiting
