@@ -117,14 +117,13 @@ def main() -> int:
         components = components_folder()
         if not components:
             tally.add_failure("building the Kubernetes components")
-    build("dev")
     if components:
         os.environ["KUBESTRAP_COMPONENTS"] = components
-    ctest("dev", tally)
-    if SANITIZED or arguments.long:
-        build("asan")
-        ctest("asan", tally)
-    else:
+    presets = ["dev", "asan"] if arguments.long else ["asan"] if SANITIZED else ["dev"]
+    for preset in presets:
+        build(preset)
+        ctest(preset, tally)
+    if "asan" not in presets:
         tally.left_out.append("the sanitizers (CI=true or --long)")
     pytest("tests/lab", tally)
     if arguments.quick:
