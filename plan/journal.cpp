@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace kubestrap::plan {
 
 namespace {
@@ -59,6 +61,11 @@ void Journal::done(const std::vector<std::uint64_t>& numbers, TimePoint now) {
 void Journal::end(const std::string& result, TimePoint now) {
   if (!started_) return;
   host_.append(kJournal, Value{{"event", "end"}, {"time", formatRfc3339(now)}, {"result", result}}.dump() + '\n', 0600);
+}
+
+bool Journal::names(const host::Path& path) const {
+  const auto records = read(host_);
+  return std::any_of(records.begin(), records.end(), [&](const Value& record) { return stringAt(record, "target.path") == path.string(); });
 }
 
 std::vector<Value> Journal::read(host::Host& host) {

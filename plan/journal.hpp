@@ -35,6 +35,9 @@ public:
   /// Marks the end of a command: "done", "failed: ...", "interrupted".
   void end(const std::string& result, TimePoint now);
 
+  /// Whether some record names this path.
+  bool names(const host::Path& path) const;
+
   /// All records, oldest first; a torn last line is left out.
   static std::vector<Value> read(host::Host& host);
 

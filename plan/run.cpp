@@ -122,7 +122,11 @@ private:
     for (const auto& resource : group) {
       world_.clock.sleep({}); // the place where an interrupt is noticed
       changes.push_back(while_("looking at " + subject(resource), [&] { return diff(resource, context); }));
-      if (!applying() || !changes.back().changes()) continue;
+      if (!applying()) continue;
+      // A folder that was there, empty, is used from now on: what the next run finds in it is ours.
+      const auto* folder = std::get_if<Folder>(&resource);
+      const bool adopted = folder && !changes.back().changes() && !journal_.names(folder->path);
+      if (!changes.back().changes() && !adopted) continue;
       for (auto& intent : intents(resource, changes.back(), context)) intended.push_back(std::move(intent));
       if (const auto algorithm = keyNeededBy(resource)) keys.push_back(*algorithm);
     }
