@@ -49,9 +49,9 @@ struct GrpcPeer {
   TlsIdentity tls;                      ///< for https://
 };
 
-/// Calls with one request message and one or many answers, messages as serialized bytes. It is HTTP/2 over a Transport (over
-/// TLS the connection is kept); a message is at most 256 MiB. One call, one attempt: throws GrpcError, TransportError,
-/// Interrupted.
+/// Calls with one request message and one or many answers, messages as serialized bytes. It is HTTP/2 over a Transport
+/// (over TLS the connection is kept); a message is at most 256 MiB. One call, one attempt: throws GrpcError,
+/// TransportError, Interrupted.
 class GrpcClient {
 public:
   GrpcClient(Transport& transport, GrpcPeer peer);

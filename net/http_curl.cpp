@@ -288,6 +288,62 @@ long milliseconds(Duration duration) {
   return std::max<long>(1, std::chrono::ceil<std::chrono::milliseconds>(duration).count());
 }
 
+void setCallbacks(CURL* curl, Transfer& transfer) {
+  set(curl, CURLOPT_NOPROGRESS, 0L);
+  set(curl, CURLOPT_XFERINFOFUNCTION, onProgress);
+  set<void*>(curl, CURLOPT_XFERINFODATA, &transfer);
+  set(curl, CURLOPT_HEADERFUNCTION, onHeader);
+  set<void*>(curl, CURLOPT_HEADERDATA, &transfer);
+  set(curl, CURLOPT_WRITEFUNCTION, onBody);
+  set<void*>(curl, CURLOPT_WRITEDATA, &transfer);
+}
+
+void setConnection(CURL* curl, const Request& request) {
+  set(curl, CURLOPT_NOSIGNAL, 1L);
+  set(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  set(curl, CURLOPT_TCP_KEEPALIVE, 1L); // a watch shall notice a machine that vanished
+  set(curl, CURLOPT_TCP_KEEPIDLE, 15L);
+  set(curl, CURLOPT_TCP_KEEPINTVL, 5L);
+  const bool limited = request.timeout > Duration::zero();
+  set(curl, CURLOPT_CONNECTTIMEOUT_MS,
+      milliseconds(limited ? std::min<Duration>(request.timeout, connectLimit) : connectLimit));
+  if (limited) set(curl, CURLOPT_TIMEOUT_MS, milliseconds(request.timeout));
+  if (request.proxy == Request::Proxy::none) set(curl, CURLOPT_PROXY, "");
+  if (!request.unixSocket.empty()) set(curl, CURLOPT_UNIX_SOCKET_PATH, request.unixSocket.c_str());
+  const bool plainTwo = request.protocol == Request::Protocol::two && request.url.starts_with("http:");
+  set(curl, CURLOPT_HTTP_VERSION,
+      static_cast<long>(plainTwo ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : CURL_HTTP_VERSION_2TLS));
+  // libcurl 7.88 switches a connection to HTTP/2 a second time when it uses it again, and then fails with code 16.
+  set(curl, CURLOPT_FORBID_REUSE, plainTwo ? 1L : 0L);
+}
+
+/// To verify another name than the URL's, the URL gets that name and the connection is led to where the URL pointed.
+/// The list has to live as long as the call.
+List verifyAnotherName(CURL* curl, const Request& request, const Url& url) {
+  const std::string& name = request.tls.serverName;
+  if (name.empty() || !request.url.starts_with("https:")) return {};
+  const std::string to = fmt::format("::{}:{}", part(url, CURLUPART_HOST), part(url, CURLUPART_PORT));
+  List redirect(curl_slist_append(nullptr, to.c_str()));
+  set(curl, CURLOPT_CONNECT_TO, redirect.get());
+  const bool bareV6 = name.find(':') != std::string::npos && name.front() != '[';
+  const std::string host = bareV6 ? "[" + name + "]" : name;
+  if (curl_url_set(url.get(), CURLUPART_HOST, host.c_str(), 0) != CURLUE_OK)
+    throw Error(fmt::format("\"{}\" cannot be the name of a TLS server", name));
+  return redirect;
+}
+
+/// A gRPC server that does not know a method answers when it has seen the headers, and closes the stream. Where that is
+/// faster than our body, libcurl 7.88 ends with code 92, either with the answer, whose status stands in the headers, or
+/// without it; then the call is made again, since the server has not got the request.
+enum class Early { no, answered, lost };
+Early earlyAnswer(CURL* curl, CURLcode code, const Transfer& transfer) {
+  curl_off_t sent = 0;
+  curl_easy_getinfo(curl, CURLINFO_SIZE_UPLOAD_T, &sent);
+  if (code != CURLE_HTTP2_STREAM || sent != 0) return Early::no;
+  if (transfer.response.headers.contains("grpc-status")) return Early::answered;
+  return transfer.answered || transfer.stop.stop_requested() ? Early::no : Early::lost;
+}
+
 void startUp() {
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (started != CURLE_OK) throw Error(fmt::format("libcurl does not start: {}", curl_easy_strerror(started)));
@@ -334,51 +390,22 @@ Response CurlTransport::run(const Request& request, const std::function<bool(std
   auto handle = take(connectionKey(request, url));
   CURL* curl = handle->curl.get();
 
-  // To verify another name than the URL's, the URL gets that name and the connection is led to where the URL pointed.
-  List redirect;
-  if (!request.tls.serverName.empty() && request.url.starts_with("https:")) {
-    const std::string to = fmt::format("::{}:{}", part(url, CURLUPART_HOST), part(url, CURLUPART_PORT));
-    redirect.reset(curl_slist_append(nullptr, to.c_str()));
-    set(curl, CURLOPT_CONNECT_TO, redirect.get());
-    const bool bareV6 = request.tls.serverName.find(':') != std::string::npos && request.tls.serverName.front() != '[';
-    const std::string name = bareV6 ? "[" + request.tls.serverName + "]" : request.tls.serverName;
-    if (curl_url_set(url.get(), CURLUPART_HOST, name.c_str(), 0) != CURLUE_OK)
-      throw Error(fmt::format("\"{}\" cannot be the name of a TLS server", request.tls.serverName));
-  }
-  set(curl, CURLOPT_CURLU, url.get());
-
+  const List redirect = verifyAnotherName(curl, request, url);
   const List headers = headerLines(request);
   char diagnosis[CURL_ERROR_SIZE] = "";
   Transfer transfer{.stop = stop_, .onData = onData, .curl = curl};
+  set(curl, CURLOPT_CURLU, url.get());
   set(curl, CURLOPT_ERRORBUFFER, diagnosis);
   set(curl, CURLOPT_HTTPHEADER, headers.get());
-  set(curl, CURLOPT_NOSIGNAL, 1L);
-  set(curl, CURLOPT_NOPROGRESS, 0L);
-  set(curl, CURLOPT_XFERINFOFUNCTION, onProgress);
-  set<void*>(curl, CURLOPT_XFERINFODATA, &transfer);
-  set(curl, CURLOPT_HEADERFUNCTION, onHeader);
-  set<void*>(curl, CURLOPT_HEADERDATA, &transfer);
-  set(curl, CURLOPT_WRITEFUNCTION, onBody);
-  set<void*>(curl, CURLOPT_WRITEDATA, &transfer);
-  set(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  set(curl, CURLOPT_TCP_KEEPALIVE, 1L); // a watch shall notice a machine that vanished
-  set(curl, CURLOPT_TCP_KEEPIDLE, 15L);
-  set(curl, CURLOPT_TCP_KEEPINTVL, 5L);
-  const Duration connect =
-      request.timeout > Duration::zero() ? std::min<Duration>(request.timeout, connectLimit) : connectLimit;
-  set(curl, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(connect));
-  if (request.timeout > Duration::zero()) set(curl, CURLOPT_TIMEOUT_MS, milliseconds(request.timeout));
-  if (request.proxy == Request::Proxy::none) set(curl, CURLOPT_PROXY, "");
-  if (!request.unixSocket.empty()) set(curl, CURLOPT_UNIX_SOCKET_PATH, request.unixSocket.c_str());
-  const bool plainTwo = request.protocol == Request::Protocol::two && request.url.starts_with("http:");
-  set(curl, CURLOPT_HTTP_VERSION,
-      static_cast<long>(plainTwo ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : CURL_HTTP_VERSION_2TLS));
-  // libcurl 7.88 switches a connection to HTTP/2 a second time when it uses it again, and then fails with code 16.
-  set(curl, CURLOPT_FORBID_REUSE, plainTwo ? 1L : 0L);
+  setCallbacks(curl, transfer);
+  setConnection(curl, request);
   setMethod(curl, request);
   setTls(curl, request.tls);
 
-  const CURLcode code = curl_easy_perform(curl);
+  CURLcode code = curl_easy_perform(curl);
+  for (int again = 0; again < 20 && earlyAnswer(curl, code, transfer) == Early::lost; ++again)
+    code = curl_easy_perform(curl);
+  if (earlyAnswer(curl, code, transfer) == Early::answered) code = CURLE_OK;
   if (transfer.thrown) std::rethrow_exception(transfer.thrown);
   if (code == CURLE_ABORTED_BY_CALLBACK || (code != CURLE_OK && stop_.stop_requested())) throw Interrupted();
   if (transfer.tooLarge)

@@ -479,7 +479,7 @@ Response FakeApi::applyPatch(const Request& request, const Target& target) {
 
   const auto found = objects_.find(target.objectPath);
   const bool isNew = found == objects_.end();
-  if (!precondition.empty() && (isNew || stringAt(found->second.document, "metadata.resourceVersion") != precondition))
+  if (!precondition.empty() && !isNew && stringAt(found->second.document, "metadata.resourceVersion") != precondition)
     return conflict(target.describe());
   Value live{{"apiVersion", target.apiVersion}, {"kind", target.kind->kind}, {"metadata", {{"name", target.name}}}};
   if (!target.nameSpace.empty()) live["metadata"]["namespace"] = target.nameSpace;

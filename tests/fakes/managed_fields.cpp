@@ -1,6 +1,7 @@
 #include "tests/fakes/managed_fields.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace kubestrap::fakes {
 
@@ -207,7 +208,11 @@ std::vector<Manager> managersAfterUpdate(const Value& before, const Value& after
 
 Value managedFields(const std::vector<Manager>& managers, const std::string& apiVersion) {
   Value entries = Value::array();
-  for (const Manager& each : managers) {
+  auto ordered = managers;
+  std::stable_sort(ordered.begin(), ordered.end(), [](const Manager& a, const Manager& b) {
+    return std::tie(a.operation, a.time, a.name) < std::tie(b.operation, b.time, b.name);
+  });
+  for (const Manager& each : ordered) {
     Value fields = Value::object();
     for (const FieldPath& path : each.fields) {
       Value* place = &fields;

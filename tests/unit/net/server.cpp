@@ -1,6 +1,5 @@
 #include "tests/unit/net/server.hpp"
 
-#include "certs/x509.hpp"
 #include "support/value.hpp"
 
 #include <fmt/format.h>
@@ -9,7 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -18,26 +16,6 @@ namespace kubestrap::net::tests {
 
 namespace {
 
-struct Made {
-  certs::PrivateKey key;
-  certs::X509Certificate certificate;
-  Pair pair() const { return {certificate.pem(), key.pem()}; }
-};
-
-Made make(const std::string& name, const Made* issuer, std::vector<certs::ExtendedUsage> usages = {}) {
-  auto key = certs::PrivateKey::generate(certs::KeyAlgorithm::ecdsaP256);
-  certs::CertSpec spec{.name = name, .issuer = issuer ? "ca" : name, .authority = !issuer, .subject = {name, {}}};
-  spec.usages = std::move(usages);
-  if (issuer) spec.names.dns = {name};
-  const TimePoint now = std::chrono::system_clock::now();
-  const certs::Issuer by{.certificate = issuer ? &issuer->certificate : nullptr, .key = issuer ? issuer->key : key};
-  auto certificate = certs::issue(spec, key, by,
-                                  {.notBefore = now - std::chrono::minutes(5),
-                                   .notAfter = now + std::chrono::hours(1),
-                                   .serialBytes = issuer ? "\x02serial2" : "\x01serial1"});
-  return {std::move(key), std::move(certificate)};
-}
-
 void save(const std::filesystem::path& path, const std::string& text) { std::ofstream(path) << text; }
 
 } // namespace
@@ -45,15 +23,15 @@ void save(const std::filesystem::path& path, const std::string& text) { std::ofs
 Server::Server() {
   std::string pattern = (std::filesystem::temp_directory_path() / "kubestrap-net-XXXXXX").string();
   folder_ = mkdtemp(pattern.data());
-  const Made ca = make("ca", nullptr), otherCa = make("other", nullptr);
-  const Made server = make("kubernetes", &ca, {certs::ExtendedUsage::serverAuth});
+  const Authority ca("ca"), otherCa("other");
+  const Pair server = ca.issue({"kubernetes", {}}, certs::ExtendedUsage::serverAuth, {.dns = {"kubernetes"}});
   authority = ca.pair();
   otherAuthority = otherCa.pair();
-  client = make("kubernetes-admin", &ca, {certs::ExtendedUsage::clientAuth}).pair();
-  stranger = make("stranger", &otherCa, {certs::ExtendedUsage::clientAuth}).pair();
+  client = ca.issue({"kubernetes-admin", {}}, certs::ExtendedUsage::clientAuth);
+  stranger = otherCa.issue({"stranger", {}}, certs::ExtendedUsage::clientAuth);
   save(folder_ / "ca.crt", authority.certificate);
-  save(folder_ / "server.crt", server.pair().certificate);
-  save(folder_ / "server.key", server.pair().key.reveal());
+  save(folder_ / "server.crt", server.certificate);
+  save(folder_ / "server.key", server.key.reveal());
 
   int in[2], out[2];
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) throw Error("no pipe");

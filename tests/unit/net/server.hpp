@@ -1,6 +1,7 @@
 #pragma once
 
 #include "net/http.hpp"
+#include "tests/unit/net/authority.hpp"
 
 #include <sys/types.h>
 
@@ -8,11 +9,6 @@
 #include <string>
 
 namespace kubestrap::net::tests {
-
-struct Pair {
-  std::string certificate;
-  Secret key;
-};
 
 /// server.py, running as long as this lives, with an authority of its own.
 class Server {
