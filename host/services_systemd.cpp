@@ -149,9 +149,13 @@ public:
 
   std::vector<std::string> log(const std::string& name, TimePoint since, std::size_t lines) override {
     auto micros = std::chrono::duration_cast<std::chrono::microseconds>(since.time_since_epoch()).count();
+    // As -u does, and what the unit's program wrote but ended too soon after for the journal to learn its unit: for
+    // evidence the last words matter most.
     auto result = run_({"journalctl",
-                        {"-u", name, "--since", fmt::format("@{}.{:06}", micros / 1'000'000, micros % 1'000'000), "-o",
-                         "cat", "-n", std::to_string(lines), "--no-pager", "-q"},
+                        {"--since", fmt::format("@{}.{:06}", micros / 1'000'000, micros % 1'000'000), "-o", "cat", "-n",
+                         std::to_string(lines), "--no-pager", "-q", fmt::format("_SYSTEMD_UNIT={}.service", name), "+",
+                         fmt::format("UNIT={}.service", name), "_PID=1", "+", "_TRANSPORT=stdout",
+                         "SYSLOG_IDENTIFIER=" + name},
                         "",
                         std::chrono::seconds(10)});
     return lastLines(result.output,

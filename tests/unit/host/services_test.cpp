@@ -151,7 +151,8 @@ TEST_CASE("the journal is asked from a moment on, and its empty lines are left o
   Canned journal{.answers = {{"journalctl", {.output = "first\n\nsecond\nthird\n"}}}, .asked = {}};
   auto since = parseRfc3339("2026-11-22T22:26:01Z") + std::chrono::milliseconds(250);
   CHECK(systemdServices(journal.runner())->log("kubelet", since, 2) == std::vector<std::string>{"second", "third"});
-  CHECK(journal.asked[0] == "journalctl -u kubelet --since @1795386361.250000 -o cat -n 2 --no-pager -q");
+  CHECK(journal.asked[0] == "journalctl --since @1795386361.250000 -o cat -n 2 --no-pager -q _SYSTEMD_UNIT=kubelet.service + "
+                            "UNIT=kubelet.service _PID=1 + _TRANSPORT=stdout SYSLOG_IDENTIFIER=kubelet");
 }
 
 TEST_CASE("OpenRC's exit codes tell a service's state") {
