@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <string_view>
 
 namespace kubestrap::plan {
@@ -76,6 +77,17 @@ std::vector<std::string> lastLines(std::string_view text, std::size_t count) {
   return lines;
 }
 
+/// Without what the service manager says about the unit, which every end has in common.
+std::vector<std::string> linesOfItsOwn(const UnitEvidence& evidence) {
+  const auto managers = [&](const std::string& line) {
+    return line.starts_with(evidence.unit + ".service: ") || line.find(evidence.unit + ".service - ") != std::string::npos;
+  };
+  std::vector<std::string> lines;
+  std::copy_if(evidence.log.begin(), evidence.log.end(), std::back_inserter(lines),
+               [&](const auto& line) { return !managers(line); });
+  return lines;
+}
+
 } // namespace
 
 std::string tellingLine(const std::vector<std::string>& log) {
@@ -94,11 +106,14 @@ std::optional<Failure> judge(const UnitEvidence& evidence) {
   std::string line;
   if (const auto* omen = findOmen(kUnitOmens, evidence.log, line))
     return Failure{fmt::format("the {} {}", evidence.unit, omen->cause), line, std::string(omen->remedy)};
-  const bool gone = state.active == "failed" || state.restarts >= 2 ||
-                    (state.sub == "auto-restart" && evidence.watched > std::chrono::seconds(5));
+  // One that ended before it was looked at has said nothing yet; the official unit starts it again after 10 s.
+  const auto own = linesOfItsOwn(evidence);
+  const auto enough = own.empty() ? std::chrono::seconds(15) : std::chrono::seconds(5);
+  const bool gone =
+      state.active == "failed" || state.restarts >= 2 || (state.sub == "auto-restart" && evidence.watched > enough);
   if (!gone) return std::nullopt;
   return Failure{fmt::format("the {} ends again and again ({}, exit status {})", evidence.unit, state.result, state.exitStatus),
-                 tellingLine(evidence.log), fmt::format("look at: journalctl -u {}", evidence.unit)};
+                 tellingLine(own.empty() ? evidence.log : own), fmt::format("look at: journalctl -u {}", evidence.unit)};
 }
 
 std::optional<Failure> judge(const PodEvidence& evidence) {
