@@ -69,6 +69,7 @@ void FakeHost::effect(const std::string& what) {
     stopAtEffect.reset();
     throw Killed{};
   }
+  if (onEffect) onEffect(what);
   effects.push_back(what);
   now += tick;
 }

@@ -47,6 +47,7 @@ public:
   std::vector<std::string> reads; ///< paths, in order
   /// The n-th effect from the beginning (counted from 1) is not done: Killed is thrown, once.
   std::optional<std::size_t> stopAtEffect;
+  std::function<void(const std::string& effect)> onEffect; ///< called when an effect is about to happen
   /// Counts and records an effect; for other fakes whose effects shall stand in the same list.
   void effect(const std::string& what);
 
