@@ -104,13 +104,22 @@ void needIssuerKey(const CertSpec& spec, const IssuerSeen& issuer, const std::st
                           spec.certificate.empty() ? spec.name : spec.certificate.string()));
 }
 
+/// Whether the journal says that kubestrap made this key, perhaps in a run that was stopped.
+bool isOurKey(const Path& path, host::Host& host) {
+  const auto records = Journal::read(host);
+  return std::any_of(records.begin(), records.end(), [&](const Value& record) {
+    const auto* before = find(record, "before");
+    return stringAt(record, "kind") == "Key" && stringAt(record, "target.path") == path.string() && before && before->is_null();
+  });
+}
+
 Change authorityDiff(const Certificate& wanted, const Context& context) {
   auto& host = context.world.host;
   const auto& spec = wanted.spec;
   Change change{.subject = subject(wanted), .seen = fingerprint(host.read(spec.certificate))};
   const auto found = readCertificate(host, spec.certificate);
   if (!found) {
-    if (host.status(spec.key))
+    if (host.status(spec.key) && !isOurKey(spec.key, host))
       throw Error(fmt::format("{} is there, but not its certificate {}", spec.key.string(), spec.certificate.string()),
                   "put the certificate in place, or move the key away so that a new authority is made");
     change.verb = Verb::create;
@@ -134,12 +143,13 @@ struct Made {
   PrivateKey key;
 };
 
-/// A fresh key, signed. Leaves and authorities of the PKI folder are valid from five minutes ago, so that a peer whose clock is a
-/// little late accepts them (kubeadm: pki_helpers.go).
+/// A fresh key, signed; an authority whose own key is there already keeps it, so that what it signed stays good. Valid from five minutes
+/// ago, so that a peer whose clock is a little late accepts it (kubeadm: pki_helpers.go).
 Made make(const CertSpec& spec, const Context& context) {
   auto& host = context.world.host;
   const auto now = context.world.clock.now();
-  auto key = freshKey(context, spec.algorithm);
+  auto present = spec.authority ? readKey(host, spec.key) : std::nullopt;
+  auto key = present ? std::move(*present) : freshKey(context, spec.algorithm);
   const certs::Issuance issuance{.notBefore = now - std::chrono::minutes(5), .notAfter = now + spec.life,
                                  .serialBytes = context.world.entropy.bytes(8)};
   if (spec.authority) {
