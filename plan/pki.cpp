@@ -53,13 +53,12 @@ std::optional<PrivateKey> readKey(host::Host& host, const Path& path) {
 
 std::string day(TimePoint time) { return formatRfc3339(time).substr(0, 10); }
 
-/// The names that `wanted` has and `found` has not: "SAN 10.0.0.9, SAN api.example.org".
-std::string lackingNames(const certs::AlternativeNames& wanted, const certs::AlternativeNames& found) {
+/// The names of `wanted` that clients would not accept `found` for: "SAN 10.0.0.9, SAN api.example.org".
+std::string lackingNames(const certs::AlternativeNames& wanted, const X509Certificate& found) {
+  const auto names = found.lacks(wanted);
   std::vector<std::string> lacking;
-  for (const auto& name : wanted.dns)
-    if (std::find(found.dns.begin(), found.dns.end(), name) == found.dns.end()) lacking.push_back("SAN " + name);
-  for (const auto& ip : wanted.ips)
-    if (std::find(found.ips.begin(), found.ips.end(), ip) == found.ips.end()) lacking.push_back("SAN " + ip.string());
+  for (const auto& name : names.dns) lacking.push_back("SAN " + name);
+  for (const auto& ip : names.ips) lacking.push_back("SAN " + ip.string());
   return join(lacking, ", ");
 }
 
@@ -70,7 +69,7 @@ std::string describeSubject(const certs::Subject& subject) {
 
 /// Why a certificate that exists and comes from the right authority has to be issued anew; nothing when it fits.
 std::optional<std::string> misfit(const CertSpec& spec, const X509Certificate& found, TimePoint now) {
-  if (auto lacking = lackingNames(spec.names, found.names()); !lacking.empty()) return "lacks " + lacking;
+  if (auto lacking = lackingNames(spec.names, found); !lacking.empty()) return "lacks " + lacking;
   const auto usages = found.usages();
   for (const auto usage : spec.usages)
     if (std::find(usages.begin(), usages.end(), usage) == usages.end())
