@@ -68,6 +68,9 @@ void withPatience(const Context& context, std::string_view what, const std::func
 /// "absent" or the first 16 hex digits of the content's SHA-256.
 std::string fingerprint(const std::optional<std::string>& content);
 
+/// Throws Conflict where a file is not what `seen` is the fingerprint of: the world moved between looking and enacting.
+void expectUnchanged(const Path& path, const std::string& seen, host::Host& host);
+
 /// A unified diff of two texts' lines, three lines of context, at most `limit` lines.
 std::string lineDiff(std::string_view before, std::string_view after, std::size_t limit = 400);
 

@@ -25,13 +25,12 @@ std::string previewOf(const File& wanted, const std::string& found) {
   return fmt::format("secret, fingerprint {}\n", sha256Hex(wanted.content).substr(0, 8));
 }
 
-/// Throws where the world moved between looking and enacting.
+} // namespace
+
 void expectUnchanged(const Path& path, const std::string& seen, host::Host& host) {
   if (fingerprint(host.read(path)) != seen)
     throw Conflict(fmt::format("{} was changed by somebody else just now", path.string()), "run the command again");
 }
-
-} // namespace
 
 Change diff(const File& wanted, const Context& context) {
   auto& host = context.world.host;

@@ -198,10 +198,11 @@ Change diff(const Certificate& wanted, const Context& context) {
   return change;
 }
 
-void enact(const Certificate& wanted, const Change&, const Context& context) {
+void enact(const Certificate& wanted, const Change& change, const Context& context) {
   auto& host = context.world.host;
+  expectUnchanged(wanted.spec.certificate, change.seen, host);
   const auto made = make(wanted.spec, context);
-  // The key goes first: a new key beside an old certificate is seen and mended by the next run; the opposite would be too, but an
+  // The key goes first: a new key beside an old certificate, or an authority's key alone, is seen and mended by the next run; but an
   // authority's certificate without its key means "kept elsewhere".
   host.write(wanted.spec.key, made.key.pem().reveal(), 0600);
   host.write(wanted.spec.certificate, made.certificate.pem(), 0644);
@@ -228,8 +229,9 @@ Change diff(const KeyPair& wanted, const Context& context) {
   return change;
 }
 
-void enact(const KeyPair& wanted, const Change&, const Context& context) {
+void enact(const KeyPair& wanted, const Change& change, const Context& context) {
   auto& host = context.world.host;
+  expectUnchanged(wanted.privateKey, change.seen, host);
   auto key = readKey(host, wanted.privateKey);
   if (!key) {
     key = freshKey(context, wanted.algorithm);
@@ -298,8 +300,9 @@ Change diff(const Kubeconfig& wanted, const Context& context) {
   return change;
 }
 
-void enact(const Kubeconfig& wanted, const Change&, const Context& context) {
+void enact(const Kubeconfig& wanted, const Change& change, const Context& context) {
   auto& host = context.world.host;
+  expectUnchanged(wanted.path, change.seen, host);
   kube::Kubeconfig made{.server = wanted.server,
                         .tlsServerName = wanted.tlsServerName,
                         .clusterName = wanted.clusterName,
