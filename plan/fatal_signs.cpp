@@ -1,5 +1,6 @@
 #include "plan/fatal_signs.hpp"
 
+#include "support/log.hpp"
 #include "support/text.hpp"
 #include "support/value.hpp"
 
@@ -178,6 +179,16 @@ struct Look {
 
 } // namespace
 
-std::optional<Failure> look(const FatalSign& sign, World& world, TimePoint since) { return std::visit(Look{world, since}, sign); }
+std::optional<Failure> look(const FatalSign& sign, World& world, TimePoint since) {
+  try {
+    return std::visit(Look{world, since}, sign);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    // A runtime that is being restarted, a journal that cannot be read: no evidence is no sign.
+    log::info(2, "cannot look for signs of failure: {}", error.message());
+    return std::nullopt;
+  }
+}
 
 } // namespace kubestrap::plan
