@@ -27,9 +27,9 @@ constexpr std::array kComponentOmens = {
          "correct extraArgs in the configuration and run the command again"},
     Omen{"unknown shorthand flag", "was given a flag that it does not know",
          "correct extraArgs in the configuration and run the command again"},
-    Omen{"invalid argument", "was given a flag with a value that it does not accept",
-         "correct extraArgs in the configuration and run the command again"},
     Omen{"unrecognized feature gate", "was given a feature gate that it does not know",
+         "correct extraArgs in the configuration and run the command again"},
+    Omen{"invalid argument", "was given a flag with a value that it does not accept",
          "correct extraArgs in the configuration and run the command again"},
     Omen{"address already in use", "cannot listen: its port is taken", "find the owner with: ss -ltnp; end it, or choose another port"},
     Omen{"no such file or directory", "misses a file", "see which in the line above; extraVolumes may be needed for it"},
@@ -102,6 +102,9 @@ std::string tellingLine(const std::vector<std::string>& log) {
 
 std::optional<Failure> judge(const UnitEvidence& evidence) {
   const auto& state = evidence.state;
+  if (state.active == "inactive" && evidence.watched > std::chrono::seconds(5))
+    return Failure{fmt::format("the {} is stopped", evidence.unit), tellingLine(evidence.log),
+                   fmt::format("start it: systemctl start {}", evidence.unit)};
   const bool ended = state.active == "failed" || state.sub == "auto-restart" || state.restarts > 0;
   if (!ended) return std::nullopt;
   std::string line;
