@@ -215,8 +215,9 @@ void withPatience(const Context& context, std::string_view what, const std::func
       trouble = error.message();
     }
     if (context.reporter)
-      context.reporter->waiting(context.phase, Change{.verb = Verb::wait, .subject = std::string(what)}, elapsed, context.apiPatience,
-                                trouble);
+      context.reporter->waiting(context.phase,
+                                Change{.verb = Verb::wait, .subject = fmt::format("the cluster answers about {}", what)}, elapsed,
+                                context.apiPatience, trouble);
     clock.sleep(pause);
     pause = std::min<Duration>(pause * 2, std::chrono::milliseconds(500));
   }

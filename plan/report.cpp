@@ -40,13 +40,13 @@ public:
   }
 
   void done(std::string_view phase, const Change& change, Duration took) override {
+    lastWaitLine_ = {};
     if (!change.changes()) {
       ++kept_;
       if (verbosity_ > 0) line(sentence(phase, pastTense(change.verb), change));
       return;
     }
     ++changed_;
-    lastWaitLine_ = {};
     if (change.verb == Verb::wait || took >= std::chrono::seconds(1))
       line(fmt::format("[{}] {} {} (after {})", phase, pastTense(change.verb), change.subject, humanDuration(took)));
     else line(sentence(phase, pastTense(change.verb), change));
@@ -111,6 +111,7 @@ public:
             {"reason", change.reason}});
   }
   void done(std::string_view phase, const Change& change, Duration took) override {
+    lastSecond_ = 0;
     record({{"event", "done"}, {"phase", phase}, {"verb", name(change.verb)}, {"subject", change.subject},
             {"reason", change.reason}, {"milliseconds", took / std::chrono::milliseconds(1)}});
   }
