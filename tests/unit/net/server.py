@@ -45,7 +45,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/status/"):
             self.reply(int(self.path.split("/")[2]), b"told so")
         elif self.path == "/slow":
-            time.sleep(5)
+            time.sleep(30)
             self.reply(200, b"late")
         elif self.path == "/half":
             self.send_response(200)
