@@ -82,12 +82,16 @@ ControlPlane::ControlPlane(const fs::path& components)
   try {
     waitUntilReady();
   } catch (const Error& error) {
-    throw Error(fmt::format("{}\netcd: {}\nkube-apiserver: {}", error.message(), lastLines(folder_ / "etcd.log"),
-                            lastLines(folder_ / "kube-apiserver.log")));
+    const std::string logs = fmt::format("etcd: {}\nkube-apiserver: {}", lastLines(folder_ / "etcd.log"),
+                                         lastLines(folder_ / "kube-apiserver.log"));
+    stop();
+    throw Error(error.message() + "\n" + logs);
   }
 }
 
-ControlPlane::~ControlPlane() {
+ControlPlane::~ControlPlane() { stop(); }
+
+void ControlPlane::stop() {
   for (auto process = processes_.rbegin(); process != processes_.rend(); ++process) {
     kill(*process, SIGKILL);
     waitpid(*process, nullptr, 0);
@@ -120,7 +124,7 @@ void ControlPlane::start(const fs::path& program, const std::vector<std::string>
 void ControlPlane::waitUntilReady() {
   net::CurlTransport transport;
   kube::Client client(transport, admin());
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(4);
   std::string last;
   while (std::chrono::steady_clock::now() < deadline) {
     for (const pid_t process : processes_)
@@ -134,7 +138,7 @@ void ControlPlane::waitUntilReady() {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
-  throw Error("the API server was not ready in two minutes: " + last);
+  throw Error("the API server was not ready in four minutes: " + last);
 }
 
 std::string ControlPlane::etcdUrl() const { return fmt::format("https://127.0.0.1:{}", etcdPort_); }

@@ -32,6 +32,7 @@ public:
 
 private:
   void start(const std::filesystem::path& program, const std::vector<std::string>& arguments);
+  void stop();
   void waitUntilReady();
   std::string save(const std::string& name, const std::string& text) const;
 
