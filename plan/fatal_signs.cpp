@@ -164,8 +164,11 @@ struct Look {
 
   std::optional<Failure> operator()(const StaticPodFails& sign) const {
     PodEvidence evidence{.component = sign.component, .image = sign.image};
+    // A moment early, for what the kubelet began before it was waited for; but what it found when it was started for this says nothing.
+    auto from = since - std::chrono::seconds(1);
+    if (const auto started = world.host.service("kubelet").startedAt) from = std::max(from, *started);
     for (auto& container : world.cri.containers("kube-system"))
-      if (container.name == sign.component && container.createdAt >= since - std::chrono::seconds(1))
+      if (container.name == sign.component && container.createdAt >= from)
         evidence.containers.push_back(std::move(container));
     if (evidence.containers.empty()) {
       evidence.kubeletLog = world.host.unitLog("kubelet", since, 200);

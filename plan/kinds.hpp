@@ -9,6 +9,7 @@
 #include "plan/world.hpp"
 
 #include <functional>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct Context {
   std::string_view phase;
   Reporter* reporter = nullptr;
   KeyPool* keys = nullptr;
+  std::set<Path>* wouldWrite = nullptr; ///< when only looking: the files that the plan has written so far
 };
 
 Change diff(const File& wanted, const Context& context);

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace kubestrap::plan {
 
 namespace {
@@ -36,6 +38,7 @@ Change diff(const File& wanted, const Context& context) {
   auto& host = context.world.host;
   const auto found = host.read(wanted.path);
   Change change{.subject = subject(wanted), .seen = fingerprint(found)};
+  if (context.wouldWrite && !(found && sameContent(wanted, *found))) context.wouldWrite->insert(wanted.path);
   if (!found) {
     change.verb = Verb::create;
     change.reason = "missing";
@@ -119,6 +122,14 @@ Restart needsRestart(const Service& wanted, const host::ServiceState& state, hos
   return {};
 }
 
+/// What a plan cannot see on the machine: the file that its earlier part would write and this service reads when it starts.
+const Path* firstThatWouldChange(const Service& wanted, const Context& context) {
+  if (!context.wouldWrite) return nullptr;
+  const auto& files = wanted.restartWhenChanged;
+  const auto found = std::find_if(files.begin(), files.end(), [&](const auto& path) { return context.wouldWrite->contains(path); });
+  return found == files.end() ? nullptr : &*found;
+}
+
 } // namespace
 
 Change diff(const Service& wanted, const Context& context) {
@@ -137,6 +148,9 @@ Change diff(const Service& wanted, const Context& context) {
   if (const auto restart = needsRestart(wanted, state, host); restart.verb != Verb::keep) {
     change.verb = restart.verb;
     change.reason = restart.reason;
+  } else if (const auto* file = firstThatWouldChange(wanted, context)) {
+    change.verb = Verb::start;
+    change.reason = fmt::format("{} will be newer than the running process", file->string());
   } else if (!state.enabled) {
     change.verb = Verb::update;
     change.reason = "not enabled: it would not come back after a reboot";

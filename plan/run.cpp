@@ -107,7 +107,8 @@ private:
 
   void realise(const Resources& resources, const std::string& name) {
     const Context context{.world = world_, .applying = applying(), .apiPatience = setup_.request.timeouts.kubernetesAPICall,
-                          .phase = name, .reporter = &reporter_, .keys = &keys_};
+                          .phase = name, .reporter = &reporter_, .keys = &keys_,
+                          .wouldWrite = applying() ? nullptr : &wouldWrite_};
     for (std::size_t begin = 0; begin < resources.size();) {
       const auto end = groupEnd(resources, begin);
       realiseGroup(std::span(resources).subspan(begin, end - begin), name, context);
@@ -160,6 +161,7 @@ private:
   Reporter& reporter_;
   Journal journal_;
   KeyPool keys_;
+  std::set<Path> wouldWrite_;
   Outcome outcome_;
 };
 

@@ -70,7 +70,7 @@ def ends_as_if_nothing_had_been(machine) -> None:
     """The same command again makes a Ready cluster, and a third run finds nothing to do."""
     again = machine.init()
     assert again.code == 0, str(again)
-    machine.wait_ready()
+    machine.wait_nodes_ready()
     third = machine.init("--exit-code", "-o", "json")
     assert third.code == 0, str(third)
     assert {change["verb"] for change in third.json["changes"]} == {"keep"}

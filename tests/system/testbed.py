@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -81,12 +82,12 @@ class Machine:
             code = process.wait(timeout)
         except subprocess.TimeoutExpired:
             process.kill()
-            code = -9
+            code = None
         ended = time.monotonic()
         for reader in readers:
             reader.join(10)
         result = Result(shlex.join(words), code, "".join(out), "".join(line for _, line in lines), lines, ended)
-        assert code != -9, f"after {timeout:.0f} s still not done: {result}"
+        assert code is not None, f"after {timeout:.0f} s still not done: {result}"
         return result
 
     def run(self, *words: str, **more) -> str:
@@ -143,10 +144,14 @@ class Machine:
         """`kubectl get` as a document."""
         return json.loads(self.kubectl("get", *words, "-o", "json"))
 
+    def wait_nodes_ready(self) -> None:
+        """Until all nodes are Ready."""
+        self.kubectl("wait", "--for=condition=Ready", "node", "--all", f"--timeout={PATIENCE}s", timeout=PATIENCE + 20)
+
     def wait_ready(self) -> None:
-        """Until all nodes are Ready and all pods of the system too."""
+        """Until all nodes are Ready, and CoreDNS and kube-proxy too."""
         limit = f"--timeout={PATIENCE}s"
-        self.kubectl("wait", "--for=condition=Ready", "node", "--all", limit, timeout=PATIENCE + 20)
+        self.wait_nodes_ready()
         self.kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", limit, timeout=PATIENCE + 20)
         self.kubectl("-n", "kube-system", "rollout", "status", "daemonset/kube-proxy", limit, timeout=PATIENCE + 20)
 
@@ -220,13 +225,19 @@ class Lab:
         return done.stdout
 
     def begin(self) -> None:
+        """Waits for another run of tests on the same lab, which would pull the machines from under this one."""
+        self.lock = open(f"/run/lock/kubestrap-tests-{self.name}.lock", "w")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
         assert (ROOT / "build/release/kubestrap").exists(), "build it first: ./build.sh release"
         if not self.keep:
             self.call("down")
 
     def end(self) -> None:
-        if not self.keep:
-            self.call("down")
+        try:
+            if not self.keep:
+                self.call("down")
+        finally:
+            self.lock.close()
 
     def status(self) -> dict[str, dict]:
         return {machine["name"]: machine for machine in json.loads(self.call("status", "-o", "json"))["machines"]}
