@@ -1,9 +1,10 @@
 """System tests: kubestrap on machines of the lab, with real containerd, kubelet, etcd, API server and kubeadm.
 
-A lab named `test` is made before the first scenario and taken down after the last one; `KUBESTRAP_KEEP_LAB=1` lets it stand, also for
+A lab named `test` (or as `KUBESTRAP_TEST_LAB` says) is made before the first scenario and taken down after the last one; `KUBESTRAP_KEEP_LAB=1` lets it stand, also for
 the next run. Machines are made bare between scenarios. A scenario that fails shows what its machines have to say about it.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ sys.path[:0] = [str(ROOT / "lab"), str(Path(__file__).resolve().parent)]
 
 from testbed import Lab  # noqa: E402
 
-NAME = "test"
+NAME = os.environ.get("KUBESTRAP_TEST_LAB", "test")
 
 
 def pytest_addoption(parser):
