@@ -138,7 +138,7 @@ std::unique_ptr<plan::Reporter> reporterFor(const InitOptions& options) {
   return plan::jsonReporter(stderr);
 }
 
-ExitCode runInit(const InitOptions& options, const std::optional<std::string>& onlyPhase) {
+ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhase) {
   Machine machine(globals().rootfs);
   const auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
   const auto judging = !onlyPhase || *onlyPhase == "preflight" ? Judging::yes : Judging::no;
@@ -146,6 +146,7 @@ ExitCode runInit(const InitOptions& options, const std::optional<std::string>& o
 
   std::vector<std::string> warnings;
   auto setup = config::loadInit(documents, options.flags, facts, machine.random(), warnings);
+  options.dryRun = options.dryRun || setup.request.dryRun;
   if (!setup.request.patchesDirectory.empty())
     setup.request.patches = config::parsePatches(readPatchFiles(machine.host(), setup.request.patchesDirectory), warnings);
   for (const auto& warning : warnings) log::warn(warning);
