@@ -24,6 +24,7 @@ struct Flag {
   std::string value;   ///< what help calls the value: "NAME"; empty for switches
   std::string standard; ///< the default, for help only
   enum class Shown { yes, hidden } shown = Shown::yes;
+  std::vector<std::string> choices = {}; ///< the values that there are, or the parts of a list; empty: any
 };
 
 /// Flags are made when their command is chosen: a hundred commands with all their texts would cost a start its milliseconds.
@@ -39,6 +40,8 @@ struct Command {
   std::function<ExitCode(const std::vector<std::string>& arguments)> run; ///< empty: a group that prints its help
   std::vector<Command> children;
   std::vector<std::string> aliases;
+  std::vector<std::string> choices; ///< what an argument may be, for completion
+  std::string furtherFormat; ///< a value of --output besides those of every command
   enum class Shown { yes, hidden } shown = Shown::yes;
 };
 

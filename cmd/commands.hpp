@@ -9,6 +9,8 @@ Command initCommand();
 Command configCommand();
 Command tokenCommand();
 Command versionCommand();
+Command certsCommand();
+Command completionCommand();
 
 /// The whole tree below "kubestrap".
 Command rootCommand();

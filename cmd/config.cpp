@@ -22,11 +22,7 @@ struct ConfigOptions {
 };
 
 ExitCode print(const std::vector<Value>& documents) {
-  if (format(globals()) != Format::json) {
-    fmt::print("{}", emitYamlStream(documents));
-    return ExitCode::done;
-  }
-  for (const auto& document : documents) fmt::print("{}\n", document.dump(2));
+  printDocuments(documents, format(globals()));
   return ExitCode::done;
 }
 
@@ -87,7 +83,7 @@ ExitCode listImages(const ConfigOptions& options) {
   Machine machine(globals().rootfs);
   const auto images = manifests::imageList(setupOf(options, machine).cluster);
   if (const auto as = format(globals()); as != Format::text) {
-    auto document = result("Images");
+    auto document = kubeadmResult("Images");
     document["images"] = images;
     printResult(document, as);
     return ExitCode::done;
@@ -101,7 +97,7 @@ ExitCode pullImages(const ConfigOptions& options) {
   auto setup = setupOf(options, machine);
   if (options.criSocket) setup.node.criSocket = *options.criSocket;
   auto& runtime = machine.useRuntime(setup.node.criSocket);
-  auto document = result("Images");
+  auto document = kubeadmResult("Images");
   document["images"] = Value::array();
   for (const auto& image : manifests::imageList(setup.cluster)) {
     fmt::print(stderr, "pulling {}\n", image);
@@ -120,8 +116,16 @@ ExitCode explain(const std::vector<std::string>& arguments) {
   return ExitCode::done;
 }
 
+/// `config` takes --kubeconfig before and after its commands, as kubeadm does.
+std::vector<Flag> configFlags() { return withoutEffect({"kubeconfig"}); }
+
+std::vector<Flag> with(std::vector<Flag> flags, std::vector<Flag> more) {
+  for (auto& flag : more) flags.push_back(std::move(flag));
+  return flags;
+}
+
 std::vector<Flag> fileFlag(ConfigOptions& options) {
-  return {{.name = "config", .into = &options.flags.configFile, .doc = "The file; - is standard input", .value = "FILE"}};
+  return with(configFlags(), {{.name = "config", .into = &options.flags.configFile, .doc = "The file; - is standard input", .value = "FILE"}});
 }
 
 std::vector<Flag> imageFlags(ConfigOptions& options) {
@@ -133,6 +137,10 @@ std::vector<Flag> imageFlags(ConfigOptions& options) {
   return flags;
 }
 
+std::vector<Flag> listFlags(ConfigOptions& options) {
+  return with(imageFlags(options), withoutEffect({"show-managed-fields", "allow-missing-template-keys"}));
+}
+
 std::vector<Flag> pullFlags(ConfigOptions& options) {
   auto flags = imageFlags(options);
   flags.push_back({.name = "cri-socket", .into = &options.criSocket, .doc = "The socket of the container runtime", .value = "URL"});
@@ -142,17 +150,20 @@ std::vector<Flag> pullFlags(ConfigOptions& options) {
 Command printCommand(const std::shared_ptr<ConfigOptions>& options) {
   return {.name = "print",
           .summary = "Print documents with every default in its place",
+          .flags = configFlags,
           .children = {{.name = "init-defaults", .summary = "InitConfiguration and ClusterConfiguration",
                         .flags =
                             [options] {
-                              return std::vector<Flag>{{.name = "component-configs", .into = &options->componentConfigs,
-                                                        .doc = "Also KubeletConfiguration, KubeProxyConfiguration", .value = "KIND,..."}};
+                              return with(configFlags(), {{.name = "component-configs", .into = &options->componentConfigs,
+                                                           .doc = "Also KubeletConfiguration, KubeProxyConfiguration", .value = "KIND,...",
+                                                           .choices = {"KubeletConfiguration", "KubeProxyConfiguration"}}});
                             },
                         .run = [options](const auto&) { return printInitDefaults(*options); }},
-                       {.name = "join-defaults", .summary = "JoinConfiguration",
+                       {.name = "join-defaults", .summary = "JoinConfiguration", .flags = configFlags,
                         .run = [](const auto&) { return print({config::joinDefaults("node")}); }},
-                       {.name = "reset-defaults", .summary = "ResetConfiguration", .run = [](const auto&) { return print({config::resetDefaults()}); }},
-                       {.name = "upgrade-defaults", .summary = "UpgradeConfiguration",
+                       {.name = "reset-defaults", .summary = "ResetConfiguration", .flags = configFlags,
+                        .run = [](const auto&) { return print({config::resetDefaults()}); }},
+                       {.name = "upgrade-defaults", .summary = "UpgradeConfiguration", .flags = configFlags,
                         .run = [](const auto&) { return print({config::upgradeDefaults()}); }}}};
 }
 
@@ -162,13 +173,15 @@ Command configCommand() {
   const auto options = std::make_shared<ConfigOptions>();
   return {.name = "config",
           .summary = "Print, check and explain configurations",
+          .flags = configFlags,
           .children = {printCommand(options),
                        {.name = "validate", .summary = "Say all that is wrong with a configuration file",
                         .flags = [options] { return fileFlag(*options); }, .run = [options](const auto&) { return validate(*options); }},
                        {.name = "explain", .summary = "Say what a field means: type, default, since when", .arguments = "FIELD.PATH", .run = explain},
                        {.name = "images",
                         .summary = "The images that a control plane node needs",
-                        .children = {{.name = "list", .summary = "List them", .flags = [options] { return imageFlags(*options); },
+                        .flags = configFlags,
+                        .children = {{.name = "list", .summary = "List them", .flags = [options] { return listFlags(*options); },
                                       .run = [options](const auto&) { return listImages(*options); }},
                                      {.name = "pull", .summary = "Let the container runtime pull them",
                                       .flags = [options] { return pullFlags(*options); },

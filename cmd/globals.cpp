@@ -12,11 +12,23 @@ Globals& globals() {
 std::vector<Flag> globalFlags(Globals& into) {
   return {{.name = "help", .into = &into.help, .doc = "This text", .letter = 'h'},
           {.name = "output", .into = &into.output, .doc = "How results are written: text, json or yaml", .letter = 'o', .value = "FORMAT",
-           .standard = "text"},
+           .standard = "text", .choices = {"text", "json", "yaml"}},
           {.name = "rootfs", .into = &into.rootfs, .doc = "Take files from, and write them to, this folder instead of /", .value = "DIR",
            .standard = "/"},
           {.name = "v", .into = &into.verbosity, .doc = "How much is told: 1 also what is kept, 7 requests, 8 their bodies", .letter = 0,
            .value = "LEVEL", .standard = "0"}};
+}
+
+std::vector<Flag> withoutEffect(std::initializer_list<std::string_view> names) {
+  static bool flag = false;
+  static std::optional<std::string> value;
+  std::vector<Flag> flags;
+  for (const auto name : names) {
+    const bool hasValue = name == "kubeconfig";
+    flags.push_back({.name = std::string(name), .into = hasValue ? Into(&value) : Into(&flag), .doc = "Accepted, without effect",
+                     .value = hasValue ? "FILE" : "", .shown = Flag::Shown::hidden});
+  }
+  return flags;
 }
 
 Format format(const Globals& globals) {

@@ -2,7 +2,9 @@
 
 #include "cmd/command.hpp"
 
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 namespace kubestrap::cmd {
 
@@ -17,6 +19,10 @@ struct Globals {
 /// The one instance, filled by dispatch; passed on by the commands, never read below cmd/.
 Globals& globals();
 std::vector<Flag> globalFlags(Globals& into);
+
+/// Flags that scripts give to kubeadm and that change nothing here, as they change nothing there: no result has managed fields or is a
+/// template, and some commands inherit --kubeconfig or --dry-run without a use for it. They are accepted and not shown.
+std::vector<Flag> withoutEffect(std::initializer_list<std::string_view> names);
 
 enum class Format { text, json, yaml };
 /// Throws Error (usage) for anything else.

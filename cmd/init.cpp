@@ -8,6 +8,7 @@
 #include "config/patches.hpp"
 #include "host/facts.hpp"
 #include "kube/bootstrap_token.hpp"
+#include "manifests/addons.hpp"
 #include "manifests/cluster_objects.hpp"
 #include "manifests/messages.hpp"
 #include "phases/preflight.hpp"
@@ -55,10 +56,12 @@ host::Host::Questions questions(Judging judging) {
 
 /// The token that an earlier run made without being given one, as long as it is valid: a second run is to change nothing.
 std::optional<config::BootstrapToken> earlierDefaultToken(Machine& machine, const config::Setup& setup) {
-  const auto text = machine.host().read(config::paths::adminConf);
+  const auto path = setup.request.kubeconfig.value_or(config::paths::adminConf);
+  const auto text = machine.host().read(path);
   if (!text) return std::nullopt;
   try {
-    kube::Client client(machine.http(), kube::parseKubeconfig(*text, config::paths::adminConf.string()), setup.node.localEndpoint().url());
+    kube::Client client(machine.http(), kube::parseKubeconfig(*text, path.string()),
+                        setup.request.kubeconfig ? "" : setup.node.localEndpoint().url());
     for (auto& stored : kube::listTokens(client)) {
       if (stored.description != kDefaultTokenDescription || stored.expired(machine.clock().now())) continue;
       return config::BootstrapToken{.id = stored.id, .secret = stored.secret, .description = stored.description,
@@ -75,6 +78,7 @@ std::optional<config::BootstrapToken> earlierDefaultToken(Machine& machine, cons
 /// What only this moment can say: dates of tokens, and a token or key of an earlier run.
 void complete(config::Setup& setup, Machine& machine, const InitOptions& options, bool tokenGiven) {
   const auto now = machine.clock().now();
+  if (options.kubeconfig) setup.request.kubeconfig = std::filesystem::absolute(*options.kubeconfig);
   if (!tokenGiven)
     if (auto earlier = earlierDefaultToken(machine, setup)) setup.request.tokens = {std::move(*earlier)};
   for (auto& token : setup.request.tokens) {
@@ -132,6 +136,16 @@ Value changesAsValue(const plan::Outcome& outcome) {
   return changes;
 }
 
+/// What `init phase addon --print-manifest` shows in place of applying it.
+ExitCode printAddons(const config::Setup& setup, std::string_view phase) {
+  std::vector<Value> objects;
+  if (phase != "addon/kube-proxy" && !setup.cluster.dnsDisabled) objects = manifests::coreDns(setup);
+  if (phase != "addon/coredns" && !setup.cluster.proxyDisabled)
+    for (auto& object : manifests::kubeProxy(setup)) objects.push_back(std::move(object));
+  printDocuments(objects, format(globals()));
+  return ExitCode::done;
+}
+
 std::unique_ptr<plan::Reporter> reporterFor(const InitOptions& options) {
   const auto verbosity = globals().verbosity.value_or(0);
   if (format(globals()) == Format::text) return plan::textReporter(options.dryRun ? stdout : stderr, verbosity);
@@ -155,6 +169,7 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
     facts.runtime = runtime.facts();
     lookFurther(facts, setup, machine);
   }
+  if (options.printManifest) return printAddons(setup, *onlyPhase);
   complete(setup, machine, options, setup.request.tokensGiven);
 
   const plan::Selection selection{.only = onlyPhase, .skip = setup.request.skipPhases};
@@ -184,14 +199,20 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
 
 // ---- the command tree: a sub-command for each row of the workflow's table
 
+/// kubeadm's other names for phases.
+constexpr std::pair<std::string_view, std::string_view> phaseAliases[] = {{"bootstrap-token", "bootstraptoken"},
+                                                                          {"upload-config", "uploadconfig"}};
+
 Command phaseCommand(const plan::Phase& phase, const std::string& name, const std::shared_ptr<InitOptions>& options) {
   Command command{.name = std::string(phase.name), .summary = std::string(phase.summary)};
+  for (const auto& [of, alias] : phaseAliases)
+    if (of == name) command.aliases.emplace_back(alias);
   if (phase.children.empty()) {
-    command.flags = [options] { return initFlags(*options); };
+    command.flags = [options, name] { return initPhaseFlags(*options, name); };
     command.run = [options, name](const auto&) { return runInit(*options, name); };
     return command;
   }
-  command.children.push_back({.name = "all", .summary = "All of them", .flags = [options] { return initFlags(*options); },
+  command.children.push_back({.name = "all", .summary = "All of them", .flags = [options, name] { return initPhaseFlags(*options, name); },
                               .run = [options, name](const auto&) { return runInit(*options, name); }});
   for (const auto& child : phase.children)
     command.children.push_back(phaseCommand(child, name + "/" + std::string(child.name), options));

@@ -1,13 +1,23 @@
 #include "cmd/init_flags.hpp"
 
+#include "phases/workflows.hpp"
+#include "support/text.hpp"
+
+#include <algorithm>
+#include <set>
+
 namespace kubestrap::cmd {
 
-std::vector<Flag> initFlags(InitOptions& options) {
+namespace {
+
+std::vector<Flag> everyFlag(InitOptions& options) {
   auto& flags = options.flags;
   return {
       {.name = "apiserver-advertise-address", .into = &flags.apiserverAdvertiseAddress,
        .doc = "The address that the API server tells others to use", .value = "IP", .standard = "of the interface with the default route"},
       {.name = "apiserver-bind-port", .into = &flags.apiserverBindPort, .doc = "The port of the API server", .value = "PORT", .standard = "6443"},
+      {.name = "apiserver-extra-args", .into = &flags.apiserverExtraArgs, .doc = "Deprecated: apiServer.extraArgs in the file", .value = "NAME=VALUE,...",
+       .shown = Flag::Shown::hidden},
       {.name = "apiserver-cert-extra-sans", .into = &flags.apiserverCertExtraSans,
        .doc = "Further names and addresses in the API server's certificate", .value = "NAME,..."},
       {.name = "cert-dir", .into = &flags.certDir, .doc = "The folder of the certificates", .value = "DIR", .standard = "/etc/kubernetes/pki"},
@@ -17,6 +27,8 @@ std::vector<Flag> initFlags(InitOptions& options) {
        .value = "FILE"},
       {.name = "control-plane-endpoint", .into = &flags.controlPlaneEndpoint,
        .doc = "A name or address, with or without a port, under which the control plane can always be reached", .value = "HOST[:PORT]"},
+      {.name = "controller-manager-extra-args", .into = &flags.controllerManagerExtraArgs,
+       .doc = "Deprecated: controllerManager.extraArgs in the file", .value = "NAME=VALUE,...", .shown = Flag::Shown::hidden},
       {.name = "cri-socket", .into = &flags.criSocket, .doc = "The socket of the container runtime", .value = "URL", .standard = "the one that exists"},
       {.name = "dry-run", .into = &options.dryRun, .doc = "Show what would be done, and touch nothing"},
       {.name = "exit-code", .into = &options.exitCode, .doc = "End with 4 when something was, or with --dry-run would be, changed"},
@@ -25,6 +37,8 @@ std::vector<Flag> initFlags(InitOptions& options) {
        .doc = "Checks whose errors count as warnings; all for every one", .value = "NAME,..."},
       {.name = "image-repository", .into = &flags.imageRepository, .doc = "Where the control plane's images come from", .value = "REPOSITORY",
        .standard = "registry.k8s.io"},
+      {.name = "kubeconfig", .into = &options.kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
+       .standard = "/etc/kubernetes/admin.conf"},
       {.name = "kubeconfig-dir", .into = &options.kubeconfigDir, .doc = "The folder of the kubeconfig files", .value = "DIR",
        .standard = "/etc/kubernetes"},
       {.name = "kubernetes-version", .into = &flags.kubernetesVersion, .doc = "The version of Kubernetes to deploy", .value = "VERSION",
@@ -35,6 +49,9 @@ std::vector<Flag> initFlags(InitOptions& options) {
               "kube-controller-manager, kube-scheduler, kubeletconfiguration, corednsdeployment or kubeproxydaemonset",
        .value = "DIR"},
       {.name = "pod-network-cidr", .into = &flags.podNetworkCidr, .doc = "The address range of pods", .value = "CIDR"},
+      {.name = "print-manifest", .into = &options.printManifest, .doc = "Print the objects, and apply nothing"},
+      {.name = "scheduler-extra-args", .into = &flags.schedulerExtraArgs, .doc = "Deprecated: scheduler.extraArgs in the file",
+       .value = "NAME=VALUE,...", .shown = Flag::Shown::hidden},
       {.name = "service-cidr", .into = &flags.serviceCidr, .doc = "The address range of services", .value = "CIDR", .standard = "10.96.0.0/12"},
       {.name = "service-dns-domain", .into = &flags.serviceDnsDomain, .doc = "The DNS domain of services", .value = "DOMAIN",
        .standard = "cluster.local"},
@@ -46,6 +63,73 @@ std::vector<Flag> initFlags(InitOptions& options) {
       {.name = "token-ttl", .into = &flags.tokenTtl, .doc = "How long the bootstrap token is valid; 0 for ever", .value = "DURATION", .standard = "24h"},
       {.name = "upload-certs", .into = &flags.uploadCerts, .doc = "Keep the control plane's certificates in the cluster, encrypted, for two hours"},
   };
+}
+
+/// Which flags a phase takes, with those of the group that it is in (kubeadm: cmd/phases/init). Further names are those that also decide
+/// what the phase makes here: etcd's version follows that of Kubernetes, and its certificates name the node.
+struct PhaseFlags {
+  std::string_view phase, flags;
+};
+constexpr PhaseFlags phaseFlags[] = {
+    {"", "config dry-run exit-code"},
+    {"preflight", "cri-socket ignore-preflight-errors image-repository"},
+    {"certs", "cert-dir kubernetes-version"},
+    {"certs/apiserver", "apiserver-advertise-address apiserver-cert-extra-sans control-plane-endpoint service-cidr service-dns-domain"},
+    {"certs/etcd-server", "apiserver-advertise-address node-name"},
+    {"certs/etcd-peer", "apiserver-advertise-address node-name"},
+    {"kubeconfig", "apiserver-advertise-address apiserver-bind-port cert-dir control-plane-endpoint kubeconfig-dir kubernetes-version"},
+    {"kubeconfig/kubelet", "node-name"},
+    {"etcd", "apiserver-advertise-address cert-dir image-repository kubernetes-version node-name patches"},
+    {"control-plane", "cert-dir image-repository kubernetes-version patches"},
+    {"control-plane/apiserver", "apiserver-advertise-address apiserver-bind-port apiserver-extra-args control-plane-endpoint feature-gates "
+                                "service-cidr service-dns-domain"},
+    {"control-plane/controller-manager", "controller-manager-extra-args pod-network-cidr service-cidr"},
+    {"control-plane/scheduler", "scheduler-extra-args"},
+    {"kubelet-start", "cert-dir cri-socket image-repository node-name patches service-cidr service-dns-domain"},
+    {"wait-control-plane", "apiserver-advertise-address apiserver-bind-port"},
+    {"upload-config", "cri-socket kubeconfig"},
+    {"upload-certs", "cert-dir certificate-key kubeconfig skip-certificate-key-print upload-certs"},
+    {"mark-control-plane", "kubeconfig node-name"},
+    {"bootstrap-token", "kubeconfig skip-token-print"},
+    {"kubelet-finalize", "cert-dir node-name"},
+    {"addon", "image-repository kubeconfig kubernetes-version print-manifest"},
+    {"addon/coredns", "feature-gates service-cidr service-dns-domain"},
+    {"addon/kube-proxy", "apiserver-advertise-address apiserver-bind-port control-plane-endpoint pod-network-cidr"},
+    {"show-join-command", "apiserver-advertise-address apiserver-bind-port cert-dir control-plane-endpoint kubeconfig skip-token-print token"},
+};
+/// What only single phases have a use for.
+constexpr std::string_view phasesOnly = "apiserver-extra-args controller-manager-extra-args kubeconfig print-manifest scheduler-extra-args";
+
+bool isWithin(std::string_view phase, std::string_view group) {
+  return group.empty() || phase == group || (phase.starts_with(group) && phase[group.size()] == '/');
+}
+
+std::vector<Flag> chosen(InitOptions& options, const std::function<bool(const std::string& name)>& wanted) {
+  auto flags = everyFlag(options);
+  std::erase_if(flags, [&](const Flag& flag) { return !wanted(flag.name); });
+  return flags;
+}
+
+std::set<std::string> words(std::string_view text) {
+  const auto list = split(text, ' ');
+  return {list.begin(), list.end()};
+}
+
+} // namespace
+
+std::vector<Flag> initFlags(InitOptions& options) {
+  const auto elsewhere = words(phasesOnly);
+  auto flags = chosen(options, [&](const std::string& name) { return !elsewhere.contains(name); });
+  for (auto& flag : flags)
+    if (flag.name == "skip-phases") flag.choices = plan::phaseNames(phases::initWorkflow());
+  return flags;
+}
+
+std::vector<Flag> initPhaseFlags(InitOptions& options, std::string_view phase) {
+  std::set<std::string> names;
+  for (const auto& row : phaseFlags)
+    if (isWithin(phase, row.phase) || isWithin(row.phase, phase)) names.merge(words(row.flags));
+  return chosen(options, [&](const std::string& name) { return names.contains(name); });
 }
 
 } // namespace kubestrap::cmd

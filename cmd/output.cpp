@@ -10,6 +10,16 @@ void printResult(const Value& result, Format format) {
   fmt::print("{}", format == Format::yaml ? emitYaml(result) : result.dump(2) + "\n");
 }
 
+void printDocuments(const std::vector<Value>& documents, Format format) {
+  if (format != Format::json) {
+    fmt::print("{}", emitYamlStream(documents));
+    return;
+  }
+  for (const auto& document : documents) fmt::print("{}\n", document.dump(2));
+}
+
+Value kubeadmResult(std::string_view kind) { return {{"apiVersion", "output.kubeadm.k8s.io/v1alpha3"}, {"kind", kind}}; }
+
 Value result(std::string_view kind) { return {{"apiVersion", "output.kubestrap.io/v1alpha1"}, {"kind", kind}}; }
 
 } // namespace kubestrap::cmd

@@ -3,10 +3,16 @@
 #include "cmd/globals.hpp"
 #include "support/value.hpp"
 
+#include <vector>
+
 namespace kubestrap::cmd {
 
 /// Prints a result on standard output as JSON or YAML. Results are records with apiVersion output.kubestrap.io/v1alpha1 and a kind.
 void printResult(const Value& result, Format format);
+/// Prints documents as they are: a YAML stream, or one JSON document after another.
+void printDocuments(const std::vector<Value>& documents, Format format);
+/// An empty result of that kind, in the words of kubeadm's own output API (output.kubeadm.k8s.io/v1alpha3).
+Value kubeadmResult(std::string_view kind);
 /// An empty result of that kind.
 Value result(std::string_view kind);
 

@@ -1,5 +1,6 @@
 // The only file that knows CLI11.
 #include "cmd/command.hpp"
+#include "cmd/complete.hpp"
 #include "cmd/globals.hpp"
 
 #include "support/log.hpp"
@@ -163,6 +164,10 @@ void print(const Error& error) {
 
 ExitCode parseAndRun(Command& root, int argc, const char* const* argv) {
   const auto global = globalFlags(globals());
+  if (argc > 1 && argv[1] == completeCommand) {
+    fmt::print("{}", text(complete(root, {argv + 2, argv + argc}, global)));
+    return ExitCode::done;
+  }
   CLI::App app(root.summary, root.name);
   build(app, root, global);
   auto arguments = normalised(argc, argv);
@@ -178,7 +183,8 @@ ExitCode parseAndRun(Command& root, int argc, const char* const* argv) {
     return ExitCode::done;
   }
   log::setLevel(globals().verbosity.value_or(0));
-  (void)format(globals()); // refuses an unknown one before anything is done
+  if (const auto& further = chosen.command->furtherFormat; further.empty() || further != globals().output)
+    (void)format(globals()); // refuses an unknown one before anything is done
   return chosen.command->run(chosen.arguments);
 }
 

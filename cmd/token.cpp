@@ -191,6 +191,12 @@ std::vector<Flag> commonFlags(TokenOptions& options) {
           {.name = "dry-run", .into = &options.dryRun, .doc = "Change nothing"}};
 }
 
+std::vector<Flag> listFlags(TokenOptions& options) {
+  auto flags = commonFlags(options);
+  for (auto& flag : withoutEffect({"show-managed-fields", "allow-missing-template-keys"})) flags.push_back(std::move(flag));
+  return flags;
+}
+
 std::vector<Flag> createFlags(TokenOptions& options) {
   auto flags = commonFlags(options);
   flags.insert(flags.end(),
@@ -214,14 +220,16 @@ Command tokenCommand() {
   const Flags common = [options] { return commonFlags(*options); };
   return {.name = "token",
           .summary = "Keep the bootstrap tokens with which machines join",
+          .flags = common,
           .children = {{.name = "create", .summary = "Make a token known to the cluster",
                         .flags = [options] { return createFlags(*options); }, .arguments = "[TOKEN]",
                         .run = [options](const auto& arguments) { return createToken(*options, arguments); }},
-                       {.name = "list", .summary = "List the tokens of the cluster", .flags = common,
+                       {.name = "list", .summary = "List the tokens of the cluster", .flags = [options] { return listFlags(*options); },
                         .run = [options](const auto&) { return listTokens(*options); }},
                        {.name = "delete", .summary = "Make tokens invalid", .flags = common, .arguments = "TOKEN|ID...",
                         .run = [options](const auto& arguments) { return deleteTokens(*options, arguments); }},
-                       {.name = "generate", .summary = "Print a random token, without making it known", .run = [](const auto&) { return generate(); }}}};
+                       {.name = "generate", .summary = "Print a random token, without making it known",
+                        .flags = [] { return withoutEffect({"kubeconfig", "dry-run"}); }, .run = [](const auto&) { return generate(); }}}};
 }
 
 } // namespace kubestrap::cmd

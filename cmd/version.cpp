@@ -8,6 +8,10 @@ namespace kubestrap::cmd {
 
 Command versionCommand() {
   return {.name = "version", .summary = "Print the version, and which Kubernetes versions it deploys", .run = [](const auto&) {
+            if (globals().output == "short") {
+              fmt::print("v{}\n", KUBESTRAP_VERSION);
+              return ExitCode::done;
+            }
             Value document = result("Version");
             document["version"] = KUBESTRAP_VERSION;
             Value kubernetes = Value::array();
@@ -23,7 +27,7 @@ Command versionCommand() {
             for (const auto& minor : config::supportedMinors())
               fmt::print("Kubernetes 1.{} ({}; etcd {}, CoreDNS {})\n", minor.minor, minor.defaultPatch, minor.etcdTag, minor.coreDnsTag);
             return ExitCode::done;
-          }};
+          }, .furtherFormat = "short"};
 }
 
 } // namespace kubestrap::cmd

@@ -88,15 +88,36 @@ std::optional<Value> givenGates(const InitFlags& flags) {
   return gates;
 }
 
+/// "v=5,feature-gates=A" as a component's extraArgs, in alphabetical order as kubeadm has them; a part that is none stays text, which the
+/// schema refuses.
+template <auto Member> std::optional<Value> givenArguments(const InitFlags& flags) {
+  const auto& flag = flags.*Member;
+  if (!flag) return {};
+  auto parts = *flag;
+  std::ranges::sort(parts);
+  Value arguments = Value::array();
+  for (const auto& part : parts) {
+    const auto equals = part.find('=');
+    arguments.push_back(equals == std::string::npos
+                            ? Value(part)
+                            : Value{{"name", part.substr(0, equals)}, {"value", part.substr(equals + 1)}});
+  }
+  return arguments;
+}
+
 using F = InitFlags;
 constexpr FlagRow flagRows[] = {
     {"--apiserver-advertise-address", &Inputs::init, "/localAPIEndpoint/advertiseAddress", false,
      given<&F::apiserverAdvertiseAddress>},
     {"--apiserver-bind-port", &Inputs::init, "/localAPIEndpoint/bindPort", false, given<&F::apiserverBindPort>},
     {"--apiserver-cert-extra-sans", &Inputs::cluster, "/apiServer/certSANs", false, given<&F::apiserverCertExtraSans>},
+    {"--apiserver-extra-args", &Inputs::cluster, "/apiServer/extraArgs", false,
+     givenArguments<&F::apiserverExtraArgs>},
     {"--cert-dir", &Inputs::cluster, "/certificatesDir", false, given<&F::certDir>},
     {"--certificate-key", &Inputs::init, "/certificateKey", false, given<&F::certificateKey>},
     {"--control-plane-endpoint", &Inputs::cluster, "/controlPlaneEndpoint", false, given<&F::controlPlaneEndpoint>},
+    {"--controller-manager-extra-args", &Inputs::cluster, "/controllerManager/extraArgs", false,
+     givenArguments<&F::controllerManagerExtraArgs>},
     {"--cri-socket", &Inputs::init, "/nodeRegistration/criSocket", false, given<&F::criSocket>},
     {"--feature-gates", &Inputs::cluster, "/featureGates", false, givenGates},
     {"--image-repository", &Inputs::cluster, "/imageRepository", false, given<&F::imageRepository>},
@@ -104,6 +125,8 @@ constexpr FlagRow flagRows[] = {
     {"--node-name", &Inputs::init, "/nodeRegistration/name", true, given<&F::nodeName>},
     {"--patches", &Inputs::init, "/patches/directory", false, given<&F::patches>},
     {"--pod-network-cidr", &Inputs::cluster, "/networking/podSubnet", false, given<&F::podNetworkCidr>},
+    {"--scheduler-extra-args", &Inputs::cluster, "/scheduler/extraArgs", false,
+     givenArguments<&F::schedulerExtraArgs>},
     {"--service-cidr", &Inputs::cluster, "/networking/serviceSubnet", false, given<&F::serviceCidr>},
     {"--service-dns-domain", &Inputs::cluster, "/networking/dnsDomain", false, given<&F::serviceDnsDomain>},
     {"--skip-phases", &Inputs::init, "/skipPhases", true, given<&F::skipPhases>},

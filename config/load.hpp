@@ -21,6 +21,8 @@ struct InitFlags {
       serviceDnsDomain, token, tokenTtl;
   std::optional<int> apiserverBindPort;
   std::optional<std::vector<std::string>> apiserverCertExtraSans, ignorePreflightErrors, skipPhases;
+  /// "NAME=VALUE", of the phases that write the control plane's manifests.
+  std::optional<std::vector<std::string>> apiserverExtraArgs, controllerManagerExtraArgs, schedulerExtraArgs;
   bool uploadCerts = false;
 };
 

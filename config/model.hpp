@@ -192,6 +192,7 @@ struct Request {
   std::vector<std::string> ignorePreflightErrors;
   std::vector<std::string> skipPhases;
   Path kubeconfigDir = paths::kubernetes; ///< --kubeconfig-dir of the kubeconfig phases
+  std::optional<Path> kubeconfig; ///< to speak to the cluster with, at its own server; nothing: admin.conf
   std::string patchesDirectory; ///< as asked for; its files are read by the caller into `patches` (patches.hpp)
   std::vector<Patch> patches;   ///< in order of application
   bool dryRun = false;          ///< as the file says; --dry-run is the caller's

@@ -27,7 +27,10 @@ namespace paths = config::paths;
 // ---- how the cluster is spoken to
 
 /// As admin, at this node's own API server: the public endpoint may be a balancer that is not there yet.
-Access asAdmin(const Setup& setup) { return {paths::adminConf, setup.node.localEndpoint().url()}; }
+Access asAdmin(const Setup& setup) {
+  if (setup.request.kubeconfig) return {*setup.request.kubeconfig, {}};
+  return {paths::adminConf, setup.node.localEndpoint().url()};
+}
 /// As a member of system:masters, whom no missing binding can keep out.
 Access asSuperAdmin(const Setup& setup) { return {paths::superAdminConf, setup.node.localEndpoint().url()}; }
 

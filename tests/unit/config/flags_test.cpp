@@ -117,4 +117,20 @@ TEST_CASE("certificates to upload get a key when none is given") {
   CHECK(load("", flags).request.certificateKey.reveal() == std::string(64, 'b'));
 }
 
+TEST_CASE("arguments of the components come from flags in alphabetical order, and not beside a file") {
+  InitFlags flags;
+  flags.apiserverExtraArgs = Lines{"v=5", "feature-gates=A=true"};
+  flags.schedulerExtraArgs = Lines{"v=2"};
+  const auto setup = load("", flags);
+  CHECK(setup.cluster.apiServer.extraArgs == std::vector<Arg>{{"feature-gates", "A=true"}, {"v", "5"}});
+  CHECK(setup.cluster.scheduler.extraArgs == std::vector<Arg>{{"v", "2"}});
+  flags = {};
+  flags.controllerManagerExtraArgs = Lines{"v"};
+  CHECK(problemOf("", flags) == "--controller-manager-extra-args: controllerManager.extraArgs[0]: \"v\" is text (expected a mapping "
+                                "with name, value)");
+  flags.controllerManagerExtraArgs = Lines{"v=1"};
+  CHECK(problemOf(cluster(""), flags) ==
+        "--controller-manager-extra-args: cannot be given together with --config (expected controllerManager.extraArgs in the file)");
+}
+
 } // namespace kubestrap::config
