@@ -3,12 +3,15 @@
 #include "cmd/output.hpp"
 
 #include "config/defaults.hpp"
+#include "config/kinds.hpp"
 #include "config/load.hpp"
+#include "config/migrate.hpp"
 #include "manifests/components.hpp"
 #include "support/log.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace kubestrap::cmd {
@@ -16,6 +19,9 @@ namespace kubestrap::cmd {
 namespace {
 
 struct ConfigOptions {
+  std::string oldConfig;
+  std::optional<std::string> newConfig;
+  bool allowDeprecated = false, allowExperimental = false;
   config::InitFlags flags;
   std::optional<std::string> criSocket;
   std::optional<std::vector<std::string>> componentConfigs;
@@ -41,12 +47,22 @@ ExitCode printInitDefaults(const ConfigOptions& options) {
   return print(documents);
 }
 
+config::Experimental experimental(const ConfigOptions& options) {
+  return options.allowExperimental ? config::Experimental::accept : config::Experimental::refuse;
+}
+
 ExitCode validate(const ConfigOptions& options) {
   if (!options.flags.configFile) throw Error("no file was named", "kubestrap config validate --config FILE", ExitCode::usage);
   Machine machine(globals().rootfs);
-  const auto documents = machine.readDocuments(*options.flags.configFile);
+  auto documents = machine.readDocuments(*options.flags.configFile);
   std::vector<std::string> warnings;
-  auto problems = config::validateDocuments(documents, warnings);
+  std::vector<Problem> problems;
+  if (options.allowDeprecated || options.allowExperimental) {
+    const auto isOld = [](const Document& document) { return stringAt(document.value, "apiVersion") == config::v1beta3; };
+    if (options.allowDeprecated || std::ranges::none_of(documents, isOld))
+      documents = config::migrate(documents, experimental(options), problems, warnings);
+  }
+  for (auto& problem : config::validateDocuments(documents, warnings)) problems.push_back(std::move(problem));
   const auto as = format(globals());
   if (as != Format::text) {
     auto document = result("ConfigValidation");
@@ -63,6 +79,63 @@ ExitCode validate(const ConfigOptions& options) {
   if (!problems.empty()) throw Problems(std::move(problems));
   fmt::print("ok\n");
   return ExitCode::done;
+}
+
+/// `config` takes --kubeconfig before and after its commands, as kubeadm does.
+std::vector<Flag> configFlags() { return withoutEffect({"kubeconfig"}); }
+
+std::vector<Flag> with(std::vector<Flag> flags, std::vector<Flag> more) {
+  for (auto& flag : more) flags.push_back(std::move(flag));
+  return flags;
+}
+
+std::vector<Flag> fileFlag(ConfigOptions& options) {
+  return with(configFlags(), {{.name = "config", .into = &options.flags.configFile, .doc = "The file; - is standard input", .value = "FILE"}});
+}
+
+/// What is wrong with converted documents. A Kubernetes version that is not deployed any more does not keep a file from being converted.
+std::vector<Problem> migratedProblems(const std::vector<Document>& documents, std::vector<std::string>& warnings) {
+  std::vector<std::string> ofDeployment; // of no interest before somebody deploys
+  auto problems = config::validateDocuments(documents, config::Foreign::warn, ofDeployment);
+  std::erase_if(problems, [&](const Problem& problem) {
+    const bool isVersion = problem.field == "kubernetesVersion" && problem.message.ends_with("is not supported");
+    if (isVersion) warnings.push_back(describe(problem));
+    return isVersion;
+  });
+  return problems;
+}
+
+/// kubeadm's old documents in the form that is read today; what the file did not say is not said by the new one either.
+ExitCode migrate(const ConfigOptions& options) {
+  if (options.oldConfig.empty()) throw Error("no file was named", "kubestrap config migrate --old-config FILE [--new-config FILE]", ExitCode::usage);
+  Machine machine(globals().rootfs);
+  std::vector<std::string> warnings;
+  std::vector<Problem> problems;
+  const auto documents = config::migrate(machine.readDocuments(options.oldConfig), experimental(options), problems, warnings);
+  if (problems.empty()) problems = migratedProblems(documents, warnings);
+  for (const auto& warning : warnings) log::warn(warning);
+  if (!problems.empty()) throw Problems(std::move(problems));
+  std::vector<Value> values;
+  for (const auto& document : documents) values.push_back(document.value);
+  if (!options.newConfig) return print(values);
+  // It may hold tokens and keys, as the old one may.
+  machine.host().write(std::filesystem::absolute(*options.newConfig), emitYamlStream(values), 0600);
+  return ExitCode::done;
+}
+
+std::vector<Flag> migrateFlags(ConfigOptions& options) {
+  return with(configFlags(), {{.name = "old-config", .into = &options.oldConfig, .doc = "The file to convert; - is standard input", .value = "FILE"},
+                              {.name = "new-config", .into = &options.newConfig, .doc = "The file to write", .value = "FILE",
+                               .standard = "standard output"},
+                              {.name = "allow-experimental-api", .into = &options.allowExperimental,
+                               .doc = "Convert kubeadm.k8s.io/v1 too, which kubeadm does not take yet"}});
+}
+
+std::vector<Flag> validateFlags(ConfigOptions& options) {
+  return with(fileFlag(options), {{.name = "allow-deprecated-api", .into = &options.allowDeprecated,
+                                   .doc = "Accept kubeadm.k8s.io/v1beta3, as config migrate would convert it"},
+                                  {.name = "allow-experimental-api", .into = &options.allowExperimental,
+                                   .doc = "Accept kubeadm.k8s.io/v1, which kubeadm does not take yet"}});
 }
 
 /// A Setup for questions that no machine matters for: its place is taken by kubeadm's placeholders.
@@ -116,18 +189,6 @@ ExitCode explain(const std::vector<std::string>& arguments) {
   return ExitCode::done;
 }
 
-/// `config` takes --kubeconfig before and after its commands, as kubeadm does.
-std::vector<Flag> configFlags() { return withoutEffect({"kubeconfig"}); }
-
-std::vector<Flag> with(std::vector<Flag> flags, std::vector<Flag> more) {
-  for (auto& flag : more) flags.push_back(std::move(flag));
-  return flags;
-}
-
-std::vector<Flag> fileFlag(ConfigOptions& options) {
-  return with(configFlags(), {{.name = "config", .into = &options.flags.configFile, .doc = "The file; - is standard input", .value = "FILE"}});
-}
-
 std::vector<Flag> imageFlags(ConfigOptions& options) {
   auto flags = fileFlag(options);
   flags.push_back({.name = "image-repository", .into = &options.flags.imageRepository, .doc = "Where images come from", .value = "REPOSITORY",
@@ -176,7 +237,11 @@ Command configCommand() {
           .flags = configFlags,
           .children = {printCommand(options),
                        {.name = "validate", .summary = "Say all that is wrong with a configuration file",
-                        .flags = [options] { return fileFlag(*options); }, .run = [options](const auto&) { return validate(*options); }},
+                        .flags = [options] { return validateFlags(*options); }, .run = [options](const auto&) { return validate(*options); }},
+                       {.name = "migrate", .summary = "Convert a file of kubeadm's older format",
+                        .description = "Converts a file with kubeadm.k8s.io/v1beta3 documents to kubeadm.k8s.io/v1beta4, and adds nothing: what the file "
+                                       "left to defaults stays left to them. Other documents of the file are carried over. Comments are lost.",
+                        .flags = [options] { return migrateFlags(*options); }, .run = [options](const auto&) { return migrate(*options); }},
                        {.name = "explain", .summary = "Say what a field means: type, default, since when", .arguments = "FIELD.PATH", .run = explain},
                        {.name = "images",
                         .summary = "The images that a control plane node needs",

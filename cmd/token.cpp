@@ -2,6 +2,7 @@
 #include "cmd/machine.hpp"
 #include "cmd/output.hpp"
 
+#include "config/load.hpp"
 #include "config/model.hpp"
 #include "config/token.hpp"
 #include "kube/bootstrap_token.hpp"
@@ -26,6 +27,7 @@ struct TokenOptions {
   std::optional<std::string> description, ttl, certificateKey;
   std::optional<std::vector<std::string>> groups, usages;
   bool printJoinCommand = false;
+  config::InitFlags flags; ///< only configFile
 };
 
 /// --kubeconfig, else $KUBECONFIG, ~/.kube/config, admin.conf: the first that is there (kubeadm: token commands).
@@ -117,18 +119,39 @@ config::Endpoint endpointOf(const std::string& url) {
   return {parsed->host, parsed->port.value_or(443)};
 }
 
+/// The tokens of an InitConfiguration; what a token is like is said there, not by flags beside it.
+std::vector<config::BootstrapToken> tokensOfFile(Machine& machine, const TokenOptions& options, const std::vector<std::string>& arguments) {
+  if (!arguments.empty() || options.description || options.ttl || options.groups || options.usages)
+    throw Error("a token, --description, --groups, --ttl and --usages cannot be given together with --config", "bootstrapTokens in the file",
+                ExitCode::usage);
+  config::Facts facts;
+  facts.hostname = "node";
+  facts.defaultAddress = IpAddress::v4(1, 2, 3, 4);
+  std::vector<std::string> warnings;
+  auto tokens = config::loadInit(machine.readDocuments(*options.flags.configFile), options.flags, facts, machine.random(), warnings).request.tokens;
+  for (auto& token : tokens)
+    if (!token.expires && token.ttl && *token.ttl > Duration::zero()) token.expires = machine.clock().now() + *token.ttl;
+  return tokens;
+}
+
+void store(kube::Client& client, const config::BootstrapToken& token) {
+  const auto secret = manifests::bootstrapTokenSecret(token);
+  if (client.get(kube::keyOf(secret)))
+    throw Error(fmt::format("a token with the id {} exists", token.id), fmt::format("kubestrap token delete {}", token.id));
+  client.create(secret);
+}
+
 ExitCode createToken(const TokenOptions& options, const std::vector<std::string>& arguments) {
   Machine machine(globals().rootfs);
-  const auto token = wantedToken(machine, options, arguments);
+  const auto tokens = options.flags.configFile ? tokensOfFile(machine, options, arguments)
+                                               : std::vector{wantedToken(machine, options, arguments)};
+  const auto& token = tokens.front(); // shown; kubeadm shows only the first, too
   if (options.certificateKey && !options.printJoinCommand)
     throw Error("--certificate-key says nothing without --print-join-command", "add --print-join-command", ExitCode::usage);
   const auto kubeconfig = findKubeconfig(machine, options);
   if (!options.dryRun) {
     kube::Client client(machine.http(), kubeconfig);
-    const auto secret = manifests::bootstrapTokenSecret(token);
-    if (client.get(kube::keyOf(secret)))
-      throw Error(fmt::format("a token with the id {} exists", token.id), fmt::format("kubestrap token delete {}", token.id));
-    client.create(secret);
+    for (const auto& each : tokens) store(client, each);
   }
   manifests::JoinCommand join{.endpoint = endpointOf(kubeconfig.server), .token = token.token(), .pins = pinsOf(kubeconfig)};
   if (options.certificateKey) join.controlPlane = true, join.certificateKey = Secret(*options.certificateKey);
@@ -203,13 +226,14 @@ std::vector<Flag> createFlags(TokenOptions& options) {
                {{.name = "certificate-key", .into = &options.certificateKey,
                  .doc = "With --print-join-command: print the command for a control plane, with this key of the uploaded certificates",
                  .value = "KEY"},
+                {.name = "config", .into = &options.flags.configFile, .doc = "A file whose InitConfiguration says which tokens", .value = "FILE"},
                 {.name = "description", .into = &options.description, .doc = "What the token is for", .value = "TEXT"},
                 {.name = "groups", .into = &options.groups, .doc = "Groups that its user is in", .value = "GROUP,...",
                  .standard = std::string(config::defaultTokenGroup)},
                 {.name = "print-join-command", .into = &options.printJoinCommand, .doc = "Print the whole command that joins a machine"},
                 {.name = "ttl", .into = &options.ttl, .doc = "How long it is valid; 0 for ever", .value = "DURATION", .standard = "24h"},
                 {.name = "usages", .into = &options.usages, .doc = "What it may be used for", .value = "USAGE,...",
-                 .standard = "signing,authentication"}});
+                 .standard = "signing,authentication", .choices = {"signing", "authentication"}}});
   return flags;
 }
 

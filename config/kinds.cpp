@@ -84,7 +84,10 @@ std::vector<Recognised> recognise(const std::vector<Document>& documents, Foreig
       problems.push_back(
           {document.where("/apiVersion"), "apiVersion",
            fmt::format("{} is an old version of {}, last read by kubeadm {}", apiVersion, kind, old->lastKubeadm),
-           fmt::format("{}; kubeadm {} config migrate converts the file", v1beta4::apiVersion, old->lastKubeadm)});
+           apiVersion == oldVersions[std::size(oldVersions) - 1].apiVersion
+               ? fmt::format("{}; kubestrap config migrate converts the file", v1beta4::apiVersion)
+               : fmt::format("{}; kubeadm {} config migrate converts the file to the next one", v1beta4::apiVersion,
+                             old->lastKubeadm)});
       continue;
     }
     if (apiVersion == experimentalVersion) {

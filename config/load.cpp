@@ -421,8 +421,12 @@ Setup loadInit(const std::vector<Document>& documents, const InitFlags& flags, c
 }
 
 std::vector<Problem> validateDocuments(const std::vector<Document>& documents, Warnings& warnings) {
+  return validateDocuments(documents, Foreign::refuse, warnings);
+}
+
+std::vector<Problem> validateDocuments(const std::vector<Document>& documents, Foreign foreign, Warnings& warnings) {
   std::vector<Problem> problems;
-  for (const auto& [kind, document] : recognise(documents, Foreign::refuse, problems, warnings)) {
+  for (const auto& [kind, document] : recognise(documents, foreign, problems, warnings)) {
     const Report report{.where = [at = document](const std::string& pointer) { return at->where(pointer); },
                         .problems = problems};
     schema::check(document->value, *kind->type, report);

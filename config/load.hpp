@@ -1,6 +1,7 @@
 #pragma once
 
 #include "config/facts.hpp"
+#include "config/kinds.hpp"
 #include "config/model.hpp"
 #include "config/token.hpp"
 #include "support/yaml.hpp"
@@ -35,5 +36,7 @@ Setup loadInit(const std::vector<Document>& documents, const InitFlags& flags, c
 /// All that is wrong with the documents of a file of any kinds, as `config validate` says it; nothing is taken from a
 /// machine.
 std::vector<Problem> validateDocuments(const std::vector<Document>& documents, std::vector<std::string>& warnings);
+std::vector<Problem> validateDocuments(const std::vector<Document>& documents, Foreign foreign,
+                                       std::vector<std::string>& warnings);
 
 } // namespace kubestrap::config

@@ -113,7 +113,9 @@ TEST_CASE("a document that does not say what it is, or is of an unknown kind or 
   CHECK(problemOf("apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n") ==
         "k.yaml:1:1: apiVersion: kubeadm.k8s.io/v1beta3 is an old version of ClusterConfiguration, last read by "
         "kubeadm v1.36 (expected "
-        "kubeadm.k8s.io/v1beta4; kubeadm v1.36 config migrate converts the file)");
+        "kubeadm.k8s.io/v1beta4; kubestrap config migrate converts the file)");
+  CHECK(problemOf("apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\n")
+            .ends_with("(expected kubeadm.k8s.io/v1beta4; kubeadm v1.22 config migrate converts the file to the next one)"));
   CHECK(problemOf("apiVersion: kubeadm.k8s.io/v1\nkind: ClusterConfiguration\n") ==
         "k.yaml:1:1: apiVersion: kubeadm.k8s.io/v1 is experimental (expected kubeadm.k8s.io/v1beta4)");
 }
