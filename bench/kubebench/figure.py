@@ -1,0 +1,49 @@
+"""A measured quantity of both programs, and how a list of them is shown."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from dataclasses import dataclass, field
+
+PROGRAMS = ("kubestrap", "kubeadm")
+
+
+@dataclass
+class Figure:
+    """One measured quantity of both programs."""
+
+    name: str
+    unit: str
+    target: float | None = None  #: of the ratio
+    note: str = ""
+    limit: float | None = None  #: of kubestrap's own median, in the unit
+    values: dict[str, list[float]] = field(default_factory=lambda: {program: [] for program in PROGRAMS})
+
+    def ratio(self) -> float | None:
+        ours, theirs = self.values["kubestrap"], self.values["kubeadm"]
+        return statistics.median(ours) / statistics.median(theirs) if ours and theirs and statistics.median(theirs) else None
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def text(figures: list[Figure]) -> str:
+    lines = [f"{'':<38}{'kubestrap':>26}{'kubeadm':>26}{'ratio':>8}  targets"]
+    for figure in figures:
+        cells = []
+        for program in PROGRAMS:
+            values = figure.values[program]
+            if not values:
+                cells.append("-")
+                continue
+            spread = f" ({min(values):.3g}..{max(values):.3g})" if len(values) > 1 else ""
+            cells.append(f"{statistics.median(values):.4g} {figure.unit}{spread}")
+        ratio = figure.ratio()
+        targets = [f"<= {figure.target}"] if figure.target else []
+        targets += [f"<= {figure.limit} {figure.unit}"] if figure.limit else []
+        lines.append(f"{figure.name:<38}{cells[0]:>26}{cells[1]:>26}{'-' if ratio is None else f'{ratio:.3f}':>8}  {', '.join(targets)}")
+        if figure.note:
+            lines.append(f"  {figure.note}")
+    return "\n".join(lines)
