@@ -1,6 +1,7 @@
 #include "certs/key.hpp"
 
 #include "certs/openssl.hpp"
+#include "certs/rsa.hpp"
 #include "support/error.hpp"
 
 #include <openssl/pem.h>
@@ -60,7 +61,7 @@ PrivateKey PrivateKey::generate(KeyAlgorithm algorithm) {
   case KeyAlgorithm::ecdsaP256: key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"); break;
   case KeyAlgorithm::ecdsaP384: key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-384"); break;
   case KeyAlgorithm::ed25519: key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"); break;
-  default: key = EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", rsaBits(algorithm)); break;
+  default: key = openssl::generateRsa(rsaBits(algorithm)); break;
   }
   return PrivateKey(shared(require(key, fmt::format("make a key of type {}", name(algorithm)))));
 }
@@ -125,7 +126,7 @@ std::vector<PrivateKey> generateKeys(KeyAlgorithm algorithm, std::size_t count) 
     while (begun++ < count) keys.push_back(PrivateKey::generate(algorithm));
     return keys;
   };
-  // Only RSA is slow enough (0.2 s and more a key) to be worth a thread.
+  // Only RSA is slow enough (0.06 s and more a key) to be worth a thread.
   const std::size_t workers =
       rsaBits(algorithm) == 0 ? 1 : std::min<std::size_t>(count, std::thread::hardware_concurrency());
   std::vector<std::future<std::vector<PrivateKey>>> others;

@@ -42,10 +42,16 @@ TEST_CASE("ECDSA keys are written in SEC1 form with a named curve") {
   }
 }
 
-TEST_CASE("an RSA key is written in PKCS#1 form") {
-  const PrivateKey key = PrivateKey::generate(KeyAlgorithm::rsa2048);
-  CHECK(key.algorithm() == KeyAlgorithm::rsa2048);
-  checkRoundTrip(key, "RSA PRIVATE KEY");
+TEST_CASE("an RSA key is written in PKCS#1 form, and the openssl command finds its parts in order") {
+  for (const KeyAlgorithm algorithm : {KeyAlgorithm::rsa2048, KeyAlgorithm::rsa3072}) {
+    const PrivateKey key = PrivateKey::generate(algorithm);
+    CHECK(key.algorithm() == algorithm);
+    checkRoundTrip(key, "RSA PRIVATE KEY");
+    const TempFolder folder;
+    folder.write("key", key.pem().reveal());
+    CHECK(contains(folder.run("openssl rsa -in key -check -noout 2>&1"), "RSA key ok"));
+    CHECK(contains(folder.run("openssl rsa -in key -text -noout"), "publicExponent: 65537 (0x10001)"));
+  }
 }
 
 TEST_CASE("an Ed25519 key is written in PKCS#8 form") {
