@@ -148,7 +148,8 @@ void place(Value& document, const std::string& pointer, Value value) {
   }
 }
 
-void overlayFlags(const InitFlags& flags, Inputs& inputs, bool withFile, std::vector<Problem>& problems) {
+void overlayFlags(const InitFlags& flags, Inputs& inputs, bool withFile, std::vector<Problem>& problems,
+                  Warnings& warnings) {
   for (const FlagRow& row : flagRows) {
     auto value = row.value(flags);
     if (!value) continue;
@@ -158,6 +159,8 @@ void overlayFlags(const InitFlags& flags, Inputs& inputs, bool withFile, std::ve
                           .expected = fmt::format("{} in the file", pathOf(row.pointer))});
       continue;
     }
+    if (row.flag.ends_with("-extra-args"))
+      warnings.push_back(fmt::format("{} is deprecated; {} in a file takes its place", row.flag, pathOf(row.pointer)));
     Input& input = inputs.*row.input;
     // Nothing can be put below an empty list by "/0": it has to be an array first.
     if (row.pointer.starts_with("/bootstrapTokens/0") && !input.value.contains("bootstrapTokens"))
@@ -189,7 +192,7 @@ Inputs gather(const std::vector<Document>& documents, const InitFlags& flags, st
     problems.push_back({.where = flags.configFile.value_or(""),
                         .message = "there is nothing for init in this file",
                         .expected = "InitConfiguration or ClusterConfiguration"});
-  overlayFlags(flags, inputs, withFile, problems);
+  overlayFlags(flags, inputs, withFile, problems, warnings);
   if (!withFile && !flags.token && !flags.tokenTtl)
     inputs.init.value["bootstrapTokens"] = Value::array({Value::object()});
   if (!withFile) inputs.init.value["bootstrapTokens"][0]["description"] = initTokenDescription;

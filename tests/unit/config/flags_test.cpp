@@ -117,6 +117,33 @@ TEST_CASE("certificates to upload get a key when none is given") {
   CHECK(load("", flags).request.certificateKey.reveal() == std::string(64, 'b'));
 }
 
+TEST_CASE("of the flags, kubeadm's few may stand beside a file, and every other one is told where it belongs") {
+  using Set = void (*)(InitFlags&);
+  const Set allowed[] = {[](InitFlags& f) { f.nodeName = "a"; }, [](InitFlags& f) { f.skipPhases = Lines{"addon"}; },
+                         [](InitFlags& f) { f.ignorePreflightErrors = Lines{"Swap"}; }, [](InitFlags& f) { f.uploadCerts = true; }};
+  const Set refused[] = {
+      [](InitFlags& f) { f.apiserverAdvertiseAddress = "10.0.0.1"; }, [](InitFlags& f) { f.apiserverBindPort = 1; },
+      [](InitFlags& f) { f.apiserverCertExtraSans = Lines{"a"}; },    [](InitFlags& f) { f.certDir = "/a"; },
+      [](InitFlags& f) { f.certificateKey = std::string(64, 'a'); },  [](InitFlags& f) { f.controlPlaneEndpoint = "a"; },
+      [](InitFlags& f) { f.criSocket = "unix:///a"; },                [](InitFlags& f) { f.featureGates = "A=true"; },
+      [](InitFlags& f) { f.imageRepository = "a"; },                  [](InitFlags& f) { f.kubernetesVersion = "1.37.2"; },
+      [](InitFlags& f) { f.patches = "/a"; },                         [](InitFlags& f) { f.podNetworkCidr = "10.0.0.0/16"; },
+      [](InitFlags& f) { f.serviceCidr = "10.0.0.0/16"; },            [](InitFlags& f) { f.serviceDnsDomain = "a"; },
+      [](InitFlags& f) { f.token = "abcdef.0123456789abcdef"; },      [](InitFlags& f) { f.tokenTtl = "1h"; },
+      [](InitFlags& f) { f.schedulerExtraArgs = Lines{"v=1"}; }};
+  for (const auto set : allowed) {
+    InitFlags flags;
+    set(flags);
+    CHECK(problemsOf(cluster(""), flags).empty());
+  }
+  for (const auto set : refused) {
+    InitFlags flags;
+    set(flags);
+    const auto line = problemOf(cluster(""), flags);
+    CHECK_MESSAGE((line.starts_with("--") && line.find(": cannot be given together with --config (expected ") != std::string::npos), line);
+  }
+}
+
 TEST_CASE("arguments of the components come from flags in alphabetical order, and not beside a file") {
   InitFlags flags;
   flags.apiserverExtraArgs = Lines{"v=5", "feature-gates=A=true"};
@@ -124,6 +151,8 @@ TEST_CASE("arguments of the components come from flags in alphabetical order, an
   const auto setup = load("", flags);
   CHECK(setup.cluster.apiServer.extraArgs == std::vector<Arg>{{"feature-gates", "A=true"}, {"v", "5"}});
   CHECK(setup.cluster.scheduler.extraArgs == std::vector<Arg>{{"v", "2"}});
+  CHECK(warningsOf("", flags) == Lines{"--apiserver-extra-args is deprecated; apiServer.extraArgs in a file takes its place",
+                                       "--scheduler-extra-args is deprecated; scheduler.extraArgs in a file takes its place"});
   flags = {};
   flags.controllerManagerExtraArgs = Lines{"v"};
   CHECK(problemOf("", flags) == "--controller-manager-extra-args: controllerManager.extraArgs[0]: \"v\" is text (expected a mapping "
