@@ -71,8 +71,8 @@ Etcd etcdOf(const v1beta4::ClusterConfiguration& configuration, const SupportedM
                 .dataDir = orElse(local.dataDir, "/var/lib/etcd"),
                 .extraArgs = local.extraArgs,
                 .extraEnvs = local.extraEnvs,
-                .serverCertSANs = local.serverCertSANs,
-                .peerCertSANs = local.peerCertSANs};
+                .serverCertSANs = lowered(local.serverCertSANs),
+                .peerCertSANs = lowered(local.peerCertSANs)};
   return etcd;
 }
 

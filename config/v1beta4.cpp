@@ -626,12 +626,15 @@ void fillTimeouts(std::optional<Timeouts>& timeouts) {
   schema::applyDefaults(*timeouts);
 }
 
+/// As core/v1 EnvVar is read and written: an empty value is none, and a field is one of v1.
 void fillEnvironment(std::vector<Value>& variables) {
-  for (Value& one : variables)
-    if (one.is_object() && one.contains("valueFrom") && one["valueFrom"].is_object() &&
-        one["valueFrom"].contains("fieldRef") && stringAt(one, "valueFrom.fieldRef.apiVersion").empty() &&
-        one["valueFrom"]["fieldRef"].is_object())
+  for (Value& one : variables) {
+    if (!one.is_object()) continue;
+    if (one.contains("value") && one["value"] == "") one.erase("value");
+    if (one.contains("valueFrom") && one["valueFrom"].is_object() && one["valueFrom"].contains("fieldRef") &&
+        stringAt(one, "valueFrom.fieldRef.apiVersion").empty() && one["valueFrom"]["fieldRef"].is_object())
       one["valueFrom"]["fieldRef"]["apiVersion"] = "v1";
+  }
 }
 
 void fillRest(InitConfiguration& configuration) {

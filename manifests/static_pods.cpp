@@ -106,7 +106,6 @@ Value environment(const std::map<std::string, std::string>& proxyVariables, cons
   std::map<std::string, Value> byName;
   for (const auto& [name, value] : proxyVariables) byName[name] = Value::object({{"name", name}, {"value", value}});
   for (Value variable : extra) {
-    if (stringAt(variable, "value", "-").empty()) variable.erase("value");
     std::string name = stringAt(variable, "name");
     byName[name] = std::move(variable);
   }

@@ -174,6 +174,11 @@ TEST_CASE("an endpoint without port gets the bind port, IPv6 addresses with or w
 TEST_CASE("names of certificates are lower-cased") {
   CHECK(load(cluster("apiServer: {certSANs: [API.Example.org, \"*.Lab.example.org\", 10.0.0.1]}\n"))
             .cluster.apiServerCertSANs == Lines{"api.example.org", "*.lab.example.org", "10.0.0.1"});
+  // kubeadm does not accept capitals among etcd's, and has to accept what is uploaded.
+  const auto etcd = load(cluster("etcd: {local: {serverCertSANs: [Etcd.Example.org], peerCertSANs: [\"*.Peer.org\"]}}\n"))
+                        .cluster.etcd.local;
+  CHECK(etcd.serverCertSANs == Lines{"etcd.example.org"});
+  CHECK(etcd.peerCertSANs == Lines{"*.peer.org"});
 }
 
 TEST_CASE("taints: left out is the control plane's own, an empty list is none, others are kept as they are") {
@@ -223,7 +228,7 @@ TEST_CASE("repeated arguments, volumes and variables keep their order; field ref
           cluster("controllerManager:\n  extraArgs: [{name: v, value: \"1\"}, {name: a, value: x}, {name: v, value: "
                   "\"2\"}]\n"
                   "  extraVolumes: [{name: etc, hostPath: /etc/x, mountPath: /x, readOnly: true, pathType: File}]\n"
-                  "  extraEnvs: [{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: A, value: b}]\n"))
+                  "  extraEnvs: [{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: A, value: \"\"}]\n"))
           .cluster.controllerManager;
   CHECK(component.extraArgs == std::vector<Arg>{{"v", "1"}, {"a", "x"}, {"v", "2"}});
   REQUIRE(component.extraVolumes.size() == 1);
@@ -231,6 +236,7 @@ TEST_CASE("repeated arguments, volumes and variables keep their order; field ref
   CHECK(component.extraVolumes[0].pathType == "File");
   REQUIRE(component.extraEnvs.size() == 2);
   CHECK(stringAt(component.extraEnvs[0], "valueFrom.fieldRef.apiVersion") == "v1");
+  CHECK(component.extraEnvs[1] == Value{{"name", "A"}}); // core/v1 has no empty values
 }
 
 TEST_CASE("a skipped add-on is recorded as disabled") {

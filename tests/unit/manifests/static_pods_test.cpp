@@ -263,7 +263,7 @@ TEST_CASE("proxy variables reach the control plane but not etcd, and the operato
   setup.node.proxyVariables = {{"HTTPS_PROXY", "http://proxy:3128"}, {"no_proxy", "10.0.0.0/8"}};
   setup.cluster.scheduler.extraEnvs = {
       yaml("{name: TZ, value: UTC}"), yaml("{name: HTTPS_PROXY, value: http://other:3128}"),
-      yaml("{name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}"), yaml("{name: EMPTY, value: ''}")};
+      yaml("{name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}"), yaml("{name: EMPTY}")};
   CHECK(container(apiServerPod(setup)).at("env") ==
         yaml("[{name: HTTPS_PROXY, value: 'http://proxy:3128'}, {name: no_proxy, value: 10.0.0.0/8}]"));
   CHECK(sameDocument(container(schedulerPod(setup)).at("env"),
