@@ -127,8 +127,10 @@ def main() -> int:
         tally.left_out.append("the sanitizers (CI=true or --long)")
     pytest("tests/lab", tally)
     if arguments.quick:
-        tally.left_out.append("contract and system tests, which need the lab (tests/run without --quick)")
+        tally.left_out.append("contract, fidelity and system tests, which need the lab (tests/run without --quick)")
     else:
+        if components:
+            pytest("tests/fidelity", tally)
         options = ["--long"] if arguments.long else []
         if arguments.k:
             options += ["-k", arguments.k]
