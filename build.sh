@@ -1,6 +1,6 @@
 #!/bin/bash
-# build.sh [dev|asan|release]: installs the packages that a build needs where they are missing, and builds a preset (release by default).
-# The binary lies at build/PRESET/kubestrap.
+# build.sh [dev|asan|release|fuzz]: installs the packages that a build needs where they are missing, and builds a preset (release by default).
+# The binary lies at build/PRESET/kubestrap; fuzz builds the fuzzers only (tests/fuzz/README.md).
 set -euo pipefail
 cd "$(dirname "$0")"
 preset=${1:-release}
@@ -8,6 +8,7 @@ preset=${1:-release}
 packages=(g++ cmake ninja-build ccache pkg-config libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev
   libprotobuf-dev protobuf-compiler libfmt-dev zlib1g-dev doctest-dev openssl python3 python3-pytest python3-yaml
   python3-cryptography iproute2)
+[ "$preset" != fuzz ] || packages+=(clang libclang-rt-14-dev)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as xml
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,6 +94,29 @@ def pytest(folder: str, tally: Tally, *options: str) -> None:
         tally.add_failure(f"pytest {folder} ended with {code}")
 
 
+def fuzz(tally: Tally, seconds: int) -> None:
+    """Every fuzzer for a short while, two at a time; what it learns is kept in the build folder, what it finds among the reports."""
+    build("fuzz")
+    folders = sorted(folder for folder in (ROOT / "tests/fuzz/corpus").iterdir() if folder.is_dir())
+    say(f"fuzzing {', '.join(folder.name for folder in folders)} for {seconds} s each")
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for folder, (code, output) in zip(folders, pool.map(lambda folder: fuzz_one(folder, seconds), folders)):
+            if code == 0:
+                tally.passed += 1
+            else:
+                tally.add_failure(f"fuzz {folder.name}: the input lies in {REPORTS}; see tests/fuzz/README.md")
+                print(f"-- fuzz {folder.name}\n{output[-3000:]}", flush=True)
+
+
+def fuzz_one(folder: Path, seconds: int) -> tuple[int, str]:
+    learned = ROOT / "build/fuzz/corpus" / folder.name
+    learned.mkdir(parents=True, exist_ok=True)
+    command = [ROOT / "build/fuzz/tests/fuzz" / f"fuzz_{folder.name}", f"-max_total_time={seconds}", "-timeout=30",
+               f"-artifact_prefix={REPORTS}/fuzz-{folder.name}-", learned, folder]
+    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace", text=True)
+    return result.returncode, result.stdout
+
+
 def components_folder() -> str:
     """The lab's component build, whose binaries the contract tests run against."""
     say("Kubernetes components (built once, then cached)")
@@ -127,8 +151,9 @@ def main() -> int:
         tally.left_out.append("the sanitizers (CI=true or --long)")
     pytest("tests/lab", tally)
     if arguments.quick:
-        tally.left_out.append("contract, fidelity and system tests, which need the lab (tests/run without --quick)")
+        tally.left_out.append("fuzzing, and contract, fidelity and system tests, which need the lab (tests/run without --quick)")
     else:
+        fuzz(tally, seconds=60 if arguments.long else 10)
         if components:
             pytest("tests/fidelity", tally)
         options = ["--long"] if arguments.long else []

@@ -1,0 +1,169 @@
+#include "targets.hpp"
+
+#include "certs/key.hpp"
+#include "certs/x509.hpp"
+#include "config/load.hpp"
+#include "config/migrate.hpp"
+#include "config/patches.hpp"
+#include "config/store.hpp"
+#include "config/token.hpp"
+#include "kube/bootstrap_token.hpp"
+#include "kube/kubeconfig.hpp"
+#include "support/encoding.hpp"
+#include "support/ip.hpp"
+#include "support/text.hpp"
+#include "support/time.hpp"
+#include "support/version.hpp"
+#include "support/yaml.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+namespace kubestrap::fuzz {
+
+namespace {
+
+void mustHold(bool holds, const char* what) {
+  if (!holds) throw std::logic_error(what);
+}
+
+/// Runs what may answer with an Error. True: it did not.
+template <typename Body> bool answers(Body&& body) {
+  try {
+    body();
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+config::Facts machine() {
+  config::Facts facts;
+  facts.hostname = "n1";
+  facts.defaultAddress = IpAddress::v4(10, 88, 0, 11);
+  return facts;
+}
+
+std::string noChance(std::size_t count) { return std::string(count, 'x'); }
+
+void comesBack(const Value& value) {
+  std::string text;
+  if (!answers([&] { text = emitYaml(value); })) return; // bytes that are no text, from a JSON string
+  // A long alias-built document may be more than the reader's budget when it is written out.
+  Value again;
+  if (answers([&] { again = parseYamlValue(text, "again"); })) mustHold(again == value, "a document changed when written and read");
+}
+
+void documents(std::string_view input) {
+  (void)answers([&] { (void)parseJson(input); });
+  std::vector<Document> found;
+  if (!answers([&] { found = parseYaml(input, "fuzz.yaml"); })) return;
+  for (const auto& document : found) comesBack(document.value);
+  std::vector<std::string> warnings;
+  std::vector<Problem> problems;
+  (void)config::validateDocuments(found, warnings);
+  const auto migrated = config::migrate(found, config::Experimental::accept, problems, warnings);
+  mustHold(migrated.size() >= found.size(), "a document was lost by migration");
+  (void)config::validateDocuments(migrated, warnings);
+  (void)answers([&] {
+    const auto setup = config::loadInit(found, {}, machine(), noChance, warnings);
+    // What is kept in the cluster must be read by whoever comes after.
+    const std::vector<Document> stored{{config::clusterConfigurationDocument(setup.cluster), "stored", {}},
+                                       {config::kubeletConfigDocument(setup.cluster), "stored", {}},
+                                       {config::kubeProxyDocument(setup.cluster), "stored", {}}};
+    mustHold(answers([&] { (void)config::clusterFromDocuments(stored, warnings); }), "a stored configuration cannot be read");
+  });
+}
+
+void kubeconfig(std::string_view input) {
+  (void)answers([&] {
+    const auto read = kube::parseKubeconfig(input, "fuzz.conf");
+    std::string text;
+    if (!answers([&] { text = kube::emitKubeconfig(read); })) return;
+    mustHold(kube::parseKubeconfig(text, "again").server == read.server, "a kubeconfig changed when written and read");
+  });
+}
+
+void pem(std::string_view input) {
+  (void)answers([&] {
+    for (const auto& certificate : certs::X509Certificate::parseAll(input, "fuzz.crt")) {
+      (void)certificate.subject(), (void)certificate.issuer(), (void)certificate.names(), (void)certificate.usages();
+      (void)answers([&] { (void)certificate.notAfter(), (void)certificate.notBefore(); });
+      (void)certificate.isAuthority(), (void)certificate.serial(), (void)certificate.algorithm();
+      (void)answers([&] { (void)certificate.publicKeyPin(), (void)certificate.signedBy(certificate); });
+      mustHold(certs::X509Certificate::parse(certificate.pem(), "again").der() == certificate.der(), "a certificate changed");
+    }
+  });
+  (void)answers([&] {
+    const auto key = certs::PrivateKey::parse(Secret(std::string(input)), "fuzz.key");
+    (void)key.algorithm();
+    Secret text;
+    if (!answers([&] { text = key.pem(); })) return;
+    (void)answers([&] { mustHold(certs::PrivateKey::parse(text, "again").publicDer() == key.publicDer(), "a key changed"); });
+  });
+}
+
+/// Tokens, and the other small texts that stand in flags, configurations and Secrets.
+void token(std::string_view input) {
+  if (const auto parts = config::parseToken(input)) mustHold(parts->id + "." + parts->secret.reveal() == input, "a token changed");
+  (void)config::isTokenId(input), (void)config::isTokenGroup(input);
+  (void)answers([&] { mustHold(parseDuration(formatDuration(parseDuration(input))) == parseDuration(input), "a duration changed"); });
+  (void)answers([&] { (void)formatRfc3339(parseRfc3339(input)); });
+  (void)answers([&] { mustHold(parseVersion(parseVersion(input).string()) == parseVersion(input), "a version changed"); });
+  if (const auto address = IpAddress::parse(input)) mustHold(IpAddress::parse(address->string()) == address, "an address changed");
+  if (const auto range = Cidr::parse(input)) mustHold(Cidr::parse(range->string()) == range, "a range changed");
+  (void)splitHostPort(input), (void)fromHex(input), (void)fromBase64Url(input);
+  if (const auto bytes = fromBase64(input)) mustHold(fromBase64(base64(*bytes)) == bytes, "base64 changed");
+  Value secret{{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "bootstrap.kubernetes.io/token"},
+               {"metadata", {{"name", "bootstrap-token-abcdef"}, {"namespace", "kube-system"}}}, {"data", Value::object()}};
+  const char* keys[] = {"token-id", "token-secret", "expiration", "usage-bootstrap-signing", "auth-extra-groups", "description"};
+  const auto lines = split(input, '\n');
+  for (std::size_t i = 0; i < lines.size() && i < std::size(keys); ++i) secret["data"][keys[i]] = base64(lines[i]);
+  (void)kube::parseTokenSecret(secret);
+}
+
+const char pod[] = R"(apiVersion: v1
+kind: Pod
+metadata: {name: kube-apiserver, namespace: kube-system, labels: {component: kube-apiserver, tier: control-plane}}
+spec:
+  containers:
+  - name: kube-apiserver
+    image: registry.k8s.io/kube-apiserver:v1.37.2
+    command: [kube-apiserver, --v=2]
+    env: [{name: A, value: b}]
+    volumeMounts: [{name: certs, mountPath: /etc/kubernetes/pki}]
+  hostNetwork: true
+  volumes: [{name: certs, hostPath: {path: /etc/kubernetes/pki}}]
+)";
+
+/// The first line is the file's name, the rest what stands in it.
+void patches(std::string_view input) {
+  static const Value target = parseYamlValue(pod, "pod.yaml");
+  const auto end = std::min(input.find('\n'), input.size());
+  std::vector<std::string> warnings;
+  std::vector<config::Patch> found;
+  const std::string text(input.substr(std::min(end + 1, input.size())));
+  if (!answers([&] { found = config::parsePatches({{std::string(input.substr(0, end)), text}}, warnings); })) return;
+  for (auto patch : found) {
+    for (const auto kind : {config::Patch::Kind::strategic, config::Patch::Kind::merge, config::Patch::Kind::json}) {
+      patch.kind = kind;
+      (void)answers([&] { comesBack(config::applyPatches(target, patch.target, {patch})); });
+    }
+  }
+}
+
+constexpr Target table[] = {
+    {"documents", documents}, {"kubeconfig", kubeconfig}, {"pem", pem}, {"token", token}, {"patches", patches}};
+
+} // namespace
+
+std::span<const Target> targets() { return table; }
+
+const Target& target(std::string_view name) {
+  const auto row = std::ranges::find(table, name, &Target::name);
+  if (row == std::end(table)) throw std::out_of_range("no such target");
+  return *row;
+}
+
+} // namespace kubestrap::fuzz
