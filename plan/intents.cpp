@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace kubestrap::plan {
 
 namespace {
@@ -22,6 +24,15 @@ Intent fileIntent(std::string_view kind, const Path& path, const Change& change,
     intent.saveContent = true;
   }
   return intent;
+}
+
+/// The folders that making `path` makes first, outermost first.
+std::vector<Intent> missingFolders(const Path& path, host::Host& host) {
+  std::vector<Intent> folders;
+  for (auto folder = path.parent_path(); folder.has_relative_path() && !host.status(folder); folder = folder.parent_path())
+    folders.insert(folders.begin(), {.kind = "Folder", .subject = "folder " + folder.string(), .verb = Verb::create,
+                                     .target = {{"path", folder.string()}}});
+  return folders;
 }
 
 struct IntentsOf {
@@ -64,7 +75,18 @@ struct IntentsOf {
 } // namespace
 
 std::vector<Intent> intents(const Resource& wanted, const Change& change, const Context& context) {
-  return std::visit(IntentsOf{change, context}, wanted);
+  std::vector<Intent> all;
+  for (auto& intent : std::visit(IntentsOf{change, context}, wanted)) {
+    if (const Path path = stringAt(intent.target, "path"); !path.empty())
+      for (auto& folder : missingFolders(path, context.world.host)) add(all, std::move(folder));
+    add(all, std::move(intent));
+  }
+  return all;
+}
+
+void add(std::vector<Intent>& intents, Intent intent) {
+  const auto same = [&](const Intent& each) { return each.kind == "Folder" && each.kind == intent.kind && each.target == intent.target; };
+  if (std::none_of(intents.begin(), intents.end(), same)) intents.push_back(std::move(intent));
 }
 
 Change diff(const Resource& wanted, const Context& context) {

@@ -48,8 +48,11 @@ Change diff(const Condition& wanted, const Context& context);
 Change diff(const Task& wanted, const Context& context);
 Change diff(const Resource& wanted, const Context& context);
 
-/// What enacting will touch, for the journal.
+/// What enacting will touch, for the journal: the folders that have to be made on the way as well, before what lies in them.
 std::vector<Intent> intents(const Resource& wanted, const Change& change, const Context& context);
+
+/// Adds an intent; a folder that is among them already is made once only.
+void add(std::vector<Intent>& intents, Intent intent);
 
 void enact(const File& wanted, const Change& change, const Context& context);
 void enact(const Folder& wanted, const Change& change, const Context& context);

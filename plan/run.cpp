@@ -128,7 +128,7 @@ private:
       const auto* folder = std::get_if<Folder>(&resource);
       const bool adopted = folder && !changes.back().changes() && !journal_.names(folder->path);
       if (!changes.back().changes() && !adopted) continue;
-      for (auto& intent : intents(resource, changes.back(), context)) intended.push_back(std::move(intent));
+      for (auto& intent : intents(resource, changes.back(), context)) add(intended, std::move(intent));
       if (const auto algorithm = keyNeededBy(resource)) keys.push_back(*algorithm);
     }
     if (applying()) {

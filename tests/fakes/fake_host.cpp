@@ -96,6 +96,7 @@ void FakeHost::makeParents(const std::string& path, unsigned mode) {
     throw Error(fmt::format("cannot open folder {}: Not a directory", parent));
   if (parent == path || isFolder(parent)) return;
   makeParents(parent, mode);
+  effect("make folder " + parent);
   files[parent] = {.content = "", .mode = mode, .modified = now, .type = FileStatus::Type::folder};
 }
 
@@ -131,15 +132,15 @@ std::vector<std::string> FakeHost::list(const host::Path& folder) {
 void FakeHost::write(const host::Path& path, std::string_view content, unsigned mode, unsigned folderMode) {
   auto key = keyOf(path);
   if (isFolder(key)) throw Error(fmt::format("cannot replace {}: Is a directory", key));
-  effect("write " + key);
   makeParents(key, folderMode);
+  effect("write " + key);
   put(key, std::string(content), mode);
 }
 
 void FakeHost::append(const host::Path& path, std::string_view content, unsigned mode) {
   auto key = keyOf(path);
-  effect("append " + key);
   makeParents(key, 0755);
+  effect("append " + key);
   auto [file, made] = files.try_emplace(key);
   if (made) file->second.mode = mode;
   file->second.content += content;
@@ -150,8 +151,8 @@ void FakeHost::makeFolder(const host::Path& path, unsigned mode) {
   auto key = keyOf(path);
   if (isFolder(key)) return;
   if (files.contains(key)) throw Error(fmt::format("cannot make folder {}: File exists", key));
-  effect("make folder " + key);
   makeParents(key, mode);
+  effect("make folder " + key);
   files[key] = {.content = "", .mode = mode, .modified = now, .type = FileStatus::Type::folder};
 }
 

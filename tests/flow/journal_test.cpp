@@ -62,6 +62,24 @@ TEST_CASE("every effect is in the journal before it happens") {
   CHECK(announced > 80);
 }
 
+TEST_CASE("each folder that was made on the way to something is in the journal once, before what lies in it") {
+  Machine machine;
+  machine.init();
+  std::vector<std::string> made, recorded;
+  for (const auto& effect : machine.effects())
+    if (effect.starts_with("make folder ") && effect.find("/var/lib/kubestrap") == std::string::npos)
+      made.push_back(effect.substr(effect.rfind(' ') + 1));
+  for (const auto& record : intentsIn(machine))
+    if (stringAt(record, "kind") == "Folder") {
+      recorded.push_back(nameOf(record));
+      CHECK(record["before"].is_null());
+    }
+  std::ranges::sort(made);
+  CHECK(std::ranges::find(made, "/etc/kubernetes/pki/etcd") != made.end());
+  std::ranges::sort(recorded);
+  CHECK(recorded == made);
+}
+
 TEST_CASE("no secret is in the journal, in what is reported, or in what a plan shows") {
   Uploading machine;
   machine.plan();

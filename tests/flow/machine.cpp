@@ -79,6 +79,8 @@ void Listener::warning(std::string_view phase, std::string_view text) {
 // ---- the world
 
 Machine::Machine() {
+  for (const auto* folder : {"/etc", "/var", "/var/lib"})
+    host.files[folder] = {.content = "", .mode = 0755, .modified = host.now, .type = host::FileStatus::Type::folder};
   for (const auto* option : {"NAMESPACES",
                              "NET_NS",
                              "PID_NS",

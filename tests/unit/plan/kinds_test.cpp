@@ -81,6 +81,25 @@ TEST_CASE("what must be absent is removed, and nothing is done when it is") {
   CHECK(small.make(Absent{"/a"}) == "keep");
 }
 
+TEST_CASE("the journal is told of every folder that making something makes, outermost first") {
+  SmallWorld small;
+  small.host.files["/srv"] = {.content = "", .mode = 0755, .modified = {}, .type = host::FileStatus::Type::folder};
+  const auto targets = [&](const Resource& wanted) {
+    Lines paths;
+    for (const auto& intent : intents(wanted, diff(wanted, small.applying()), small.applying()))
+      paths.push_back(intent.kind + " " + stringAt(intent.target, "path"));
+    return paths;
+  };
+  CHECK(targets(File{.path = "/srv/a/b/c.conf", .content = "x"}) ==
+        Lines{"Folder /srv/a", "Folder /srv/a/b", "File /srv/a/b/c.conf"});
+  CHECK(targets(Folder{.path = "/srv/a/b"}) == Lines{"Folder /srv/a", "Folder /srv/a/b"});
+  CHECK(targets(KeyPair{.privateKey = "/srv/pki/sa.key", .publicKey = "/srv/pki/sa.pub"}) ==
+        Lines{"Folder /srv/pki", "Key /srv/pki/sa.key", "Key /srv/pki/sa.pub"});
+  CHECK(targets(Service{.name = "kubelet"}) == Lines{"Service "});
+  small.make(File{.path = "/srv/a/b/c.conf", .content = "x"});
+  CHECK(targets(File{.path = "/srv/a/b/c.conf", .content = "y"}) == Lines{"File /srv/a/b/c.conf"});
+}
+
 // ---- services
 
 TEST_CASE("when a service is started, started again, enabled, stopped") {
