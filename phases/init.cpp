@@ -104,18 +104,24 @@ Resources scheduler(const Setup& setup, const Phase&) { return {manifest("kube-s
 
 // ---- kubelet
 
+plan::StaticPod staticPod(const manifests::Component& component, const Setup& setup) {
+  return {std::string(component.name), setup.cluster.images.*component.image, manifests::manifestPath(component)};
+}
+
 Resources kubelet(const Setup& setup, const Phase&) {
   std::vector<config::Path> read{paths::kubeletFlags, paths::kubeletInstanceConfig, paths::kubeletConfig};
   // A kubelet that runs takes up a static pod in place of one that fails only when it can tell an API server about the old one (seen
   // with 1.37.2), which would wait for ever for the pod that is to bring that API server. One that starts anew runs what it finds.
+  std::vector<plan::StaticPod> pods;
   for (const auto& component : manifests::components())
-    if (manifests::runsOn(component, setup.cluster)) read.push_back(manifests::manifestPath(component));
+    if (manifests::runsOn(component, setup.cluster)) pods.push_back(staticPod(component, setup));
+  for (const auto& pod : pods) read.push_back(pod.manifest);
   return {plan::File{.path = paths::kubeletFlags, .content = manifests::kubeletFlagsEnv(setup)},
           plan::File{.path = paths::kubeletInstanceConfig, .content = emitYaml(manifests::kubeletInstanceConfig(setup)),
                      .compare = plan::Compare::document},
           plan::File{.path = paths::kubeletConfig, .content = emitYaml(manifests::kubeletConfig(setup)),
                      .compare = plan::Compare::document},
-          plan::Service{.name = "kubelet", .restartWhenChanged = std::move(read)}};
+          plan::Service{.name = "kubelet", .restartWhenChanged = std::move(read), .restartWhenIdle = std::move(pods)}};
 }
 
 // ---- waiting
@@ -125,7 +131,7 @@ std::vector<plan::FatalSign> staticPodSigns(const Setup& setup, std::initializer
   for (const auto name : names) {
     const auto& component = manifests::component(name);
     if (manifests::runsOn(component, setup.cluster))
-      signs.push_back(plan::StaticPodFails{std::string(name), setup.cluster.images.*component.image});
+      signs.push_back(plan::StaticPodFails{staticPod(component, setup)});
   }
   return signs;
 }

@@ -5,6 +5,7 @@
 #include "plan/resource.hpp"
 #include "plan/world.hpp"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,13 +27,14 @@ struct UnitEvidence {
   Duration watched{};           ///< how long it has been looked at
 };
 
-/// What was seen of a static pod.
+/// What was seen of a static pod since its manifest was written and its kubelet started.
 struct PodEvidence {
   std::string component, image;
   std::vector<host::Container> containers; ///< of this component
+  unsigned startedBefore = 0;              ///< how often its container had been started before
   std::vector<std::string> log;            ///< of the container that ended last, oldest first
   std::vector<std::string> kubeletLog;
-  bool imagePresent = true;
+  bool imagePresent = false; ///< what the kubelet said of an image that is there by now is no sign
 };
 
 /// Pure judgements. A single exit is no sign (etcd may come later than the API server); three of the same container are, or one that
@@ -40,10 +42,18 @@ struct PodEvidence {
 std::optional<Failure> judge(const UnitEvidence& evidence);
 std::optional<Failure> judge(const PodEvidence& evidence);
 
-/// The line of a log that tells most about its end: the last that speaks of an error, else the last.
+/// The line of a log that tells most about its end: the last that ends a program, else the last that speaks of an error, else the last.
 std::string tellingLine(const std::vector<std::string>& log);
 
-/// Gathers the evidence for a sign and judges it; `since` is when the wait began.
-std::optional<Failure> look(const FatalSign& sign, World& world, TimePoint since);
+/// One wait's memory between its searches for signs.
+struct Watch {
+  TimePoint since; ///< when the wait began
+  /// By component: the runtime forgets all but the last container that ended.
+  std::map<std::string, unsigned> startedBefore = {};
+};
+
+/// Gathers the evidence for a sign and judges it. A static pod is looked at from when its manifest was written and its kubelet started,
+/// which may be long before the wait: what it is made of has not changed since.
+std::optional<Failure> look(const FatalSign& sign, World& world, Watch& watch);
 
 } // namespace kubestrap::plan

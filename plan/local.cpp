@@ -1,6 +1,7 @@
 // Files, folders and services of this machine.
 #include "plan/kinds.hpp"
 
+#include "plan/static_pods.hpp"
 #include "support/encoding.hpp"
 #include "support/yaml.hpp"
 
@@ -110,15 +111,17 @@ struct Restart {
 };
 
 /// Why a service that shall run has to be started or started again.
-Restart needsRestart(const Service& wanted, const host::ServiceState& state, host::Host& host) {
+Restart needsRestart(const Service& wanted, const host::ServiceState& state, World& world) {
   const bool alive = state.active == "active" || state.active == "activating" || state.active == "reloading";
   if (!alive || !state.startedAt) {
     if (state.sub == "auto-restart") return {Verb::start, "it fails and is being restarted"};
     return {Verb::start, "was not running"};
   }
   for (const auto& path : wanted.restartWhenChanged)
-    if (const auto status = host.status(path); status && status->modified > *state.startedAt)
+    if (const auto status = world.host.status(path); status && status->modified > *state.startedAt)
       return {Verb::start, fmt::format("{} is newer than the running process", path.string())};
+  for (const auto& pod : wanted.restartWhenIdle)
+    if (auto why = whyIdle(pod, world)) return {Verb::start, std::move(*why)};
   return {};
 }
 
@@ -145,7 +148,7 @@ Change diff(const Service& wanted, const Context& context) {
   if (!state.exists)
     throw Error(fmt::format("there is no service {} on this machine", wanted.name),
                 fmt::format("install {} (on Debian and Ubuntu: the package {} of pkgs.k8s.io)", wanted.name, wanted.name));
-  if (const auto restart = needsRestart(wanted, state, host); restart.verb != Verb::keep) {
+  if (const auto restart = needsRestart(wanted, state, context.world); restart.verb != Verb::keep) {
     change.verb = restart.verb;
     change.reason = restart.reason;
   } else if (const auto* file = firstThatWouldChange(wanted, context)) {
@@ -167,7 +170,7 @@ void enact(const Service& wanted, const Change&, const Context& context) {
   }
   const auto state = host.service(wanted.name);
   if (!state.enabled) host.service(wanted.name, Action::enable);
-  if (needsRestart(wanted, state, host).verb != Verb::keep) host.service(wanted.name, Action::restart);
+  if (needsRestart(wanted, state, context.world).verb != Verb::keep) host.service(wanted.name, Action::restart);
 }
 
 } // namespace kubestrap::plan

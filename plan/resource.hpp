@@ -75,12 +75,22 @@ struct Kubeconfig {
   Credential credential;
 };
 
+/// A component that the kubelet runs by a manifest on this machine.
+struct StaticPod {
+  std::string component; ///< "kube-apiserver": its container's name, and how its pod's name begins
+  std::string image;
+  Path manifest;
+};
+
 enum class Wanted { running, stopped };
 struct Service {
   std::string name; ///< "kubelet"
   Wanted wanted = Wanted::running;
   /// A service that was started before one of these files was last written is restarted.
   std::vector<Path> restartWhenChanged;
+  /// And so is one that has let one of these pods stand still, since it would try them again only minutes later: its back-off ends with
+  /// its process.
+  std::vector<StaticPod> restartWhenIdle;
 };
 
 // ---- in the cluster
@@ -159,8 +169,7 @@ struct UnitFails {
 };
 /// A static pod whose container exits, cannot be made, or whose image cannot be had.
 struct StaticPodFails {
-  std::string component; ///< "kube-apiserver"
-  std::string image;
+  StaticPod pod;
 };
 using FatalSign = std::variant<UnitFails, StaticPodFails>;
 

@@ -10,8 +10,17 @@ namespace kubestrap::plan {
 
 namespace {
 
-/// What a probe saw: nothing when it holds, else the reason why not, in a few words.
-using Lack = std::optional<std::string>;
+/// What a probe saw that keeps its condition from holding.
+struct Lack {
+  std::string seen; ///< in a few words
+  /// Why waiting is in vain once it has been seen for as long as `settling`, without anything else between.
+  std::optional<Failure> lasting = {};
+  Duration settling{};
+};
+using Seen = std::optional<Lack>; ///< nothing: the condition holds
+
+constexpr auto kHandshakesSettle = std::chrono::seconds(3); // a server that is being replaced by the right one
+constexpr auto kRightsSettle = std::chrono::seconds(10);    // as in withPatience: rights that were just granted
 
 net::Request getRequest(const std::string& url) {
   net::Request request{.url = url, .timeout = std::chrono::seconds(5)};
@@ -19,30 +28,64 @@ net::Request getRequest(const std::string& url) {
   return request;
 }
 
-Lack lackOf(const net::Response& response) {
+/// What a status means that does not pass by itself, of a server that knows us by `kubeconfig`, or not at all when that is empty.
+std::optional<Failure> failureOf(int status, const std::string& evidence, const std::string& kubeconfig) {
+  if (status != 401 && status != 403) return std::nullopt;
+  if (kubeconfig.empty())
+    return Failure{"its health is not shown to everybody", evidence,
+                   "leave the health path in authorization-always-allow-paths of the component's extraArgs"};
+  if (status == 401)
+    return Failure{"the server does not know whom " + kubeconfig + " speaks for", evidence,
+                   fmt::format("it trusts another authority, or the credentials have expired: move {} away and run the command again, "
+                               "so that it is made anew",
+                               kubeconfig)};
+  return Failure{"the user of " + kubeconfig + " may not ask that", evidence,
+                 "see that it has its rights in this cluster, or run the command again when they have been given"};
+}
+
+std::optional<Failure> failureOf(const net::TransportError& error, const std::string& kubeconfig) {
+  using Kind = net::TransportError::Kind;
+  if (error.kind() == Kind::clientCertificateRefused)
+    return Failure{"the server refuses our client certificate", error.message(), error.hint()};
+  if (error.kind() != Kind::tls) return std::nullopt;
+  if (kubeconfig.empty())
+    return Failure{"who listens there speaks no TLS that we know", error.message(), "see who it is: ss -ltnp"};
+  return Failure{"who listens there cannot be trusted", error.message(),
+                 fmt::format("see who it is: ss -ltnp; the authority in {} must have signed its certificate, for the name or address by "
+                             "which it is called",
+                             kubeconfig)};
+}
+
+Lack lackOf(std::string seen, std::optional<Failure> lasting, Duration settling) {
+  return {.seen = std::move(seen), .lasting = std::move(lasting), .settling = settling};
+}
+
+Seen seenIn(const net::Response& response, const std::string& url, const std::string& kubeconfig = {}) {
   if (response.status == 200) return std::nullopt;
-  return fmt::format("answers {}", response.status);
+  auto answer = fmt::format("answers {}", response.status);
+  auto lasting = failureOf(response.status, fmt::format("{} {}", url, answer), kubeconfig);
+  return lackOf(std::move(answer), std::move(lasting), kRightsSettle);
 }
 
 struct Ask {
   World& world;
 
-  Lack operator()(const KubeletHealthy& probe) const { return lackOf(world.http.perform(getRequest(probe.url))); }
-  Lack operator()(const ComponentHealthy& probe) const { return lackOf(world.http.perform(getRequest(probe.url))); }
-  Lack operator()(const FileExists& probe) const {
+  Seen operator()(const KubeletHealthy& probe) const { return seenIn(world.http.perform(getRequest(probe.url)), probe.url); }
+  Seen operator()(const ComponentHealthy& probe) const { return seenIn(world.http.perform(getRequest(probe.url)), probe.url); }
+  Seen operator()(const FileExists& probe) const {
     if (world.host.read(probe.path)) return std::nullopt;
-    return "not there yet";
+    return Lack{"not there yet"};
   }
-  Lack operator()(const ApiServerAnswers& probe) const {
+  Seen operator()(const ApiServerAnswers& probe) const {
     auto client = connect(probe.access);
-    if (!client) return probe.access.kubeconfig.string() + " is absent";
-    return lackOf(client->raw("GET", probe.path));
+    if (!client) return Lack{probe.access.kubeconfig.string() + " is absent"};
+    return seenIn(client->raw("GET", probe.path), client->server() + probe.path, probe.access.kubeconfig.string());
   }
-  Lack operator()(const ObjectExists& probe) const {
+  Seen operator()(const ObjectExists& probe) const {
     auto client = connect(probe.access);
-    if (!client) return probe.access.kubeconfig.string() + " is absent";
+    if (!client) return Lack{probe.access.kubeconfig.string() + " is absent"};
     if (client->get({probe.apiVersion, probe.kind, probe.nameSpace, probe.name})) return std::nullopt;
-    return "not there yet";
+    return Lack{"not there yet"};
   }
 
   std::optional<kube::Client> connect(const Access& access) const {
@@ -52,19 +95,46 @@ struct Ask {
   }
 };
 
-Lack ask(const Condition& condition, World& world) {
+/// With which credentials a probe asks; empty for those that need none.
+struct KubeconfigOf {
+  std::string operator()(const ApiServerAnswers& probe) const { return probe.access.kubeconfig.string(); }
+  std::string operator()(const ObjectExists& probe) const { return probe.access.kubeconfig.string(); }
+  std::string operator()(const auto&) const { return {}; }
+};
+
+Seen ask(const Condition& condition, World& world) {
+  const auto kubeconfig = std::visit(KubeconfigOf{}, condition.probe);
   try {
     return std::visit(Ask{world}, condition.probe);
   } catch (const net::TransportError& error) {
-    return error.kind() == net::TransportError::Kind::refused ? "nobody listens there yet" : error.message();
+    const bool refused = error.kind() == net::TransportError::Kind::refused;
+    return lackOf(refused ? "nobody listens there yet" : error.message(), failureOf(error, kubeconfig), kHandshakesSettle);
   } catch (const kube::ApiError& error) {
-    return error.message();
+    return lackOf(error.message(), failureOf(error.status(), error.message(), kubeconfig), kRightsSettle);
   }
 }
 
-std::optional<Failure> firstFailure(const Condition& wanted, World& world, TimePoint since) {
+/// Since when the same lasting lack has been seen.
+class Steadiness {
+public:
+  /// Whether it has been there for long enough.
+  bool sees(const Lack& lack, TimePoint now) {
+    if (!lack.lasting) {
+      cause_.clear();
+      return false;
+    }
+    if (cause_ != lack.lasting->cause) cause_ = lack.lasting->cause, since_ = now;
+    return now - since_ >= lack.settling;
+  }
+
+private:
+  std::string cause_;
+  TimePoint since_;
+};
+
+std::optional<Failure> firstFailure(const Condition& wanted, World& world, Watch& watch) {
   for (const auto& sign : wanted.fatal)
-    if (auto failure = look(sign, world, since)) return failure;
+    if (auto failure = look(sign, world, watch)) return failure;
   return std::nullopt;
 }
 
@@ -80,7 +150,7 @@ Change diff(const Condition& wanted, const Context& context) {
   Change change{.subject = subject(wanted)};
   if (const auto lack = ask(wanted, context.world)) {
     change.verb = Verb::wait;
-    change.reason = *lack;
+    change.reason = lack->seen;
   }
   return change;
 }
@@ -91,17 +161,20 @@ void enact(const Condition& wanted, const Change& change, const Context& context
   constexpr auto closeLook = std::chrono::seconds(1);     // between two searches for fatal signs
   const auto begin = world.clock.now();
   auto nextLook = begin + closeLook;
+  Watch watch{.since = begin};
+  Steadiness steadiness;
   for (;;) {
     const auto lack = ask(wanted, world);
     if (!lack) return;
     const auto now = world.clock.now();
     if (now >= nextLook) {
-      if (const auto failure = firstFailure(wanted, world, begin)) fail(wanted, *failure);
+      if (const auto failure = firstFailure(wanted, world, watch)) fail(wanted, *failure);
       nextLook = now + closeLook;
     }
+    if (steadiness.sees(*lack, now)) fail(wanted, *lack->lasting);
     if (now - begin >= wanted.patience)
-      throw Error(fmt::format("gave up after {} waiting until {}: {}", humanDuration(wanted.patience), wanted.what, *lack), wanted.hint);
-    if (context.reporter) context.reporter->waiting(context.phase, change, now - begin, wanted.patience, *lack);
+      throw Error(fmt::format("gave up after {} waiting until {}: {}", humanDuration(wanted.patience), wanted.what, lack->seen), wanted.hint);
+    if (context.reporter) context.reporter->waiting(context.phase, change, now - begin, wanted.patience, lack->seen);
     world.clock.sleep(glance);
   }
 }

@@ -161,10 +161,99 @@ TEST_CASE("containers of an earlier attempt are not held against this one") {
   CHECK(machine.initFails() == "");
 }
 
+namespace {
+
+/// A machine whose API server ended `attempt` times, and is in the kubelet's back-off for minutes.
+struct BackedOff : Machine {
+  std::size_t restarts() const { return static_cast<std::size_t>(std::ranges::count(effects(), "restart kubelet")); }
+
+  BackedOff() {
+    timetable.apiServer = kNever;
+    whenApiServerIsWaitedFor(*this, [this] {
+      cri.found = {ended(*this, "kube-apiserver", 0, "2026-11-22T12:00:00.1Z stderr F Error: listen: address already in use\n")};
+    });
+    CHECK(initFails().find("in vain: kube-apiserver cannot listen") != std::string::npos);
+    clock.onSleep = [this] { settle(); };
+    host.now += std::chrono::minutes(2);
+    cri.found = {ended(*this, "kube-apiserver", 6, "2026-11-22T12:00:00.1Z stderr F Error: listen: address already in use\n")};
+    host.now += std::chrono::minutes(2);
+    CHECK(restarts() == 1);
+  }
+  /// What the kubelet, when it is started again, does at once in place of what it would do in minutes.
+  void atNextStart(std::function<void()> what) {
+    host.onServiceAction = [what = std::move(what)](const std::string&, host::Host::ServiceAction action) {
+      if (action == host::Host::ServiceAction::restart) what();
+    };
+  }
+};
+
+} // namespace
+
+TEST_CASE("a second run over a pod in the kubelet's back-off has it tried at once, and tells soon when it fails again") {
+  BackedOff machine;
+  machine.atNextStart([&] {
+    machine.cri.found.push_back(
+        ended(machine, "kube-apiserver", 7, "2026-11-22T12:00:00.1Z stderr F Error: listen: address already in use\n"));
+  });
+  const auto begin = machine.host.now;
+  CHECK(machine.initFails().find("in vain: kube-apiserver cannot listen: its port is taken") != std::string::npos);
+  CHECK(machine.restarts() == 2);
+  CHECK(machine.host.now - begin < std::chrono::seconds(5));
+}
+
+TEST_CASE("a second run over a pod in the kubelet's back-off goes on when the cause is gone, even when it ends once more") {
+  BackedOff machine;
+  machine.atNextStart([&] {
+    auto running = ended(machine, "kube-apiserver", 8, "");
+    running.state = host::Container::State::running;
+    machine.cri.found.push_back(ended(machine, "kube-apiserver", 7, "2026-11-22T12:00:00.1Z stderr F Error: context deadline exceeded\n"));
+    machine.cri.found.push_back(running);
+    machine.timetable.apiServer = std::chrono::seconds(40);
+    machine.timetable.others = machine.timetable.node = std::chrono::seconds(41);
+  });
+  CHECK(machine.initFails() == "");
+  CHECK(machine.restarts() == 2);
+  CHECK(changesOf(machine.plan()) == Lines{});
+}
+
+TEST_CASE("a plan over a pod in the kubelet's back-off says that the kubelet will be started again, and why") {
+  BackedOff machine;
+  const auto changes = changesOf(machine.plan());
+  CHECK(std::ranges::count(changes, "kubelet-start: start service kubelet (kube-apiserver has ended and is not tried again yet)") == 1);
+}
+
+TEST_CASE("who only waits is told what ended before, and how it is tried again") {
+  BackedOff machine;
+  machine.selection.only = "wait-control-plane";
+  const auto begin = machine.host.now;
+  const auto error = machine.initFails();
+  CHECK(error.find("in vain: kube-apiserver cannot listen: its port is taken") != std::string::npos);
+  CHECK(error.find(" ago: if the cause is gone, systemctl restart kubelet lets it try again at once") != std::string::npos);
+  CHECK(machine.host.now - begin < std::chrono::seconds(5));
+}
+
+TEST_CASE("somebody else's server at the API server's address ends the wait within seconds, with what it shows") {
+  Machine machine;
+  const auto intercept = machine.api.intercept;
+  machine.timetable.apiServer = {};
+  machine.api.intercept = [&](const net::Request& request) {
+    if (request.url.find("/livez") != std::string::npos)
+      throw net::TransportError(net::TransportError::Kind::tls, request.url + ": self-signed certificate");
+    return intercept(request);
+  };
+  const auto begin = machine.host.now;
+  const auto error = machine.initFails();
+  CHECK(error.find("is in vain: who listens there cannot be trusted") != std::string::npos);
+  CHECK(error.find("evidence: https://10.0.0.11:6443/livez: self-signed certificate") != std::string::npos);
+  CHECK(error.find("the authority in /etc/kubernetes/super-admin.conf must have signed its certificate") != std::string::npos);
+  CHECK(machine.host.now - begin < std::chrono::seconds(8));
+}
+
 TEST_CASE("an image that cannot be had ends the wait with the kubelet's words") {
   Machine machine;
   machine.timetable.apiServer = kNever;
   whenApiServerIsWaitedFor(machine, [&] {
+    machine.cri.images.erase("registry.k8s.io/kube-apiserver:v1.37.2");
     machine.host.unitLogs["kubelet"] = {
         "I0101 other news",
         "E0101 \"Error syncing pod\" err=\"failed to start container kube-apiserver: ErrImagePull: not found\""};

@@ -52,6 +52,8 @@ TEST_CASE("which state of a unit ends a wait") {
       {"ended once, and says nothing of use", state("activating", "auto-restart", 1), std::chrono::seconds(2), quiet,
        ""},
       {"ended once, long ago, and runs", state("active", "running", 1), std::chrono::seconds(30), quiet, ""},
+      {"ended often, and runs", state("active", "running", 5), std::chrono::seconds(30),
+       {"E0101 err=\"failed to run Kubelet: validate service connection: validate CRI v1 runtime API for endpoint\""}, ""},
       {"keeps ending", state("activating", "auto-restart", 3), std::chrono::seconds(2), quiet,
        "the kubelet ends again and again (exit-code, exit status 1)"},
       {"waits to be restarted for seconds", state("activating", "auto-restart", 1), std::chrono::seconds(6), quiet,
@@ -157,6 +159,14 @@ TEST_CASE("which end of a static pod's container ends a wait") {
        {container(exited, 0)},
        {"Error: open /etc/audit.yaml: no such file or directory"},
        "kube-apiserver misses a file"},
+      {"a file that is missed early, without harm",
+       {container(exited, 0)},
+       {"I0101 \"no config\" err=\"open /etc/x.yaml: no such file or directory\"", "W0101 permission denied", quiet.back()},
+       ""},
+      {"a file that may not be read, at last",
+       {container(exited, 0)},
+       {"I0101 starting", "E0101 run.go:72] \"command failed\" err=\"open /etc/x.yaml: permission denied\"", "I0101 bye"},
+       "kube-apiserver may not read or write a file"},
       {"the data of an earlier cluster",
        {container(exited, 0)},
        {"{\"level\":\"fatal\",\"error\":\"member has already been bootstrapped\"}"},
@@ -173,13 +183,28 @@ TEST_CASE("which end of a static pod's container ends a wait") {
   }
 }
 
+TEST_CASE("ends before the kubelet's start are not counted") {
+  const auto causeAfter = [](unsigned before, unsigned attempt) {
+    return causeOf(judge(PodEvidence{.component = "kube-apiserver",
+                                     .image = "",
+                                     .containers = {container(exited, attempt)},
+                                     .startedBefore = before,
+                                     .log = {"I0101 bye"},
+                                     .kubeletLog = {}}));
+  };
+  CHECK(causeAfter(6, 6) == "");
+  CHECK(causeAfter(6, 7) == "");
+  CHECK(causeAfter(6, 8) == "kube-apiserver ends again and again (exit code 1, Error)");
+}
+
 TEST_CASE("what the kubelet says of a static pod that has no container") {
-  const auto causeFor = [](const Lines& log) {
+  const auto causeFor = [](const Lines& log, bool imagePresent = false) {
     return causeOf(judge(PodEvidence{.component = "kube-apiserver",
                                      .image = "example.org/kube-apiserver:v1",
                                      .containers = {},
                                      .log = {},
-                                     .kubeletLog = log}));
+                                     .kubeletLog = log,
+                                     .imagePresent = imagePresent}));
   };
   CHECK(causeFor({}) == "");
   CHECK(causeFor({"I0101 SyncLoop ADD kube-apiserver-n1"}) == "");
@@ -188,8 +213,13 @@ TEST_CASE("what the kubelet says of a static pod that has no container") {
   CHECK(causeFor({"E0101 pod=\"kube-system/kube-apiserver-n1\" err=\"ImagePullBackOff\"", "I0101 other"}) ==
         "the image example.org/kube-apiserver:v1 of kube-apiserver cannot be had");
   CHECK(causeFor({"E0101 pod=\"kube-system/etcd-n1\" err=\"ErrImagePull: not found\""}) == ""); // another's
-  CHECK(causeFor({"E0101 pod=\"kube-system/kube-apiserver-n1\" err=\"CreateContainerError: no such mount\""}) ==
+  CHECK(causeFor({"E0101 pod=\"kube-system/kube-apiserver-n1\" err=\"ErrImagePull: not found\""}, true) == ""); // imported since
+  CHECK(causeFor({"E0101 pod=\"kube-system/kube-apiserver-n1\" err=\"CreateContainerConfigError: x\""}) ==
         "the container of kube-apiserver cannot be made");
+  const std::string unmade =
+      "E0101 \"Error syncing pod, skipping\" err=\"CreateContainerError: name is reserved\" pod=\"kube-system/kube-apiserver-n1\"";
+  CHECK(causeFor({unmade}) == ""); // the kubelet tries it again at once
+  CHECK(causeFor({unmade, "I0101 other", unmade}) == "the container of kube-apiserver cannot be made");
 }
 
 TEST_CASE("a failure shows the line that tells most, and what to do") {
@@ -210,4 +240,6 @@ TEST_CASE("the telling line is the last that speaks of an error, else the last")
   CHECK(tellingLine({"E1 err=\"first\"", "E2 err=\"second\"", "I3 bye"}) == "E2 err=\"second\"");
   CHECK(tellingLine({"F0101 cannot go on", "goroutine 1"}) == "F0101 cannot go on");
   CHECK(tellingLine({"Flushing", "Foo"}) == "Foo");
+  CHECK(tellingLine({"Error: no", "W1 failed to say goodbye"}) == "Error: no"); // what ends a program before what follows it
+  CHECK(tellingLine({"F0101 cannot go on", "panic: x"}) == "F0101 cannot go on");
 }
