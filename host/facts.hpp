@@ -44,6 +44,10 @@ struct Routes {
 };
 std::optional<IpAddress> chooseAddress(const Routes& routes, const std::vector<InterfaceAddress>& addresses);
 
+/// Those of the loopback interface that other machines can reach, IPv4 before IPv6: the machine's address in networks as
+/// in RFC 5549.
+std::vector<IpAddress> globalOnLoopback(const std::vector<InterfaceAddress>& addresses);
+
 void lookAtNetwork(config::Facts& facts);
 /// Whether the name has an address. Asks a program with a time limit, since a name server that is down would hold us
 /// for long.

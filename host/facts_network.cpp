@@ -96,8 +96,18 @@ std::optional<IpAddress> chooseAddress(const Routes& routes, const std::vector<I
   return {};
 }
 
+std::vector<IpAddress> globalOnLoopback(const std::vector<InterfaceAddress>& addresses) {
+  std::vector<IpAddress> found;
+  for (auto family : {IpAddress::Family::v4, IpAddress::Family::v6})
+    for (const auto& one : addresses)
+      if (one.up && one.loopback && one.address.family() == family && one.address.isGlobalUnicast())
+        found.push_back(one.address);
+  return found;
+}
+
 void lookAtNetwork(config::Facts& facts) {
   auto addresses = interfaceAddresses();
+  facts.loopbackAddresses = globalOnLoopback(addresses);
   for (const auto& one : addresses)
     if (one.up && std::ranges::find(facts.addresses, one.address) == facts.addresses.end())
       facts.addresses.push_back(one.address);

@@ -96,6 +96,14 @@ TEST_CASE("an interface that is down does not count, and a routed network's addr
         "10.9.9.9");
 }
 
+TEST_CASE("the addresses of loopback that others can reach are known, IPv4 first") {
+  auto down = on("lo", "10.9.9.8");
+  down.up = false;
+  CHECK(globalOnLoopback({on("lo", "127.0.0.1"), on("lo", "::1"), on("lo", "fd00::9"), on("lo", "169.254.0.9"), down,
+                          on("eth0", "10.0.0.5"), on("lo", "10.9.9.9")}) ==
+        std::vector{*IpAddress::parse("10.9.9.9"), *IpAddress::parse("fd00::9")});
+}
+
 TEST_CASE("without a routing table any interface will do that is no loopback and no tunnel") {
   CHECK(chosen({.known = false}, {on("lo", "10.9.9.9"), on("tun0", "10.8.0.1"), on("eth0", "10.0.0.5")}) == "10.0.0.5");
 }
