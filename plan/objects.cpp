@@ -4,6 +4,7 @@
 #include "certs/seal.hpp"
 #include "certs/x509.hpp"
 #include "kube/client.hpp"
+#include "plan/declared.hpp"
 #include "support/encoding.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
@@ -77,27 +78,6 @@ Value filled(const Object& wanted, const std::optional<Value>& live, Client& cli
   return document;
 }
 
-/// Dotted paths of mapping members that an earlier apply of ours owns and the document no longer has.
-void collectUnwanted(const Value& owned, const Value& wanted, const std::string& path, std::vector<std::string>& unwanted) {
-  for (const auto& [key, inner] : owned.items()) {
-    if (!key.starts_with("f:") || !wanted.is_object()) continue;
-    const auto name = key.substr(2);
-    const auto where = path.empty() ? name : path + "." + name;
-    if (!wanted.contains(name)) unwanted.push_back(where);
-    else collectUnwanted(inner, wanted[name], where, unwanted);
-  }
-}
-
-std::vector<std::string> ownedButUnwanted(const Value& live, const Value& wanted) {
-  std::vector<std::string> unwanted;
-  const auto* entries = find(live, "metadata.managedFields");
-  if (!entries || !entries->is_array()) return unwanted;
-  for (const auto& entry : *entries)
-    if (stringAt(entry, "manager") == "kubestrap" && stringAt(entry, "operation") == "Apply" && entry.contains("fieldsV1"))
-      collectUnwanted(entry["fieldsV1"], wanted, "", unwanted);
-  return unwanted;
-}
-
 bool sameTaint(const Value& a, const Value& b) {
   return stringAt(a, "key") == stringAt(b, "key") && stringAt(a, "effect") == stringAt(b, "effect");
 }
@@ -135,10 +115,9 @@ std::optional<Value> markPatch(const Value& live, const Value& wanted) {
 }
 
 std::string previewOf(const Object& wanted, const Value& document, const std::optional<Value>& live) {
-  if (wanted.secrecy == Secrecy::secret)
+  if (wanted.secrecy == Secrecy::secret || stringAt(wanted.document, "kind") == "Secret")
     return fmt::format("secret, fingerprint {}\n", sha256Hex(document.dump()).substr(0, 8));
-  if (!live) return lineDiff({}, emitYaml(document));
-  return {};
+  return lineDiff(live ? emitYaml(asDeclared(*live, document)) : "", emitYaml(document));
 }
 
 /// One look at the live object; throws NotYet, ApiError, TransportError.
@@ -175,7 +154,7 @@ Change look(const Object& wanted, const Context& context) {
   }
   auto differing = differences(*live, document);
   if (differing.empty()) {
-    differing = ownedButUnwanted(*live, document);
+    for (const auto& place : ownedButUnwanted(*live, document)) differing.push_back(place.dotted);
     if (differing.empty()) return change;
     change.reason = "no longer wanted: " + join(differing, ", ");
   } else {

@@ -355,6 +355,34 @@ TEST_CASE("an object is made, kept, changed, and members that are not declared a
   CHECK(cluster.data() == Value{{"x", "2"}});
 }
 
+TEST_CASE("a plan shows what would become of an object, and of a secret one only a fingerprint") {
+  Cluster cluster;
+  cluster.make(cluster.object({{"x", "1"}, {"y", "1"}}));
+  auto live = *cluster.api.object("/api/v1/namespaces/kube-system/configmaps/a");
+  live["data"]["theirs"] = "1";
+  cluster.api.put(live, "kubectl-edit");
+  auto object = cluster.object({{"x", "2"}, {"z", "1"}});
+  CHECK(diff(object, cluster.looking()).preview == "   name: a\n   namespace: kube-system\n data:\n-  x: \"1\"\n-  \"y\": \"1\"\n"
+                                                   "+  x: \"2\"\n+  z: \"1\"\n");
+  object.secrecy = Secrecy::secret;
+  CHECK(diff(object, cluster.looking()).preview.starts_with("secret, fingerprint "));
+  object.secrecy = Secrecy::open;
+  object.document["kind"] = "Secret";
+  CHECK(diff(object, cluster.looking()).preview.starts_with("secret, fingerprint "));
+}
+
+TEST_CASE("a member of a container that is not declared any more goes") {
+  Cluster cluster;
+  auto object = cluster.object({});
+  object.document = {{"apiVersion", "apps/v1"},
+                     {"kind", "Deployment"},
+                     {"metadata", {{"name", "a"}, {"namespace", "kube-system"}}},
+                     {"spec", {{"template", {{"spec", {{"containers", Value::array({{{"name", "c"}, {"image", "i"}, {"tty", true}}})}}}}}}}};
+  CHECK(cluster.make(object) == "create (missing)");
+  object.document["spec"]["template"]["spec"]["containers"][0].erase("tty");
+  CHECK(cluster.make(object) == "update (no longer wanted: spec.template.spec.containers[0].tty)");
+}
+
 TEST_CASE("what is made once is never changed, and what must go goes") {
   Cluster cluster;
   CHECK(cluster.make(cluster.object({{"x", "1"}}, ApplyMode::createOnly)) == "create (missing)");
