@@ -43,7 +43,9 @@ struct IntentsOf {
 
   std::vector<Intent> operator()(const File& file) const { return {fileIntent("File", file.path, change, host())}; }
   std::vector<Intent> operator()(const Folder& folder) const { return {fileIntent("Folder", folder.path, change, host())}; }
-  std::vector<Intent> operator()(const Absent& absent) const { return {fileIntent("File", absent.path, change, host())}; }
+  std::vector<Intent> operator()(const Absent& absent) const {
+    return {fileIntent(change.seen == "folder" ? "Folder" : "File", absent.path, change, host())};
+  }
   std::vector<Intent> operator()(const Certificate& certificate) const {
     return {fileIntent("Key", certificate.spec.key, change, host()),
             fileIntent("Certificate", certificate.spec.certificate, change, host())};
@@ -85,7 +87,7 @@ std::vector<Intent> intents(const Resource& wanted, const Change& change, const 
 }
 
 void add(std::vector<Intent>& intents, Intent intent) {
-  const auto same = [&](const Intent& each) { return each.kind == "Folder" && each.kind == intent.kind && each.target == intent.target; };
+  const auto same = [&](const Intent& each) { return each.kind == "Folder" && each.kind == intent.kind && each.verb == intent.verb && each.target == intent.target; };
   if (std::none_of(intents.begin(), intents.end(), same)) intents.push_back(std::move(intent));
 }
 

@@ -73,6 +73,9 @@ void withPatience(const Context& context, std::string_view what, const std::func
 /// "absent" or the first 16 hex digits of the content's SHA-256.
 std::string fingerprint(const std::optional<std::string>& content);
 
+/// The fingerprint of a file, or "folder".
+std::string seenAt(const Path& path, host::Host& host);
+
 /// Throws Conflict where a file is not what `seen` is the fingerprint of: the world moved between looking and enacting.
 void expectUnchanged(const Path& path, const std::string& seen, host::Host& host);
 

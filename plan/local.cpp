@@ -30,8 +30,13 @@ std::string previewOf(const File& wanted, const std::string& found) {
 
 } // namespace
 
+std::string seenAt(const Path& path, host::Host& host) {
+  const auto status = host.status(path);
+  return status && status->type == host::FileStatus::Type::folder ? "folder" : fingerprint(host.read(path));
+}
+
 void expectUnchanged(const Path& path, const std::string& seen, host::Host& host) {
-  if (fingerprint(host.read(path)) != seen)
+  if (seenAt(path, host) != seen)
     throw Conflict(fmt::format("{} was changed by somebody else just now", path.string()), "run the command again");
 }
 
@@ -52,7 +57,7 @@ Change diff(const File& wanted, const Context& context) {
     change.preview = previewOf(wanted, *found);
     return change;
   }
-  if (const auto status = host.status(wanted.path); status && status->mode != wanted.mode) {
+  if (const auto status = host.status(wanted.path); status && status->type == host::FileStatus::Type::file && status->mode != wanted.mode) {
     change.verb = Verb::update;
     change.reason = fmt::format("mode is {:04o}, not {:04o}", status->mode, wanted.mode);
   }
@@ -94,7 +99,7 @@ Change diff(const Absent& wanted, const Context& context) {
   if (!context.world.host.status(wanted.path)) return change;
   change.verb = Verb::remove;
   change.reason = "not needed any more";
-  change.seen = fingerprint(context.world.host.read(wanted.path));
+  change.seen = seenAt(wanted.path, context.world.host);
   return change;
 }
 

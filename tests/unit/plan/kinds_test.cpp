@@ -74,6 +74,29 @@ TEST_CASE("a folder is made, its mode put right, and a file in its place refused
   CHECK(messageOf([&] { diff(folder, small.applying()); }) == "/var/lib/etcd is not a folder");
 }
 
+TEST_CASE("the mode of a link is nobody's wish: what it leads to is compared") {
+  SmallWorld small;
+  small.host.files["/a"] = {.content = "x", .mode = 0777, .modified = {}, .type = host::FileStatus::Type::symlink};
+  CHECK(verdict(diff(File{.path = "/a", .content = "x", .mode = 0600}, small.looking())) == "keep");
+  CHECK(verdict(diff(File{.path = "/a", .content = "y", .mode = 0600}, small.looking())) == "update (content differs)");
+}
+
+TEST_CASE("an empty folder that must be absent is removed, a file that came in its place is not") {
+  SmallWorld small;
+  const auto folder = [&] {
+    small.host.files["/a"] = {.content = "", .mode = 0755, .modified = {}, .type = host::FileStatus::Type::folder};
+  };
+  folder();
+  CHECK(small.make(Absent{"/a"}) == "remove (not needed any more)");
+  folder();
+  const auto change = diff(Absent{"/a"}, small.applying());
+  const auto intended = intents(Absent{"/a"}, change, small.applying());
+  REQUIRE(intended.size() == 1);
+  CHECK(intended.front().kind == "Folder");
+  small.host.put("/a", "theirs");
+  CHECK(messageOf([&] { enact(Absent{"/a"}, change, small.applying()); }) == "/a was changed by somebody else just now");
+}
+
 TEST_CASE("what must be absent is removed, and nothing is done when it is") {
   SmallWorld small;
   small.host.put("/a", "x");
