@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the former is ten times as fast
 PEM = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----\n?", re.S)
 OID = x509.oid.ExtensionOID
 DOCUMENTS_IN_CONFIG_MAPS = {"kubeadm-config", "kubelet-config", "kube-proxy", "kubestrap-config", "cluster-info"}
@@ -47,9 +48,9 @@ class Reader:
         if path.suffix in (".crt", ".key", ".pub"):
             return {"PEM": self.pem(data)}
         if path.suffix == ".conf":
-            return {"kubeconfig": self.kubeconfig(yaml.safe_load(data))}
+            return {"kubeconfig": self.kubeconfig(yaml.load(data, LOADER))}
         if path.suffix == ".yaml":
-            return {"document": yaml.safe_load(data)}
+            return {"document": yaml.load(data, LOADER)}
         if path.suffix == ".env":
             return {"text": data.decode()}
         return {"digest": hashlib.sha256(data).hexdigest()}
@@ -137,7 +138,7 @@ class Reader:
         return tree
 
     def embedded(self, text: str) -> object:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, LOADER)
         return self.kubeconfig(document) if isinstance(document, dict) and document.get("kind") == "Config" else document
 
     @staticmethod

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
@@ -15,14 +17,14 @@ from api_server import ControlPlane, Entrance
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from reading import Reader
-from surroundings import be_called, make_root
+from reading import LOADER, Reader
+from surroundings import be_called, make_root, own_network
 
 # As tests/golden/render.cpp has them.
 HOSTNAME = "Node-1"
 CA_FOLDERS = ("/usr/share/ca-certificates", "/etc/ca-certificates")
 
-NOT_RUN = ("preflight", "kubelet-finalize")  # the machine is none, and its kubelet has no certificate of its own
+ROTATED = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 CONFIG, PATCHES = "/root/setup.yaml", "/root/patches"
 PATIENCE = 120
 
@@ -38,11 +40,11 @@ class Case:
     @cached_property
     def machine(self) -> dict:
         file = self.folder / "machine.yaml"
-        return yaml.safe_load(file.read_text()) if file.exists() else {}
+        return yaml.load(file.read_text(), LOADER) if file.exists() else {}
 
     @cached_property
     def documents(self) -> dict[str, dict]:
-        return {one["kind"]: one for one in yaml.safe_load_all((self.folder / "setup.yaml").read_text())}
+        return {one["kind"]: one for one in yaml.load_all((self.folder / "setup.yaml").read_text(), LOADER)}
 
     def says(self, kind: str, path: str, otherwise=None):
         value = self.documents.get(kind, {})
@@ -71,11 +73,18 @@ class Case:
         return {one["token"].split(".")[0] for one in self.says("InitConfiguration", "bootstrapTokens", [])}
 
     @property
+    def rotated(self) -> bool:
+        """Whether the kubelet keeps a certificate of its own already."""
+        return self.machine.get("rotatedCertificate", False)
+
+    @property
     def commands(self) -> list[list[str]]:
         """The words after the program's name, for each run of it."""
         if phases := self.machine.get("phases"):
             return [["init", "phase", *phase.split("/")] for phase in phases]
-        skipped = [*NOT_RUN, *self.says("InitConfiguration", "skipPhases", [])]
+        skipped = ["preflight", *self.says("InitConfiguration", "skipPhases", [])]  # the machine is none
+        if not self.rotated:
+            skipped.append("kubelet-finalize")
         return [["init", f"--skip-phases={','.join(skipped)}", *self.machine.get("flags", ())]]
 
 
@@ -85,6 +94,8 @@ def lay(case: Case, root: Path, kubeadm: Path) -> None:
     shutil.copy(case.folder / "setup.yaml", root / CONFIG.lstrip("/"))
     if (case.folder / "patches").exists():
         shutil.copytree(case.folder / "patches", root / PATCHES.lstrip("/"))
+    if case.rotated:
+        lay_foreign_pair(root, ROTATED, None)
     files = case.says("ClusterConfiguration", "etcd.external", {})
     if "keyFile" in files:
         lay_foreign_pair(root, files["certFile"], files["keyFile"])
@@ -134,8 +145,41 @@ def outcome(program: Path, case: Case, root: Path, kubeadm: Path, plane: Control
         for words in case.commands:
             call(program, words, case, root)
         objects = entrance.objects()
+    images = call(program, ["config", "images", "list"], case, root).split()
     reader = Reader(root, began, case.says("InitConfiguration", "certificateKey", ""))
-    return reader.files(kept) | reader.objects(objects, case.tokens)
+    return {"images": images} | reader.files(kept) | reader.objects(objects, case.tokens)
+
+
+class Lane:
+    """The runs of one program, one after the other, in a network and against an API server of their own."""
+
+    def __init__(self, program: Path, components: Path, folder: Path):
+        self.program, self.kubeadm, self.folder = program, components / "kubeadm", folder
+        # A network belongs to the thread that made it, and to what this thread starts.
+        self.thread, self.surroundings = ThreadPoolExecutor(1), ExitStack()
+        self.ready = self.thread.submit(self._surround, components)
+        self.started: list[Future] = []
+
+    def _surround(self, components: Path) -> ControlPlane:
+        self.surroundings.enter_context(own_network())
+        return self.surroundings.enter_context(ControlPlane(components, self.folder))
+
+    def start(self, case: Case) -> Future:
+        self.started.append(self.thread.submit(self._outcome, case))
+        return self.started[-1]
+
+    def _outcome(self, case: Case) -> dict[str, object]:
+        root = self.folder / case.name
+        try:
+            return outcome(self.program, case, root, self.kubeadm, self.ready.result())
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+
+    def end(self) -> None:
+        for future in self.started:
+            future.cancel()
+        self.thread.submit(self.surroundings.close).result()
+        self.thread.shutdown()
 
 
 def programs() -> tuple[Path, Path]:

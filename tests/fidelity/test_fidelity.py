@@ -1,17 +1,14 @@
 """The configurations of tests/golden/cases through the real kubeadm and through kubestrap, compared as documents.
 
-Both run `init` beneath a root folder of their own, in a network and under a host name that are the same for both, and write to the
-same real API server. What may differ stands in docs/differences.md, and nothing that does not differ stands there.
+Both run `init` beneath a root folder of their own, in networks and under host names that are the same for both, and write to real API
+servers. What may differ stands in docs/differences.md, and nothing that does not differ stands there.
 """
 
-import shutil
 from pathlib import Path
 
 import pytest
-from api_server import ControlPlane
 from differences import compare, table, unexplained
-from runs import Case, outcome, programs
-from surroundings import own_network
+from runs import Case, Lane, programs
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = [Case(folder) for folder in sorted((ROOT / "tests/golden/cases").iterdir())]
@@ -29,23 +26,22 @@ def compared():
 
 
 @pytest.fixture(scope="module")
-def plane(tmp_path_factory):
-    with own_network(), ControlPlane(programs()[0], tmp_path_factory.mktemp("plane")) as made:
-        yield made
-
-
-@pytest.fixture
-def folder(tmp_path):
-    yield tmp_path
-    shutil.rmtree(tmp_path)
+def outcomes(request, tmp_path_factory):
+    """Of both programs, by case: they run side by side, ahead of who asks."""
+    asked = [item.callspec.params["case"] for item in request.session.items if "outcomes" in item.fixturenames]
+    components, kubestrap = programs()
+    kubeadm = components / "kubeadm"
+    lanes = [Lane(program, components, tmp_path_factory.mktemp(program.name)) for program in (kubeadm, kubestrap)]
+    try:
+        yield {case.name: [lane.start(case) for lane in lanes] for case in asked}
+    finally:
+        for lane in lanes:
+            lane.end()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_kubeadm_makes_the_same(case, rows, compared, plane, folder):
-    components, kubestrap = programs()
-    kubeadm = components / "kubeadm"
-    theirs = outcome(kubeadm, case, folder / "kubeadm", kubeadm, plane)
-    ours = outcome(kubestrap, case, folder / "kubestrap", kubeadm, plane)
+def test_kubeadm_makes_the_same(case, rows, compared, outcomes):
+    theirs, ours = (future.result() for future in outcomes[case.name])
     compared.add(case.name)
     assert any(name.endswith("/ca.crt") for name in theirs)
     left = unexplained(compare(theirs, ours), rows, case.name)

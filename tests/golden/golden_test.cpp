@@ -4,6 +4,7 @@
 //     hostname, proxyVariables, systemdResolved
 //     externalAuthority: everything is there already, but this authority's key
 //     phases: the only ones that run
+//     flags, rotatedCertificate: for tests/fidelity
 //   patches/        optional: what --patches would name
 //   changes.diff    by what all files and objects differ from those of the case `defaults`, which has them in expected/
 // After a change that is meant, KUBESTRAP_ACCEPT=1 writes these anew; that run fails, so that it is never taken for a
