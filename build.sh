@@ -8,7 +8,10 @@ preset=${1:-release}
 packages=(g++ cmake ninja-build ccache pkg-config libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev
   libprotobuf-dev protobuf-compiler libfmt-dev zlib1g-dev doctest-dev openssl python3 python3-pytest python3-yaml
   python3-cryptography iproute2)
-[ "$preset" != fuzz ] || packages+=(clang libclang-rt-14-dev)
+case $preset in
+  fuzz) packages+=(clang libclang-rt-14-dev) ;;
+  dev | asan) packages+=(zsh fish) ;; # whose completion is tested
+esac
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")

@@ -103,7 +103,7 @@ Value asValue(const std::vector<Expiry>& list, TimePoint now) {
     item["expirationDate"] = each.ends ? Value(formatRfc3339(*each.ends)) : Value();
     item["residualTime"] = each.ends ? std::chrono::duration_cast<std::chrono::seconds>(*each.ends - now).count() : 0;
     item["externallyManaged"] = each.managedElsewhere;
-    if (!each.issuer.empty()) item["caName"] = each.issuer;
+    if (!each.issuer.empty() && each.ends) item["caName"] = each.issuer;
     item["missing"] = !each.ends;
     items.push_back(std::move(item));
   }

@@ -180,7 +180,7 @@ struct GateRow {
   bool fixedAt;
 };
 constexpr GateRow gates[] = {
-    {"RootlessControlPlane", 0, "kubestrap runs the control plane as kubeadm does without this gate", false},
+    {"RootlessControlPlane", 0, "it is to go in favour of user namespaces, and a cluster made with it could not be carried on", false},
     {"NodeLocalCRISocket", 36, "it is locked on since 1.36", true},
     {"PublicKeysECDSA", 36, "encryptionAlgorithm takes its place", false},
 };
