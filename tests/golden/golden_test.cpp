@@ -157,6 +157,7 @@ void checkDefaults() {
 
 TEST_CASE("a configuration that says nothing gives kubeadm's defaults") { checkDefaults(); }
 TEST_CASE("two address families for pods and Services") { check("dual-stack"); }
+TEST_CASE("two address families, IPv6 first") { check("dual-stack-ipv6-first"); }
 TEST_CASE("a cluster without IPv4") { check("ipv6-only"); }
 TEST_CASE("an etcd that runs elsewhere, its files in several folders") { check("external-etcd"); }
 TEST_CASE("an etcd whose files lie beside the cluster's own") { check("external-etcd-beside"); }
