@@ -318,6 +318,39 @@ def test_pods_and_services_reach_across_nodes(cluster, worker, pod):
     assert "serving :8080" in cluster.kubectl("logs", "second")
 
 
+def test_kubeadm_uploads_what_is_uploaded(cluster):
+    """It reads our configuration and writes it again without a change, and kubestrap sees none."""
+
+    def uploaded():
+        return {name: cluster.get("configmap", name, "-n", "kube-system")["data"] for name in ("kubeadm-config", "kubelet-config")}
+
+    before = uploaded()
+    documents = "---\n".join(text for data in before.values() for text in data.values())
+    cluster.write("/root/uploaded.yaml", documents)
+    cluster.run("kubeadm", "init", "phase", "upload-config", "all", "--config", "/root/uploaded.yaml")
+    assert uploaded() == before
+    again = cluster.init("--exit-code")
+    assert again.code == 0, str(again)
+
+
+def test_kubeadm_renews_the_certificates(cluster):
+    folder = "/etc/kubernetes"
+    before = cluster.digests(folder)
+    cluster.run("kubeadm", "certs", "renew", "all")
+    after = cluster.digests(folder)
+    changed = {path.removeprefix(f"{folder}/") for path in after if after[path] != before.get(path)}
+    leaves = ("apiserver", "apiserver-etcd-client", "apiserver-kubelet-client", "front-proxy-client")
+    etcd = ("etcd/healthcheck-client", "etcd/peer", "etcd/server")
+    confs = ("admin", "controller-manager", "scheduler", "super-admin")
+    pairs = {f"pki/{name}.{ending}" for name in leaves + etcd for ending in ("crt", "key")}
+    assert changed == pairs | {f"{name}.conf" for name in confs}
+    keys = cluster.sh("cat /etc/kubernetes/pki/*.key /etc/kubernetes/pki/etcd/*.key")
+    assert set(labels_of(keys)) == {"EC PRIVATE KEY"}  # it goes on with the algorithm that was chosen
+    again = cluster.init("--exit-code")
+    assert again.code == 0, str(again)
+    assert cluster.kubectl("get", "--raw", "/readyz") == "ok"
+
+
 # ---- other ways to a cluster
 
 
@@ -417,3 +450,8 @@ def test_the_minor_version_before_becomes_ready_with_what_belongs_to_it(lab, qui
     assert again.code == 0, str(again)
     judged = machine.try_("kubeadm", "certs", "check-expiration")
     assert judged.code == 0, str(judged)
+    planned = machine.try_(f"/opt/kubernetes/{VERSION}/kubeadm", "upgrade", "plan", f"v{VERSION}")
+    assert planned.code == 0, str(planned)
+    for name, old in (("kube-apiserver", f"v{OLDER}"), ("etcd", versions.kubernetes(OLDER).etcd_image)):
+        assert re.search(rf"^{name} .*\b{re.escape(old)} ", planned.out, re.MULTILINE), planned.out
+    assert f"kubeadm upgrade apply v{VERSION}" in planned.out
