@@ -2,6 +2,7 @@
 // One pair of functions for each kind of resource: what differs, and make it so. Only the engine includes this.
 
 #include "certs/key.hpp"
+#include "kube/kubeconfig.hpp"
 #include "plan/change.hpp"
 #include "plan/journal.hpp"
 #include "plan/report.hpp"
@@ -9,6 +10,7 @@
 #include "plan/world.hpp"
 
 #include <functional>
+#include <map>
 #include <set>
 #include <string_view>
 #include <vector>
@@ -25,6 +27,20 @@ private:
   std::vector<std::pair<certs::KeyAlgorithm, certs::PrivateKey>> keys_;
 };
 
+/// Kubeconfigs as they were read last: a hundred looks at the cluster go by the same few.
+class Kubeconfigs {
+public:
+  /// Parses the file unless it is as it was; nullptr when it is absent.
+  const kube::Kubeconfig* read(const Path& path, host::Host& host);
+
+private:
+  struct Parsed {
+    std::string seen;
+    kube::Kubeconfig kubeconfig;
+  };
+  std::map<Path, Parsed> parsed_;
+};
+
 /// What a pair needs beside the resource.
 struct Context {
   World& world;
@@ -33,6 +49,7 @@ struct Context {
   std::string_view phase;
   Reporter* reporter = nullptr;
   KeyPool* keys = nullptr;
+  Kubeconfigs* kubeconfigs = nullptr;
   std::set<Path>* wouldWrite = nullptr; ///< when only looking: the files that the plan has written so far
 };
 

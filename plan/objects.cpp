@@ -28,10 +28,11 @@ public:
 };
 
 Client connect(const Access& access, const Context& context) {
-  const auto text = context.world.host.read(access.kubeconfig);
-  if (!text)
+  Kubeconfigs once;
+  const auto* kubeconfig = (context.kubeconfigs ? *context.kubeconfigs : once).read(access.kubeconfig, context.world.host);
+  if (!kubeconfig)
     throw NotYet(fmt::format("{} is absent", access.kubeconfig.string()), "make it first: kubestrap init phase kubeconfig all");
-  return Client(context.world.http, kube::parseKubeconfig(*text, access.kubeconfig.string()), access.server);
+  return Client(context.world.http, *kubeconfig, access.server);
 }
 
 struct Filler {
@@ -166,6 +167,15 @@ Change look(const Object& wanted, const Context& context) {
 }
 
 } // namespace
+
+const kube::Kubeconfig* Kubeconfigs::read(const Path& path, host::Host& host) {
+  const auto text = host.read(path);
+  if (!text) return nullptr;
+  auto& parsed = parsed_[path];
+  if (auto seen = fingerprint(text); parsed.seen != seen)
+    parsed = {.seen = std::move(seen), .kubeconfig = kube::parseKubeconfig(*text, path.string())};
+  return &parsed.kubeconfig;
+}
 
 void withPatience(const Context& context, std::string_view what, const std::function<void()>& call) {
   auto& clock = context.world.clock;

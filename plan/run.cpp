@@ -107,7 +107,7 @@ private:
 
   void realise(const Resources& resources, const std::string& name) {
     const Context context{.world = world_, .applying = applying(), .apiPatience = setup_.request.timeouts.kubernetesAPICall,
-                          .phase = name, .reporter = &reporter_, .keys = &keys_,
+                          .phase = name, .reporter = &reporter_, .keys = &keys_, .kubeconfigs = &kubeconfigs_,
                           .wouldWrite = applying() ? nullptr : &wouldWrite_};
     for (std::size_t begin = 0; begin < resources.size();) {
       const auto end = groupEnd(resources, begin);
@@ -161,6 +161,7 @@ private:
   Reporter& reporter_;
   Journal journal_;
   KeyPool keys_;
+  Kubeconfigs kubeconfigs_;
   std::set<Path> wouldWrite_;
   Outcome outcome_;
 };

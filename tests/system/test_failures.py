@@ -91,6 +91,30 @@ def test_a_flag_that_etcd_does_not_know_is_told(bare):
     succeeds(bare)
 
 
+AUDIT = """\napiServer:
+  extraArgs:
+    - name: audit-policy-file
+      value: /etc/audit/policy.yaml
+  extraVolumes:
+    - name: audit
+      hostPath: /etc/audit
+      mountPath: /etc/audit
+      readOnly: true
+      pathType: DirectoryOrCreate
+clusterName:"""
+
+
+def test_what_was_mended_beside_the_configuration_is_tried_at_once(bare):
+    config = bare.config(("\nclusterName:", AUDIT))
+    fails(bare, "kube-apiserver misses a file", "evidence: ", "/etc/audit/policy.yaml", config=config)
+    time.sleep(35)  # the kubelet tries the pod again ever less often: after 10, 20, 40, 80, 160, 300 seconds
+    fails(bare, "kube-apiserver misses a file", "evidence: ", "/etc/audit/policy.yaml", config=config)
+    bare.write("/etc/audit/policy.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: None}]\n")
+    begun = time.monotonic()
+    succeeds(bare, config=config)
+    assert time.monotonic() - begun < 3 * SOON
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(("field", "name"), [("controllerManager", "kube-controller-manager"), ("scheduler", "kube-scheduler")])
 def test_a_flag_that_another_component_does_not_know_is_told(bare, field, name):

@@ -3,6 +3,7 @@
 
 #include "certs/x509.hpp"
 #include "kube/kubeconfig.hpp"
+#include "support/text.hpp"
 
 #include <doctest/doctest.h>
 
@@ -444,6 +445,21 @@ TEST_CASE("an object that refers to one that is not there yet is unknown to a pl
   object.document["metadata"]["ownerReferences"] = Value::array({{{"name", "b"}, {"uid", ""}}});
   object.fills = {{Pointer("/metadata/ownerReferences/0/uid"), UidOf{"v1", "ConfigMap", "kube-system", "b"}}};
   CHECK(verdict(diff(object, cluster.looking())) == "apply (ConfigMap kube-system/b is absent)");
+}
+
+TEST_CASE("a kubeconfig that is made anew is read anew") {
+  Cluster cluster;
+  Kubeconfigs kubeconfigs;
+  CHECK(kubeconfigs.read("/nowhere.conf", cluster.host) == nullptr);
+  CHECK(kubeconfigs.read("/admin.conf", cluster.host)->server == "https://10.0.0.11:6443");
+  cluster.host.files["/admin.conf"].content =
+      replaceAll(cluster.host.text("/admin.conf"), "https://10.0.0.11:6443", "https://api.example.org:6443");
+  CHECK(kubeconfigs.read("/admin.conf", cluster.host)->server == "https://api.example.org:6443");
+  cluster.host.files["/admin.conf"].content = "nonsense: [";
+  CHECK(messageOf([&] { kubeconfigs.read("/admin.conf", cluster.host); }) != "");
+  CHECK(messageOf([&] { kubeconfigs.read("/admin.conf", cluster.host); }) != "");
+  cluster.host.files.erase("/admin.conf");
+  CHECK(kubeconfigs.read("/admin.conf", cluster.host) == nullptr);
 }
 
 // ---- conditions
