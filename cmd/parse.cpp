@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ranges>
 
 namespace kubestrap::cmd {
 
@@ -150,10 +151,12 @@ void print(const Error& error) {
   std::string text;
   if (const auto* problems = dynamic_cast<const Problems*>(&error)) {
     text = fmt::format("error: {} problem{}\n", problems->list().size(), problems->list().size() == 1 ? "" : "s");
-    for (const auto& problem : problems->list()) {
+    constexpr std::size_t enough = 100; // a file with more is not mended line by line
+    for (const auto& problem : problems->list() | std::views::take(enough)) {
       text += "  " + describe(problem) + "\n";
       if (!problem.remedy.empty()) text += "    try: " + problem.remedy + "\n";
     }
+    if (problems->list().size() > enough) text += fmt::format("  and {} more\n", problems->list().size() - enough);
   } else {
     text = fmt::format("error: {}\n", error.message());
   }

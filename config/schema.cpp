@@ -187,7 +187,13 @@ Value zeroOf(const Type& type) {
 
 Place Place::member(std::string_view name) const {
   std::string escaped = replaceAll(replaceAll(std::string(name), "~", "~0"), "/", "~1");
-  return {pointer + "/" + escaped, path.empty() ? std::string(name) : path + "." + std::string(name)};
+  std::string said(name);
+  if (said.size() > shownLength) {
+    auto end = shownLength;
+    while (end > 0 && (static_cast<unsigned char>(said[end]) & 0xc0) == 0x80) --end; // not within a character
+    said.replace(end, said.npos, "...");
+  }
+  return {pointer + "/" + escaped, path.empty() ? said : path + "." + said};
 }
 
 Place Place::item(std::size_t index) const {

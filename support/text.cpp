@@ -40,10 +40,14 @@ std::string lower(std::string_view text) {
 }
 
 std::string replaceAll(std::string text, std::string_view from, std::string_view to) {
-  if (from.empty()) return text;
-  for (auto at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
-  return text;
+  if (from.empty() || text.find(from) == text.npos) return text;
+  std::string result;
+  std::size_t begin = 0;
+  for (auto at = text.find(from); at != text.npos; at = text.find(from, begin)) {
+    result.append(text, begin, at - begin).append(to);
+    begin = at + from.size();
+  }
+  return result.append(text, begin);
 }
 
 namespace {
@@ -71,6 +75,8 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
   std::string best;
   std::size_t limit = word.size() / 3, bestDistance = limit + 1;
   for (const auto& candidate : candidates) {
+    const auto longer = std::max(word.size(), candidate.size()), shorter = std::min(word.size(), candidate.size());
+    if (longer - shorter >= bestDistance) continue; // at least so many letters differ
     auto distance = editDistance(lower(word), lower(candidate)); // a slip of the shift key is no distance at all
     if (distance < bestDistance) best = candidate, bestDistance = distance;
   }

@@ -82,6 +82,11 @@ TEST_CASE("forms of a file that are refused, with their places") {
   }
 }
 
+TEST_CASE("a key of a megabyte is refused in a line that can be read") {
+  const auto said = answer("? " + std::string(1'000'000, 'a') + "\n: 1\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n");
+  CHECK(said == "k.yaml:1:3: " + std::string(60, 'a') + "...: unknown field");
+}
+
 TEST_CASE("every field of every kind has a type, a meaning and the version that brought it") {
   const std::function<void(const schema::Type&, const std::string&, bool)> visit = [&](const schema::Type& type, const std::string& path,
                                                                                        bool ours) {

@@ -41,6 +41,12 @@ TEST_CASE("nearest finds what a slip was meant to be") {
   CHECK(nearest("serviceNet", words) == "serviceSubnet");
 }
 
+TEST_CASE("texts of megabytes cost no more than their length") {
+  Strings words = {"init", "join"};
+  CHECK(nearest(std::string(2'000'000, 'i'), words) == "");
+  CHECK(replaceAll(std::string(2'000'000, '/'), "/", "~1").size() == 4'000'000);
+}
+
 TEST_CASE("nearest is silent when nothing is near") {
   Strings words = {"init", "join"};
   CHECK(nearest("certs", words) == "");
