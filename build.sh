@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 preset=${1:-release}
 
 packages=(g++ cmake ninja-build ccache pkg-config libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev
-  libprotobuf-dev protobuf-compiler libfmt-dev zlib1g-dev doctest-dev openssl python3 python3-pytest python3-yaml
+  libprotobuf-dev protobuf-compiler libfmt-dev zlib1g-dev libtomlplusplus-dev doctest-dev openssl python3 python3-pytest python3-yaml
   python3-cryptography iproute2)
 case $preset in
   fuzz) packages+=(clang libclang-rt-14-dev) ;;

@@ -7,6 +7,7 @@ namespace kubestrap::cmd {
 // One file per command; each gives its node of the command tree.
 Command initCommand();
 Command configCommand();
+Command preflightCommand();
 Command tokenCommand();
 Command versionCommand();
 Command certsCommand();

@@ -22,4 +22,12 @@ Value kubeadmResult(std::string_view kind) { return {{"apiVersion", "output.kube
 
 Value result(std::string_view kind) { return {{"apiVersion", "output.kubestrap.io/v1alpha1"}, {"kind", kind}}; }
 
+
+Value changesAsValue(const plan::Outcome& outcome) {
+  Value changes = Value::array();
+  for (const auto& [phase, change] : outcome.changes)
+    changes.push_back({{"phase", phase}, {"verb", plan::name(change.verb)}, {"subject", change.subject}, {"reason", change.reason}});
+  return changes;
+}
+
 } // namespace kubestrap::cmd

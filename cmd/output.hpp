@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cmd/globals.hpp"
+#include "plan/run.hpp"
 #include "support/value.hpp"
 
 #include <vector>
@@ -15,5 +16,7 @@ void printDocuments(const std::vector<Value>& documents, Format format);
 Value kubeadmResult(std::string_view kind);
 /// An empty result of that kind.
 Value result(std::string_view kind);
+/// Every verdict of a run: phase, verb, subject, reason.
+Value changesAsValue(const plan::Outcome& outcome);
 
 } // namespace kubestrap::cmd

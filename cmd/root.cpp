@@ -8,7 +8,8 @@ Command rootCommand() {
           .description = "kubestrap makes a Kubernetes cluster on your own machines: certificates, control plane, tokens, addons. "
                          "On the first machine: kubestrap init. Every command says with --help what it does, and init says with "
                          "--dry-run what it would do.",
-          .children = {initCommand(), tokenCommand(), configCommand(), certsCommand(), completionCommand(), versionCommand()}};
+          .children = {initCommand(), preflightCommand(), tokenCommand(), configCommand(), certsCommand(), completionCommand(),
+                       versionCommand()}};
 }
 
 } // namespace kubestrap::cmd

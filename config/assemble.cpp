@@ -151,7 +151,8 @@ Cluster assemble(const ClusterDocuments& documents, const ClusterCircumstances& 
       .proxy = {},
       .kubestrap = {.layout = byName(layouts, documents.kubestrap.layout),
                     .hosting = byName(hostings, documents.kubestrap.hosting),
-                    .endpointMode = byName(endpointModes, documents.kubestrap.endpoint.mode)},
+                    .endpointMode = byName(endpointModes, documents.kubestrap.endpoint.mode),
+                    .preflightFix = documents.kubestrap.preflight ? documents.kubestrap.preflight->fix : std::nullopt},
   };
   cluster.images = imagesOf(cluster, *minor);
   cluster.kubelet = {defaultKubelet(documents.kubelet.value_or(Value::object()), cluster, warnings),
@@ -208,7 +209,8 @@ v1alpha1::KubestrapConfiguration kubestrapConfiguration(const Cluster& cluster) 
   const KubestrapOptions& options = cluster.kubestrap;
   return {.layout = nameOf(layouts, options.layout),
           .hosting = nameOf(hostings, options.hosting),
-          .endpoint = {.mode = nameOf(endpointModes, options.endpointMode)}};
+          .endpoint = {.mode = nameOf(endpointModes, options.endpointMode)},
+          .preflight = options.preflightFix ? std::optional(v1alpha1::Preflight{options.preflightFix}) : std::nullopt};
 }
 
 } // namespace kubestrap::config

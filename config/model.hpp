@@ -96,6 +96,7 @@ struct KubestrapOptions {
   Layout layout = Layout::plain;
   Hosting hosting = Hosting::staticPods;
   EndpointMode endpointMode = EndpointMode::single;
+  std::optional<std::vector<std::string>> preflightFix; ///< findings that --fix may put right; nothing: all it can
 };
 
 /// A component configuration (KubeletConfiguration, KubeProxyConfiguration) with kubestrap's defaults filled in.

@@ -24,9 +24,6 @@ constexpr Field imagesFields[] = {
     later("vip", "join", "The image of the virtual address, in place of the one that is shipped."),
     later("kubestrap", "pivot", "kubestrap's own image, in place of the one that is shipped."),
 };
-constexpr Field preflightFields[] = {
-    later("fix", "preflight --fix", "Names of findings that may be put right."),
-};
 constexpr Field pkiFields[] = {
     later("requests", "the PKI commands", "A folder of certificate requests, named as in the catalogue."),
     later("policy", "the PKI commands", "The signing policy."),
@@ -42,8 +39,7 @@ constexpr Field securityFields[] = {
     later("encryptionAtRest", "reconfigure", "How Secrets are encrypted in etcd."),
     later("audit", "reconfigure", "What the API server's audit log holds."),
 };
-constexpr Type images{.kind = Kind::record, .fields = imagesFields},
-    preflight{.kind = Kind::record, .fields = preflightFields};
+constexpr Type images{.kind = Kind::record, .fields = imagesFields};
 constexpr Type pki{.kind = Kind::record, .fields = pkiFields}, etcd{.kind = Kind::record, .fields = etcdFields};
 constexpr Type security{.kind = Kind::record, .fields = securityFields};
 
@@ -65,6 +61,13 @@ inline constexpr auto fieldsOf<v::Endpoint> = std::array{
 };
 
 template <>
+inline constexpr auto fieldsOf<v::Preflight> = std::array{
+    field<&v::Preflight::fix>({.name = "fix",
+                               .doc = "Names of findings that preflight --fix may put right; without it all that it can.",
+                               .since = since}),
+};
+
+template <>
 inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
     field<&v::KubestrapConfiguration::layout>(
         {.name = "layout",
@@ -81,7 +84,8 @@ inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
     field<&v::KubestrapConfiguration::endpoint>(
         {.name = "endpoint", .doc = "How the control plane is reached.", .since = since}),
     Field{.name = "images", .doc = "Images of kubestrap's own.", .since = since, .type = &images},
-    Field{.name = "preflight", .doc = "What preflight may do.", .since = since, .type = &preflight},
+    field<&v::KubestrapConfiguration::preflight>(
+        {.name = "preflight", .doc = "What preflight may do.", .since = since}),
     Field{.name = "pki", .doc = "Certificates and authorities.", .since = since, .type = &pki},
     later("handover", "pivot", "How long the steps of a hand-over may take."),
     Field{.name = "etcd", .doc = "etcd's snapshots.", .since = since, .type = &etcd},

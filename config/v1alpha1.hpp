@@ -2,7 +2,9 @@
 
 #include "config/schema.hpp"
 
+#include <optional>
 #include <string>
+#include <vector>
 
 // kubestrap.io/v1alpha1: what kubeadm's documents have no field for. Every name of the whole design is in the schema;
 // one that does nothing yet is reserved, and giving it is an error that says so.
@@ -15,9 +17,14 @@ struct Endpoint {
   std::string mode;
 };
 
+struct Preflight {
+  std::optional<std::vector<std::string>> fix;
+};
+
 struct KubestrapConfiguration {
   std::string layout, hosting;
   Endpoint endpoint;
+  std::optional<Preflight> preflight;
 };
 
 extern const schema::Type kubestrapConfiguration;

@@ -70,11 +70,21 @@ void addStatus(Container& container, const v1::ContainerStatus& status) {
 
 /// containerd and CRI-O put their configuration as JSON into the verbose status (kubeadm reads the same:
 /// util/runtime/runtime.go).
-std::string sandboxImageOf(const v1::StatusResponse& status) {
+void addConfiguration(config::RuntimeFacts& facts, const v1::StatusResponse& status) {
   auto config = status.info().find("config");
-  if (config == status.info().end()) return "";
+  if (config == status.info().end()) return;
   auto document = Value::parse(config->second, nullptr, false);
-  return document.is_object() ? stringAt(document, "sandboxImage") : "";
+  if (!document.is_object()) return;
+  facts.sandboxImage = stringAt(document, "sandboxImage");
+  facts.rootFolder = stringAt(document, "containerdRootDir");
+  if (const auto* labels = find(document, "enableSelinux"); labels && labels->is_boolean()) facts.selinux = *labels == true;
+  // Until containerd 2.0 there is no RuntimeConfig to ask; what it will do stands in its configuration all the same.
+  const auto* containerd = find(document, "containerd");
+  if (facts.name != "containerd" || !containerd) return;
+  const auto* runtime = find(*containerd, "runtimes." + stringAt(*containerd, "defaultRuntimeName", "runc"));
+  if (!runtime) return;
+  const auto* driver = find(*runtime, "options.SystemdCgroup");
+  facts.cgroupDriver = driver && *driver == true ? "systemd" : "cgroupfs";
 }
 
 /// Whether the runtime is known to lack RuntimeConfig. It is then not asked: a server of grpc-go resets the stream of
@@ -129,8 +139,12 @@ config::RuntimeFacts GrpcCri::facts() {
       facts.ready = condition.status();
       facts.notReadyReason = facts.ready ? "" : fmt::format("{}: {}", condition.reason(), condition.message());
     }
-    facts.sandboxImage = sandboxImageOf(status);
-    if (!lacksRuntimeConfig(version)) facts.cgroupDriver = cgroupDriverOf(client_);
+    addConfiguration(facts, status);
+    if (lacksRuntimeConfig(version)) return facts;
+    if (auto driver = cgroupDriverOf(client_)) {
+      facts.cgroupDriver = std::move(driver);
+      facts.answersRuntimeConfig = true;
+    }
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {

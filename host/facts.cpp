@@ -129,7 +129,14 @@ config::Facts gatherFacts(const Host::Questions& questions, const FactSources& s
     return sources.services.facts({"kubelet", "firewalld", "systemd-resolved"});
   });
   auto resolved = std::async(std::launch::async, [&] { return resolves(facts.hostname, sources.run); });
+  auto filter = std::async(std::launch::async, [&] { return lookAtPacketFilter(sources.run); });
+  auto duplicates = std::async(std::launch::async, [] { return findDuplicates(); });
+  auto features = std::async(std::launch::async, [&] { return tryKernelFeatures(sources.run); });
   lookAtKernel(facts, questions.sysctls);
+  facts.security = lookAtSecurity();
+  facts.clock = lookAtClock();
+  facts.nameServers = nameServers();
+  facts.machineId = machineId();
   facts.listening = listeners(questions.ports);
 
   auto version = kubelet.get();
@@ -140,6 +147,9 @@ config::Facts gatherFacts(const Host::Questions& questions, const FactSources& s
   facts.firewalld = seen.at(1);
   facts.resolved = seen.at(2);
   facts.hostnameResolves = resolved.get();
+  facts.packetFilter = filter.get();
+  facts.tried = features.get();
+  facts.duplicates = duplicates.get();
   return facts;
 }
 

@@ -48,6 +48,12 @@ std::optional<IpAddress> chooseAddress(const Routes& routes, const std::vector<I
 /// in RFC 5549.
 std::vector<IpAddress> globalOnLoopback(const std::vector<InterfaceAddress>& addresses);
 
+/// Routes of /proc/net/route and /proc/net/ipv6_route but default, link-local, multicast and host routes.
+std::vector<config::RouteFacts> parseRoutesV4(std::string_view procNetRoute);
+std::vector<config::RouteFacts> parseRoutesV6(std::string_view procNetIpv6Route);
+/// Gateway of the first default route.
+std::optional<IpAddress> parseGatewayV4(std::string_view procNetRoute);
+
 void lookAtNetwork(config::Facts& facts);
 /// Whether the name has an address. Asks a program with a time limit, since a name server that is down would hold us
 /// for long.
@@ -84,6 +90,28 @@ std::string unitOfCgroup(std::string_view procCgroup);
 /// All listeners; those on `ports` with their owners, which costs a walk over all processes when there is such a
 /// listener.
 std::vector<config::PortOwner> listeners(const std::vector<int>& ports);
+
+// ---- what surrounds a node (facts_environment.cpp)
+config::SecurityFacts lookAtSecurity();
+config::ClockFacts lookAtClock();
+std::vector<IpAddress> nameServers();
+std::string machineId();
+
+// ---- facts_duplicates.cpp
+/// Addresses of /proc/net/if_inet6 that the kernel found to be taken.
+std::vector<IpAddress> parseFailedDuplicates(std::string_view procNetIfInet6);
+/// Own addresses that somebody else on the link has as well, with who.
+std::map<std::string, std::string> findDuplicates();
+
+// ---- facts_disks.cpp
+/// The file system on which a folder lies, or would lie when it were made.
+std::optional<config::DiskFacts> diskOf(const Path& folder);
+
+// ---- facts_trials.cpp
+/// "iptables v1.8.9 (nf_tables)"
+void parseIptablesVersion(std::string_view output, config::PacketFilterFacts& facts);
+config::PacketFilterFacts lookAtPacketFilter(const Runner& run);
+std::map<std::string, bool> tryKernelFeatures(const Runner& run);
 
 /// "v1.37.2" of what `kubelet --version` prints; "" when it is something else.
 std::string parseKubeletVersion(std::string_view output);

@@ -3,9 +3,14 @@
 #include "host/process.hpp"
 #include "support/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
+#include <bit>
+#include <charconv>
+#include <cstring>
 #include <ifaddrs.h>
 #include <memory>
 #include <net/if.h>
@@ -36,6 +41,38 @@ std::optional<IpAddress> addressOf(const sockaddr* address) {
   return IpAddress::parse(text.data());
 }
 
+std::optional<std::uint32_t> parseHex(std::string_view digits) {
+  std::uint32_t value = 0;
+  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  if (failure != std::errc() || end != digits.data() + digits.size()) return {};
+  return value;
+}
+
+/// The kernel prints an IPv4 address as a number of the machine's own byte order.
+std::optional<IpAddress> addressV4(std::string_view digits) {
+  const auto value = parseHex(digits);
+  if (!value) return {};
+  std::array<std::uint8_t, 4> octets{};
+  std::memcpy(octets.data(), &*value, octets.size());
+  return IpAddress::v4(octets[0], octets[1], octets[2], octets[3]);
+}
+
+/// "fd000005000000000000000000000000" -> "fd00:0005:..."
+std::optional<IpAddress> addressV6(std::string_view digits) {
+  if (digits.size() != 32) return {};
+  std::string text;
+  for (std::size_t at = 0; at < digits.size(); at += 4) text += (at ? ":" : "") + std::string(digits.substr(at, 4));
+  return IpAddress::parse(text);
+}
+
+/// A network as a place that packets go to; nothing for default, link-local, multicast and host routes.
+void addRoute(std::vector<config::RouteFacts>& routes, const std::optional<IpAddress>& base, int prefix,
+              const std::string& interface) {
+  if (!base || prefix == 0 || base->isLinkLocal() || base->isMulticast() || base->isLoopback() || interface == "lo") return;
+  const auto network = Cidr::parse(fmt::format("{}/{}", base->string(), prefix));
+  if (network && network->hostBits() > 0) routes.push_back({*network, interface});
+}
+
 template <typename Where>
 std::optional<IpAddress> firstGlobal(const std::vector<InterfaceAddress>& addresses, IpAddress::Family family,
                                      Where where) {
@@ -61,6 +98,29 @@ std::vector<std::string> defaultInterfacesV6(std::string_view procNetIpv6Route) 
     if (auto fields = words(line); fields.size() > 9 && isZero(fields[0]) && !isZero(fields[4]))
       addOnce(names, fields[9]);
   return names;
+}
+
+std::vector<config::RouteFacts> parseRoutesV4(std::string_view procNetRoute) {
+  std::vector<config::RouteFacts> routes;
+  for (const auto& line : split(procNetRoute, '\n'))
+    if (auto fields = words(line); fields.size() > 7 && fields[0] != "Iface")
+      if (const auto mask = parseHex(fields[7])) addRoute(routes, addressV4(fields[1]), std::popcount(*mask), fields[0]);
+  return routes;
+}
+
+std::vector<config::RouteFacts> parseRoutesV6(std::string_view procNetIpv6Route) {
+  std::vector<config::RouteFacts> routes;
+  for (const auto& line : split(procNetIpv6Route, '\n'))
+    if (auto fields = words(line); fields.size() > 9)
+      if (const auto prefix = parseHex(fields[1])) addRoute(routes, addressV6(fields[0]), static_cast<int>(*prefix), fields[9]);
+  return routes;
+}
+
+std::optional<IpAddress> parseGatewayV4(std::string_view procNetRoute) {
+  for (const auto& line : split(procNetRoute, '\n'))
+    if (auto fields = words(line); fields.size() > 2 && fields[0] != "Iface" && isZero(fields[1]) && !isZero(fields[2]))
+      return addressV4(fields[2]);
+  return {};
 }
 
 std::vector<InterfaceAddress> interfaceAddresses() {
@@ -112,9 +172,13 @@ void lookAtNetwork(config::Facts& facts) {
     if (one.up && std::ranges::find(facts.addresses, one.address) == facts.addresses.end())
       facts.addresses.push_back(one.address);
   auto v4 = readProc("/proc/net/route");
+  const auto v6 = readProc("/proc/net/ipv6_route");
+  facts.routes = parseRoutesV4(v4);
+  for (auto& each : parseRoutesV6(v6)) facts.routes.push_back(std::move(each));
+  facts.gateway = parseGatewayV4(v4);
   facts.defaultAddress = chooseAddress({.known = !v4.empty(), // the table always has its heading
                                         .v4 = defaultInterfacesV4(v4),
-                                        .v6 = defaultInterfacesV6(readProc("/proc/net/ipv6_route"))},
+                                        .v6 = defaultInterfacesV6(v6)},
                                        addresses);
 }
 

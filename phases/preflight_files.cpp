@@ -1,26 +1,31 @@
 #include "phases/preflight_checks.hpp"
 
+#include "support/error.hpp"
 #include "support/text.hpp"
+#include "support/version.hpp"
 
 namespace kubestrap::phases {
 
 namespace {
 
-bool answer(const std::map<std::string, bool>& answers, const std::string& path) {
-  const auto found = answers.find(path);
-  return found != answers.end() && found->second;
-}
+/// kubeadm: constants.MinExternalEtcdVersion
+const Version oldestEtcd{.major = 3, .minor = 5, .patch = 24, .preRelease = "0"};
 
 } // namespace
 
+bool answer(const std::map<std::string, bool>& answers, const std::filesystem::path& path) {
+  const auto found = answers.find(path.string());
+  return found != answers.end() && found->second;
+}
+
 Observations fileAvailable(const Facts& facts, const std::filesystem::path& file) {
-  if (!answer(facts.files, file.string()) || isRecorded(facts, file)) return {};
+  if (!answer(facts.files, file) || isRecorded(facts, file)) return {};
   return {error(fmt::format("{} exists already, and kubestrap did not make it", file.string()))};
 }
 
 Observations etcdFolder(const Setup& setup, const Facts& facts) {
   const auto& folder = setup.cluster.etcd.local.dataDir;
-  if (!answer(facts.nonEmptyFolders, folder.string()) || isRecorded(facts, folder)) return {};
+  if (!answer(facts.nonEmptyFolders, folder) || isRecorded(facts, folder)) return {};
   // A folder that was there, empty, before the first run is no work of kubestrap's, yet its etcd may have filled it
   // since. Whether it did, or another cluster's data lies in a folder that is named only now, cannot be told from here:
   // never advise to delete it.
@@ -46,6 +51,26 @@ Observations etcdClientCertificates(const Setup& setup, const Facts& facts) {
   for (const auto& [field, path] : files)
     if (!path.empty() && !answer(facts.files, path))
       seen.push_back(error(fmt::format("{} (etcd.external.{}) is not there", path, field)));
+  return seen;
+}
+
+Observations etcdVersion(const Setup& setup, const Facts& facts) {
+  Observations seen;
+  for (const auto& url : setup.cluster.etcd.external->httpEndpoints) {
+    const auto found = facts.etcd.find(url);
+    if (found == facts.etcd.end()) continue; // nobody asked
+    const auto& [text, failure, took] = found->second;
+    if (!failure.empty()) {
+      seen.push_back(error(fmt::format("etcd does not tell its version at {}/version: {}", url, failure)));
+      continue;
+    }
+    try {
+      if (parseVersion(text) >= oldestEtcd) continue;
+      seen.push_back(error(fmt::format("etcd at {} is {}, older than 3.5.24", url, text), "upgrade it first"));
+    } catch (const Error&) {
+      seen.push_back(error(fmt::format("what answers at {}/version is no etcd: its version is \"{}\"", url, text)));
+    }
+  }
   return seen;
 }
 

@@ -65,10 +65,17 @@ std::string addressesOf(const Facts& facts) {
   return texts.empty() ? "none but loopback and link-local ones" : join(texts, ", ");
 }
 
+/// Whether two networks have an address of this machine in common, by which they are told already.
+bool shareOwn(const Cidr& one, const Cidr& other, const Facts& facts) {
+  return std::ranges::any_of(facts.addresses,
+                             [&](const auto& each) { return one.contains(each) && other.contains(each); });
+}
+
 bool uses(const Setup& setup, bool v6) {
   const auto fits = [&](const Cidr& range) { return range.isV6() == v6; };
   const auto& networks = setup.cluster.networks;
-  return setup.node.advertiseAddress.isV6() == v6 || std::ranges::any_of(networks.services, fits) ||
+  const auto& address = setup.node.advertiseAddress; // a worker has none
+  return (!address.isUnspecified() && address.isV6() == v6) || std::ranges::any_of(networks.services, fits) ||
          std::ranges::any_of(networks.pods, fits);
 }
 
@@ -101,12 +108,13 @@ std::string etcdAddress(const Setup& setup) {
 }
 
 Observations proxyToApiServer(const Setup& setup, const Facts& facts) {
-  const auto& address = setup.node.advertiseAddress;
-  const auto proxy = httpsProxyFor(facts.proxyVariables, address.string(), setup.node.bindPort);
+  if (!setup.node.controlPlane && !setup.cluster.controlPlaneEndpoint) return {};
+  const auto endpoint = setup.node.controlPlane ? setup.node.localEndpoint() : *setup.cluster.controlPlaneEndpoint;
+  const auto proxy = httpsProxyFor(facts.proxyVariables, endpoint.host, endpoint.port);
   if (!proxy) return {};
-  return {warning(fmt::format("connections to the API server at {} would go over the proxy {}",
-                              setup.node.localEndpoint().string(), withoutCredentials(*proxy)),
-                  fmt::format("add {} to NO_PROXY", address.string()))};
+  return {warning(fmt::format("connections to the API server at {} would go over the proxy {}", endpoint.string(),
+                              withoutCredentials(*proxy)),
+                  fmt::format("add {} to NO_PROXY", endpoint.host))};
 }
 
 Observations proxyToNetworks(const Setup& setup, const Facts& facts) {
@@ -128,6 +136,28 @@ Observations proxyToNetworks(const Setup& setup, const Facts& facts) {
   };
   for (const auto& range : setup.cluster.networks.services) judge("service", range);
   for (const auto& range : setup.cluster.networks.pods) judge("pod", range);
+  return seen;
+}
+
+Observations proxyToNodes(const Setup& setup, const Facts& facts) {
+  Observations seen;
+  const auto judge = [&](std::string_view what, const std::string& host, int port, const std::string& exception) {
+    if (const auto proxy = httpsProxyFor(facts.proxyVariables, host, port))
+      seen.push_back(warning(fmt::format("connections to {} ({}) would go over the proxy {}", what, joinHostPort(host, port),
+                                         withoutCredentials(*proxy)),
+                             fmt::format("add {} to NO_PROXY", exception)));
+  };
+  const auto& own = setup.node.advertiseAddress;
+  for (const auto& route : facts.routes) {
+    if (!route.destination.contains(own) || route.destination.hostBits() == 0) continue;
+    const auto first = route.destination.nth(1);
+    const auto neighbour = first == own ? route.destination.nth(2) : first;
+    if (neighbour) judge("other nodes", neighbour->string(), kubeletPort, route.destination.string());
+  }
+  if (const auto& endpoint = setup.cluster.controlPlaneEndpoint)
+    judge("the control plane's endpoint", endpoint->host, endpoint->port, endpoint->host);
+  // The API server calls webhooks and aggregated APIs by the names of their services.
+  judge("services by name", "webhook.default.svc", 443, ".svc");
   return seen;
 }
 
@@ -164,12 +194,24 @@ Observations networkOverlap(const Setup& setup, const Facts& facts) {
                                            range.string(), address.string())));
     }
   };
+  const auto judgeSurroundings = [&](std::string_view kind, const Cidr& range) {
+    for (const auto& server : facts.nameServers)
+      if (range.contains(server) && !isNodeAlready)
+        seen.push_back(warning(fmt::format("the {} network {} contains {}, a name server of this machine", kind,
+                                           range.string(), server.string())));
+    for (const auto& route : facts.routes)
+      if (range.overlaps(route.destination) && !isNodeAlready && !shareOwn(range, route.destination, facts))
+        seen.push_back(warning(fmt::format("the {} network {} overlaps {}, which this machine reaches over {}", kind,
+                                           range.string(), route.destination.string(), route.interface)));
+  };
   for (const auto& range : networks.services) judge("service", range);
   for (const auto& range : networks.pods) judge("pod", range);
+  for (const auto& range : networks.services) judgeSurroundings("service", range);
+  for (const auto& range : networks.pods) judgeSurroundings("pod", range);
   return seen;
 }
 
-bool usesIpv4(const Setup& setup) { return uses(setup, false); }
-bool usesIpv6(const Setup& setup) { return uses(setup, true); }
+bool usesIpv4(const Setup& setup, Purpose) { return uses(setup, false); }
+bool usesIpv6(const Setup& setup, Purpose) { return uses(setup, true); }
 
 } // namespace kubestrap::phases

@@ -106,7 +106,7 @@ Observations runtimeVersion(const Setup& setup, const Facts& facts) {
     return {error(fmt::format("whether {} can tell its cgroup driver is not known: it does not answer at {}",
                               runtime.name, setup.node.criSocket),
                   "see CRI")};
-  if (facts.runtime.cgroupDriver) return {};
+  if (facts.runtime.answersRuntimeConfig) return {};
   return {warning(
       fmt::format("{} does not answer the CRI call RuntimeConfig, so the kubelet takes the cgroup driver from its own "
                   "configuration; from 1.38 on it will not",
@@ -118,12 +118,27 @@ Observations cgroupDriver(const Setup& setup, const Facts& facts) {
   const auto wanted = stringAt(setup.cluster.kubelet.document, "cgroupDriver");
   const auto& used = facts.runtime.cgroupDriver;
   if (!used || wanted.empty() || *used == wanted) return {};
+  const auto* follows = facts.runtime.answersRuntimeConfig ? "follows the runtime" : "does not start pods then";
   const auto& runtime = runtimeBehind(setup.node.criSocket);
   return {
-      warning(fmt::format("the KubeletConfiguration says cgroupDriver: {}, {} uses {}; the kubelet follows the runtime",
-                          wanted, describe(facts.runtime), *used),
+      warning(fmt::format("the KubeletConfiguration says cgroupDriver: {}, {} uses {}; the kubelet {}",
+                          wanted, describe(facts.runtime), *used, follows),
               fmt::format("make the two agree: cgroupDriver: {} in the KubeletConfiguration, or {} in {}", *used,
                           wanted, runtime.configuration))};
+}
+
+Observations sandboxImage(const Setup& setup, const Facts& facts) {
+  const auto& used = facts.runtime.sandboxImage;
+  const auto& wanted = setup.cluster.images.pause;
+  if (used.empty() || wanted.empty() || used == wanted) return {};
+  return {warning(
+      fmt::format("{} uses the sandbox image {}, not {}: it has to be there as well, and is not kept from removal",
+                  describe(facts.runtime), used, wanted),
+      fmt::format("name {} in {}, then restart the runtime", wanted, runtimeBehind(setup.node.criSocket).configuration))};
+}
+
+bool isContainerd(const Setup& setup, const Facts& facts) {
+  return facts.runtime.name.empty() ? &runtimeBehind(setup.node.criSocket) == &containerd : facts.runtime.name == "containerd";
 }
 
 } // namespace kubestrap::phases

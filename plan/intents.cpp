@@ -3,6 +3,7 @@
 
 #include "kube/client.hpp"
 #include "support/encoding.hpp"
+#include "support/text.hpp"
 
 #include <fmt/format.h>
 
@@ -34,6 +35,25 @@ std::vector<Intent> missingFolders(const Path& path, host::Host& host) {
                                      .target = {{"path", folder.string()}}});
   return folders;
 }
+
+struct IntentOfTask {
+  const Change& change;
+  host::Host& host;
+
+  Intent recorded(std::string kind, Value target, Value before = {}) const {
+    return {.kind = std::move(kind), .subject = change.subject, .verb = change.verb, .target = std::move(target),
+            .before = std::move(before)};
+  }
+  Intent operator()(const PullImage& pull) const { return recorded("Image", {{"image", pull.image}}); }
+  Intent operator()(const SetSysctl& sysctl) const {
+    const auto value = host.read(sysctlFile(sysctl.name));
+    return recorded("Sysctl", {{"sysctl", sysctl.name}}, value ? Value{{"value", trim(*value)}} : Value());
+  }
+  Intent operator()(const LoadModule& module) const { return recorded("Module", {{"module", module.name}}); }
+  Intent operator()(const TurnSwapOff&) const {
+    return recorded("Swap", {{"swap", "all"}}, {{"areas", activeSwaps(host)}});
+  }
+};
 
 struct IntentsOf {
   const Change& change;
@@ -69,8 +89,7 @@ struct IntentsOf {
   }
   std::vector<Intent> operator()(const Condition&) const { return {}; }
   std::vector<Intent> operator()(const Task& task) const {
-    return {{.kind = "Image", .subject = change.subject, .verb = change.verb,
-             .target = {{"image", std::get<PullImage>(task).image}}}};
+    return {std::visit(IntentOfTask{change, host()}, task)};
   }
 };
 

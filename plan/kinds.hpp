@@ -83,6 +83,11 @@ void enact(const Condition& wanted, const Change& change, const Context& context
 void enact(const Task& wanted, const Change& change, const Context& context);
 void enact(const Resource& wanted, const Change& change, const Context& context);
 
+/// Where the kernel shows a sysctl: "net.ipv4.ip_forward" is /proc/sys/net/ipv4/ip_forward.
+Path sysctlFile(std::string_view name);
+/// Names in /proc/swaps.
+std::vector<std::string> activeSwaps(host::Host& host);
+
 /// Asks an API server until it answers, fails for good, or patience is over. Looks again after no answer, 429 and 5xx, and for up to
 /// ten seconds after Forbidden (rights that were just granted take a moment to be seen).
 void withPatience(const Context& context, std::string_view what, const std::function<void()>& call);

@@ -19,6 +19,7 @@ struct Finding {
   Severity severity = Severity::error;
   std::string evidence; ///< what was seen
   std::string remedy;   ///< what to do about it
+  bool fixable = false; ///< whether `preflight --fix` can do it
 };
 using Findings = std::vector<Finding>;
 
@@ -30,6 +31,7 @@ struct Phase {
   std::string_view name, summary;
   Resources (*desired)(const config::Setup&, const Phase&) = nullptr; ///< gets its own row: several may share a function
   Findings (*judge)(const config::Setup&, const config::Facts&) = nullptr; ///< preflight only
+  Resources (*repair)(const config::Setup&, const config::Facts&) = nullptr; ///< of what preflight finds
   std::span<const Phase> children = {};
   OnFailure onFailure = OnFailure::stop;
 };

@@ -13,6 +13,13 @@ std::string objectSubject(const Value& document) {
   return fmt::format("{} {}{}{}", stringAt(document, "kind"), nameSpace, nameSpace.empty() ? "" : "/", name);
 }
 
+struct SubjectOfTask {
+  std::string operator()(const PullImage& pull) const { return "image " + pull.image; }
+  std::string operator()(const SetSysctl& sysctl) const { return fmt::format("{} = {}", sysctl.name, sysctl.value); }
+  std::string operator()(const LoadModule& module) const { return "kernel module " + module.name; }
+  std::string operator()(const TurnSwapOff&) const { return "swap"; }
+};
+
 struct SubjectOf {
   std::string operator()(const File& file) const { return "file " + file.path.string(); }
   std::string operator()(const Folder& folder) const { return "folder " + folder.path.string(); }
@@ -23,7 +30,7 @@ struct SubjectOf {
   std::string operator()(const Service& service) const { return "service " + service.name; }
   std::string operator()(const Object& object) const { return objectSubject(object.document); }
   std::string operator()(const Condition& condition) const { return condition.what; }
-  std::string operator()(const Task& task) const { return "image " + std::get<PullImage>(task).image; }
+  std::string operator()(const Task& task) const { return std::visit(SubjectOfTask{}, task); }
 };
 } // namespace
 

@@ -160,7 +160,9 @@ struct ObjectExists {
   Access access;
   std::string apiVersion, kind, nameSpace, name;
 };
-using Probe = std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists>;
+/// The container runtime answers, and says that it is ready.
+struct RuntimeReady {};
+using Probe = std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists, RuntimeReady>;
 
 // What ends a wait early, since no patience will mend it (decision D16).
 /// A unit that fails again and again, or is stopped.
@@ -189,7 +191,17 @@ struct PullImage {
   std::string image;
   enum class When { always, ifNotPresent } when = When::ifNotPresent;
 };
-using Task = std::variant<PullImage>;
+/// A setting of the running kernel. What shall hold after a reboot too is a File below /etc/sysctl.d beside it.
+struct SetSysctl {
+  std::string name, value; ///< "net.ipv4.ip_forward", "1"
+};
+/// A module is in the running kernel, or built into it. For a reboot: a File below /etc/modules-load.d.
+struct LoadModule {
+  std::string name; ///< "br_netfilter"
+};
+/// Nothing is swapped. For a reboot: /etc/fstab.
+struct TurnSwapOff {};
+using Task = std::variant<PullImage, SetSysctl, LoadModule, TurnSwapOff>;
 
 using Resource = std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, Condition, Task>;
 using Resources = std::vector<Resource>;

@@ -48,6 +48,10 @@ std::optional<certs::KeyAlgorithm> keyNeededBy(const Resource& resource) {
   return std::nullopt;
 }
 
+std::string remedyOf(const Finding& finding) {
+  return finding.remedy + (finding.fixable ? "; or: kubestrap preflight --fix" : "");
+}
+
 /// One pass over a workflow.
 class Pass {
 public:
@@ -83,10 +87,11 @@ private:
       reporter_.phaseSkipped(name);
       return;
     }
-    if (selection_.runs(name) && (phase.judge || phase.desired)) {
+    if (selection_.runs(name) && (phase.judge || phase.repair || phase.desired)) {
       reporter_.phaseBegins(name, phase.summary);
       while_("in phase " + name, [&] {
         if (phase.judge) judge(phase, name);
+        if (phase.repair) realise(phase.repair(setup_, facts_), name);
         if (phase.desired) realise(phase.desired(setup_, phase), name);
       });
       reporter_.phaseEnds(name);
@@ -99,8 +104,8 @@ private:
     for (const auto& finding : phase.judge(setup_, facts_)) {
       if (finding.severity == Severity::warning)
         reporter_.warning(name, fmt::format("{}: {}{}", finding.check, finding.evidence,
-                                            finding.remedy.empty() ? "" : " (" + finding.remedy + ")"));
-      else refused.push_back({.field = finding.check, .message = finding.evidence, .remedy = finding.remedy});
+                                            finding.remedy.empty() ? "" : " (" + remedyOf(finding) + ")"));
+      else refused.push_back({.field = finding.check, .message = finding.evidence, .remedy = remedyOf(finding)});
     }
     if (!refused.empty()) throw Problems(std::move(refused), ExitCode::refused);
   }

@@ -1,9 +1,28 @@
 // The few verbs that cannot be said as a state. Each tells whether it is still needed.
 #include "plan/kinds.hpp"
 
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace kubestrap::plan {
 
 namespace {
+
+std::string replaced(std::string text, char from, char to) {
+  std::ranges::replace(text, from, to);
+  return text;
+}
+
+/// Runs a program whose failure ends the run, told in its own words.
+void runOrThrow(host::Host& host, const std::string& program, std::vector<std::string> arguments, const std::string& hint) {
+  const auto result = host.run({.program = program, .arguments = std::move(arguments), .input = {}});
+  if (result.timedOut) throw Error(fmt::format("{} did not end in time", program), hint);
+  if (result.exitCode != 0)
+    throw Error(fmt::format("{} ended with code {}: {}", program, result.exitCode, trim(result.errors)), hint);
+}
 
 struct Needed {
   const Context& context;
@@ -16,6 +35,33 @@ struct Needed {
     }
     return change;
   }
+
+  Change operator()(const SetSysctl& sysctl) const {
+    Change change{.subject = subject(Task{sysctl})};
+    const auto found = context.world.host.read(sysctlFile(sysctl.name));
+    if (found && trim(*found) == sysctl.value) return change;
+    change.verb = Verb::run;
+    change.reason = found ? fmt::format("is {}", trim(*found)) : "not there yet";
+    return change;
+  }
+
+  Change operator()(const LoadModule& module) const {
+    Change change{.subject = subject(Task{module})};
+    // One that is built in shows there as well if it has parameters. To load one that does not is harmless: modprobe knows it.
+    if (context.world.host.status("/sys/module/" + replaced(module.name, '-', '_'))) return change;
+    change.verb = Verb::run;
+    change.reason = "not loaded";
+    return change;
+  }
+
+  Change operator()(const TurnSwapOff& off) const {
+    Change change{.subject = subject(Task{off})};
+    const auto areas = activeSwaps(context.world.host);
+    if (areas.empty()) return change;
+    change.verb = Verb::stop;
+    change.reason = fmt::format("{} {} in use", join(areas, ", "), areas.size() == 1 ? "is" : "are");
+    return change;
+  }
 };
 
 struct Do {
@@ -24,9 +70,31 @@ struct Do {
   void operator()(const PullImage& pull) const {
     while_("pulling " + pull.image, [&] { context.world.cri.pullImage(pull.image); });
   }
+
+  void operator()(const SetSysctl& sysctl) const {
+    runOrThrow(context.world.host, "sysctl", {"-w", fmt::format("{}={}", sysctl.name, sysctl.value)},
+               "see whether this machine may set it: a container often may not");
+  }
+
+  void operator()(const LoadModule& module) const {
+    runOrThrow(context.world.host, "modprobe", {module.name}, "install the modules of the kernel that runs, or boot the one that is installed");
+  }
+
+  void operator()(const TurnSwapOff&) const {
+    runOrThrow(context.world.host, "swapoff", {"-a"}, "free memory first: what is swapped out has to fit into it");
+  }
 };
 
 } // namespace
+
+Path sysctlFile(std::string_view name) { return "/proc/sys/" + replaced(std::string(name), '.', '/'); }
+
+std::vector<std::string> activeSwaps(host::Host& host) {
+  std::vector<std::string> names;
+  for (const auto& line : split(host.read("/proc/swaps").value_or(""), '\n'))
+    if (const auto name = line.substr(0, line.find_first_of(" \t")); !name.empty() && name != "Filename") names.push_back(name);
+  return names;
+}
 
 Change diff(const Task& wanted, const Context& context) { return std::visit(Needed{context}, wanted); }
 

@@ -88,6 +88,13 @@ struct Ask {
     return Lack{"not there yet"};
   }
 
+  Lack operator()(const RuntimeReady&) const {
+    const auto runtime = world.cri.facts();
+    if (!runtime.reachable) return runtime.error;
+    if (!runtime.ready) return runtime.notReadyReason;
+    return std::nullopt;
+  }
+
   std::optional<kube::Client> connect(const Access& access) const {
     const auto text = world.host.read(access.kubeconfig);
     if (!text) return std::nullopt;

@@ -7,7 +7,8 @@
 namespace kubestrap::fakes {
 
 FakeCri::FakeCri(FakeHost* host) : host_(host) {
-  runtime = {.reachable = true, .name = "containerd", .version = "2.1.4", .ready = true, .cgroupDriver = "systemd"};
+  runtime = {.reachable = true, .name = "containerd", .version = "2.1.4", .ready = true, .cgroupDriver = "systemd",
+             .answersRuntimeConfig = true};
 }
 
 void FakeCri::needRuntime() const {

@@ -47,7 +47,11 @@ config::Facts soundMachine() {
   facts.runtimeSockets = {"unix:///var/run/containerd/containerd.sock"};
   facts.cpus = 4;
   facts.memoryBytes = std::uint64_t{8} << 30;
-  facts.sysctls = {{"net.ipv4.ip_forward", "1"}, {"net.ipv6.conf.default.forwarding", "1"}};
+  facts.sysctls = {{"net.ipv4.ip_forward", "1"},
+                   {"net.ipv6.conf.default.forwarding", "1"},
+                   {"net.bridge.bridge-nf-call-iptables", "1"},
+                   {"net.bridge.bridge-nf-call-ip6tables", "1"}};
+  facts.machineId = "8d3f0a4f0bd14ab0b7b8b5f4b3c1f0aa";
   facts.initSystem = "systemd";
   facts.kubelet = {.exists = true, .enabled = true, .active = false};
   facts.kubeletVersion = "v1.37.2";

@@ -72,7 +72,9 @@ struct Runtime {
       condition->set_message("not yet");
     }
     status.mutable_status()->add_conditions()->set_type("NetworkReady"); // false until a CNI is there: no matter
-    (*status.mutable_info())["config"] = R"({"sandboxImage": "registry.k8s.io/pause:3.10.1"})";
+    (*status.mutable_info())["config"] = R"({"sandboxImage": "registry.k8s.io/pause:3.10.1",
+      "containerdRootDir": "/srv/containerd", "enableSelinux": true, "containerd": {"defaultRuntimeName": "runc",
+      "runtimes": {"runc": {"options": {"SystemdCgroup": true}}}}})";
     wire.answer("RuntimeService/Status", status);
   }
 };
@@ -90,24 +92,28 @@ TEST_CASE_FIXTURE(Runtime, "the facts of a runtime that knows RuntimeConfig") {
   CHECK(facts.version == "2.1.4");
   CHECK(facts.ready);
   CHECK(facts.notReadyReason.empty());
-  CHECK(facts.cgroupDriver == "cgroupfs");
+  CHECK(facts.answersRuntimeConfig);
+  CHECK(facts.cgroupDriver == "cgroupfs"); // what it answers, whatever its configuration says
+  CHECK(facts.rootFolder == "/srv/containerd");
+  CHECK(facts.selinux == true);
   CHECK(facts.sandboxImage == "registry.k8s.io/pause:3.10.1");
   config.mutable_linux()->set_cgroup_driver(v1::SYSTEMD); // zero on the wire, yet said
   wire.answer("RuntimeService/RuntimeConfig", config);
   CHECK(cri.facts().cgroupDriver == "systemd");
 }
 
-TEST_CASE_FIXTURE(Runtime, "an older runtime cannot say its cgroup driver, which is no failure") {
+TEST_CASE_FIXTURE(Runtime, "an older runtime does not answer RuntimeConfig, which is no failure, but its configuration tells") {
   containerd();
   auto facts = cri.facts();
   CHECK(facts.reachable);
   CHECK(facts.error.empty());
-  CHECK_FALSE(facts.cgroupDriver);
+  CHECK_FALSE(facts.answersRuntimeConfig);
+  CHECK(facts.cgroupDriver == "systemd");
 }
 
 TEST_CASE_FIXTURE(Runtime, "containerd before 2.0 is not asked for what it does not know") {
   containerd(true, "1.7.28");
-  CHECK(cri.facts().reachable);
+  CHECK(cri.facts().cgroupDriver == "systemd");
   CHECK(wire.asked == std::vector<std::string>{"RuntimeService/Version", "RuntimeService/Status"});
 }
 

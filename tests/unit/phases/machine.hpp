@@ -30,7 +30,10 @@ inline config::Facts fitMachine() {
   facts.cpus = 2;
   facts.memoryBytes = 1700ULL * 1024 * 1024;
   facts.listening = {{.port = 22, .address = "0.0.0.0", .pid = 1, .process = "sshd", .unit = "ssh.service"}};
-  facts.sysctls = {{"net.ipv4.ip_forward", "1"}, {"net.ipv6.conf.default.forwarding", "1"}};
+  facts.sysctls = {{"net.ipv4.ip_forward", "1"},
+                   {"net.ipv6.conf.default.forwarding", "1"},
+                   {"net.bridge.bridge-nf-call-iptables", "1"},
+                   {"net.bridge.bridge-nf-call-ip6tables", "1"}};
   facts.programs = {{"losetup", true}, {"mount", true}, {"cp", true}, {"conntrack", true}};
   facts.files = {{"/etc/etcd/ca.crt", true}, {"/etc/etcd/client.crt", true}, {"/etc/etcd/client.key", true}};
   facts.initSystem = "systemd";
@@ -39,7 +42,10 @@ inline config::Facts fitMachine() {
   facts.cgroup = {.unified = true,
                   .controllers = {"cpu", "cpuset", "devices", "freezer", "memory", "pids", "hugetlb", "io"}};
   facts.runtime = {
-      .reachable = true, .name = "containerd", .version = "2.1.4", .ready = true, .cgroupDriver = "systemd"};
+      .reachable = true, .name = "containerd", .version = "2.1.4", .ready = true, .cgroupDriver = "systemd",
+      .answersRuntimeConfig = true};
+  facts.machineId = "8d3f0a4f0bd14ab0b7b8b5f4b3c1f0aa";
+  facts.clock.synchronised = true;
   facts.operatingSystem = "Linux";
   facts.kernelRelease = "6.1.0-28-amd64";
   for (const auto* option : {"NAMESPACES", "NET_NS", "PID_NS", "IPC_NS", "UTS_NS", "CPUSETS", "MEMCG", "INET",

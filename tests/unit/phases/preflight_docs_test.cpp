@@ -19,13 +19,21 @@ std::string levelName(Check::Level level) {
   return "";
 }
 
+std::string purposes(const Runs& on) {
+  std::vector<std::string> names;
+  if (on.init) names.emplace_back("init");
+  if (on.joinControlPlane) names.emplace_back("control plane");
+  if (on.joinWorker) names.emplace_back("worker");
+  return names.size() == 3 ? "all" : join(names, ", ");
+}
+
 std::string tableForOperators() {
-  std::string text = "| check | level | speaks up when | what to do |\n|---|---|---|---|\n";
-  for (const auto& check : initChecks()) {
-    text += "| `" + std::string(check.name) + "`" + (check.ours ? " (not in kubeadm)" : "") + " | " +
-            levelName(check.level) + " | ";
+  std::string text = "| check | level | for | speaks up when | what to do | `--fix` |\n|---|---|---|---|---|---|\n";
+  for (const auto& check : checks()) {
+    text += "| `" + std::string(check.name) + "`" + (check.from == Check::From::kubestrap ? " (not in kubeadm)" : "") +
+            " | " + levelName(check.level) + " | " + purposes(check.on) + " | ";
     text += replaceAll(std::string(check.fires), "|", "\\|") + " | " +
-            replaceAll(std::string(check.remedy), "|", "\\|") + " |\n";
+            replaceAll(std::string(check.remedy), "|", "\\|") + " | " + (check.fix ? "yes" : "") + " |\n";
   }
   return text;
 }

@@ -1,7 +1,6 @@
-#include "phases/preflight.hpp"
 #include "support/text.hpp"
 #include "support/version.hpp"
-#include "tests/unit/phases/machine.hpp"
+#include "tests/unit/phases/judging.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,51 +11,14 @@ namespace kubestrap::phases {
 
 namespace {
 
-using config::Facts;
-using config::Setup;
-using plan::Findings;
-using plan::Severity;
-
-Findings about(const Findings& findings, std::string_view check) {
-  Findings result;
-  std::ranges::copy_if(findings, std::back_inserter(result), [&](const auto& each) { return each.check == check; });
-  return result;
-}
-
-Findings judged(std::string_view check, const Setup& setup, const Facts& facts) {
-  return about(judgeInit(setup, facts), check);
-}
-
-/// The one finding of a check; the test ends when there is none or more.
-plan::Finding theFinding(std::string_view check, const Setup& setup, const Facts& facts) {
-  const auto findings = judged(check, setup, facts);
-  CAPTURE(check);
-  REQUIRE(findings.size() == 1);
-  return findings.front();
-}
-
-bool mentions(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
-
 config::PortOwner nginx(int port, std::string address = "0.0.0.0") {
   return {.port = port, .address = std::move(address), .pid = 812, .process = "nginx", .unit = "nginx.service"};
-}
-
-void useExternalEtcd(Setup& setup) {
-  setup.cluster.etcd.external = config::ExternalEtcd{.endpoints = {"https://10.9.0.1:2379"},
-                                                     .httpEndpoints = {"https://10.9.0.1:2379"},
-                                                     .caFile = "/etc/etcd/ca.crt",
-                                                     .certFile = "/etc/etcd/client.crt",
-                                                     .keyFile = "/etc/etcd/client.key"};
 }
 
 void useIpv6Only(Setup& setup) {
   setup.cluster.networks.services = {cidr("fd00:96::/112")};
   setup.cluster.networks.pods = {cidr("fd00:244::/56")};
   setup.node.advertiseAddress = ip("fd00:5::11");
-}
-
-void useProxy(Facts& facts, std::string exceptions) {
-  facts.proxyVariables = {{"HTTPS_PROXY", "http://user:s3cret@proxy:3128"}, {"NO_PROXY", std::move(exceptions)}};
 }
 
 void useCgroupsV1(Facts& facts) {
@@ -67,18 +29,7 @@ void useCgroupsV1(Facts& facts) {
 
 constexpr auto manifests = "/etc/kubernetes/manifests/";
 
-/// What a row says about a machine on which one thing is wrong.
-struct Case {
-  std::string check;
-  Severity severity;
-  void (*spoil)(Facts&);
-  std::vector<std::string_view> evidence; ///< all of these are in it
-  std::string_view remedy;                ///< is in it
-  void (*prepare)(Setup&) = nullptr;      ///< makes the check apply, where it does not with the plain setup
-  void (*ask)(Setup&) = nullptr;          ///< asks for what is wrong, where that is no fact
-};
-
-const Case cases[] = {
+const Case kubeadmCases[] = {
     {"IsPrivilegedUser", Severity::error, [](Facts& f) { f.uid = 1000; }, {"1000"}, "sudo"},
     {"NumCPU", Severity::error, [](Facts& f) { f.cpus = 1; }, {"1 CPU", "2"}, "more CPUs"},
     {"Mem", Severity::error, [](Facts& f) { --f.memoryBytes; }, {"1699 MiB", "1700"}, "more memory"},
@@ -186,7 +137,7 @@ const Case cases[] = {
     {"ContainerRuntimeVersion",
      Severity::warning,
      [](Facts& f) {
-       f.runtime.cgroupDriver.reset();
+       f.runtime.answersRuntimeConfig = false;
        f.runtime.version = "1.7.24";
      },
      {"containerd 1.7.24", "RuntimeConfig"},
@@ -297,56 +248,68 @@ const Case cases[] = {
      {"/etc/etcd/client.key", "etcd.external.keyFile"},
      "correct the path",
      useExternalEtcd},
-    {"CgroupDriver",
-     Severity::warning,
-     [](Facts& f) { f.runtime.cgroupDriver = "cgroupfs"; },
-     {"systemd", "cgroupfs", "containerd 2.1.4"},
-     "/etc/containerd/config.toml"},
-    {"AdvertiseAddress",
+    {"ExternalEtcdVersion",
      Severity::error,
-     [](Facts& f) {
-       f.addresses = {ip("127.0.0.1"), ip("192.168.5.12")};
-       f.defaultAddress = ip("192.168.5.12");
-     },
-     {"192.168.5.11", "192.168.5.12"},
-     "--apiserver-advertise-address"},
-    {"AdvertiseAddress",
-     Severity::warning,
-     [](Facts& f) { f.addresses = {ip("192.168.5.12")}; },
-     {"192.168.5.11", "192.168.5.12"},
+     [](Facts& f) { f.etcd["https://10.9.0.1:2379"] = {.text = "3.5.21"}; },
+     {"https://10.9.0.1:2379", "3.5.21", "3.5.24"},
+     "upgrade",
+     useExternalEtcd},
+    {"ExternalEtcdVersion",
+     Severity::error,
+     [](Facts& f) { f.etcd["https://10.9.0.1:2379"] = {.error = "connection refused"}; },
+     {"https://10.9.0.1:2379/version", "connection refused"},
      "reaches it",
      useExternalEtcd},
-    {"NetworkOverlap",
+    {"FileAvailable--etc-kubernetes-kubelet.conf",
      Severity::error,
+     [](Facts& f) { f.files["/etc/kubernetes/kubelet.conf"] = true; },
+     {"/etc/kubernetes/kubelet.conf"},
+     "kubeadm reset",
      nullptr,
-     {"10.100.0.0/16", "10.96.0.0/12", "overlap"},
-     "--service-cidr",
      nullptr,
-     [](Setup& s) { s.cluster.networks.pods = {cidr("10.100.0.0/16")}; }},
-    {"NetworkOverlap",
-     Severity::warning,
-     [](Facts& f) { f.addresses.push_back(ip("10.244.3.1")); },
-     {"10.244.0.0/16", "10.244.3.1"},
-     "--pod-network-cidr"},
+     Purpose::joinControlPlane},
+    {"FileAvailable--etc-kubernetes-bootstrap-kubelet.conf",
+     Severity::error,
+     [](Facts& f) { f.files["/etc/kubernetes/bootstrap-kubelet.conf"] = true; },
+     {"/etc/kubernetes/bootstrap-kubelet.conf"},
+     "kubeadm reset",
+     nullptr,
+     nullptr,
+     Purpose::joinWorker},
+    {"FileAvailable--etc-kubernetes-pki-ca.crt",
+     Severity::error,
+     [](Facts& f) { f.files["/etc/kubernetes/pki/ca.crt"] = true; },
+     {"/etc/kubernetes/pki/ca.crt"},
+     "kubeadm reset",
+     nullptr,
+     nullptr,
+     Purpose::joinWorker},
 };
+
+std::vector<Case> allCases() {
+  std::vector<Case> all(std::begin(kubeadmCases), std::end(kubeadmCases));
+  all.insert(all.end(), kubestrapCases().begin(), kubestrapCases().end());
+  return all;
+}
 
 } // namespace
 
 TEST_CASE("nothing is said about a machine on which nothing is wrong") {
-  CHECK(judgeInit(plainSetup(), fitMachine()).empty());
+  for (const auto purpose : {Purpose::init, Purpose::joinControlPlane, Purpose::joinWorker})
+    CHECK(judge(purpose, plainSetup(), fitMachine()).empty());
 }
 
 TEST_CASE("each check is silent on a fit machine and names evidence and remedy on an unfit one") {
-  for (const auto& each : cases) {
+  for (const auto& each : allCases()) {
     CAPTURE(each.check);
     auto setup = plainSetup();
     if (each.prepare) each.prepare(setup);
     auto facts = fitMachine();
-    CHECK(judged(each.check, setup, facts).empty());
+    CHECK(judged(each.check, setup, facts, each.purpose).empty());
     if (each.spoil) each.spoil(facts);
     if (each.ask) each.ask(setup);
 
-    const auto finding = theFinding(each.check, setup, facts);
+    const auto finding = theFinding(each.check, setup, facts, each.purpose);
     CAPTURE(finding.evidence);
     CAPTURE(finding.remedy);
     CHECK(finding.severity == each.severity);
@@ -358,11 +321,11 @@ TEST_CASE("each check is silent on a fit machine and names evidence and remedy o
 
 TEST_CASE("every row of the table has a case in which it fires, at a level that the row admits") {
   const auto setup = plainSetup();
-  for (const auto& row : initChecks()) {
+  for (const auto& row : checks()) {
     const auto name = row.fullName(setup);
     CAPTURE(name);
     bool fires = false, warns = false, refuses = false;
-    for (const auto& each : cases) {
+    for (const auto& each : allCases()) {
       if (each.check != name) continue;
       fires = true;
       (each.severity == Severity::error ? refuses : warns) = true;
@@ -376,8 +339,7 @@ TEST_CASE("every row of the table has a case in which it fires, at a level that 
 }
 
 TEST_CASE("every check that kubeadm makes at init has a row of its name") {
-  // kubeadm 1.37.2: preflight/checks.go, RunRootCheckOnly and InitNodeChecks. Two more are not judged from facts:
-  // ImagePull is a task of the phase, and ExternalEtcdVersion needs an answer of etcd's.
+  // kubeadm 1.37.2: preflight/checks.go, RunRootCheckOnly and InitNodeChecks. One more, ImagePull, is a task of the phase.
   const std::string_view names[] = {"IsPrivilegedUser",
                                     "NumCPU",
                                     "Mem",
@@ -409,11 +371,12 @@ TEST_CASE("every check that kubeadm makes at init has a row of its name") {
                                     "Port-2379",
                                     "Port-2380",
                                     "DirAvailable--var-lib-etcd",
+                                    "ExternalEtcdVersion",
                                     "ExternalEtcdClientCertificates"};
   std::vector<std::string> kubeadms, rows;
   for (const auto name : names) kubeadms.emplace_back(name);
-  for (const auto& row : initChecks())
-    if (!row.ours) rows.push_back(row.fullName(plainSetup()));
+  for (const auto& row : checks())
+    if (row.from == Check::From::kubeadm && row.on.init) rows.push_back(row.fullName(plainSetup()));
   CHECK(rows == kubeadms);
 }
 
@@ -700,7 +663,7 @@ TEST_CASE("IPv4 and IPv6 forwarding are asked for by whichever network or addres
   auto facts = fitMachine();
   constexpr auto v4 = "FileContent--proc-sys-net-ipv4-ip_forward";
   constexpr auto v6 = "FileContent--proc-sys-net-ipv6-conf-default-forwarding";
-  facts.sysctls = {{"net.ipv4.ip_forward", "0"}, {"net.ipv6.conf.default.forwarding", "0"}};
+  facts.sysctls["net.ipv4.ip_forward"] = facts.sysctls["net.ipv6.conf.default.forwarding"] = "0";
   CHECK(judged(v4, setup, facts).size() == 1);
   CHECK(judged(v6, setup, facts).empty());
 
@@ -817,6 +780,56 @@ TEST_CASE("a firewalld that is installed and stopped does not matter") {
   CHECK(judgeInit(plainSetup(), facts).empty());
 }
 
+// ---- joining
+
+TEST_CASE("each purpose has kubeadm's checks and no other") {
+  // kubeadm 1.37.2: preflight/checks.go, RunJoinNodeChecks and addCommonChecks.
+  const auto runs = [](std::string_view name, Purpose purpose) {
+    for (const auto& row : checks())
+      if (row.fullName(plainSetup()) == name) return row.on.runsFor(purpose);
+    FAIL("no row " << name);
+    return false;
+  };
+  for (const auto* name : {"NumCPU", "Mem", "KubernetesVersion", "Firewalld", "Port-6443", "Port-10259", "Port-10257",
+                           "Port-2379", "Port-2380", "FileAvailable--etc-kubernetes-manifests-etcd.yaml",
+                           "DirAvailable--var-lib-etcd", "HTTPProxyCIDR", "ExternalEtcdClientCertificates"}) {
+    CHECK_MESSAGE(runs(name, Purpose::joinControlPlane), name);
+    CHECK_MESSAGE(!runs(name, Purpose::joinWorker), name);
+  }
+  for (const auto* name : {"IsPrivilegedUser", "Port-10250", "HTTPProxy", "CRI", "ContainerRuntimeVersion", "Swap",
+                           "FileExisting-losetup", "FileExisting-mount", "FileExisting-cp", "SystemVerification", "Hostname",
+                           "KubeletVersion", "Service-kubelet", "FileContent--proc-sys-net-ipv4-ip_forward"})
+    CHECK_MESSAGE(runs(name, Purpose::joinWorker), name);
+  CHECK_FALSE(runs("FileExisting-conntrack", Purpose::joinControlPlane));
+  CHECK_FALSE(runs("ExternalEtcdVersion", Purpose::joinControlPlane));
+  CHECK_FALSE(runs("FileAvailable--etc-kubernetes-kubelet.conf", Purpose::init));
+  CHECK_FALSE(runs("FileAvailable--etc-kubernetes-pki-ca.crt", Purpose::joinControlPlane));
+}
+
+TEST_CASE("a control plane that gets the certificates from the cluster needs no files of an external etcd") {
+  auto setup = plainSetup();
+  useExternalEtcd(setup);
+  auto facts = fitMachine();
+  facts.files.erase("/etc/etcd/client.key");
+  constexpr auto check = "ExternalEtcdClientCertificates";
+  CHECK(judged(check, setup, facts, Purpose::joinControlPlane).size() == 1);
+  setup.request.certificateKey = Secret("00");
+  CHECK(judged(check, setup, facts, Purpose::joinControlPlane).empty());
+  CHECK(judged(check, setup, facts, Purpose::init).size() == 1);
+}
+
+TEST_CASE("a worker is asked whether the cluster's endpoint is reached without a proxy") {
+  auto setup = plainSetup();
+  setup.node.controlPlane = false;
+  auto facts = fitMachine();
+  useProxy(facts, "10.0.0.0/8");
+  CHECK(judged("HTTPProxy", setup, facts, Purpose::joinWorker).empty()); // no endpoint is known
+  setup.cluster.controlPlaneEndpoint = config::Endpoint{.host = "api.example.org", .port = 8443};
+  const auto finding = theFinding("HTTPProxy", setup, facts, Purpose::joinWorker);
+  CHECK(mentions(finding.evidence, "api.example.org:8443"));
+  CHECK(finding.remedy == "add api.example.org to NO_PROXY");
+}
+
 // ---- questions
 
 TEST_CASE("facts are asked for all that the checks look at") {
@@ -833,7 +846,9 @@ TEST_CASE("facts are asked for all that the checks look at") {
     CHECK(has(asked.files, std::filesystem::path("/srv/pki") / name));
   CHECK(asked.folders == std::vector<std::filesystem::path>{"/data/etcd"});
   CHECK(asked.programs == std::vector<std::string>{"losetup", "mount", "cp", "conntrack"});
-  CHECK(asked.sysctls == std::vector<std::string>{"net.ipv4.ip_forward", "net.ipv6.conf.default.forwarding"});
+  for (const auto* name : {"net.ipv4.ip_forward", "net.ipv6.conf.default.forwarding", "net.bridge.bridge-nf-call-iptables",
+                           "vm.overcommit_memory"})
+    CHECK(has(asked.sysctls, std::string(name)));
   for (const int port : {8443, 10259, 10257, 10250, 2379, 2380}) CHECK(has(asked.ports, port));
 
   useExternalEtcd(setup);

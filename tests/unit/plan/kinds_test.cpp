@@ -177,6 +177,63 @@ TEST_CASE("an image is pulled when it is not there, or always when asked so") {
   CHECK(diff(Task{PullImage{"example.org/a:1", PullImage::When::always}}, small.applying()).changes());
 }
 
+// ---- the running kernel
+
+namespace {
+
+/// A machine whose programs do to /proc and /sys what the real ones do.
+struct KernelWorld : SmallWorld {
+  KernelWorld() {
+    host.put("/proc/sys/net/ipv4/ip_forward", "0\n");
+    host.put("/proc/swaps", "Filename Type Size Used Priority\n/dev/sda2 partition 1000 0 -2\n/swapfile\tfile 9 0 -3\n");
+    host.onRun = [this](const host::Command& command) -> host::CommandResult {
+      const auto& first = command.arguments.front();
+      if (command.program == "sysctl") host.put("/proc/sys/net/ipv4/ip_forward", first == "-w" ? "1\n" : "");
+      if (command.program == "modprobe" && first == "missing")
+        return {.exitCode = 1, .errors = "modprobe: FATAL: Module missing not found in directory /lib/modules/6.1\n"};
+      if (command.program == "modprobe") host.put("/sys/module/" + first + "/refcnt", "0\n");
+      if (command.program == "swapoff") host.put("/proc/swaps", "Filename Type Size Used Priority\n");
+      return {};
+    };
+  }
+};
+
+} // namespace
+
+TEST_CASE_FIXTURE(KernelWorld, "a sysctl is set when it has another value, and recorded with that value") {
+  const Task task{SetSysctl{"net.ipv4.ip_forward", "1"}};
+  const auto change = diff(task, looking());
+  CHECK(change.subject == "net.ipv4.ip_forward = 1");
+  const auto recorded = intents(task, change, applying()).at(0);
+  CHECK(recorded.kind == "Sysctl");
+  CHECK(recorded.target == Value{{"sysctl", "net.ipv4.ip_forward"}});
+  CHECK(recorded.before == Value{{"value", "0"}});
+  CHECK(make(task) == "do (is 0)");
+  CHECK(make(task) == "keep");
+  CHECK(host.effects == Lines{"run sysctl -w net.ipv4.ip_forward=1"});
+  host.files.erase("/proc/sys/net/ipv4/ip_forward");
+  CHECK(verdict(diff(task, looking())) == "do (not there yet)");
+}
+
+TEST_CASE_FIXTURE(KernelWorld, "a module is loaded when the kernel does not have it") {
+  const Task task{LoadModule{"br_netfilter"}};
+  CHECK(make(task) == "do (not loaded)");
+  CHECK(make(task) == "keep");
+  CHECK(host.effects == Lines{"run modprobe br_netfilter"});
+  const Task missing{LoadModule{"missing"}};
+  CHECK(messageOf([&] { enact(missing, diff(missing, applying()), applying()); }) ==
+        "modprobe ended with code 1: modprobe: FATAL: Module missing not found in directory /lib/modules/6.1");
+}
+
+TEST_CASE_FIXTURE(KernelWorld, "swap is turned off when something is swapped to, which is recorded") {
+  const Task task{TurnSwapOff{}};
+  const auto change = diff(task, looking());
+  CHECK(intents(task, change, applying()).at(0).before == Value{{"areas", {"/dev/sda2", "/swapfile"}}});
+  CHECK(make(task) == "stop (/dev/sda2, /swapfile are in use)");
+  CHECK(make(task) == "keep");
+  CHECK(host.effects == Lines{"run swapoff -a"});
+}
+
 // ---- certificates
 
 namespace {

@@ -1,0 +1,81 @@
+#include "cmd/look.hpp"
+
+#include "host/facts.hpp"
+#include "host/facts_remote.hpp"
+#include "plan/journal.hpp"
+#include "support/log.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+void lookAtFiles(config::Facts& facts, const phases::PreflightQuestions& asked, host::Host& host) {
+  for (const auto& path : asked.files) facts.files[path.string()] = host.status(path).has_value();
+  for (const auto& path : asked.folders)
+    if (host.status(path)) facts.nonEmptyFolders[path.string()] = !host.list(path).empty();
+  for (const auto& path : asked.texts) {
+    const auto status = host.status(path);
+    // What is a link belongs to something that keeps it, and is not ours to write.
+    if (!status || status->type != host::FileStatus::Type::file) continue;
+    if (auto text = host.read(path)) facts.texts[path.string()] = {std::move(*text), status->mode};
+  }
+  for (const auto& record : plan::Journal::read(host))
+    if (const auto path = stringAt(record, "target.path"); !path.empty()) facts.recorded.push_back(path);
+}
+
+void lookAtRuntime(config::Facts& facts, const phases::PreflightQuestions& asked, host::Cri& runtime) {
+  facts.runtime = runtime.facts();
+  if (!facts.runtime.reachable) return;
+  try {
+    for (const auto& image : asked.images) facts.images[image] = runtime.hasImage(image);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::info(1, "which images are there is not known: {}", error.message());
+  }
+}
+
+void lookAtDisks(config::Facts& facts, std::vector<std::filesystem::path> folders) {
+  if (!facts.runtime.rootFolder.empty()) folders.emplace_back(facts.runtime.rootFolder);
+  for (const auto& folder : folders)
+    if (auto disk = host::diskOf(folder)) facts.disks[folder.string()] = std::move(*disk);
+}
+
+net::TlsIdentity etcdIdentity(const config::ExternalEtcd& etcd, host::Host& host) {
+  const auto content = [&](const std::string& path) {
+    return path.empty() ? std::string() : host.read(path).value_or("");
+  };
+  return {.authorities = content(etcd.caFile), .certificate = content(etcd.certFile), .key = Secret(content(etcd.keyFile))};
+}
+
+} // namespace
+
+config::Facts look(Machine& machine, Judging judging) {
+  auto asked = phases::questionsForInit();
+  host::Host::Questions all{.files = std::move(asked.files),
+                            .folders = std::move(asked.folders),
+                            .programs = std::move(asked.programs),
+                            .sysctls = std::move(asked.sysctls)};
+  all.depth = judging == Judging::yes ? host::Host::Questions::Depth::everything : host::Host::Questions::Depth::defaults;
+  return machine.host().facts(all);
+}
+
+void lookFurther(config::Facts& facts, phases::Purpose purpose, const config::Setup& setup, Machine& machine,
+                 host::Cri& runtime) {
+  const auto asked = phases::questionsFor(purpose, setup);
+  lookAtFiles(facts, asked, machine.host());
+  lookAtRuntime(facts, asked, runtime);
+  lookAtDisks(facts, asked.disks);
+  facts.listening = host::listeners(asked.ports);
+  if (const auto& etcd = setup.cluster.etcd.external; etcd && purpose == phases::Purpose::init)
+    facts.etcd = host::askEtcd(machine.http(), etcd->httpEndpoints, etcdIdentity(*etcd, machine.host()));
+  std::set<std::string> registries;
+  for (const auto& [image, present] : facts.images)
+    if (!present && setup.node.pullPolicy != config::PullPolicy::never) registries.insert(phases::registryOf(image));
+  facts.registries = host::askRegistries(machine.http(), {registries.begin(), registries.end()});
+}
+
+} // namespace kubestrap::cmd

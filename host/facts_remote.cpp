@@ -1,0 +1,82 @@
+#include "host/facts_remote.hpp"
+
+#include "support/value.hpp"
+
+#include <fmt/format.h>
+
+#include <ctime>
+
+namespace kubestrap::host {
+
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr Duration etcdPatience = 10s; // kubeadm: preflight/checks.go, ExternalEtcdVersionCheck
+constexpr Duration registryPatience = 3s;
+
+/// The text of an answer, or in short why there was none.
+template <typename Ask> config::Answer answerOf(Ask&& ask) {
+  config::Answer answer;
+  const auto begin = Clock::now();
+  try {
+    answer.text = ask();
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    answer.error = error.message();
+  }
+  answer.took = Clock::now() - begin;
+  return answer;
+}
+
+} // namespace
+
+std::map<std::string, config::Answer> askEtcd(net::Transport& transport, const std::vector<std::string>& urls,
+                                              const net::TlsIdentity& tls) {
+  std::map<std::string, config::Answer> answers;
+  for (const auto& url : urls)
+    answers[url] = answerOf([&]() -> std::string {
+      const auto response = transport.perform({.url = url + "/version", .tls = tls, .timeout = etcdPatience});
+      if (response.status != 200) throw Error(fmt::format("it answers {}", response.status));
+      const auto document = Value::parse(response.body, nullptr, false);
+      if (!document.is_object()) throw Error("the answer is no JSON");
+      return stringAt(document, "etcdserver");
+    });
+  return answers;
+}
+
+std::map<std::string, config::Answer> askRegistries(net::Transport& transport, const std::vector<std::string>& hosts) {
+  std::map<std::string, config::Answer> answers;
+  for (const auto& host : hosts)
+    answers[host] = answerOf([&]() -> std::string {
+      const auto server = host == "docker.io" ? "registry-1.docker.io" : host;
+      try {
+        transport.perform({.url = fmt::format("https://{}/v2/", server),
+                           .timeout = registryPatience,
+                           .proxy = net::Request::Proxy::environment});
+      } catch (const net::TransportError& error) {
+        if (error.kind() != net::TransportError::Kind::tls) throw;
+      }
+      return "answers";
+    });
+  return answers;
+}
+
+void compareClock(config::ClockFacts& clock, const net::Response& answer, TimePoint asked, TimePoint came,
+                  std::string_view whose) {
+  const auto date = answer.headers.find("date");
+  if (date == answer.headers.end()) return;
+  std::tm fields{};
+  const auto* rest = strptime(date->second.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &fields);
+  if (!rest || *rest != '\0') return;
+  // It was written at some time on the way, and tells whole seconds only.
+  const TimePoint theirs = std::chrono::system_clock::from_time_t(timegm(&fields)) + 500ms;
+  const auto ours = asked + (came - asked) / 2;
+  clock.ahead = ours - theirs;
+  clock.uncertainty = (came - asked) / 2 + 500ms;
+  clock.comparedWith = whose;
+}
+
+} // namespace kubestrap::host

@@ -1,0 +1,65 @@
+// What the checks have to know of a machine besides what is looked at in any case.
+#include "phases/certificates.hpp"
+#include "phases/preflight_checks.hpp"
+
+#include "manifests/components.hpp"
+
+namespace kubestrap::phases {
+
+namespace {
+
+void askOfAuthorities(PreflightQuestions& questions, const config::Cluster& cluster) {
+  // Which authorities the operator brings along: what comes of it is the configuration's business
+  // (Node::externalAuthority).
+  for (const auto& row : certs::catalogue())
+    if (row.authority()) {
+      questions.files.push_back(certificateFile(cluster, row.name));
+      questions.files.push_back(keyFile(cluster, row.name));
+    }
+  for (const auto* file : {"sa.key", "sa.pub"}) questions.files.push_back(cluster.pki.folder / file);
+  if (const auto& etcd = cluster.etcd.external)
+    for (const auto& file : {etcd->caFile, etcd->certFile, etcd->keyFile})
+      if (!file.empty()) questions.files.emplace_back(file);
+}
+
+std::vector<std::string> imagesOf(Purpose purpose, const config::Cluster& cluster) {
+  if (purpose != Purpose::joinWorker) return manifests::imageList(cluster);
+  if (cluster.proxyDisabled) return {cluster.images.pause};
+  return {cluster.images.proxy, cluster.images.pause};
+}
+
+} // namespace
+
+PreflightQuestions questionsForInit() {
+  auto questions = questionsForInit(Setup{});
+  questions.images.clear(); // not known yet
+  return questions;
+}
+
+PreflightQuestions questionsForInit(const Setup& setup) { return questionsFor(Purpose::init, setup); }
+
+PreflightQuestions questionsFor(Purpose purpose, const Setup& setup) {
+  PreflightQuestions questions{
+      .files = {apiServerManifest, controllerManagerManifest, schedulerManifest, etcdManifest, config::paths::kubeletConf,
+                config::paths::bootstrapKubeletConf, config::paths::kubeletConfig},
+      .folders = {setup.cluster.etcd.local.dataDir},
+      .texts = {fstab, containerdConfig},
+      .disks = disksOf(purpose, setup),
+      .programs = {"losetup", "mount", "cp", "conntrack"},
+      .sysctls = {ipv4Forwarding, ipv6Forwarding},
+      .images = imagesOf(purpose, setup.cluster),
+      .ports = {setup.node.bindPort, schedulerPort, controllerManagerPort, kubeletPort, etcdClientPort, etcdPeerPort}};
+  for (const auto& each : bridgeSettings()) questions.sysctls.emplace_back(each.name);
+  for (const auto& each : kernelDefaults()) questions.sysctls.emplace_back(each.name);
+  askOfAuthorities(questions, setup.cluster);
+  return questions;
+}
+
+std::string registryOf(std::string_view image) {
+  const auto first = image.substr(0, image.find('/'));
+  const bool isHost = first.size() < image.size() &&
+                      (first.find('.') != first.npos || first.find(':') != first.npos || first == "localhost");
+  return isHost ? std::string(first) : "docker.io";
+}
+
+} // namespace kubestrap::phases
