@@ -26,15 +26,26 @@ void lookAtFiles(config::Facts& facts, const phases::PreflightQuestions& asked, 
     if (const auto path = stringAt(record, "target.path"); !path.empty()) facts.recorded.push_back(path);
 }
 
-void lookAtRuntime(config::Facts& facts, const phases::PreflightQuestions& asked, host::Cri& runtime) {
+void lookAtContainerd(config::RuntimeFacts& runtime, host::Host& host) {
+  const auto started = host.service("containerd").startedAt;
+  const auto file = host.status("/etc/containerd/config.toml");
+  runtime.outdated = started && file && file->modified > *started;
+  // From 2.0 on its answers leave this out, but its program says what its files come to.
+  if (!runtime.sandboxImage.empty()) return;
+  const auto dump = host.run({.program = "containerd", .arguments = {"config", "dump"}, .input = {}});
+  if (dump.exitCode == 0 && !dump.timedOut) runtime.sandboxImage = host::parseContainerdDump(dump.output);
+}
+
+void lookAtRuntime(config::Facts& facts, const phases::PreflightQuestions& asked, host::Cri& runtime, host::Host& host) {
   facts.runtime = runtime.facts();
   if (!facts.runtime.reachable) return;
   try {
+    if (facts.runtime.name == "containerd") lookAtContainerd(facts.runtime, host);
     for (const auto& image : asked.images) facts.images[image] = runtime.hasImage(image);
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {
-    log::info(1, "which images are there is not known: {}", error.message());
+    log::info(1, "the runtime is not known in full: {}", error.message());
   }
 }
 
@@ -67,7 +78,7 @@ void lookFurther(config::Facts& facts, phases::Purpose purpose, const config::Se
                  host::Cri& runtime) {
   const auto asked = phases::questionsFor(purpose, setup);
   lookAtFiles(facts, asked, machine.host());
-  lookAtRuntime(facts, asked, runtime);
+  lookAtRuntime(facts, asked, runtime, machine.host());
   lookAtDisks(facts, asked.disks);
   facts.listening = host::listeners(asked.ports);
   if (const auto& etcd = setup.cluster.etcd.external; etcd && purpose == phases::Purpose::init)

@@ -36,6 +36,7 @@ struct RuntimeFacts {
   bool answersRuntimeConfig = false;       ///< the call by which the kubelet learns the cgroup driver
   std::string sandboxImage;                ///< may be empty
   std::string rootFolder;                  ///< where it keeps images and containers; may be empty
+  bool outdated = false;                   ///< its configuration file is newer than its process
   std::optional<bool> selinux;             ///< whether it labels containers; nothing when it does not say
 };
 

@@ -107,6 +107,10 @@ std::map<std::string, std::string> findDuplicates();
 /// The file system on which a folder lies, or would lie when it were made.
 std::optional<config::DiskFacts> diskOf(const Path& folder);
 
+// ---- facts_runtime.cpp
+/// The sandbox image of what `containerd config dump` prints; "" when it is not there.
+std::string parseContainerdDump(std::string_view toml);
+
 // ---- facts_trials.cpp
 /// "iptables v1.8.9 (nf_tables)"
 void parseIptablesVersion(std::string_view output, config::PacketFilterFacts& facts);

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cstring>
+#include <memory>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -34,7 +35,23 @@ struct Link {
   Mac mac{};
 };
 
-/// Nothing when the interface is no Ethernet on which names are asked by broadcast.
+/// Of every interface, those without an address too: each answers for all addresses of this machine.
+std::set<Mac> ownMacs() {
+  std::set<Mac> macs;
+  std::unique_ptr<struct if_nameindex, void (*)(struct if_nameindex*)> interfaces(if_nameindex(), if_freenameindex);
+  Descriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  for (const auto* each = interfaces.get(); any && each && each->if_index != 0; ++each) {
+    ifreq request{};
+    std::strncpy(request.ifr_name, each->if_name, sizeof request.ifr_name - 1);
+    if (ioctl(any.get(), SIOCGIFHWADDR, &request) != 0) continue;
+    Mac mac{};
+    std::memcpy(mac.data(), request.ifr_hwaddr.sa_data, mac.size());
+    macs.insert(mac);
+  }
+  return macs;
+}
+
+/// Nothing when the interface is no Ethernet on which addresses are asked for by broadcast.
 std::optional<Link> linkOf(const std::string& interface) {
   ifreq request{};
   if (interface.size() >= sizeof request.ifr_name) return {};
@@ -83,14 +100,13 @@ std::optional<std::pair<std::string, Mac>> claim(const ether_arp& packet, const 
 
 void askNeighbours(const std::vector<InterfaceAddress>& addresses, std::map<std::string, std::string>& found) {
   std::map<std::string, IpAddress> wanted; // by octets
-  std::set<Mac> ours;
+  const auto ours = ownMacs();
   Descriptor socket(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETHERTYPE_ARP)));
   if (!socket) return; // not root
   for (const auto& each : addresses) {
     if (each.loopback || !each.up || each.address.isV6() || !each.address.isGlobalUnicast()) continue;
     const auto link = linkOf(each.interface);
     if (!link) continue;
-    ours.insert(link->mac);
     wanted.emplace(each.address.octets(), each.address);
     probe(socket, *link, each.address.octets());
   }

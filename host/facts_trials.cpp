@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace kubestrap::host {
 
@@ -48,10 +49,11 @@ std::optional<std::string> script(const Runner& run, std::vector<std::string> na
 
 std::map<std::string, bool> tryRules(const Runner& run) {
   // Where not even an empty table can be listed nothing is known: this process may not be allowed to.
-  std::string text = "iptables -w 5 -t nat -S >/dev/null 2>&1 || exit 1\n";
+  // The older iptables leaves a lock file in /run, therefore on a memory file system that only the trial sees.
+  std::string text = "mount -n -t tmpfs trial /run && iptables -w 5 -t nat -S >/dev/null 2>&1 || exit 1\n";
   for (std::size_t i = 0; i < std::size(trials); ++i)
     text += fmt::format("iptables -w 5 {} 2>/dev/null && echo {}\n", trials[i].rule, i);
-  const auto output = script(run, {"--net"}, text + "exit 0\n");
+  const auto output = script(run, {"--net", "--mount"}, text + "exit 0\n");
   std::map<std::string, bool> tried;
   if (!output) return tried;
   const auto works = split(trim(*output), '\n');

@@ -59,6 +59,7 @@ Observations runtimeAnswers(const Setup&, const Facts&);
 Observations runtimeVersion(const Setup&, const Facts&);
 Observations cgroupDriver(const Setup&, const Facts&);
 Observations sandboxImage(const Setup&, const Facts&);
+Observations runtimeConfiguration(const Setup&, const Facts&);
 /// Whether the container runtime is containerd, by its own word or else by its socket's name.
 bool isContainerd(const Setup&, const Facts&);
 
@@ -97,6 +98,7 @@ plan::Resources fixBridgeFilter(const Setup&, const Facts&);
 plan::Resources fixKernelDefaults(const Setup&, const Facts&);
 plan::Resources fixSwap(const Setup&, const Facts&);
 plan::Resources fixSandboxImage(const Setup&, const Facts&);
+plan::Resources fixRuntimeConfiguration(const Setup&, const Facts&);
 plan::Resources fixCgroupDriver(const Setup&, const Facts&);
 
 // ---- preflight_files.cpp

@@ -82,19 +82,24 @@ std::string containerdText(const Facts& facts) {
   return found == facts.texts.end() || trim(found->second.content).empty() ? "version = 2\n" : found->second.content;
 }
 
-/// The file with its new text, and containerd with it.
-Resources containerdWith(std::optional<std::string> text, const Facts& facts) {
-  if (!text) return {};
-  const auto found = facts.texts.find(containerdConfig.string());
-  return {plan::File{.path = containerdConfig,
-                     .content = std::move(*text),
-                     .mode = found == facts.texts.end() ? 0644 : found->second.mode},
-          plan::Service{.name = "containerd", .restartWhenChanged = {containerdConfig}},
+Resources restartedContainerd() {
+  return {plan::Service{.name = "containerd", .restartWhenChanged = {containerdConfig}},
           plan::Condition{.what = "the container runtime is ready",
                           .probe = plan::RuntimeReady{},
                           .patience = std::chrono::minutes(1),
                           .hint = "look at: journalctl -u containerd",
                           .fatal = {plan::UnitFails{"containerd"}}}};
+}
+
+/// The file with its new text, and containerd with it.
+Resources containerdWith(std::optional<std::string> text, const Facts& facts) {
+  if (!text) return {};
+  const auto found = facts.texts.find(containerdConfig.string());
+  auto resources = restartedContainerd();
+  resources.insert(resources.begin(), plan::File{.path = containerdConfig,
+                                                 .content = std::move(*text),
+                                                 .mode = found == facts.texts.end() ? 0644 : found->second.mode});
+  return resources;
 }
 
 std::optional<std::string> withCgroupDriver(const std::string& text, const std::string& driver) {
@@ -157,6 +162,8 @@ Resources fixSandboxImage(const Setup& setup, const Facts& facts) {
   if (!layout) return {};
   return containerdWith(withTomlSetting(text, layout->images, layout->sandbox, setup.cluster.images.pause), facts);
 }
+
+Resources fixRuntimeConfiguration(const Setup&, const Facts&) { return restartedContainerd(); }
 
 Resources fixCgroupDriver(const Setup& setup, const Facts& facts) {
   // Pods that run keep the cgroups that they were made with: on a node this is for people, who drain it first.

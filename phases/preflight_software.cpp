@@ -137,6 +137,11 @@ Observations sandboxImage(const Setup& setup, const Facts& facts) {
       fmt::format("name {} in {}, then restart the runtime", wanted, runtimeBehind(setup.node.criSocket).configuration))};
 }
 
+Observations runtimeConfiguration(const Setup&, const Facts& facts) {
+  if (!facts.runtime.outdated) return {};
+  return {warning(fmt::format("{} was started before {} was last written", describe(facts.runtime), containerdConfig.string()))};
+}
+
 bool isContainerd(const Setup& setup, const Facts& facts) {
   return facts.runtime.name.empty() ? &runtimeBehind(setup.node.criSocket) == &containerd : facts.runtime.name == "containerd";
 }

@@ -32,7 +32,9 @@ struct Unprepared : Machine {
     };
     host.onRun = [this](const host::Command& command) { return kernel(command); };
     adjust = [](config::Setup& setup) { setup.cluster.kubelet.document["protectKernelDefaults"] = true; };
-    for (const auto* name : {"vm/overcommit_memory", "kernel/panic"}) host.put(std::string("/proc/sys/") + name, "0\n");
+    for (const auto* name : {"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
+                             "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes"})
+      host.put(std::string("/proc/sys/") + name, "0\n");
   }
 
   std::string inForce = oldConfig; ///< what containerd read when it began
@@ -63,8 +65,10 @@ struct Unprepared : Machine {
     if (host.text("/proc/swaps").find("/dev/") != std::string::npos) facts.swaps = {"/dev/sda2"};
     for (const auto* path : {"/etc/fstab", containerdConfig}) facts.texts[path] = {.content = host.text(path)};
     facts.runtime = cri.facts();
-    facts.runtime.sandboxImage = inForce.find("3.6") != std::string::npos ? "registry.k8s.io/pause:3.6" : wanted.cluster.images.pause;
+    facts.runtime.sandboxImage = // as its program says, which reads the file
+        host.text(containerdConfig).find("3.6") != std::string::npos ? "registry.k8s.io/pause:3.6" : wanted.cluster.images.pause;
     facts.runtime.cgroupDriver = inForce.find("SystemdCgroup = true") != std::string::npos ? "systemd" : "cgroupfs";
+    facts.runtime.outdated = host.files[containerdConfig].modified > *host.services["containerd"].startedAt;
     return facts;
   }
 
@@ -162,7 +166,7 @@ TEST_CASE_FIXTURE(Unprepared, "a runtime that does not come back is told with wh
     fix();
     FAIL("it ended well");
   } catch (const Error& error) {
-    CHECK(error.message() == "gave up after 1m waiting until the container runtime is ready: cannot reach the socket");
+    CHECK(error.message() == "gave up after 60s waiting until the container runtime is ready: cannot reach the socket");
     CHECK(error.hint() == "look at: journalctl -u containerd");
   }
 }

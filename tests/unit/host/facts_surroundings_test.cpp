@@ -83,6 +83,15 @@ TEST_CASE("iptables tells its version and kind") {
   CHECK(none.version.empty());
 }
 
+TEST_CASE("containerd's program tells the sandbox image that its answers leave out") {
+  CHECK(parseContainerdDump("version = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\nsandbox = 'a/pause:1'\n") ==
+        "a/pause:1");
+  CHECK(parseContainerdDump("version = 2\n[plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"b/pause:2\"\n") ==
+        "b/pause:2");
+  CHECK(parseContainerdDump("version = 3\n").empty());
+  CHECK(parseContainerdDump("not TOML").empty());
+}
+
 TEST_CASE("a folder that is not there yet lies on the disk of the nearest one that is") {
   TempFolder temp;
   const auto disk = diskOf(temp.folder / "not" / "yet");
