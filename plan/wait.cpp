@@ -87,11 +87,10 @@ struct Ask {
     if (client->get({probe.apiVersion, probe.kind, probe.nameSpace, probe.name})) return std::nullopt;
     return Lack{"not there yet"};
   }
-
-  Lack operator()(const RuntimeReady&) const {
+  Seen operator()(const RuntimeReady&) const {
     const auto runtime = world.cri.facts();
-    if (!runtime.reachable) return runtime.error;
-    if (!runtime.ready) return runtime.notReadyReason;
+    if (!runtime.reachable) return Lack{runtime.error};
+    if (!runtime.ready) return Lack{runtime.notReadyReason};
     return std::nullopt;
   }
 
