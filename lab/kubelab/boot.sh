@@ -18,6 +18,15 @@ for pair in "$COMPONENTS:opt/kubernetes" "$IMAGES:opt/images"; do
   mount -o remount,bind,ro "$root/${pair##*:}"
 done
 
+# A kernel without /proc/config.gz is described by this file alone, which its own package brings on a machine of one's own.
+config=/boot/config-$(uname -r)
+if [ -e "$config" ]; then
+  mkdir -p "$root/boot"
+  : >>"$root$config"
+  mount --bind "$config" "$root$config"
+  mount -o remount,bind,ro "$root$config"
+fi
+
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$root/run"

@@ -1,5 +1,5 @@
-"""Settings of the host that the lab, or a kubelet in it, changes: written down before the first machine, put back after
-the last lab."""
+"""Settings and modules of the host that the lab, or a kubelet in it, changes: written down before the first machine, put
+back after the last lab."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ KUBELETS = (
 # Counted for each user over all machines, as all of them are root: the customary 128 instances are three machines.
 RAISED = {"fs.inotify.max_user_instances": 8192, "fs.inotify.max_user_watches": 1048576}
 
+# Bridged packets of pods pass the rules that make services; machines have no modules of their own to load.
+MODULE = "br_netfilter"
+
 
 def _file(setting: str) -> Path:
     return Path("/proc/sys", *setting.split("."))
@@ -35,7 +38,10 @@ def prepare() -> None:
     with record.host_lock():
         if not _record().exists():
             found = {name: _file(name).read_text().strip() for name in (*KUBELETS, *RAISED) if _file(name).exists()}
-            record.write_json(_record(), {"sysctls": found, "netns_mounted": _netns_mounted()})
+            before = {"sysctls": found, "netns_mounted": _netns_mounted(), "module_there": _module_there()}
+            record.write_json(_record(), before)
+    if not _module_there():
+        shell.try_run(["modprobe", "-q", MODULE])  # a kernel without it may have it built in
     for name, wanted in RAISED.items():
         if _file(name).exists() and int(_file(name).read_text()) < wanted:
             _file(name).write_text(str(wanted))
@@ -52,6 +58,8 @@ def restore() -> list[str]:
             if _file(name).read_text().strip() != value:
                 _file(name).write_text(value)
                 changed.append(name)
+        if not before.get("module_there", True) and _module_there():
+            shell.try_run(["modprobe", "-q", "-r", MODULE])
         if not before["netns_mounted"] and _netns_mounted() and not any(Path("/run/netns").iterdir()):
             with contextlib.suppress(Exception):
                 shell.run(["umount", "/run/netns"])
@@ -68,6 +76,11 @@ def sweep_folders() -> None:
                 file.unlink()
         locks.rmdir()
         paths.state_root().rmdir()
+
+
+def _module_there() -> bool:
+    """Whether the module is loaded, or built into the kernel."""
+    return Path("/sys/module", MODULE).exists()
 
 
 def _netns_mounted() -> bool:
