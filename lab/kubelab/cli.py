@@ -192,15 +192,14 @@ def _check_choice(options) -> None:
 
 
 def make_components(options) -> None:
-    progress = Progress(1)
-    if options.version == "tools":
+    progress = Progress(2)
+    version = None if options.version == "tools" else version_of(options.version)
+    operations.host_packages(progress)
+    if version is None:
         with progress.step("tools"):
             print(components.make_tools(progress))
-        return
-    version = version_of(options.version)
-    expect = "" if components.have(version) else "built once: 6 to 12 minutes on 2 cores"
-    with progress.step(f"Kubernetes {version} components", expect):
-        print(components.make(version, progress))
+    else:
+        print(operations.make_components(version, progress))
 
 
 def show_status(options) -> None:

@@ -49,7 +49,8 @@ def make_disk(lab: record.Lab, machine: record.Machine, progress) -> None:
     if machine.images:
         containerd.give(containerd.imported(machine.images, progress), disk / "var/lib/containerd")
     _write_keys(lab, machine, disk / "upper")
-    install_kubestrap(lab, machine)
+    if build.BINARY.exists():  # where another bootstrapper makes the cluster nobody needs to have built it
+        install_kubestrap(lab, machine)
     machine.disk_made = True
     lab.save()
 
@@ -77,15 +78,12 @@ def _keygen(file: Path, comment: str) -> None:
     shell.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", file])
 
 
-def install_kubestrap(lab: record.Lab, machine: record.Machine) -> bool:
-    """Copies the release binary to /usr/bin/kubestrap of a machine that is off. False when it is not built."""
-    if not build.BINARY.exists():
-        return False
+def install_kubestrap(lab: record.Lab, machine: record.Machine) -> None:
+    """Copies the release binary to /usr/bin/kubestrap of a machine that is off."""
     target = lab.disk(machine) / "upper/usr/bin/kubestrap"
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(build.BINARY, target)
     target.chmod(0o755)
-    return True
 
 
 def running(machine: record.Machine) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from . import build, cgroups, cluster, cni, components, containerd, host, network, packages, record, rootfs, versions
 from . import machine as machines
@@ -16,6 +17,23 @@ def sweep(lab: record.Lab) -> None:
             machines.power_off(lab, machine)
 
 
+def host_packages(progress) -> None:
+    with progress.step("host packages"):
+        packages.install(packages.missing_on_host(), progress)
+
+
+def build_kubestrap(progress) -> None:
+    """Machines get the checkout's own kubestrap, as its sources are now."""
+    with progress.step("build kubestrap (release)"):
+        build.kubestrap(progress)
+
+
+def make_components(version: str, progress) -> Path:
+    expect = "" if components.have(version) else "built once: 6 to 12 minutes on 2 cores"
+    with progress.step(f"Kubernetes {version} components", expect):
+        return components.make(version, progress)
+
+
 def prepare_steps(version: str, image_versions: list[str]) -> int:
     """How many steps `prepare` is."""
     return 2 + len({version, *image_versions}) + bool(image_versions)
@@ -23,12 +41,9 @@ def prepare_steps(version: str, image_versions: list[str]) -> int:
 
 def prepare(version: str, image_versions: list[str], progress) -> None:
     """Steps that make what is cached: a warm cache makes each of them end at once."""
-    with progress.step("host packages"):
-        packages.install(packages.missing_on_host(), progress)
+    host_packages(progress)
     for one in dict.fromkeys([version, *image_versions]):
-        expect = "" if components.have(one) else "built once: 6 to 12 minutes on 2 cores"
-        with progress.step(f"Kubernetes {one} components", expect):
-            components.make(one, progress)
+        make_components(one, progress)
     with progress.step("root file system of the machines"):
         rootfs.base(progress)
         rootfs.settings(progress)
@@ -104,8 +119,7 @@ def _make_cluster(lab: record.Lab, also_images: list[str], progress) -> None:
     init_due = made.stage == "started"
     progress.steps = own + prepare_steps(made.kubernetes, with_images) + 1 + init_due + 2
     if own:
-        with progress.step("build kubestrap (release)"):
-            build.kubestrap(progress)
+        build_kubestrap(progress)
     prepare(made.kubernetes, with_images, progress)
     with progress.step(f"boot the machine {cluster.FIRST}"):
         first = lab.machines.get(cluster.FIRST) or record.add_machine(lab, cluster.FIRST, made.kubernetes)
@@ -144,7 +158,10 @@ def boot_machines(
         with_images = [] if no_images else sorted({version, *also_images})
         making = [one for one in wanted if fresh or one not in lab.machines]
         if making:
-            progress.steps = prepare_steps(version, with_images) + 1
+            own = not (lab.cluster and lab.cluster.bootstrapper != "kubestrap")
+            progress.steps = own + prepare_steps(version, with_images) + 1
+            if own:
+                build_kubestrap(progress)
             prepare(version, with_images, progress)
         for one in making:
             machine = lab.machines.get(one) or record.add_machine(lab, one, version)
