@@ -46,10 +46,10 @@ std::optional<Names> namesOfHeader(std::string_view line) {
   if (!parsed) return std::nullopt;
   Names names;
   const toml::table* table = &parsed.table();
-  while (!table->empty()) {
-    const auto& [key, child] = *table->begin();
-    names.emplace_back(key.str());
-    table = child.as_table();
+  while (table && !table->empty()) {
+    const auto only = table->begin(); // what it points to lives in the iterator
+    names.emplace_back(only->first.str());
+    table = only->second.as_table();
   }
   return names;
 }

@@ -1,3 +1,4 @@
+#include "support/text.hpp"
 #include "support/toml.hpp"
 
 #include <doctest/doctest.h>
@@ -56,6 +57,16 @@ TEST_CASE("a setting that is missing goes below its table's header, a missing ta
 TEST_CASE("names of tables are the same however they are quoted") {
   CHECK(withTomlSetting("[ 'a.b' . c ]\nd = 1\n", {"a.b", "c"}, "d", 2) == "[ 'a.b' . c ]\nd = 2\n");
   CHECK(withTomlSetting("[a]\n'd' = 1\n", {"a"}, "d", 2) == "[a]\nd = 2\n");
+}
+
+TEST_CASE("names of a header may be many and of any length") {
+  Names table;
+  std::string headers;
+  for (std::size_t n = 1; n <= 9; ++n) {
+    table.push_back(std::string(8 * n, 'x') + std::to_string(n));
+    headers += "[" + join(table, ".") + "]\n";
+  }
+  CHECK(*withTomlSetting(headers + "d = 1\n", table, "d", 2) == headers + "d = 2\n");
 }
 
 TEST_CASE("what cannot be changed by lines is left alone") {
