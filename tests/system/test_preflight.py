@@ -38,7 +38,7 @@ def test_a_fit_machine_is_not_refused_for_any_purpose(n1):
     for purpose in (), ("join",), ("join", "--control-plane"):
         result = n1.try_("kubestrap", "preflight", *purpose, "--config", CONFIG)
         assert result.code == 0, str(result)
-        assert "error" not in result.out, result.out
+        assert not re.search("^error ", result.out, re.M), result.out
     _, findings = preflight(n1)
     # Rules, overlay mounts and namespaces were tried here, and pods are going to need all of them.
     assert not {"Iptables", "KernelFeatures", "SharedAddress", "MachineId", "DiskSpace"} & findings.keys(), findings
