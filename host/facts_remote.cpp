@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 
 namespace kubestrap::host {
@@ -15,6 +16,13 @@ using Clock = std::chrono::steady_clock;
 
 constexpr Duration etcdPatience = 10s; // kubeadm: preflight/checks.go, ExternalEtcdVersionCheck
 constexpr Duration registryPatience = 3s;
+constexpr std::size_t longestAnswer = 64 << 10, longestVersion = 64; // what it takes, and much more
+/// What a clock can be set to and still be subtracted from any other, as TimePoint counts.
+constexpr std::time_t earliest = 0, latest = 200LL * 366 * 24 * 3600;
+
+bool isVersion(std::string_view text) {
+  return !text.empty() && text.size() <= longestVersion && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
+}
 
 /// The text of an answer, or in short why there was none.
 template <typename Ask> config::Answer answerOf(Ask&& ask) {
@@ -38,11 +46,13 @@ std::map<std::string, config::Answer> askEtcd(net::Transport& transport, const s
   std::map<std::string, config::Answer> answers;
   for (const auto& url : urls)
     answers[url] = answerOf([&]() -> std::string {
-      const auto response = transport.perform({.url = url + "/version", .tls = tls, .timeout = etcdPatience});
+      const auto response = transport.perform({.url = url + "/version", .tls = tls, .timeout = etcdPatience, .largestAnswer = longestAnswer});
       if (response.status != 200) throw Error(fmt::format("it answers {}", response.status));
       const auto document = Value::parse(response.body, nullptr, false);
       if (!document.is_object()) throw Error("the answer is no JSON");
-      return stringAt(document, "etcdserver");
+      auto version = stringAt(document, "etcdserver");
+      if (!isVersion(version)) throw Error("the answer names no version");
+      return version;
     });
   return answers;
 }
@@ -53,7 +63,9 @@ std::map<std::string, config::Answer> askRegistries(net::Transport& transport, c
     answers[host] = answerOf([&]() -> std::string {
       const auto server = host == "docker.io" ? "registry-1.docker.io" : host;
       try {
-        transport.perform({.url = fmt::format("https://{}/v2/", server),
+        // Whatever it answers is an answer; what it would have to say is not asked for.
+        transport.perform({.method = "HEAD",
+                           .url = fmt::format("https://{}/v2/", server),
                            .timeout = registryPatience,
                            .proxy = net::Request::Proxy::environment});
       } catch (const net::TransportError& error) {
@@ -71,8 +83,10 @@ void compareClock(config::ClockFacts& clock, const net::Response& answer, TimePo
   std::tm fields{};
   const auto* rest = strptime(date->second.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &fields);
   if (!rest || *rest != '\0') return;
+  const auto seconds = timegm(&fields);
+  if (seconds < earliest || seconds > latest) return;
   // It was written at some time on the way, and tells whole seconds only.
-  const TimePoint theirs = std::chrono::system_clock::from_time_t(timegm(&fields)) + 500ms;
+  const TimePoint theirs = std::chrono::system_clock::from_time_t(seconds) + 500ms;
   const auto ours = asked + (came - asked) / 2;
   clock.ahead = ours - theirs;
   clock.uncertainty = (came - asked) / 2 + 500ms;

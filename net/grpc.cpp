@@ -137,7 +137,9 @@ Request GrpcClient::request(std::string_view method, std::string_view message, D
 }
 
 std::string GrpcClient::unary(std::string_view method, std::string_view message, Duration timeout) {
-  const Response response = transport_.perform(request(method, message, timeout));
+  auto call = request(method, message, timeout);
+  call.largestAnswer = prefixSize + largestMessage;
+  const Response response = transport_.perform(call);
   checkStatus(response, method);
   std::optional<std::string> answer;
   GrpcDeframer deframer{std::string(method)};

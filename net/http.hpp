@@ -5,6 +5,7 @@
 #include "support/secret.hpp"
 #include "support/time.hpp"
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <optional>
@@ -35,6 +36,7 @@ struct Request {
   TlsIdentity tls;
   std::string unixSocket;                      ///< path; empty: TCP
   Duration timeout = std::chrono::seconds(10); ///< whole call; zero: no limit but 10 s to connect
+  std::size_t largestAnswer = std::size_t{1} << 30; ///< octets of a body that is kept; a longer one is no answer
   enum class Proxy { environment, none } proxy = Proxy::none;
   /// `two` is HTTP/2 and nothing else; over http:// without an upgrade, as gRPC servers want it.
   enum class Protocol { automatic, two } protocol = Protocol::automatic;

@@ -16,7 +16,6 @@ namespace kubestrap::net {
 
 namespace {
 
-constexpr std::size_t largestBody = std::size_t{1} << 30;
 constexpr std::size_t idleHandles = 16;
 constexpr auto connectLimit = std::chrono::seconds(10);
 
@@ -107,6 +106,7 @@ std::string connectionKey(const Request& request, const Url& url) {
 struct Transfer {
   const std::stop_token& stop;
   const std::function<bool(std::string_view)>* onData = nullptr;
+  std::size_t largest = 0;
   CURL* curl = nullptr;
   Response response;
   bool answered = false, ended = false, tooLarge = false;
@@ -139,7 +139,7 @@ std::size_t onBody(char* bytes, std::size_t size, std::size_t count, void* user)
       transfer.ended = !(*transfer.onData)(data);
       return transfer.ended ? CURL_WRITEFUNC_ERROR : data.size();
     }
-    transfer.tooLarge = transfer.response.body.size() + data.size() > largestBody;
+    transfer.tooLarge = data.size() > transfer.largest - transfer.response.body.size();
     if (transfer.tooLarge) return CURL_WRITEFUNC_ERROR;
     transfer.response.body.append(data);
     return data.size();
@@ -393,7 +393,7 @@ Response CurlTransport::run(const Request& request, const std::function<bool(std
   const List redirect = verifyAnotherName(curl, request, url);
   const List headers = headerLines(request);
   char diagnosis[CURL_ERROR_SIZE] = "";
-  Transfer transfer{.stop = stop_, .onData = onData, .curl = curl};
+  Transfer transfer{.stop = stop_, .onData = onData, .largest = request.largestAnswer, .curl = curl};
   set(curl, CURLOPT_CURLU, url.get());
   set(curl, CURLOPT_ERRORBUFFER, diagnosis);
   set(curl, CURLOPT_HTTPHEADER, headers.get());
@@ -410,7 +410,8 @@ Response CurlTransport::run(const Request& request, const std::function<bool(std
   if (code == CURLE_ABORTED_BY_CALLBACK || (code != CURLE_OK && stop_.stop_requested())) throw Interrupted();
   if (transfer.tooLarge)
     throw TransportError(Kind::other,
-                         fmt::format("{} {}: the answer is larger than 1 GiB", request.method, request.url));
+                         fmt::format("{} {}: the answer is longer than {} octets", request.method, request.url,
+                                     request.largestAnswer));
   if (code != CURLE_OK && !transfer.ended) fail(request, curl, code, diagnosis, transfer.answered);
 
   long status = 0;

@@ -134,6 +134,13 @@ TEST_CASE("an etcd is asked for its version with the credentials that were given
   CHECK(askEtcd(web, {"u"}, {}).at("u").error == "it answers 503");
   web.response = {.status = 200, .body = "hello"};
   CHECK(askEtcd(web, {"u"}, {}).at("u").error == "the answer is no JSON");
+  for (const auto* version : {"\"\"", "\"3.6.8\\u001b[2J\"", "7"}) {
+    web.response.body = R"({"etcdserver":)" + std::string(version) + "}";
+    CHECK(askEtcd(web, {"u"}, {}).at("u").error == "the answer names no version");
+  }
+  web.response.body = R"({"etcdserver":")" + std::string(1 << 20, '3') + "\"}";
+  CHECK(askEtcd(web, {"u"}, {}).at("u").error == "the answer names no version");
+  CHECK(web.asked.back().largestAnswer <= 1 << 20);
   web.failure = net::TransportError::Kind::refused;
   CHECK(askEtcd(web, {"u"}, {}).at("u").error == "no way there");
 }
@@ -143,6 +150,7 @@ TEST_CASE("a registry answers with whatever it says, and with a certificate that
   web.response = {.status = 401};
   CHECK(askRegistries(web, {"registry.k8s.io"}).at("registry.k8s.io").error.empty());
   CHECK(web.asked[0].url == "https://registry.k8s.io/v2/");
+  CHECK(web.asked[0].method == "HEAD"); // a page without an end would be none the less an answer
   CHECK(web.asked[0].proxy == net::Request::Proxy::environment);
   web.failure = net::TransportError::Kind::tls;
   CHECK(askRegistries(web, {"a"}).at("a").error.empty());
@@ -161,5 +169,8 @@ TEST_CASE("a clock is compared by the Date of an answer, as exactly as that can 
   config::ClockFacts none;
   compareClock(none, {.status = 200}, asked, asked, "n1");
   compareClock(none, {.status = 200, .headers = {{"date", "yesterday"}}}, asked, asked, "n1");
+  // More than a count of nanoseconds can hold, or than it can differ by.
+  for (const auto* date : {"Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 01 Jan 1700 00:00:00 GMT"})
+    compareClock(none, {.status = 200, .headers = {{"date", date}}}, asked, asked, "n1");
   CHECK_FALSE(none.ahead);
 }

@@ -158,6 +158,14 @@ TEST_CASE_FIXTURE(Fixture, "a closed connection and half an answer are no answer
   CHECK(transport.perform({.url = server.http + "/"}).status == 200);
 }
 
+TEST_CASE_FIXTURE(Fixture, "an answer that is longer than it may be is no answer, however long it would go on") {
+  const auto error = failureOf(transport, {.url = server.http + "/watch", .largestAnswer = 50});
+  CHECK(error.kind() == Kind::other);
+  CHECK(error.message() == "GET " + server.http + "/watch: the answer is longer than 50 octets");
+  CHECK(transport.perform({.url = server.http + "/status/503", .largestAnswer = 7}).body == "told so");
+  CHECK_FALSE(failureOf(transport, {.url = server.http + "/status/503", .largestAnswer = 6}).message().empty());
+}
+
 TEST_CASE("nobody listening is told with method, URL and peer") {
   CurlTransport transport;
   const std::string url = deadUrl() + "/livez";
