@@ -22,9 +22,9 @@ def bare(machine):
     return machine
 
 
-def fails(machine, *says: str, since: str | None = KUBELET_RUNS, code: int = 1, **init) -> str:
+def fails(machine, *says: str, since: str | None = KUBELET_RUNS, code: int = 1, flags: tuple[str, ...] = (), **init) -> str:
     """An init that must fail, soon after the line that holds `since`, and say all of `says`; its error."""
-    result = machine.init(**init)
+    result = machine.init(*flags, **init)
     assert result.code == code, str(result)
     assert result.out == ""
     error = result.err[result.err.index("error: "):]
@@ -60,7 +60,13 @@ def test_a_repository_that_cannot_be_reached_is_told_before_anything_is_made(bar
 def test_an_image_tag_that_is_nowhere_is_told(bare):
     never = ("imagePullPolicy: IfNotPresent", "imagePullPolicy: Never")
     tag = ("\nclusterName:", "\netcd:\n  local:\n    imageTag: 9.9.9-0\nclusterName:")
-    fails(bare, "registry.k8s.io/etcd:9.9.9-0", "cannot be had", "evidence: ", config=bare.config(never, tag))
+    wrong = bare.config(never, tag)
+    error = fails(bare, "Images: ", "registry.k8s.io/etcd:9.9.9-0", since=None, code=3, config=wrong)
+    assert "try: " in error, error
+    assert "/etc/kubernetes/pki" not in bare.listing("/etc")
+    # Who insists is told by what comes of it.
+    insists = ("--ignore-preflight-errors=Images",)
+    fails(bare, "registry.k8s.io/etcd:9.9.9-0", "cannot be had", "evidence: ", flags=insists, config=wrong)
     succeeds(bare)
 
 
