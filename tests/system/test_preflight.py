@@ -7,9 +7,11 @@ the fakes' business (tests/flow/preflight_test.cpp).
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
+from kubelab import packages, progress
 from testbed import COMMANDS, CONFIG
 
 CONTAINERD = "/etc/containerd/config.toml"
@@ -17,10 +19,23 @@ FORWARDING = "FileContent--proc-sys-net-ipv4-ip_forward"
 
 
 @pytest.fixture(scope="module")
-def n1(lab):
-    machine = lab.machine("n1")
+def machine(lab):
+    return lab.machine("n1")
+
+
+@pytest.fixture
+def n1(machine):
+    """Bare each time: what one scenario left half done is nothing to the next."""
+    machine.lab.reset(machine)
     machine.write(CONFIG, machine.config())
     return machine
+
+
+@pytest.fixture(scope="session")
+def strace():
+    if not shutil.which("strace"):
+        packages.install(["strace"], progress.Progress())
+    return "strace"
 
 
 def preflight(machine, *flags: str):
@@ -96,7 +111,6 @@ def test_only_what_the_configuration_admits_is_put_right(n1):
     n1.write(CONFIG, n1.config())
     ignored, findings = preflight(n1, f"--ignore-preflight-errors={FORWARDING.lower()}")
     assert not ignored["refused"] and findings[FORWARDING]["severity"] == "warning"
-    preflight(n1, "--fix")
 
 
 def test_who_holds_a_port_is_told_by_process_and_unit(n1):
@@ -157,11 +171,11 @@ WRITES = re.compile(
 )
 
 
-def test_a_dry_run_makes_no_call_that_would_change_a_file(n1, tmp_path):
+def test_a_dry_run_makes_no_call_that_would_change_a_file(n1, tmp_path, strace):
     trace = tmp_path / "trace"
     command = [COMMANDS / "exec", "--name", n1.lab.name, n1.name, "--", "kubestrap", "init", "--config", CONFIG, "--dry-run"]
     calls = "execve,clone,clone3,fork,vfork,%file,ftruncate,fchmod,fchown"
-    done = subprocess.run(["strace", "-f", "-qq", "-s", "200", "-e", f"trace={calls}", "-o", trace, *command],
+    done = subprocess.run([strace, "-f", "-qq", "-s", "200", "-e", f"trace={calls}", "-o", trace, *command],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, env=os.environ)
     assert done.returncode == 0, done.stderr
     ours, found = set(), []  # the processes of kubestrap but those that try things in namespaces of their own
