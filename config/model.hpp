@@ -14,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace kubestrap::config {
@@ -183,6 +184,39 @@ struct Patch {
   Value document;
 };
 
+/// How a machine that joins finds the cluster and comes to trust it.
+struct TokenDiscovery {
+  Endpoint server;
+  std::string tokenId;
+  Secret tokenSecret;
+  /// "sha256:..." of authorities that may be behind it; empty: the cluster's own word is believed, as
+  /// unsafeSkipCAVerification asks for.
+  std::vector<std::string> pins;
+};
+struct FileDiscovery {
+  std::string path; ///< of a kubeconfig on this machine, or its https URL
+  bool isUrl() const { return path.starts_with("https://"); }
+};
+struct Discovery {
+  std::variant<TokenDiscovery, FileDiscovery> how;
+  Secret tlsBootstrapToken; ///< "id.secret"; empty: the file has credentials
+};
+
+/// What a machine that joins has learned from the cluster, before anything was changed.
+struct Joining {
+  std::string server;      ///< "https://api.example.org:6443": where the cluster says that its API is
+  std::string authorities; ///< PEM
+  Path authorityFile = "/etc/kubernetes/pki/ca.crt"; ///< caCertPath
+  /// With what the kubelet asks for its certificate: a token, or else a client certificate.
+  Secret token;
+  std::string clientCertificate;
+  Secret clientKey;
+  std::string user; ///< how bootstrap-kubelet.conf calls that identity
+  /// The shared files of the control plane, by their key in kubeadm-certs ("ca.key"), where they were downloaded.
+  std::map<std::string, Secret> sharedFiles;
+  bool kubeletHasCredentials = false; ///< kubelet.conf is there: the TLS bootstrap is done
+};
+
 /// What was asked for in this run only.
 struct Request {
   std::vector<BootstrapToken> tokens;
@@ -198,6 +232,7 @@ struct Request {
   std::vector<Patch> patches;   ///< in order of application
   bool dryRun = false;          ///< as the file says; --dry-run is the caller's
   Timeouts timeouts;
+  Joining joining; ///< of `join` only
 };
 
 /// All that a workflow needs to know: the input of every phase.
