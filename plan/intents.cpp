@@ -87,6 +87,11 @@ struct IntentsOf {
              .target = {{"apiVersion", key.apiVersion}, {"kind", key.kind}, {"namespace", key.nameSpace}, {"name", key.name}},
              .before = change.seen.empty() ? Value() : Value{{"resourceVersion", change.seen}}}};
   }
+  std::vector<Intent> operator()(const EtcdMember& member) const {
+    return {{.kind = "EtcdMember", .subject = change.subject, .verb = change.verb,
+             .target = {{"name", member.name}, {"peerUrl", member.peerUrl}},
+             .before = change.seen.empty() ? Value() : Value{{"standing", change.seen}}}};
+  }
   std::vector<Intent> operator()(const Condition&) const { return {}; }
   std::vector<Intent> operator()(const Task& task) const {
     return {std::visit(IntentOfTask{change, host()}, task)};

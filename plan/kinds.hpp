@@ -2,6 +2,8 @@
 // One pair of functions for each kind of resource: what differs, and make it so. Only the engine includes this.
 
 #include "certs/key.hpp"
+#include "etcd/client.hpp"
+#include "kube/client.hpp"
 #include "kube/kubeconfig.hpp"
 #include "plan/change.hpp"
 #include "plan/journal.hpp"
@@ -61,6 +63,7 @@ Change diff(const KeyPair& wanted, const Context& context);
 Change diff(const Kubeconfig& wanted, const Context& context);
 Change diff(const Service& wanted, const Context& context);
 Change diff(const Object& wanted, const Context& context);
+Change diff(const EtcdMember& wanted, const Context& context);
 Change diff(const Condition& wanted, const Context& context);
 Change diff(const Task& wanted, const Context& context);
 Change diff(const Resource& wanted, const Context& context);
@@ -79,6 +82,7 @@ void enact(const KeyPair& wanted, const Change& change, const Context& context);
 void enact(const Kubeconfig& wanted, const Change& change, const Context& context);
 void enact(const Service& wanted, const Change& change, const Context& context);
 void enact(const Object& wanted, const Change& change, const Context& context);
+void enact(const EtcdMember& wanted, const Change& change, const Context& context);
 void enact(const Condition& wanted, const Change& change, const Context& context);
 void enact(const Task& wanted, const Change& change, const Context& context);
 void enact(const Resource& wanted, const Change& change, const Context& context);
@@ -91,6 +95,31 @@ std::vector<std::string> activeSwaps(host::Host& host);
 /// Asks an API server until it answers, fails for good, or patience is over. Looks again after no answer, 429 and 5xx, and for up to
 /// ten seconds after Forbidden (rights that were just granted take a moment to be seen).
 void withPatience(const Context& context, std::string_view what, const std::function<void()>& call);
+
+/// Asks until nothing is lacking, a fatal sign shows, or patience is over. `lack` says in a few words what is missing, or nothing.
+void await(const Condition& wanted, const Change& change, const Context& context,
+           const std::function<std::optional<std::string>()>& lack);
+
+/// The cluster's API with the credentials of a file of this machine. Throws NotYet when that is absent.
+kube::Client connect(const Access& access, const Context& context);
+/// etcd's members, found by their pods' annotations (kubeadm: util/etcd/etcd.go). Throws NotYet when files or pods are absent.
+etcd::Client connect(const EtcdAccess& access, const Context& context);
+/// Waits until nobody else has the turn, and takes it; a Lease that nobody has made yet is made.
+void takeTurn(const Turn& turn, const Context& context);
+/// Gives it back where it is held.
+void endTurn(const Turn& turn, const Context& context);
+/// What more than half of the members need to be called healthy; nothing when it holds.
+std::optional<std::string> lackOfHealth(etcd::Client& client);
+/// "n1=https://10.0.0.11:2380,n2=..." for a member that begins among those that there are.
+std::string initialCluster(const InitialCluster& wanted, const Context& context);
+/// The content to write where etcd's members have to be asked for it; `found` is what is there.
+std::string completed(const File& wanted, const std::optional<std::string>& found, const Context& context);
+
+/// What is needed cannot be seen yet: a file that an earlier phase will make, an object that is not there.
+class NotYet : public Error {
+public:
+  using Error::Error;
+};
 
 /// "absent" or the first 16 hex digits of the content's SHA-256.
 std::string fingerprint(const std::optional<std::string>& content);

@@ -13,19 +13,19 @@ namespace kubestrap::plan {
 
 namespace {
 
-bool sameContent(const File& wanted, const std::string& found) {
-  if (found == wanted.content) return true;
+bool sameContent(const File& wanted, const std::string& content, const std::string& found) {
+  if (found == content) return true;
   if (wanted.compare == Compare::bytes) return false;
   try {
-    return sameDocument(parseYamlValue(found, wanted.path.string()), parseYamlValue(wanted.content, wanted.path.string()));
+    return sameDocument(parseYamlValue(found, wanted.path.string()), parseYamlValue(content, wanted.path.string()));
   } catch (const Error&) {
     return false; // what is there is no document: it differs
   }
 }
 
-std::string previewOf(const File& wanted, const std::string& found) {
-  if (wanted.secrecy == Secrecy::open) return lineDiff(found, wanted.content);
-  return fmt::format("secret, fingerprint {}\n", sha256Hex(wanted.content).substr(0, 8));
+std::string previewOf(const File& wanted, const std::string& content, const std::string& found) {
+  if (wanted.secrecy == Secrecy::open) return lineDiff(found, content);
+  return fmt::format("secret, fingerprint {}\n", sha256Hex(content).substr(0, 8));
 }
 
 } // namespace
@@ -43,18 +43,19 @@ void expectUnchanged(const Path& path, const std::string& seen, host::Host& host
 Change diff(const File& wanted, const Context& context) {
   auto& host = context.world.host;
   const auto found = host.read(wanted.path);
+  const auto content = completed(wanted, found, context);
   Change change{.subject = subject(wanted), .seen = fingerprint(found)};
-  if (context.wouldWrite && !(found && sameContent(wanted, *found))) context.wouldWrite->insert(wanted.path);
+  if (context.wouldWrite && !(found && sameContent(wanted, content, *found))) context.wouldWrite->insert(wanted.path);
   if (!found) {
     change.verb = Verb::create;
     change.reason = "missing";
-    change.preview = previewOf(wanted, {});
+    change.preview = previewOf(wanted, content, {});
     return change;
   }
-  if (!sameContent(wanted, *found)) {
+  if (!sameContent(wanted, content, *found)) {
     change.verb = Verb::update;
     change.reason = "content differs";
-    change.preview = previewOf(wanted, *found);
+    change.preview = previewOf(wanted, content, *found);
     return change;
   }
   if (const auto status = host.status(wanted.path); status && status->type == host::FileStatus::Type::file && status->mode != wanted.mode) {
@@ -67,11 +68,10 @@ Change diff(const File& wanted, const Context& context) {
 void enact(const File& wanted, const Change& change, const Context& context) {
   auto& host = context.world.host;
   expectUnchanged(wanted.path, change.seen, host);
-  if (const auto found = host.read(wanted.path); found && sameContent(wanted, *found)) {
-    host.setMode(wanted.path, wanted.mode);
-    return;
-  }
-  host.write(wanted.path, wanted.content, wanted.mode, wanted.folderMode);
+  const auto found = host.read(wanted.path);
+  const auto content = completed(wanted, found, context);
+  if (found && sameContent(wanted, content, *found)) host.setMode(wanted.path, wanted.mode);
+  else host.write(wanted.path, content, wanted.mode, wanted.folderMode);
 }
 
 Change diff(const Folder& wanted, const Context& context) {
@@ -94,6 +94,17 @@ void enact(const Folder& wanted, const Change& change, const Context& context) {
   else context.world.host.setMode(wanted.path, wanted.mode);
 }
 
+namespace {
+
+void removeTree(const Path& path, host::Host& host) {
+  const auto status = host.status(path);
+  if (status && status->type == host::FileStatus::Type::folder)
+    for (const auto& name : host.list(path)) removeTree(path / name, host);
+  host.remove(path);
+}
+
+} // namespace
+
 Change diff(const Absent& wanted, const Context& context) {
   Change change{.subject = subject(wanted)};
   if (!context.world.host.status(wanted.path)) return change;
@@ -104,8 +115,10 @@ Change diff(const Absent& wanted, const Context& context) {
 }
 
 void enact(const Absent& wanted, const Change& change, const Context& context) {
-  expectUnchanged(wanted.path, change.seen, context.world.host);
-  context.world.host.remove(wanted.path);
+  auto& host = context.world.host;
+  if (wanted.depth == Absent::Depth::tree) return removeTree(wanted.path, host);
+  expectUnchanged(wanted.path, change.seen, host);
+  host.remove(wanted.path);
 }
 
 namespace {

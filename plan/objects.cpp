@@ -19,14 +19,6 @@ using kube::ApiError;
 using kube::Client;
 using kube::ObjectKey;
 
-namespace {
-
-/// What a document needs cannot be seen yet: a file that an earlier phase will make, an object that is not there.
-class NotYet : public Error {
-public:
-  using Error::Error;
-};
-
 Client connect(const Access& access, const Context& context) {
   Kubeconfigs once;
   const auto* kubeconfig = (context.kubeconfigs ? *context.kubeconfigs : once).read(access.kubeconfig, context.world.host);
@@ -34,6 +26,8 @@ Client connect(const Access& access, const Context& context) {
     throw NotYet(fmt::format("{} is absent", access.kubeconfig.string()), "make it first: kubestrap init phase kubeconfig all");
   return Client(context.world.http, *kubeconfig, access.server);
 }
+
+namespace {
 
 struct Filler {
   const Context& context;
@@ -195,6 +189,9 @@ void withPatience(const Context& context, std::string_view what, const std::func
       // Rights that were granted, and namespaces that were made, a moment ago may not be seen everywhere yet.
       const bool maySettle = (error.status() == 403 || error.status() == 404 || error.status() == 401) && elapsed < settling;
       if (!context.applying || !(maySettle || (error.retriable() && elapsed < context.apiPatience))) throw;
+      trouble = error.message();
+    } catch (const net::GrpcError& error) {
+      if (!context.applying || elapsed >= context.apiPatience || !etcd::isPassing(error)) throw;
       trouble = error.message();
     } catch (const NotYet& error) {
       if (!context.applying || elapsed >= context.apiPatience) throw;

@@ -34,6 +34,8 @@ struct Phase {
   Resources (*repair)(const config::Setup&, const config::Facts&) = nullptr; ///< of what preflight finds
   std::span<const Phase> children = {};
   OnFailure onFailure = OnFailure::stop;
+  /// What is enacted when this phase fails (it is not when it is interrupted or killed: the next run goes on): what must not stay.
+  Resources (*undo)(const config::Setup&, const Phase&) = nullptr;
 };
 
 /// A command's phases in the order they run, with the sentence that its help begins with.

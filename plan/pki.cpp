@@ -265,6 +265,10 @@ std::optional<std::string> misfit(const Kubeconfig& wanted, const kube::Kubeconf
     if (found.clientCertificateFile != file->path.string()) return "does not name " + file->path.string();
     return std::nullopt;
   }
+  if (const auto* given = std::get_if<GivenCertificate>(&wanted.credential)) {
+    if (found.clientCertificate != given->certificate) return "has another client certificate";
+    return std::nullopt;
+  }
   if (!(found.token == std::get<TokenCredential>(wanted.credential).token)) return "has another token";
   return std::nullopt;
 }
@@ -314,6 +318,9 @@ void enact(const Kubeconfig& wanted, const Change& change, const Context& contex
     made.clientKey = pair.key.pem();
   } else if (const auto* file = std::get_if<CertificateFile>(&wanted.credential)) {
     made.clientCertificateFile = made.clientKeyFile = file->path.string();
+  } else if (const auto* given = std::get_if<GivenCertificate>(&wanted.credential)) {
+    made.clientCertificate = given->certificate;
+    made.clientKey = given->key;
   } else {
     made.token = std::get<TokenCredential>(wanted.credential).token;
   }

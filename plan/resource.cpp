@@ -29,6 +29,7 @@ struct SubjectOf {
   std::string operator()(const Kubeconfig& kubeconfig) const { return "kubeconfig " + kubeconfig.path.string(); }
   std::string operator()(const Service& service) const { return "service " + service.name; }
   std::string operator()(const Object& object) const { return objectSubject(object.document); }
+  std::string operator()(const EtcdMember& member) const { return fmt::format("etcd member {}", member.name); }
   std::string operator()(const Condition& condition) const { return condition.what; }
   std::string operator()(const Task& task) const { return std::visit(SubjectOfTask{}, task); }
 };

@@ -17,12 +17,32 @@ namespace kubestrap::plan {
 
 using Path = std::filesystem::path;
 
+/// With which credentials, and at which server if not the kubeconfig's own, the cluster is spoken to.
+struct Access {
+  Path kubeconfig;
+  std::string server; ///< empty: as the kubeconfig says
+};
+
+/// How etcd is spoken to: where its members are is known to the cluster (annotations of their pods), the credentials are files here.
+struct EtcdAccess {
+  Access api;
+  Path authority, certificate, key;
+};
+
 // ---- on this machine
 
 /// How two versions of a file are compared: byte for byte, or as YAML documents, in which case a difference of layout alone is none
 /// (the kubelet hashes the decoded pod: kubelet/config/common.go).
 enum class Compare { bytes, document };
 enum class Secrecy { open, secret };
+
+/// What only etcd's members can say: who they are when a further one begins. The engine puts it in place of the content's text
+/// `placeholder`; a file that is there keeps what it says, since etcd reads it in its first start only.
+struct InitialCluster {
+  EtcdAccess access;
+  std::string name, peerUrl; ///< the member itself, which has no name yet
+  static constexpr std::string_view placeholder = "initial-cluster-of-etcd";
+};
 
 struct File {
   Path path;
@@ -31,6 +51,7 @@ struct File {
   Compare compare = Compare::bytes;
   Secrecy secrecy = Secrecy::open;
   unsigned folderMode = 0755; ///< of the parent folders that have to be made
+  std::optional<InitialCluster> initialCluster = {};
 };
 
 struct Folder {
@@ -41,6 +62,7 @@ struct Folder {
 /// What must not be there. Only what kubestrap may remove is ever listed.
 struct Absent {
   Path path;
+  enum class Depth { entry, tree } depth = Depth::entry; ///< a folder with all that is in it only where that was asked for
 };
 
 struct Certificate {
@@ -64,7 +86,12 @@ struct CertificateFile {
 struct TokenCredential {
   Secret token;
 };
-using Credential = std::variant<EmbeddedCertificate, CertificateFile, TokenCredential>;
+/// A client certificate that somebody else made.
+struct GivenCertificate {
+  std::string certificate; ///< PEM
+  Secret key;
+};
+using Credential = std::variant<EmbeddedCertificate, CertificateFile, TokenCredential, GivenCertificate>;
 
 struct Kubeconfig {
   Path path;
@@ -93,12 +120,42 @@ struct Service {
   std::vector<StaticPod> restartWhenIdle;
 };
 
+// ---- what ends a wait early, since no patience will mend it (decision D16).
+/// A unit that fails again and again, or is stopped.
+struct UnitFails {
+  std::string unit;
+};
+/// A static pod whose container exits, cannot be made, or whose image cannot be had.
+struct StaticPodFails {
+  StaticPod pod;
+};
+using FatalSign = std::variant<UnitFails, StaticPodFails>;
+
 // ---- in the cluster
 
-/// With which credentials, and at which server if not the kubeconfig's own, the cluster is spoken to.
-struct Access {
-  Path kubeconfig;
-  std::string server; ///< empty: as the kubeconfig says
+/// Whether a member counts for etcd's quorum.
+enum class Standing {
+  learner, ///< it copies, and has no vote yet; a voter is left as it is
+  voter,   ///< promoted once it has caught up
+  absent
+};
+
+/// A Lease in kube-system by which nodes take turns at what only one may do at a time. One that was not given back passes to the next
+/// when `validFor` is over.
+struct Turn {
+  Access access;
+  std::string lease, holder;
+  Duration validFor{}, patience{};
+};
+
+/// A member of etcd, known by its peer URL.
+struct EtcdMember {
+  EtcdAccess access;
+  std::string name, peerUrl; ///< "n2", "https://10.0.0.12:2380"
+  Turn turn;                 ///< held from when it is added until it votes, or is taken out again
+  Standing standing = Standing::voter;
+  Duration patience{};
+  std::vector<FatalSign> fatal; ///< what ends the wait for the promotion early
 };
 
 // What a document cannot say before the world is seen; the engine puts it in at `Fill::at`.
@@ -162,18 +219,12 @@ struct ObjectExists {
 };
 /// The container runtime answers, and says that it is ready.
 struct RuntimeReady {};
-using Probe = std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists, RuntimeReady>;
-
-// What ends a wait early, since no patience will mend it (decision D16).
-/// A unit that fails again and again, or is stopped.
-struct UnitFails {
-  std::string unit;
+/// More than half of etcd's members answer, and see a leader.
+struct EtcdHealthy {
+  EtcdAccess access;
 };
-/// A static pod whose container exits, cannot be made, or whose image cannot be had.
-struct StaticPodFails {
-  StaticPod pod;
-};
-using FatalSign = std::variant<UnitFails, StaticPodFails>;
+using Probe =
+    std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists, RuntimeReady, EtcdHealthy>;
 
 /// Waits until the probe holds.
 struct Condition {
@@ -203,7 +254,8 @@ struct LoadModule {
 struct TurnSwapOff {};
 using Task = std::variant<PullImage, SetSysctl, LoadModule, TurnSwapOff>;
 
-using Resource = std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, Condition, Task>;
+using Resource =
+    std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, EtcdMember, Condition, Task>;
 using Resources = std::vector<Resource>;
 
 /// "file /etc/kubernetes/manifests/etcd.yaml", "ConfigMap kube-system/kubeadm-config": how a resource is called in output.

@@ -92,7 +92,7 @@ private:
       while_("in phase " + name, [&] {
         if (phase.judge) judge(phase, name);
         if (phase.repair) realise(phase.repair(setup_, facts_), name);
-        if (phase.desired) realise(phase.desired(setup_, phase), name);
+        if (phase.desired) realiseOrUndo(phase, name);
       });
       reporter_.phaseEnds(name);
     }
@@ -108,6 +108,23 @@ private:
       else refused.push_back({.field = finding.check, .message = finding.evidence, .remedy = remedyOf(finding)});
     }
     if (!refused.empty()) throw Problems(std::move(refused), ExitCode::refused);
+  }
+
+  void realiseOrUndo(const Phase& phase, const std::string& name) {
+    try {
+      realise(phase.desired(setup_, phase), name);
+    } catch (const Interrupted&) {
+      throw; // the next run goes on
+    } catch (Error& error) {
+      if (!applying() || !phase.undo) throw;
+      try {
+        realise(phase.undo(setup_, phase), name);
+        error.addContext("what this phase had begun was taken back");
+      } catch (const Error& second) {
+        error.addContext("it could not be taken back: " + second.message());
+      }
+      throw;
+    }
   }
 
   void realise(const Resources& resources, const std::string& name) {

@@ -68,6 +68,7 @@ Seen seenIn(const net::Response& response, const std::string& url, const std::st
 }
 
 struct Ask {
+  const Context& context;
   World& world;
 
   Seen operator()(const KubeletHealthy& probe) const { return seenIn(world.http.perform(getRequest(probe.url)), probe.url); }
@@ -77,14 +78,11 @@ struct Ask {
     return Lack{"not there yet"};
   }
   Seen operator()(const ApiServerAnswers& probe) const {
-    auto client = connect(probe.access);
-    if (!client) return Lack{probe.access.kubeconfig.string() + " is absent"};
-    return seenIn(client->raw("GET", probe.path), client->server() + probe.path, probe.access.kubeconfig.string());
+    auto client = connect(probe.access, context);
+    return seenIn(client.raw("GET", probe.path), client.server() + probe.path, probe.access.kubeconfig.string());
   }
   Seen operator()(const ObjectExists& probe) const {
-    auto client = connect(probe.access);
-    if (!client) return Lack{probe.access.kubeconfig.string() + " is absent"};
-    if (client->get({probe.apiVersion, probe.kind, probe.nameSpace, probe.name})) return std::nullopt;
+    if (connect(probe.access, context).get({probe.apiVersion, probe.kind, probe.nameSpace, probe.name})) return std::nullopt;
     return Lack{"not there yet"};
   }
   Seen operator()(const RuntimeReady&) const {
@@ -94,10 +92,10 @@ struct Ask {
     return std::nullopt;
   }
 
-  std::optional<kube::Client> connect(const Access& access) const {
-    const auto text = world.host.read(access.kubeconfig);
-    if (!text) return std::nullopt;
-    return kube::Client(world.http, kube::parseKubeconfig(*text, access.kubeconfig.string()), access.server);
+  Seen operator()(const EtcdHealthy& probe) const {
+    auto client = connect(probe.access, context);
+    if (auto lack = lackOfHealth(client)) return Lack{*std::move(lack)};
+    return std::nullopt;
   }
 };
 
@@ -108,15 +106,19 @@ struct KubeconfigOf {
   std::string operator()(const auto&) const { return {}; }
 };
 
-Seen ask(const Condition& condition, World& world) {
+Seen ask(const Condition& condition, const Context& context) {
   const auto kubeconfig = std::visit(KubeconfigOf{}, condition.probe);
   try {
-    return std::visit(Ask{world}, condition.probe);
+    return std::visit(Ask{context, context.world}, condition.probe);
   } catch (const net::TransportError& error) {
     const bool refused = error.kind() == net::TransportError::Kind::refused;
     return lackOf(refused ? "nobody listens there yet" : error.message(), failureOf(error, kubeconfig), kHandshakesSettle);
   } catch (const kube::ApiError& error) {
     return lackOf(error.message(), failureOf(error.status(), error.message(), kubeconfig), kRightsSettle);
+  } catch (const net::GrpcError& error) {
+    return Lack{error.message()};
+  } catch (const NotYet& error) {
+    return Lack{error.message()};
   }
 }
 
@@ -150,18 +152,8 @@ std::optional<Failure> firstFailure(const Condition& wanted, World& world, Watch
               failure.remedy);
 }
 
-} // namespace
-
-Change diff(const Condition& wanted, const Context& context) {
-  Change change{.subject = subject(wanted)};
-  if (const auto lack = ask(wanted, context.world)) {
-    change.verb = Verb::wait;
-    change.reason = lack->seen;
-  }
-  return change;
-}
-
-void enact(const Condition& wanted, const Change& change, const Context& context) {
+/// Looks until nothing is lacking any more.
+void awaitNothing(const Condition& wanted, const Change& change, const Context& context, const std::function<Seen()>& look) {
   auto& world = context.world;
   constexpr auto glance = std::chrono::milliseconds(100); // between two probes
   constexpr auto closeLook = std::chrono::seconds(1);     // between two searches for fatal signs
@@ -170,7 +162,7 @@ void enact(const Condition& wanted, const Change& change, const Context& context
   Watch watch{.since = begin};
   Steadiness steadiness;
   for (;;) {
-    const auto lack = ask(wanted, world);
+    const auto lack = look();
     if (!lack) return;
     const auto now = world.clock.now();
     if (now >= nextLook) {
@@ -183,6 +175,29 @@ void enact(const Condition& wanted, const Change& change, const Context& context
     if (context.reporter) context.reporter->waiting(context.phase, change, now - begin, wanted.patience, lack->seen);
     world.clock.sleep(glance);
   }
+}
+
+} // namespace
+
+Change diff(const Condition& wanted, const Context& context) {
+  Change change{.subject = subject(wanted)};
+  if (const auto lack = ask(wanted, context)) {
+    change.verb = Verb::wait;
+    change.reason = lack->seen;
+  }
+  return change;
+}
+
+void enact(const Condition& wanted, const Change& change, const Context& context) {
+  awaitNothing(wanted, change, context, [&] { return ask(wanted, context); });
+}
+
+void await(const Condition& wanted, const Change& change, const Context& context,
+           const std::function<std::optional<std::string>()>& lack) {
+  awaitNothing(wanted, change, context, [&]() -> Seen {
+    if (auto seen = lack()) return Lack{*std::move(seen)};
+    return std::nullopt;
+  });
 }
 
 } // namespace kubestrap::plan

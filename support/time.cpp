@@ -2,6 +2,7 @@
 
 #include "support/error.hpp"
 
+#include <ctime>
 #include <fmt/format.h>
 
 #include <array>
@@ -229,6 +230,14 @@ std::string humanDuration(Duration duration) {
   if (count < 2 * year) return two(count / day, "d", 0, "");
   if (count < 8 * year) return two(count / year, "y", count % year / day, "d");
   return two(count / year, "y", 0, "");
+}
+
+std::optional<TimePoint> parseHttpDate(std::string_view text) {
+  std::tm parts{};
+  const std::string copy(text);
+  const char* end = strptime(copy.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  if (!end || *end != '\0') return std::nullopt;
+  return std::chrono::system_clock::from_time_t(timegm(&parts));
 }
 
 } // namespace kubestrap

@@ -13,15 +13,15 @@ using host::Container;
 
 namespace {
 
-const StaticPod etcd{"etcd", "example.org/etcd:3", "/manifests/etcd.yaml"};
+const StaticPod etcdPod{"etcd", "example.org/etcd:3", "/manifests/etcd.yaml"};
 
-/// A kubelet that has run for ten minutes, for nine of them with the manifest of etcd.
+/// A kubelet that has run for ten minutes, for nine of them with the manifest of etcdPod.
 struct Running : SmallWorld {
   Running() {
     host.now += 10min;
     host.services["kubelet"] = {.exists = true, .enabled = true, .active = "active", .sub = "running", .startedAt = host.now - 10min};
-    host.put(etcd.manifest, "kind: Pod\n");
-    host.files[etcd.manifest].modified = host.now - 9min;
+    host.put(etcdPod.manifest, "kind: Pod\n");
+    host.files[etcdPod.manifest].modified = host.now - 9min;
   }
 
   void container(Container::State state, Duration age, unsigned attempt = 0, const std::string& uid = "pod") {
@@ -38,7 +38,7 @@ struct Running : SmallWorld {
   void emptyPod(Duration age, bool ready = true) {
     cri.pods.push_back({.id = "s", .uid = "pod", .name = "etcd-n1", .podNamespace = "kube-system", .ready = ready, .createdAt = host.now - age});
   }
-  std::string verdictOnKubelet() { return verdict(diff(Service{.name = "kubelet", .restartWhenIdle = {etcd}}, looking())); }
+  std::string verdictOnKubelet() { return verdict(diff(Service{.name = "kubelet", .restartWhenIdle = {etcdPod}}, looking())); }
 };
 
 constexpr auto exited = Container::State::exited;
@@ -55,7 +55,7 @@ TEST_CASE("a kubelet is started again when a pod stands still that its present m
   }
   SUBCASE("its image came after the kubelet had looked for it") {
     machine.emptyPod(1min);
-    machine.cri.images = {etcd.image};
+    machine.cri.images = {etcdPod.image};
     CHECK(machine.verdictOnKubelet() == "start (etcd waits for its image, which is there)");
   }
 }
@@ -76,7 +76,7 @@ TEST_CASE("a kubelet is left alone while its pods run or are on their way") {
   SUBCASE("its image is not there, and may be on its way") { machine.emptyPod(1min); }
   SUBCASE("its container is just being made") {
     machine.emptyPod(2s);
-    machine.cri.images = {etcd.image};
+    machine.cri.images = {etcdPod.image};
   }
   SUBCASE("the runtime does not answer") {
     machine.container(exited, 3min, 4);
@@ -84,7 +84,7 @@ TEST_CASE("a kubelet is left alone while its pods run or are on their way") {
   }
   SUBCASE("its manifest is gone") {
     machine.container(exited, 3min, 4);
-    machine.host.files.erase(etcd.manifest);
+    machine.host.files.erase(etcdPod.manifest);
   }
   CHECK(machine.verdictOnKubelet() == "keep");
 }
@@ -93,7 +93,7 @@ TEST_CASE("a wait looks at what was made since manifest and kubelet are what the
   Running machine;
   Watch watch{.since = machine.host.now};
   const auto cause = [&] {
-    const auto failure = look(StaticPodFails{etcd}, machine.world, watch);
+    const auto failure = look(StaticPodFails{etcdPod}, machine.world, watch);
     return failure ? failure->cause + "; " + failure->remedy : "";
   };
   machine.container(exited, 3min, 7);
@@ -113,7 +113,7 @@ TEST_CASE("a wait looks at what was made since manifest and kubelet are what the
     CHECK(cause() == "etcd ends again and again (exit code 1); its log: ");
   }
   SUBCASE("not what another manifest made") {
-    machine.host.files[etcd.manifest].modified = machine.host.now - 1min;
+    machine.host.files[etcdPod.manifest].modified = machine.host.now - 1min;
     CHECK(cause() == "");
   }
 }
@@ -122,7 +122,7 @@ TEST_CASE("what the kubelet said of an image counts until the image is there") {
   Running machine;
   machine.host.unitLogs["kubelet"] = {"E0101 \"Error syncing pod, skipping\" err=\"ImagePullBackOff\" pod=\"kube-system/etcd-n1\""};
   Watch watch{.since = machine.host.now};
-  CHECK(look(StaticPodFails{etcd}, machine.world, watch));
-  machine.cri.images = {etcd.image};
-  CHECK_FALSE(look(StaticPodFails{etcd}, machine.world, watch));
+  CHECK(look(StaticPodFails{etcdPod}, machine.world, watch));
+  machine.cri.images = {etcdPod.image};
+  CHECK_FALSE(look(StaticPodFails{etcdPod}, machine.world, watch));
 }

@@ -99,3 +99,10 @@ TEST_CASE("people read durations in the two largest units that matter") {
   CHECK(humanDuration(10 * 365 * 24h) == "10y");
   CHECK(humanDuration(-90s) == "-90s");
 }
+
+TEST_CASE("the date of an HTTP answer") {
+  CHECK(parseHttpDate("Sun, 06 Nov 1994 08:49:37 GMT") == parseRfc3339("1994-11-06T08:49:37Z"));
+  CHECK_FALSE(parseHttpDate("Sunday, 06-Nov-94 08:49:37 GMT"));
+  CHECK_FALSE(parseHttpDate("Sun, 06 Nov 1994 08:49:37 GMT and more"));
+  CHECK_FALSE(parseHttpDate(""));
+}

@@ -1,0 +1,253 @@
+// Members of etcd: found through the cluster, changed by etcd's own API.
+#include "etcd/client.hpp"
+
+#include "plan/kinds.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::plan {
+
+namespace {
+
+constexpr std::string_view clientUrlsAnnotation = "kubeadm.kubernetes.io/etcd.advertise-client-urls";
+constexpr std::string_view podLabels = "component=etcd,tier=control-plane";
+
+std::vector<std::string> endpointsOf(kube::Client& api) {
+  std::vector<std::string> endpoints;
+  for (const auto& pod : api.list("v1", "Pod", "kube-system", std::string(podLabels))) {
+    const auto* annotations = find(pod, "metadata.annotations");
+    if (!annotations || !annotations->contains(std::string(clientUrlsAnnotation))) continue;
+    for (auto& url : split((*annotations)[std::string(clientUrlsAnnotation)].get<std::string>(), ',')) endpoints.push_back(std::move(url));
+  }
+  std::sort(endpoints.begin(), endpoints.end());
+  return endpoints;
+}
+
+std::string needed(const Path& path, const Context& context) {
+  auto content = context.world.host.read(path);
+  if (!content) throw NotYet(path.string() + " is absent", "make it first: kubestrap join phase control-plane-prepare certs");
+  return *std::move(content);
+}
+
+const etcd::Member* findMember(const std::vector<etcd::Member>& members, const std::string& peerUrl) {
+  const auto found = std::find_if(members.begin(), members.end(), [&](const auto& each) { return each.hasPeerUrl(peerUrl); });
+  return found == members.end() ? nullptr : &*found;
+}
+
+std::string_view standingOf(const etcd::Member* member) {
+  return !member ? "" : member->learner ? "learner" : "voter";
+}
+
+/// "has applied 1200 of 5400 entries": how far a learner has caught up; empty when nobody says.
+std::string progressOf(etcd::Client& client, const etcd::Member& learner) {
+  std::uint64_t leader = 0, own = 0;
+  for (const auto& endpoint : client.endpoints()) {
+    try {
+      leader = std::max(leader, client.status(endpoint).raftIndex);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error&) {
+    }
+  }
+  try {
+    if (!learner.clientUrls.empty()) own = client.status(learner.clientUrls.front()).appliedIndex;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error&) {
+  }
+  return own && leader ? fmt::format("has applied {} of {} entries", own, leader) : std::string();
+}
+
+/// For how long this node's etcd runs already; nothing when it does not.
+std::optional<Duration> runsFor(World& world) {
+  for (const auto& container : world.cri.containers("kube-system"))
+    if (container.name == "etcd" && container.state == host::Container::State::running) return world.clock.now() - container.createdAt;
+  return std::nullopt;
+}
+
+/// A member tells its name to the others as soon as it has heard from the leader. One that runs and does not is not reached.
+std::string notHeardFrom(const EtcdMember& wanted, World& world) {
+  constexpr auto enough = std::chrono::seconds(20);
+  const auto age = runsFor(world);
+  if (!age) return "it has not started yet";
+  if (*age > enough)
+    throw Error(fmt::format("etcd runs here for {}, but the other members have not heard from it: they cannot reach {}", humanDuration(*age),
+                            wanted.peerUrl),
+                "let ports 2379 and 2380 through the firewalls between control planes, in both directions");
+  return "the other members have not heard from it yet";
+}
+
+/// Tries to promote; nothing when it is a voter now.
+std::optional<std::string> lackOfPromotion(const EtcdMember& wanted, const Context& context) {
+  auto client = connect(wanted.access, context);
+  try {
+    const auto members = client.members();
+    const auto* member = findMember(members, wanted.peerUrl);
+    if (!member) throw Error(fmt::format("etcd has no member {} any more", wanted.peerUrl), "run the command again");
+    if (!member->learner) return std::nullopt;
+    if (member->name.empty()) return notHeardFrom(wanted, context.world);
+    try {
+      client.promote(member->id);
+      return std::nullopt;
+    } catch (const net::GrpcError& error) {
+      if (!etcd::isLearnerBehind(error)) throw;
+      const auto progress = progressOf(client, *member);
+      return progress.empty() ? "it is catching up" : progress;
+    }
+  } catch (const net::GrpcError& error) {
+    if (!etcd::isPassing(error)) throw;
+    return error.detail();
+  } catch (const net::TransportError& error) {
+    return error.message();
+  }
+}
+
+/// "the learner n2 at https://10.0.0.12:2380": the one that stands in the way of another.
+std::string learnerAmong(const std::vector<etcd::Member>& members) {
+  const auto found = std::find_if(members.begin(), members.end(), [](const auto& each) { return each.learner; });
+  return found == members.end() ? "another member" : fmt::format("the learner {} at {}", found->name, join(found->peerUrls, ","));
+}
+
+void addLearner(const EtcdMember& wanted, const Context& context) {
+  takeTurn(wanted.turn, context);
+  const Condition added{.what = fmt::format("etcd takes {} as a learner", wanted.peerUrl),
+                       .probe = EtcdHealthy{wanted.access},
+                       .patience = wanted.patience,
+                       .hint = "a learner whose node is gone has to be taken out of etcd first; else look at etcd's log on the other control planes"};
+  await(added, {.verb = Verb::wait, .subject = added.what}, context, [&]() -> std::optional<std::string> {
+    auto client = connect(wanted.access, context);
+    try {
+      const auto members = client.members();
+      if (findMember(members, wanted.peerUrl)) return std::nullopt;
+      try {
+        client.addLearner(wanted.peerUrl);
+        return std::nullopt;
+      } catch (const net::GrpcError& error) {
+        if (!etcd::isTooManyLearners(error)) throw;
+        return learnerAmong(members) + " has to become a voter first";
+      }
+    } catch (const net::GrpcError& error) {
+      if (!etcd::isPassing(error)) throw;
+      return error.detail();
+    } catch (const net::TransportError& error) {
+      return error.message();
+    }
+  });
+}
+
+} // namespace
+
+etcd::Client connect(const EtcdAccess& access, const Context& context) {
+  etcd::Identity identity{.authorities = needed(access.authority, context),
+                          .certificate = needed(access.certificate, context),
+                          .key = Secret(needed(access.key, context))};
+  auto api = connect(access.api, context);
+  auto endpoints = endpointsOf(api);
+  if (endpoints.empty()) throw NotYet("no pod of etcd says where it is", "see: kubectl -n kube-system get pods -l component=etcd");
+  return {context.world.http, std::move(endpoints), std::move(identity)};
+}
+
+std::optional<std::string> lackOfHealth(etcd::Client& client) {
+  std::size_t healthy = 0;
+  std::vector<std::string> troubles;
+  for (const auto& endpoint : client.endpoints()) {
+    try {
+      const auto status = client.status(endpoint);
+      if (status.leaderId != 0 && status.errors.empty()) ++healthy;
+      else troubles.push_back(fmt::format("{}: {}", endpoint, status.errors.empty() ? "sees no leader" : join(status.errors, ", ")));
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      troubles.push_back(error.message());
+    }
+  }
+  if (healthy * 2 > client.endpoints().size()) return std::nullopt;
+  return fmt::format("{} of {} members are healthy: {}", healthy, client.endpoints().size(), join(troubles, "; "));
+}
+
+std::string initialCluster(const InitialCluster& wanted, const Context& context) {
+  auto client = connect(wanted.access, context);
+  std::vector<std::string> entries;
+  bool itself = false;
+  for (const auto& member : client.members()) {
+    const bool own = member.hasPeerUrl(wanted.peerUrl);
+    itself = itself || own;
+    const auto name = own ? wanted.name : member.name.empty() ? member.hexId() : member.name;
+    for (const auto& url : member.peerUrls) entries.push_back(name + "=" + url);
+  }
+  if (!itself) entries.push_back(wanted.name + "=" + wanted.peerUrl);
+  std::sort(entries.begin(), entries.end());
+  return join(entries, ",");
+}
+
+std::string completed(const File& wanted, const std::optional<std::string>& found, const Context& context) {
+  if (!wanted.initialCluster) return wanted.content;
+  // The flag is read when the data folder is empty, and never again: what is there stays, or etcd would be restarted for nothing.
+  constexpr std::string_view flag = "--initial-cluster=";
+  const auto fill = [&](const std::string& value) { return replaceAll(wanted.content, std::string(InitialCluster::placeholder), value); };
+  if (found)
+    for (const auto& line : split(*found, '\n'))
+      if (const auto at = line.find(flag); at != std::string::npos) return fill(std::string(trim(line.substr(at + flag.size()))));
+  try {
+    return fill(initialCluster(*wanted.initialCluster, context));
+  } catch (const NotYet&) {
+    if (context.applying) throw;
+  } catch (const net::TransportError&) {
+    if (context.applying) throw;
+  }
+  return fill(fmt::format("...,{}={}", wanted.initialCluster->name, wanted.initialCluster->peerUrl));
+}
+
+Change diff(const EtcdMember& wanted, const Context& context) {
+  Change change{.subject = subject(wanted)};
+  std::vector<etcd::Member> members;
+  try {
+    withPatience(context, change.subject, [&] { members = connect(wanted.access, context).members(); });
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    if (context.applying) throw;
+    return {.verb = Verb::unknown, .subject = change.subject, .reason = error.message()};
+  }
+  const auto* member = findMember(members, wanted.peerUrl);
+  change.seen = standingOf(member);
+  switch (wanted.standing) {
+  case Standing::learner:
+    if (member) change.reason = fmt::format("{} {}", standingOf(member), member->hexId());
+    else change.verb = Verb::create, change.reason = "as a learner";
+    return change;
+  case Standing::voter:
+    if (member && !member->learner) change.reason = "voter " + member->hexId();
+    else change.verb = Verb::update, change.reason = "to be promoted once it has caught up";
+    return change;
+  case Standing::absent:
+    if (member) change.verb = Verb::remove, change.reason = fmt::format("{} {}", standingOf(member), member->hexId());
+    return change;
+  }
+  return change;
+}
+
+void enact(const EtcdMember& wanted, const Change& change, const Context& context) {
+  switch (wanted.standing) {
+  case Standing::learner: return addLearner(wanted, context);
+  case Standing::voter:
+    await({.what = fmt::format("etcd member {} has caught up and votes", wanted.name),
+                  .probe = EtcdHealthy{wanted.access},
+                  .patience = wanted.patience,
+                  .hint = fmt::format("do the other control planes reach {}? look at its log below /var/log/pods/kube-system_etcd-*", wanted.peerUrl),
+                  .fatal = wanted.fatal},
+          change, context, [&] { return lackOfPromotion(wanted, context); });
+    return endTurn(wanted.turn, context);
+  case Standing::absent: {
+    auto client = connect(wanted.access, context);
+    const auto members = client.members();
+    if (const auto* member = findMember(members, wanted.peerUrl)) client.remove(member->id);
+    return endTurn(wanted.turn, context);
+  }
+  }
+}
+
+} // namespace kubestrap::plan
