@@ -6,6 +6,7 @@ namespace kubestrap::cmd {
 
 // One file per command; each gives its node of the command tree.
 Command initCommand();
+Command joinCommand();
 Command configCommand();
 Command preflightCommand();
 Command tokenCommand();

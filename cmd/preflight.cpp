@@ -2,6 +2,7 @@
 #include "cmd/init_flags.hpp"
 #include "cmd/look.hpp"
 #include "cmd/output.hpp"
+#include "cmd/workflow.hpp"
 
 #include "config/load.hpp"
 #include "config/v1beta4.hpp"
@@ -106,11 +107,6 @@ Value findingsAsValue(const plan::Findings& findings) {
   return list;
 }
 
-std::unique_ptr<plan::Reporter> reporterFor(const PreflightOptions& options) {
-  if (format(globals()) != Format::text) return plan::jsonReporter(stderr);
-  return plan::textReporter(options.init.dryRun ? stdout : stderr, globals().verbosity.value_or(0));
-}
-
 ExitCode runPreflight(PreflightOptions options, bool joins) {
   Machine machine(globals().rootfs);
   const auto as = format(globals());
@@ -125,7 +121,7 @@ ExitCode runPreflight(PreflightOptions options, bool joins) {
     auto world = machine.world();
     const auto mode = options.init.dryRun ? plan::Mode::plan : plan::Mode::apply;
     const auto lock = options.init.dryRun ? nullptr : machine.host().lock("preflight");
-    fixes = plan::run(phases::repairWorkflow(purpose), {}, setup, seen.facts, world, mode, *reporterFor(options),
+    fixes = plan::run(phases::repairWorkflow(purpose), {}, setup, seen.facts, world, mode, *reporterFor(mode),
                       joins ? "preflight join" : "preflight init");
     // What was put right is judged by another look, not by having been done.
     if (!options.init.dryRun && fixes.changed()) seen = lookAndJudge(machine, purpose, setup, runtime);

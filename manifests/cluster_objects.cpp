@@ -214,13 +214,17 @@ std::vector<Value> bootstrapTokenRules() {
            {.name = "kubeadm:kubelet-bootstrap", .role = "system:node-bootstrapper", .subjects = {bootstrappers}},
            {.name = "kubeadm:node-autoapprove-bootstrap", .role = nodeClient, .subjects = {bootstrappers}},
            {.name = "kubeadm:node-autoapprove-certificate-rotation", .role = selfNodeClient, .subjects = {nodes}},
-           {.name = "kubeadm:apiserver-kubelet-client",
-           .role = "system:kubelet-api-admin",
-           .subjects = {"kube-apiserver-kubelet-client"},
-           .kind = SubjectKind::user},
        })
     rules.push_back(binding(row));
+  rules.push_back(apiServerKubeletClientBinding());
   return rules;
+}
+
+Value apiServerKubeletClientBinding() {
+  return binding({.name = "kubeadm:apiserver-kubelet-client",
+                  .role = "system:kubelet-api-admin",
+                  .subjects = {"kube-apiserver-kubelet-client"},
+                  .kind = SubjectKind::user});
 }
 
 Value clusterInfo() { return configMap("cluster-info", publicSpace, "kubeconfig", ""); }

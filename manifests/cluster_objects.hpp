@@ -68,6 +68,8 @@ std::string bootstrapTokenSecretName(std::string_view tokenId);
 Value bootstrapTokenSecret(const config::BootstrapToken& token);
 /// What bootstrappers, nodes and the API server may do so that a node can join and renew its certificate.
 std::vector<Value> bootstrapTokenRules();
+/// Among them: the API server may speak to kubelets. Clusters of an older kubeadm lack it.
+Value apiServerKubeletClientBinding();
 /// kube-public/cluster-info with an empty kubeconfig, which is put in at clusterInfoKubeconfigAt.
 Value clusterInfo();
 inline constexpr std::string_view clusterInfoKubeconfigAt = "/data/kubeconfig";

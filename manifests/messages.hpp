@@ -10,6 +10,9 @@ namespace kubestrap::manifests {
 /// What `init` says at its end, without the join commands.
 std::string initDoneMessage(const config::Setup& setup);
 
+/// What `join` says at its end.
+std::string joinDoneMessage(const config::Setup& setup);
+
 /// What another machine needs to know to join.
 struct JoinCommand {
   config::Endpoint endpoint;
@@ -19,8 +22,8 @@ struct JoinCommand {
   Secret certificateKey; ///< for control planes; empty: the files are copied by hand
 };
 
-/// The command to run there as root (kubeadm's, which joins clusters of ours as its own), in lines of a shell:
-/// "kubeadm join HOST:PORT --token T \", "  --discovery-token-ca-cert-hash H", "  --control-plane --certificate-key
+/// The command to run there as root (kubeadm's join takes the same arguments), in lines of a shell:
+/// "kubestrap join HOST:PORT --token T \", "  --discovery-token-ca-cert-hash H", "  --control-plane --certificate-key
 /// K". Secrets are in it: it goes to the operator's terminal, never into a log.
 std::string text(const JoinCommand& command);
 

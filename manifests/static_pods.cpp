@@ -367,7 +367,7 @@ Value schedulerPod(const Setup& setup) {
                        .volumeMounts = mounts.volumeMounts()});
 }
 
-Value etcdPod(const Setup& setup, std::span<const EtcdPeer> initialCluster) {
+Value etcdPod(const Setup& setup, const std::string& initialCluster) {
   const Cluster& cluster = setup.cluster;
   const config::LocalEtcd& etcd = cluster.etcd.local;
   const Node& node = setup.node;
@@ -397,9 +397,7 @@ Value etcdPod(const Setup& setup, std::span<const EtcdPeer> initialCluster) {
   if (initialCluster.empty()) {
     flags.push_back({"initial-cluster", node.name + "=" + etcdPeerUrl(node)});
   } else {
-    std::vector<std::string> members;
-    for (const EtcdPeer& peer : initialCluster) members.push_back(peer.name + "=" + peer.peerUrl);
-    flags.push_back({"initial-cluster", join(members, ",")});
+    flags.push_back({"initial-cluster", initialCluster});
     flags.push_back({"initial-cluster-state", "existing"});
   }
 

@@ -2,7 +2,6 @@
 
 #include "config/model.hpp"
 
-#include <span>
 #include <string>
 #include <vector>
 
@@ -11,11 +10,6 @@ namespace kubestrap::manifests {
 /// Whether the cluster's CA key lies on the control plane nodes. With an external authority the controller-manager must
 /// not try to sign, and kubeadm hands it empty file names.
 enum class CaKey { present, external };
-
-/// A member that a joining etcd must know.
-struct EtcdPeer {
-  std::string name, peerUrl; ///< "n2", "https://10.0.0.12:2380"
-};
 
 // The static pods of a control plane node, equal as documents to those that kubeadm 1.37 writes for the same
 // configuration (phases/controlplane, phases/etcd), with the operator's patches applied and keys in alphabetical order.
@@ -26,8 +20,8 @@ Value controllerManagerPod(const config::Setup& setup, CaKey caKey);
 /// The same, the CA key lying where the node says.
 Value controllerManagerPod(const config::Setup& setup);
 Value schedulerPod(const config::Setup& setup);
-/// The first member, or, with the `initialCluster` that it joins (itself included), a further one.
-Value etcdPod(const config::Setup& setup, std::span<const EtcdPeer> initialCluster = {});
+/// The first member; or one that joins, with the members as it finds them, itself included ("n1=https://10.0.0.11:2380,n2=...").
+Value etcdPod(const config::Setup& setup, const std::string& initialCluster = {});
 
 /// "https://10.0.0.11:2379" and ":2380" of this node; etcd has no address of its own but the API server's.
 std::string etcdClientUrl(const config::Node& node);

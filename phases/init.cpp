@@ -4,9 +4,9 @@
 #include "manifests/addons.hpp"
 #include "manifests/cluster_objects.hpp"
 #include "manifests/components.hpp"
-#include "manifests/kubelet.hpp"
 #include "manifests/static_pods.hpp"
 #include "phases/certificates.hpp"
+#include "phases/node.hpp"
 #include "phases/preflight.hpp"
 #include "support/error.hpp"
 #include "support/yaml.hpp"
@@ -26,34 +26,12 @@ namespace paths = config::paths;
 
 // ---- how the cluster is spoken to
 
-/// As admin, at this node's own API server: the public endpoint may be a balancer that is not there yet.
-Access asAdmin(const Setup& setup) {
-  if (setup.request.kubeconfig) return {*setup.request.kubeconfig, {}};
-  return {paths::adminConf, setup.node.localEndpoint().url()};
-}
 /// As a member of system:masters, whom no missing binding can keep out.
 Access asSuperAdmin(const Setup& setup) { return {paths::superAdminConf, setup.node.localEndpoint().url()}; }
 
-Resources objects(std::vector<Value> documents, const Access& access) {
-  Resources resources;
-  for (auto& document : documents) resources.push_back(plan::Object{.document = std::move(document), .access = access});
-  return resources;
-}
-
-void append(Resources& resources, Resources more) {
-  for (auto& each : more) resources.push_back(std::move(each));
-}
-
 // ---- preflight
 
-Resources images(const Setup& setup, const Phase&) {
-  Resources resources;
-  if (setup.node.pullPolicy == config::PullPolicy::never) return resources;
-  const auto when = setup.node.pullPolicy == config::PullPolicy::always ? plan::PullImage::When::always
-                                                                       : plan::PullImage::When::ifNotPresent;
-  for (auto& image : manifests::imageList(setup.cluster)) resources.push_back(plan::Task{plan::PullImage{std::move(image), when}});
-  return resources;
-}
+Resources images(const Setup& setup, const Phase&) { return controlPlaneImages(setup); }
 
 // ---- certs
 
@@ -78,96 +56,29 @@ Resources kubeconfig(const Setup& setup, const Phase& phase) {
 
 // ---- static pods
 
-plan::File manifest(std::string_view component, Value pod) {
-  // The kubelet hashes the decoded pod, so a difference of layout alone must not rewrite the file: nothing would restart, and a wait for
-  // the new pod would never end.
-  return {.path = manifests::manifestPath(manifests::component(component)),
-          .content = emitYaml(pod),
-          .mode = 0600,
-          .compare = plan::Compare::document,
-          .folderMode = 0700};
-}
-
 Resources localEtcd(const Setup& setup, const Phase&) {
   if (!setup.cluster.etcd.isLocal()) return {};
-  return {plan::Folder{setup.cluster.etcd.local.dataDir, 0700}, manifest("etcd", manifests::etcdPod(setup))};
+  return {plan::Folder{setup.cluster.etcd.local.dataDir, 0700}, staticPod("etcd", manifests::etcdPod(setup))};
 }
 
-Resources apiServer(const Setup& setup, const Phase&) { return {manifest("kube-apiserver", manifests::apiServerPod(setup))}; }
+Resources apiServer(const Setup& setup, const Phase&) { return {staticPod("kube-apiserver", manifests::apiServerPod(setup))}; }
 
 Resources controllerManager(const Setup& setup, const Phase&) {
   const auto caKey = setup.node.externalAuthority ? manifests::CaKey::external : manifests::CaKey::present;
-  return {manifest("kube-controller-manager", manifests::controllerManagerPod(setup, caKey))};
+  return {staticPod("kube-controller-manager", manifests::controllerManagerPod(setup, caKey))};
 }
 
-Resources scheduler(const Setup& setup, const Phase&) { return {manifest("kube-scheduler", manifests::schedulerPod(setup))}; }
+Resources scheduler(const Setup& setup, const Phase&) { return {staticPod("kube-scheduler", manifests::schedulerPod(setup))}; }
 
 // ---- kubelet
 
-plan::StaticPod staticPod(const manifests::Component& component, const Setup& setup) {
-  return {std::string(component.name), setup.cluster.images.*component.image, manifests::manifestPath(component)};
-}
-
-Resources kubelet(const Setup& setup, const Phase&) {
-  std::vector<config::Path> read{paths::kubeletFlags, paths::kubeletInstanceConfig, paths::kubeletConfig};
-  // A kubelet that runs takes up a static pod in place of one that fails only when it can tell an API server about the old one (seen
-  // with 1.37.2), which would wait for ever for the pod that is to bring that API server. One that starts anew runs what it finds.
-  std::vector<plan::StaticPod> pods;
-  for (const auto& component : manifests::components())
-    if (manifests::runsOn(component, setup.cluster)) pods.push_back(staticPod(component, setup));
-  for (const auto& pod : pods) read.push_back(pod.manifest);
-  return {plan::File{.path = paths::kubeletFlags, .content = manifests::kubeletFlagsEnv(setup)},
-          plan::File{.path = paths::kubeletInstanceConfig, .content = emitYaml(manifests::kubeletInstanceConfig(setup)),
-                     .compare = plan::Compare::document},
-          plan::File{.path = paths::kubeletConfig, .content = emitYaml(manifests::kubeletConfig(setup)),
-                     .compare = plan::Compare::document},
-          plan::Service{.name = "kubelet", .restartWhenChanged = std::move(read), .restartWhenIdle = std::move(pods)}};
-}
-
-// ---- waiting
-
-std::vector<plan::FatalSign> staticPodSigns(const Setup& setup, std::initializer_list<std::string_view> names) {
-  std::vector<plan::FatalSign> signs{plan::UnitFails{"kubelet"}};
-  for (const auto name : names) {
-    const auto& component = manifests::component(name);
-    if (manifests::runsOn(component, setup.cluster))
-      signs.push_back(plan::StaticPodFails{staticPod(component, setup)});
-  }
-  return signs;
-}
-
-std::string kubeletHealthUrl(const Setup& setup) {
-  const auto document = manifests::kubeletConfig(setup);
-  const auto* port = find(document, "healthzPort");
-  return fmt::format("http://{}/healthz", joinHostPort(stringAt(document, "healthzBindAddress", "127.0.0.1"),
-                                                      port && port->is_number() ? port->get<int>() : 10248));
-}
-
-plan::Condition componentHealthy(const Setup& setup, std::string_view name, const Value& pod) {
-  const auto url = manifests::livenessUrl(manifests::component(name), pod);
-  return {.what = fmt::format("the {} is healthy at {}", name, url),
-          .probe = plan::ComponentHealthy{std::string(name), url},
-          .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
-          .hint = fmt::format("look at its log below /var/log/pods/kube-system_{}-{}_*", name, setup.node.name),
-          .fatal = staticPodSigns(setup, {name})};
+Resources kubelet(const Setup& setup, const Phase&) { 
+  return kubeletIsStarted(setup, {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"});
 }
 
 Resources controlPlaneIsUp(const Setup& setup, const Phase&) {
-  const auto server = setup.node.localEndpoint().url();
-  const auto kubeletUrl = kubeletHealthUrl(setup);
-  Resources resources{
-      plan::Condition{.what = fmt::format("the kubelet is healthy at {}", kubeletUrl),
-                      .probe = plan::KubeletHealthy{kubeletUrl},
-                      .patience = setup.request.timeouts.kubeletHealthCheck,
-                      .hint = "look at: journalctl -u kubelet",
-                      .fatal = {plan::UnitFails{"kubelet"}}},
-      plan::Condition{.what = fmt::format("the API server answers at {}/livez", server),
-                      .probe = plan::ApiServerAnswers{asSuperAdmin(setup)},
-                      .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
-                      .hint = "look at its log below /var/log/pods, and at: journalctl -u kubelet",
-                      .fatal = staticPodSigns(setup, {"etcd", "kube-apiserver"})},
-      componentHealthy(setup, "kube-controller-manager", manifests::controllerManagerPod(setup)),
-      componentHealthy(setup, "kube-scheduler", manifests::schedulerPod(setup))};
+  auto resources = kubeletIsHealthy(setup);
+  append(resources, controlPlaneAnswers(setup, asSuperAdmin(setup)));
   append(resources, objects({manifests::clusterAdminsBinding()}, asSuperAdmin(setup)));
   return resources;
 }
@@ -229,14 +140,12 @@ Resources bootstrapTokens(const Setup& setup, const Phase&) {
 /// The kubelet stores the certificate that it began with among those that it rotates, and from then on uses it from there; only its
 /// next start has to find it in kubelet.conf, so nothing is restarted here.
 Resources clientCertificateRotation(const Setup& setup, const Phase&) {
-  auto kubeconfig = resolve(certs::kubeconfigs()[2], setup);
-  kubeconfig.credential = plan::CertificateFile{paths::kubeletClientCertificate};
   return {plan::Condition{.what = fmt::format("the kubelet keeps its certificate in {}", paths::kubeletClientCertificate.string()),
                           .probe = plan::FileExists{paths::kubeletClientCertificate},
                           .patience = setup.request.timeouts.tlsBootstrap,
                           .hint = "look at: journalctl -u kubelet",
                           .fatal = {plan::UnitFails{"kubelet"}}},
-          kubeconfig};
+          rotatedKubeletConf(setup)};
 }
 
 Resources coreDns(const Setup& setup, const Phase&) {

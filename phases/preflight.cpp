@@ -78,11 +78,10 @@ plan::Findings judge(Purpose purpose, const Setup& setup, const Facts& facts) {
 }
 
 plan::Findings judgeInit(const Setup& setup, const Facts& facts) { return judge(Purpose::init, setup, facts); }
-plan::Findings judgeJoinControlPlane(const Setup& setup, const Facts& facts) {
-  return judge(Purpose::joinControlPlane, setup, facts);
-}
-plan::Findings judgeJoinWorker(const Setup& setup, const Facts& facts) {
-  return judge(Purpose::joinWorker, setup, facts);
+plan::Findings judgeJoin(const Setup& setup, const Facts& facts) { return judge(joinPurpose(setup), setup, facts); }
+
+Purpose joinPurpose(const Setup& setup) {
+  return setup.node.controlPlane ? Purpose::joinControlPlane : Purpose::joinWorker;
 }
 
 } // namespace kubestrap::phases

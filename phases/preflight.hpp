@@ -20,9 +20,10 @@ enum class Purpose { init, joinControlPlane, joinWorker };
 /// here: all that is known stands in `facts`. Checks that --ignore-preflight-errors names (or "all") give warnings only.
 /// Unless root asks, nothing but that is said.
 plan::Findings judgeInit(const config::Setup& setup, const config::Facts& facts);
-plan::Findings judgeJoinControlPlane(const config::Setup& setup, const config::Facts& facts);
-plan::Findings judgeJoinWorker(const config::Setup& setup, const config::Facts& facts);
+plan::Findings judgeJoin(const config::Setup& setup, const config::Facts& facts);
 plan::Findings judge(Purpose purpose, const config::Setup& setup, const config::Facts& facts);
+/// What a machine that joins is to become, by its configuration.
+Purpose joinPurpose(const config::Setup& setup);
 
 /// What puts those findings right that `preflight --fix` can do and preflight.fix admits.
 plan::Resources repairs(Purpose purpose, const config::Setup& setup, const config::Facts& facts);

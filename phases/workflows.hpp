@@ -8,5 +8,7 @@ namespace kubestrap::phases {
 
 /// From a bare machine to the first control plane node of a cluster.
 const plan::Workflow& initWorkflow();
+/// From a bare machine to a further node, control plane or worker, of a cluster that exists.
+const plan::Workflow& joinWorkflow();
 
 } // namespace kubestrap::phases

@@ -22,19 +22,19 @@ TEST_CASE("the closing message says how to use the cluster and what comes next")
 TEST_CASE("a join command can be pasted into a shell") {
   JoinCommand command{
       .endpoint = {"fd00::1", 6443}, .token = Secret("abcdef.0123456789abcdef"), .pins = {"sha256:aa", "sha256:bb"}};
-  CHECK(text(command) == "kubeadm join [fd00::1]:6443 --token abcdef.0123456789abcdef \\\n"
+  CHECK(text(command) == "kubestrap join [fd00::1]:6443 --token abcdef.0123456789abcdef \\\n"
                          "  --discovery-token-ca-cert-hash sha256:aa \\\n"
                          "  --discovery-token-ca-cert-hash sha256:bb\n");
   command.pins.pop_back();
   command.controlPlane = true;
   command.certificateKey = Secret("00ff");
-  CHECK(text(command) == "kubeadm join [fd00::1]:6443 --token abcdef.0123456789abcdef \\\n"
+  CHECK(text(command) == "kubestrap join [fd00::1]:6443 --token abcdef.0123456789abcdef \\\n"
                          "  --discovery-token-ca-cert-hash sha256:aa \\\n"
                          "  --control-plane --certificate-key 00ff\n");
 }
 
 TEST_CASE("a token that is not to be printed is withheld") {
-  CHECK(text({.endpoint = {"10.0.0.1", 6443}}) == "kubeadm join 10.0.0.1:6443 --token <value withheld>\n");
+  CHECK(text({.endpoint = {"10.0.0.1", 6443}}) == "kubestrap join 10.0.0.1:6443 --token <value withheld>\n");
 }
 
 TEST_CASE("a text with a place that nobody fills, or a value without a place, is refused") {

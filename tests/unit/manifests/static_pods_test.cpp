@@ -61,8 +61,7 @@ TEST_CASE("a second etcd joins with the same document as kubeadm's") {
   config::Setup setup = referenceSetup();
   setup.node.name = setup.node.hostname = "n2";
   setup.node.advertiseAddress = *IpAddress::parse("10.88.0.12");
-  const std::vector<EtcdPeer> members = {{"n1", "https://10.88.0.11:2380"}, {"n2", etcdPeerUrl(setup.node)}};
-  Value pod = etcdPod(setup, members);
+  Value pod = etcdPod(setup, "n1=https://10.88.0.11:2380,n2=" + etcdPeerUrl(setup.node));
   CHECK(has(command(pod), "--initial-cluster=n1=https://10.88.0.11:2380,n2=https://10.88.0.12:2380"));
   CHECK(has(command(pod), "--initial-cluster-state=existing"));
   CHECK(fingerprint(pod) == "80e9fc3b0aa8fb0969a15c3ebe4b640a0dfde20ba093868d31b54bd8da138bc5");

@@ -806,6 +806,15 @@ TEST_CASE("each purpose has kubeadm's checks and no other") {
   CHECK_FALSE(runs("FileAvailable--etc-kubernetes-pki-ca.crt", Purpose::joinControlPlane));
 }
 
+TEST_CASE("a kubelet's kubeconfig that came of an earlier join is no obstacle to the next") {
+  auto facts = fitMachine();
+  facts.files["/etc/kubernetes/kubelet.conf"] = true;
+  constexpr auto name = "FileAvailable--etc-kubernetes-kubelet.conf";
+  CHECK(judged(name, plainSetup(), facts, Purpose::joinWorker).size() == 1);
+  facts.recorded = {"/etc/kubernetes/bootstrap-kubelet.conf"};
+  CHECK(judged(name, plainSetup(), facts, Purpose::joinWorker).empty());
+}
+
 TEST_CASE("a control plane that gets the certificates from the cluster needs no files of an external etcd") {
   auto setup = plainSetup();
   useExternalEtcd(setup);

@@ -1,0 +1,109 @@
+#include "cmd/commands.hpp"
+#include "cmd/join_cluster.hpp"
+#include "cmd/join_flags.hpp"
+#include "cmd/look.hpp"
+#include "cmd/output.hpp"
+#include "cmd/workflow.hpp"
+
+#include "manifests/messages.hpp"
+#include "phases/preflight.hpp"
+#include "phases/workflows.hpp"
+#include "support/log.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <iostream>
+#include <iterator>
+#include <memory>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+/// A secret of one line, from a file or standard input.
+std::string secretFrom(const std::string& fileName, Machine& machine) {
+  if (fileName == "-") {
+    const std::string text((std::istreambuf_iterator<char>(std::cin)), std::istreambuf_iterator<char>());
+    return std::string(trim(text));
+  }
+  const auto text = machine.host().read(std::filesystem::absolute(fileName));
+  if (!text) throw Error(fmt::format("there is no file {}", fileName), {}, ExitCode::usage);
+  return std::string(trim(*text));
+}
+
+void takeSecrets(JoinOptions& options, Machine& machine) {
+  const auto take = [&](const std::optional<std::string>& file, std::optional<std::string>& into, std::string_view flag) {
+    if (!file) return;
+    if (into) throw Error(fmt::format("--{} and --{}-file exclude each other", flag, flag), {}, ExitCode::usage);
+    into = secretFrom(*file, machine);
+  };
+  if (options.tokenFile == "-" && options.certificateKeyFile == "-")
+    throw Error("standard input can give one secret only", "put the other one into a file", ExitCode::usage);
+  take(options.tokenFile, options.flags.token, "token");
+  take(options.certificateKeyFile, options.flags.certificateKey, "certificate-key");
+}
+
+void tellResult(const config::Setup& setup, const plan::Outcome& outcome, const JoinOptions& options, bool whole) {
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result(options.dryRun ? "JoinPlan" : "JoinResult");
+    document["changed"] = outcome.changed();
+    document["node"] = {{"name", setup.node.name}, {"role", setup.node.controlPlane ? "control-plane" : "worker"}};
+    document["changes"] = changesAsValue(outcome);
+    printResult(document, as);
+  } else if (whole && !options.dryRun) {
+    fmt::print("{}", manifests::joinDoneMessage(setup));
+  }
+}
+
+ExitCode runJoin(JoinOptions options, const std::vector<std::string>& arguments, const std::optional<std::string>& onlyPhase) {
+  if (arguments.size() > 1) throw Error("join takes one API server", "kubestrap join HOST:PORT --token ...", ExitCode::usage);
+  if (!arguments.empty()) options.flags.endpoint = arguments.front();
+  Machine machine(globals().rootfs);
+  takeSecrets(options, machine);
+  const auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
+  const auto judging = !onlyPhase || *onlyPhase == "preflight" ? Judging::yes : Judging::no;
+  auto facts = look(machine, judging);
+
+  std::vector<std::string> warnings;
+  auto wanted = config::loadJoin(documents, options.flags, facts, warnings);
+  options.dryRun = options.dryRun || wanted.request.dryRun;
+  if (!wanted.request.patchesDirectory.empty())
+    wanted.request.patches = config::parsePatches(readPatchFiles(machine.host(), wanted.request.patchesDirectory), warnings);
+  auto& runtime = machine.useRuntime(wanted.node.criSocket);
+  const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
+  const auto reporter = reporterFor(mode);
+  const auto lock = options.dryRun ? nullptr : machine.host().lock("join");
+  auto world = machine.world();
+  const auto setup = learnAboutCluster(std::move(wanted), facts, world, *reporter, warnings);
+  for (const auto& warning : warnings) log::warn(warning);
+  if (judging == Judging::yes) lookFurther(facts, phases::joinPurpose(setup), setup, machine, runtime);
+
+  const plan::Selection selection{.only = onlyPhase, .skip = setup.request.skipPhases};
+  const auto outcome = plan::run(phases::joinWorkflow(), selection, setup, facts, world, mode, *reporter,
+                                 onlyPhase ? "join phase " + *onlyPhase : "join");
+  tellResult(setup, outcome, options, !onlyPhase);
+  return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+}
+
+} // namespace
+
+Command joinCommand() {
+  const auto options = std::make_shared<JoinOptions>();
+  const auto& workflow = phases::joinWorkflow();
+  const Flags flags = [options] { return joinFlags(*options); };
+  const auto phaseFlags = [options](const std::string&) { return joinFlags(*options); };
+  const auto runPhase = [options](const auto& arguments, const std::string& phase) { return runJoin(*options, arguments, phase); };
+  return {.name = "join",
+          .summary = std::string(workflow.summary),
+          .description = std::string(workflow.summary) +
+                         ". The command to run is printed by init, and by: kubestrap token create --print-join-command. It is safe to run "
+                         "again: a run that was stopped goes on.",
+          .details = [] { return phaseTable(phases::joinWorkflow()); },
+          .flags = flags,
+          .arguments = "[HOST:PORT]",
+          .run = [options](const auto& arguments) { return runJoin(*options, arguments, std::nullopt); },
+          .children = {phaseCommands(workflow, {phaseFlags, runPhase, "[HOST:PORT]"})}};
+}
+
+} // namespace kubestrap::cmd

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "cmd/command.hpp"
+#include "config/join.hpp"
+
+#include <optional>
+#include <string>
+
+namespace kubestrap::cmd {
+
+/// Everything that the flags of `join` say.
+struct JoinOptions {
+  config::JoinFlags flags;
+  std::optional<std::string> tokenFile, certificateKeyFile;
+  bool dryRun = false, exitCode = false;
+};
+
+std::vector<Flag> joinFlags(JoinOptions& options);
+
+} // namespace kubestrap::cmd

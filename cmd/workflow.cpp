@@ -1,0 +1,73 @@
+#include "cmd/workflow.hpp"
+
+#include "cmd/globals.hpp"
+
+#include <fmt/format.h>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+/// kubeadm's other names for phases.
+constexpr std::pair<std::string_view, std::string_view> phaseAliases[] = {{"bootstrap-token", "bootstraptoken"},
+                                                                          {"upload-config", "uploadconfig"}};
+
+Command runnable(const std::string& name, std::string_view summary, const std::string& phase, const PhaseRun& phaseRun) {
+  return {.name = name,
+          .summary = std::string(summary),
+          .flags = [flags = phaseRun.flags, phase] { return flags(phase); },
+          .arguments = phaseRun.arguments,
+          .run = [run = phaseRun.run, phase](const auto& given) { return run(given, phase); }};
+}
+
+Command phaseCommand(const plan::Phase& phase, const std::string& name, const PhaseRun& phaseRun) {
+  Command command = phase.children.empty() ? runnable(std::string(phase.name), phase.summary, name, phaseRun)
+                                           : Command{.name = std::string(phase.name), .summary = std::string(phase.summary)};
+  for (const auto& [of, alias] : phaseAliases)
+    if (of == name) command.aliases.emplace_back(alias);
+  if (phase.children.empty()) return command;
+  command.children.push_back(runnable("all", "All of them", name, phaseRun));
+  for (const auto& child : phase.children)
+    command.children.push_back(phaseCommand(child, name + "/" + std::string(child.name), phaseRun));
+  return command;
+}
+
+void collectPatchFiles(host::Host& host, const host::Path& folder, std::vector<config::PatchFile>& files) {
+  for (const auto& name : host.list(folder)) {
+    const auto path = folder / name;
+    const auto status = host.status(path);
+    if (!status) continue;
+    if (status->type == host::FileStatus::Type::folder) collectPatchFiles(host, path, files);
+    else if (auto text = host.read(path)) files.push_back({name, std::move(*text)});
+  }
+}
+
+} // namespace
+
+std::vector<config::PatchFile> readPatchFiles(host::Host& host, const host::Path& folder) {
+  std::vector<config::PatchFile> files;
+  collectPatchFiles(host, folder, files);
+  return files;
+}
+
+std::unique_ptr<plan::Reporter> reporterFor(plan::Mode mode) {
+  if (format(globals()) != Format::text) return plan::jsonReporter(stderr);
+  return plan::textReporter(mode == plan::Mode::plan ? stdout : stderr, globals().verbosity.value_or(0));
+}
+
+Command phaseCommands(const plan::Workflow& workflow, const PhaseRun& phaseRun) {
+  Command phases{.name = "phase", .summary = fmt::format("Run a single phase of {}", workflow.command)};
+  for (const auto& phase : workflow.phases) phases.children.push_back(phaseCommand(phase, std::string(phase.name), phaseRun));
+  return phases;
+}
+
+std::string phaseTable(const plan::Workflow& workflow) {
+  std::string text = fmt::format("Phases, in order; --skip-phases and \"{} phase\" take their names:\n", workflow.command);
+  for (const auto& phase : workflow.phases) {
+    text += fmt::format("  {:<24}{}\n", phase.name, phase.summary);
+    for (const auto& child : phase.children) text += fmt::format("    /{:<29}{}\n", child.name, child.summary);
+  }
+  return text;
+}
+
+} // namespace kubestrap::cmd

@@ -1,0 +1,216 @@
+// The story of `join`: a further machine becomes a node of a cluster that exists. The table at the end is read from top to bottom.
+#include "phases/workflows.hpp"
+
+#include "manifests/cluster_objects.hpp"
+#include "manifests/components.hpp"
+#include "manifests/kubelet.hpp"
+#include "manifests/static_pods.hpp"
+#include "phases/certificates.hpp"
+#include "phases/node.hpp"
+#include "phases/preflight.hpp"
+#include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+namespace kubestrap::phases {
+
+namespace {
+
+using config::Setup;
+using plan::Access;
+using plan::Phase;
+using plan::Resources;
+namespace paths = config::paths;
+
+bool isControlPlane(const Setup& setup) { return setup.node.controlPlane; }
+bool joinsEtcd(const Setup& setup) { return isControlPlane(setup) && setup.cluster.etcd.isLocal(); }
+
+/// As admin at an API server that ran before this node joined: its own comes only later.
+Access atTheCluster(const Setup& setup) { return {paths::adminConf, setup.request.joining.server}; }
+
+plan::EtcdAccess etcdAccess(const Setup& setup) {
+  return {.api = atTheCluster(setup),
+          .authority = certificateFile(setup.cluster, "etcd-ca"),
+          .certificate = certificateFile(setup.cluster, "etcd-healthcheck-client"),
+          .key = keyFile(setup.cluster, "etcd-healthcheck-client")};
+}
+
+// ---- preflight
+
+Resources images(const Setup& setup, const Phase&) {
+  return isControlPlane(setup) ? controlPlaneImages(setup) : Resources{};
+}
+
+// ---- control-plane-prepare
+
+Resources sharedFiles(const Setup& setup, const Phase&) {
+  Resources resources;
+  if (!isControlPlane(setup)) return resources;
+  for (const auto& file : manifests::sharedFiles(setup.cluster)) {
+    const auto content = setup.request.joining.sharedFiles.find(file.key);
+    if (file.path.empty() || content == setup.request.joining.sharedFiles.end()) continue;
+    const bool open = file.path.extension() == ".crt";
+    resources.push_back(plan::File{.path = file.path,
+                                   .content = content->second.reveal(),
+                                   .mode = open ? 0644u : 0600u,
+                                   .secrecy = open ? plan::Secrecy::open : plan::Secrecy::secret});
+  }
+  return resources;
+}
+
+Resources certificates(const Setup& setup, const Phase&) {
+  Resources resources;
+  if (!isControlPlane(setup)) return resources;
+  for (const auto& row : certs::catalogue())
+    if (!row.authority() && isNeeded(row, setup.cluster)) resources.push_back(plan::Certificate{resolve(row, setup)});
+  return resources;
+}
+
+Resources kubeconfigs(const Setup& setup, const Phase&) {
+  Resources resources;
+  if (!isControlPlane(setup)) return resources;
+  for (const auto& row : certs::kubeconfigs())
+    if (!row.firstNodeOnly) resources.push_back(resolve(row, setup));
+  return resources;
+}
+
+Resources controlPlane(const Setup& setup, const Phase&) {
+  if (!isControlPlane(setup)) return {};
+  return {staticPod("kube-apiserver", manifests::apiServerPod(setup)),
+          staticPod("kube-controller-manager", manifests::controllerManagerPod(setup)),
+          staticPod("kube-scheduler", manifests::schedulerPod(setup))};
+}
+
+// ---- etcd
+
+Resources etcdIsHealthy(const Setup& setup, const Phase&) {
+  if (!joinsEtcd(setup)) return {};
+  return {plan::Condition{.what = "most members of etcd are healthy",
+                          .probe = plan::EtcdHealthy{etcdAccess(setup)},
+                          .patience = setup.request.timeouts.etcdAPICall,
+                          .hint = "a member is only added to a healthy cluster: look at etcd's pods on the other control planes"}};
+}
+
+/// etcd takes one learner at a time, and a quorum is never changed by two at once: nodes take turns.
+plan::EtcdMember etcdMember(const Setup& setup, plan::Standing standing) {
+  const auto patience = setup.request.timeouts.etcdAPICall;
+  return {.access = etcdAccess(setup),
+          .name = setup.node.name,
+          .peerUrl = manifests::etcdPeerUrl(setup.node),
+          .turn = {.access = atTheCluster(setup),
+                   .lease = "kubestrap-etcd-join",
+                   .holder = setup.node.name,
+                   .validFor = patience * 2,
+                   .patience = patience * 5},
+          .standing = standing,
+          .patience = patience,
+          .fatal = staticPodSigns(setup, {"etcd"})};
+}
+
+Resources joinEtcd(const Setup& setup, const Phase&) {
+  if (!joinsEtcd(setup)) return {};
+  auto manifest = staticPod("etcd", manifests::etcdPod(setup, std::string(plan::InitialCluster::placeholder)));
+  manifest.initialCluster = plan::InitialCluster{etcdAccess(setup), setup.node.name, manifests::etcdPeerUrl(setup.node)};
+  return {plan::Folder{setup.cluster.etcd.local.dataDir, 0700}, etcdMember(setup, plan::Standing::learner), std::move(manifest),
+          etcdMember(setup, plan::Standing::voter)};
+}
+
+/// A member that did not get as far as to vote is taken out again: it would stand in the way of the next one. What it has copied goes with
+/// it, since a member that was removed never starts again from its old data.
+Resources leaveEtcd(const Setup& setup, const Phase&) {
+  if (!joinsEtcd(setup)) return {};
+  return {plan::Absent{manifests::manifestPath(manifests::component("etcd"))}, etcdMember(setup, plan::Standing::absent),
+          plan::Absent{setup.cluster.etcd.local.dataDir / "member", plan::Absent::Depth::tree}};
+}
+
+// ---- kubelet
+
+plan::Credential bootstrapCredential(const config::Joining& joining) {
+  if (!joining.token.empty()) return plan::TokenCredential{joining.token};
+  return plan::GivenCertificate{joining.clientCertificate, joining.clientKey};
+}
+
+/// With what the kubelet asks for its certificate, until it has one. It asks an API server that runs already, on a control plane too:
+/// where it has to wait for its own, its attempts to register grow rare, and the Node comes up to 20 s late (kubelet 1.37:
+/// kubelet_node_status.go doubles the pause up to 7 s).
+Resources bootstrapKubeconfig(const Setup& setup) {
+  const auto& joining = setup.request.joining;
+  if (joining.kubeletHasCredentials) return {};
+  return {plan::Kubeconfig{.path = paths::bootstrapKubeletConf,
+                           .server = joining.server,
+                           .clusterName = setup.cluster.name,
+                           .user = joining.user,
+                           .authority = joining.authorityFile,
+                           .credential = bootstrapCredential(joining)}};
+}
+
+Resources kubelet(const Setup& setup, const Phase&) {
+  const auto& joining = setup.request.joining;
+  Resources resources;
+  if (!isControlPlane(setup) || joining.authorityFile != certificateFile(setup.cluster, "ca"))
+    resources.push_back(plan::File{.path = joining.authorityFile, .content = joining.authorities});
+  append(resources, bootstrapKubeconfig(setup));
+  // etcd's manifest comes later, when the running kubelet may take it up.
+  append(resources, kubeletIsStarted(setup, {"kube-apiserver", "kube-controller-manager", "kube-scheduler"}));
+  return resources;
+}
+
+Resources bootstrapIsDone(const Setup& setup, const Phase&) {
+  auto resources = kubeletIsHealthy(setup);
+  resources.push_back(plan::Condition{.what = fmt::format("the kubelet has its certificate and {}", paths::kubeletConf.string()),
+                                      .probe = plan::FileExists{paths::kubeletConf},
+                                      .patience = setup.request.timeouts.tlsBootstrap,
+                                      .hint = "look at: journalctl -u kubelet, and on a control plane: kubectl get csr",
+                                      .fatal = isControlPlane(setup) ? staticPodSigns(setup, {"etcd", "kube-apiserver"})
+                                                                     : std::vector<plan::FatalSign>{plan::UnitFails{"kubelet"}}});
+  resources.push_back(plan::Absent{paths::bootstrapKubeletConf});
+  return resources;
+}
+
+// ---- in the cluster
+
+Resources controlPlaneMark(const Setup& setup, const Phase&) {
+  if (!isControlPlane(setup)) return {};
+  Resources resources;
+  // Clusters that began before 1.30 may lack it, and then no API server of today may speak to a kubelet.
+  resources.push_back(plan::Object{.document = manifests::apiServerKubeletClientBinding(), .access = atTheCluster(setup)});
+  resources.push_back(plan::Object{.document = manifests::controlPlaneMark(setup.node), .mode = plan::ApplyMode::mark, .access = atTheCluster(setup)});
+  return resources;
+}
+
+/// Once this node's API server answers, the kubelet speaks to no other: so it is never newer than the server that it speaks to (kubeadm:
+/// ControlPlaneKubeletLocalMode).
+Resources controlPlaneIsUp(const Setup& setup, const Phase&) {
+  if (!isControlPlane(setup)) return {};
+  auto resources = controlPlaneAnswers(setup, asAdmin(setup));
+  resources.push_back(rotatedKubeletConf(setup));
+  resources.push_back(plan::Service{.name = "kubelet", .restartWhenChanged = {paths::kubeletConf}});
+  append(resources, kubeletIsHealthy(setup));
+  return resources;
+}
+
+} // namespace
+
+const plan::Workflow& joinWorkflow() {
+  static const Phase prepare[] = {{"download-certs", "the files that all control planes share, decrypted", sharedFiles},
+                                  {"certs", "the certificates of this node's components", certificates},
+                                  {"kubeconfig", "the kubeconfig files of the components and of the administrator", kubeconfigs},
+                                  {"control-plane", "the static pods of API server, controller-manager and scheduler", controlPlane}};
+  static const Phase controlPlaneJoin[] = {{"mark-control-plane", "labels and taints of a control plane node", controlPlaneMark}};
+  static const Phase phases[] = {
+      {.name = "preflight", .summary = "Check the machine and pull images", .desired = images, .judge = judgeJoin},
+      // From here on nothing about the machine is doubted. The first four are for control planes; a worker passes through them.
+      {.name = "control-plane-prepare", .summary = "Prepare the machine to be a control plane", .children = prepare},
+      {.name = "check-etcd", .summary = "See that etcd can take a further member", .desired = etcdIsHealthy},
+      {.name = "kubelet-start", .summary = "Write the kubelet's settings and start it", .desired = kubelet},
+      {.name = "etcd-join", .summary = "Add a member to etcd, one node at a time", .desired = joinEtcd, .undo = leaveEtcd},
+      {.name = "kubelet-wait-bootstrap", .summary = "Wait until the kubelet has its own certificate", .desired = bootstrapIsDone},
+      // From here on the machine is a Node.
+      {.name = "control-plane-join", .summary = "Make the node a control plane in the cluster's eyes", .children = controlPlaneJoin},
+      {.name = "wait-control-plane", .summary = "Wait until this node's control plane answers", .desired = controlPlaneIsUp},
+  };
+  static const plan::Workflow workflow{"join", "Make this machine a node of a cluster that exists", phases};
+  return workflow;
+}
+
+} // namespace kubestrap::phases

@@ -1,0 +1,136 @@
+#include "phases/node.hpp"
+
+#include "manifests/components.hpp"
+#include "manifests/kubelet.hpp"
+#include "manifests/static_pods.hpp"
+#include "phases/certificates.hpp"
+#include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::phases {
+
+using config::Setup;
+using plan::Access;
+using plan::Resources;
+namespace paths = config::paths;
+
+Access asAdmin(const Setup& setup) {
+  if (setup.request.kubeconfig) return {*setup.request.kubeconfig, {}};
+  return {paths::adminConf, setup.node.localEndpoint().url()};
+}
+
+Resources objects(std::vector<Value> documents, const Access& access) {
+  Resources resources;
+  for (auto& document : documents) resources.push_back(plan::Object{.document = std::move(document), .access = access});
+  return resources;
+}
+
+void append(Resources& resources, Resources more) {
+  for (auto& each : more) resources.push_back(std::move(each));
+}
+
+Resources controlPlaneImages(const Setup& setup) {
+  Resources resources;
+  if (setup.node.pullPolicy == config::PullPolicy::never) return resources;
+  const auto when = setup.node.pullPolicy == config::PullPolicy::always ? plan::PullImage::When::always
+                                                                       : plan::PullImage::When::ifNotPresent;
+  for (auto& image : manifests::imageList(setup.cluster)) resources.push_back(plan::Task{plan::PullImage{std::move(image), when}});
+  return resources;
+}
+
+plan::File staticPod(std::string_view component, Value pod) {
+  // The kubelet hashes the decoded pod, so a difference of layout alone must not rewrite the file: nothing would restart, and a wait for
+  // the new pod would never end.
+  return {.path = manifests::manifestPath(manifests::component(component)),
+          .content = emitYaml(pod),
+          .mode = 0600,
+          .compare = plan::Compare::document,
+          .folderMode = 0700};
+}
+
+namespace {
+
+plan::StaticPod podOf(const manifests::Component& component, const Setup& setup) {
+  return {std::string(component.name), setup.cluster.images.*component.image, manifests::manifestPath(component)};
+}
+
+std::vector<plan::StaticPod> podsOf(std::initializer_list<std::string_view> names, const Setup& setup) {
+  std::vector<plan::StaticPod> pods;
+  for (const auto name : names)
+    if (const auto& component = manifests::component(name); manifests::runsOn(component, setup.cluster)) pods.push_back(podOf(component, setup));
+  return pods;
+}
+
+} // namespace
+
+Resources kubeletIsStarted(const Setup& setup, std::initializer_list<std::string_view> components) {
+  std::vector<config::Path> read{paths::kubeletFlags, paths::kubeletInstanceConfig, paths::kubeletConfig};
+  // A kubelet that runs takes up a static pod in place of one that fails only when it can tell an API server about the old one (seen
+  // with 1.37.2), which would wait for ever for the pod that is to bring that API server. One that starts anew runs what it finds.
+  auto pods = podsOf(components, setup);
+  for (const auto& pod : pods) read.push_back(pod.manifest);
+  return {plan::File{.path = paths::kubeletFlags, .content = manifests::kubeletFlagsEnv(setup)},
+          plan::File{.path = paths::kubeletInstanceConfig, .content = emitYaml(manifests::kubeletInstanceConfig(setup)),
+                     .compare = plan::Compare::document},
+          plan::File{.path = paths::kubeletConfig, .content = emitYaml(manifests::kubeletConfig(setup)),
+                     .compare = plan::Compare::document},
+          plan::Service{.name = "kubelet", .restartWhenChanged = std::move(read), .restartWhenIdle = std::move(pods)}};
+}
+
+plan::Kubeconfig rotatedKubeletConf(const Setup& setup) {
+  const auto rows = certs::kubeconfigs();
+  const auto row = std::find_if(rows.begin(), rows.end(), [](const auto& each) { return each.name == "kubelet"; });
+  auto kubeconfig = resolve(*row, setup);
+  kubeconfig.credential = plan::CertificateFile{paths::kubeletClientCertificate};
+  return kubeconfig;
+}
+
+std::vector<plan::FatalSign> staticPodSigns(const Setup& setup, std::initializer_list<std::string_view> names) {
+  std::vector<plan::FatalSign> signs{plan::UnitFails{"kubelet"}};
+  for (auto& pod : podsOf(names, setup)) signs.push_back(plan::StaticPodFails{std::move(pod)});
+  return signs;
+}
+
+namespace {
+
+std::string kubeletHealthUrl(const Setup& setup) {
+  const auto document = manifests::kubeletConfig(setup);
+  const auto* port = find(document, "healthzPort");
+  return fmt::format("http://{}/healthz", joinHostPort(stringAt(document, "healthzBindAddress", "127.0.0.1"),
+                                                      port && port->is_number() ? port->get<int>() : 10248));
+}
+
+plan::Condition componentHealthy(const Setup& setup, std::string_view name, const Value& pod) {
+  const auto url = manifests::livenessUrl(manifests::component(name), pod);
+  return {.what = fmt::format("the {} is healthy at {}", name, url),
+          .probe = plan::ComponentHealthy{std::string(name), url},
+          .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
+          .hint = fmt::format("look at its log below /var/log/pods/kube-system_{}-{}_*", name, setup.node.name),
+          .fatal = staticPodSigns(setup, {name})};
+}
+
+} // namespace
+
+Resources kubeletIsHealthy(const Setup& setup) {
+  const auto url = kubeletHealthUrl(setup);
+  return {plan::Condition{.what = fmt::format("the kubelet is healthy at {}", url),
+                          .probe = plan::KubeletHealthy{url},
+                          .patience = setup.request.timeouts.kubeletHealthCheck,
+                          .hint = "look at: journalctl -u kubelet",
+                          .fatal = {plan::UnitFails{"kubelet"}}}};
+}
+
+Resources controlPlaneAnswers(const Setup& setup, const Access& access) {
+  return {plan::Condition{.what = fmt::format("the API server answers at {}/livez", access.server),
+                          .probe = plan::ApiServerAnswers{access},
+                          .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
+                          .hint = "look at its log below /var/log/pods, and at: journalctl -u kubelet",
+                          .fatal = staticPodSigns(setup, {"etcd", "kube-apiserver"})},
+          componentHealthy(setup, "kube-controller-manager", manifests::controllerManagerPod(setup)),
+          componentHealthy(setup, "kube-scheduler", manifests::schedulerPod(setup))};
+}
+
+} // namespace kubestrap::phases

@@ -1,0 +1,34 @@
+#pragma once
+// What init and join both say of a node: its static pods, its kubelet, and when they are up.
+
+#include "plan/phase.hpp"
+
+#include <initializer_list>
+#include <string_view>
+#include <vector>
+
+namespace kubestrap::phases {
+
+/// As admin, at this node's own API server: the public endpoint may be a balancer that is not there yet.
+plan::Access asAdmin(const config::Setup& setup);
+
+plan::Resources objects(std::vector<Value> documents, const plan::Access& access);
+void append(plan::Resources& resources, plan::Resources more);
+
+/// The images of a control plane node are in the runtime.
+plan::Resources controlPlaneImages(const config::Setup& setup);
+/// The manifest of a component, below the folder that the kubelet watches.
+plan::File staticPod(std::string_view component, Value pod);
+/// The kubelet's files are there and it runs with them, and was started since the manifests of `components` were written.
+plan::Resources kubeletIsStarted(const config::Setup& setup, std::initializer_list<std::string_view> components);
+
+/// kubelet.conf of a control plane: its own API server, and the certificate that the kubelet renews itself.
+plan::Kubeconfig rotatedKubeletConf(const config::Setup& setup);
+
+/// What ends a wait for these components early; those that this node does not run are left out.
+std::vector<plan::FatalSign> staticPodSigns(const config::Setup& setup, std::initializer_list<std::string_view> components);
+plan::Resources kubeletIsHealthy(const config::Setup& setup);
+/// API server, controller-manager and scheduler of this node answer.
+plan::Resources controlPlaneAnswers(const config::Setup& setup, const plan::Access& access);
+
+} // namespace kubestrap::phases
