@@ -36,8 +36,8 @@ def parser(command: str) -> argparse.ArgumentParser:
             "--kubernetes", metavar="VERSION", help=f"{_versions()}; default {versions.DEFAULT_KUBERNETES}"
         )
     if command == "up":
-        made.add_argument("--control-planes", type=int, default=1, metavar="N", help="default 1")
-        made.add_argument("--workers", type=int, default=0, metavar="M", help="default 0")
+        made.add_argument("--control-planes", type=int, metavar="N", help="n1, n2, ...; default 1")
+        made.add_argument("--workers", type=int, metavar="M", help="w1, w2, ...; default 0")
         made.add_argument(
             "--bootstrapper",
             choices=cluster.BOOTSTRAPPERS,
@@ -113,16 +113,17 @@ def version_of(text: str | None) -> str | None:
 
 
 def up(options) -> None:
-    if options.control_planes < 1 or options.workers < 0:
+    wanted = (options.control_planes, 1), (options.workers, 0)
+    if any(count is not None and count < least for count, least in wanted):
         raise UsageError("a cluster has at least 1 control plane and 0 workers")
-    if options.control_planes > 1 or options.workers > 0:
-        raise UsageError(
-            "more than one node is not yet possible: it needs `kubestrap join`",
-            "without these options ./lab/up makes a single node; ./lab/machine w1 boots a machine to join by hand",
-        )
     progress = Progress()
     also = [version_of(one) for one in options.also_images]
-    lab = operations.up(options.name, version_of(options.kubernetes), options.bootstrapper, also, progress)
+    lab = operations.up(
+        options.name,
+        operations.Wish(version_of(options.kubernetes), options.bootstrapper, options.control_planes, options.workers),
+        also,
+        progress,
+    )
     print(cluster.tables(lab))
     name = "" if lab.name == "lab" else f" --name {lab.name}"
     print(f"\nready in {progress.total()}; enter the machine: ./lab/exec{name} {cluster.FIRST}")

@@ -12,6 +12,7 @@ from .errors import LabError
 
 FIRST = "n1"
 CONFIG = "/etc/kubestrap/init.yaml"
+JOIN_CONFIG = "/etc/kubestrap/join.yaml"
 BOOTSTRAPPERS = ("kubestrap", "kubeadm")
 INIT_PATIENCE = 420
 READY_PATIENCE = 120
@@ -21,20 +22,54 @@ def write_config(lab: record.Lab, machine: record.Machine, version: str) -> None
     """The init configuration, on the disk of a machine that is off."""
     file = lab.disk(machine) / "upper" / CONFIG.lstrip("/")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(documents.init(machine.name, machine.address, version, cgroups.version()))
+    endpoint = f"{machine.address}:6443" if lab.cluster.control_planes > 1 else None
+    file.write_text(documents.init(machine.name, machine.address, version, cgroups.version(), endpoint))
 
 
 def initialise(lab: record.Lab, progress) -> None:
-    """Runs the bootstrapper's init on the first machine; all it says is kept on the machine."""
-    machine = lab.machine(FIRST)
+    """Runs the bootstrapper's init on the first machine; all it says is kept in the lab's folder."""
+    _bootstrap(lab, lab.machine(FIRST), ["init", "--config", CONFIG], progress)
+
+
+def join(lab: record.Lab, machine: record.Machine, progress) -> None:
+    """Makes a machine a node of the cluster; a control plane where its name is one of theirs."""
+    first = lab.machine(FIRST)
     program = lab.cluster.bootstrapper
-    command = [program, "init", "--config", CONFIG]
+    as_admin = ["env", "KUBECONFIG=/etc/kubernetes/admin.conf"]
+    words = machines.run(first, [*as_admin, program, "token", "create", "--ttl", "1h", "--print-join-command"]).split()
+    words = [word for word in words if word != "\\"]
+    key = _upload_certificates(lab, first) if machine.name.startswith("n") else None
+    content = documents.join(
+        machine.name,
+        machine.address,
+        server=words[2],
+        token=words[words.index("--token") + 1],
+        pin=words[words.index("--discovery-token-ca-cert-hash") + 1],
+        key=key,
+        cgroup_version=cgroups.version(),
+    )
+    machines.run(machine, ["sh", "-c", f"mkdir -p /etc/kubestrap; umask 077; cat >{JOIN_CONFIG}"], input=content)
+    _bootstrap(lab, machine, ["join", "--config", JOIN_CONFIG], progress)
+
+
+def _upload_certificates(lab: record.Lab, first: record.Machine) -> str:
+    """Puts the certificates that control planes share into the cluster; the key that opens them."""
+    program = lab.cluster.bootstrapper
+    key = machines.run(first, ["kubeadm", "certs", "certificate-key"]).strip()
+    machines.run(first, ["sh", "-c", f"mkdir -p /etc/kubestrap; umask 077; cat >/etc/kubestrap/upload.yaml; {program} init phase "
+                                     "upload-certs --upload-certs --config /etc/kubestrap/upload.yaml"],
+                 input=documents.with_certificate_key(machines.run(first, ["cat", CONFIG]), key))
+    return key
+
+
+def _bootstrap(lab: record.Lab, machine: record.Machine, words: list[str], progress) -> None:
+    program = lab.cluster.bootstrapper
     try:
         shell.run(
-            machines.inside(machine, command),
-            what=f"`{' '.join(command)}` on {machine.name}",
+            machines.inside(machine, [program, *words]),
+            what=f"`{' '.join([program, *words])}` on {machine.name}",
             on_line=progress.detail,
-            log=lab.folder / f"{program}-init.log",
+            log=lab.folder / f"{program}-{words[0]}-{machine.name}.log",
             timeout=INIT_PATIENCE,
         )
     except LabError as error:

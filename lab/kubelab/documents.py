@@ -24,7 +24,7 @@ kind: ClusterConfiguration
 # given, since there is no internet to look it up in
 kubernetesVersion: v{version}
 clusterName: kubernetes
-networking:
+{endpoint}networking:
   dnsDomain: cluster.local
   podSubnet: 10.244.0.0/16
   serviceSubnet: 10.96.0.0/12
@@ -60,12 +60,56 @@ IGNORED = """\
 """
 
 
-def init(name: str, address: str, version: str, cgroup_version: int) -> str:
-    """The documents for `init --config` on this machine."""
+JOIN = """\
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: JoinConfiguration
+nodeRegistration:
+  name: {name}
+  criSocket: unix:///run/containerd/containerd.sock
+  imagePullPolicy: IfNotPresent
+{ignored}  kubeletExtraArgs:
+  - name: node-ip
+    value: {address}
+discovery:
+  bootstrapToken:
+    apiServerEndpoint: {server}
+    token: {token}
+    caCertHashes: [{pin}]
+{control_plane}"""
+
+CONTROL_PLANE = """\
+controlPlane:
+  localAPIEndpoint:
+    advertiseAddress: {address}
+  certificateKey: {key}
+"""
+
+
+def join(name: str, address: str, server: str, token: str, pin: str, key: str | None, cgroup_version: int) -> str:
+    """The document for `join --config` on this machine; with a key of uploaded certificates as a control plane."""
+    return JOIN.format(
+        name=name,
+        address=address,
+        server=server,
+        token=token,
+        pin=pin,
+        ignored=IGNORED if cgroup_version == 1 else "",
+        control_plane=CONTROL_PLANE.format(address=address, key=key) if key else "",
+    )
+
+
+def init(name: str, address: str, version: str, cgroup_version: int, endpoint: str | None = None) -> str:
+    """The documents for `init --config` on this machine; `endpoint` is where further control planes are reached, too."""
     return INIT.format(
         name=name,
         address=address,
         version=version,
+        endpoint=f"controlPlaneEndpoint: {endpoint}\n" if endpoint else "",
         ignored=IGNORED if cgroup_version == 1 else "",
         cgroup_v1="failCgroupV1: false\n" if cgroup_version == 1 else "",
     )
+
+
+def with_certificate_key(documents: str, key: str) -> str:
+    """The documents of `init`, saying also with what the uploaded certificates are encrypted."""
+    return documents.replace("kind: InitConfiguration\n", f"kind: InitConfiguration\ncertificateKey: {key}\n", 1)

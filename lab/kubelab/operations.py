@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import build, cgroups, cluster, cni, components, containerd, host, network, packages, record, rootfs, versions
 from . import machine as machines
 from .errors import LabError
+
+
+@dataclass
+class Wish:
+    """What `up` was asked for; None leaves it to what is there, or to the default."""
+
+    kubernetes: str | None = None
+    bootstrapper: str | None = None
+    control_planes: int | None = None
+    workers: int | None = None
 
 
 def sweep(lab: record.Lab) -> None:
@@ -68,14 +79,19 @@ def boot_all(lab: record.Lab, chosen: list[record.Machine], progress) -> None:
         machines.wait_booted(lab, machine, progress)
 
 
-def up(name: str, version: str | None, bootstrapper: str | None, also_images: list[str], progress) -> record.Lab:
+def up(name: str, wish: Wish, also_images: list[str], progress) -> record.Lab:
     """A Ready cluster; a lab that has one already is only looked at, and powered on where it is off."""
     with record.lab_lock(name, progress):
         lab = record.load_or_make(name)
         sweep(lab)
-        _check_same(lab, version, bootstrapper)
+        _check_same(lab, wish)
         if lab.cluster is None or lab.cluster.stage == "started":
-            lab.cluster = record.Cluster(version or versions.DEFAULT_KUBERNETES, bootstrapper or "kubestrap")
+            lab.cluster = record.Cluster(
+                wish.kubernetes or versions.DEFAULT_KUBERNETES,
+                wish.bootstrapper or "kubestrap",
+                control_planes=wish.control_planes or 1,
+                workers=wish.workers or 0,
+            )
             lab.save()
         booted_at = None
         if lab.cluster.stage == "ready":
@@ -93,7 +109,7 @@ def up(name: str, version: str | None, bootstrapper: str | None, also_images: li
         return lab
 
 
-def _check_same(lab: record.Lab, version: str | None, bootstrapper: str | None) -> None:
+def _check_same(lab: record.Lab, wish: Wish) -> None:
     made = lab.cluster
     if made is None:
         if cluster.FIRST in lab.machines:
@@ -104,10 +120,12 @@ def _check_same(lab: record.Lab, version: str | None, bootstrapper: str | None) 
         return
     if made.stage == "started":  # there is nothing yet that a wish could contradict
         return
-    for wish, has in ((version, made.kubernetes), (bootstrapper, made.bootstrapper)):
-        if wish and wish != has:
+    for name in ("kubernetes", "bootstrapper", "control_planes", "workers"):
+        wanted = getattr(wish, name)
+        if wanted is not None and wanted != getattr(made, name):
             raise LabError(
-                f"the lab {lab.name} has Kubernetes {made.kubernetes} made by {made.bootstrapper}, not {wish}",
+                f"the lab {lab.name} has Kubernetes {made.kubernetes} made by {made.bootstrapper} on {made.control_planes} control "
+                f"planes and {made.workers} workers, not {wanted} {name.replace('_', ' ')}",
                 f"./lab/down --name {lab.name} first, or another --name",
             )
 
@@ -117,25 +135,42 @@ def _make_cluster(lab: record.Lab, also_images: list[str], progress) -> None:
     own = made.bootstrapper == "kubestrap"
     with_images = sorted({made.kubernetes, *also_images})
     init_due = made.stage == "started"
-    progress.steps = own + prepare_steps(made.kubernetes, with_images) + 1 + init_due + 2
+    others = made.others()
+    progress.steps = own + prepare_steps(made.kubernetes, with_images) + 1 + init_due + len(others) + 2
     if own:
         build_kubestrap(progress)
     prepare(made.kubernetes, with_images, progress)
-    with progress.step(f"boot the machine {cluster.FIRST}"):
+    with progress.step(f"boot {', '.join([cluster.FIRST, *others])}"):
         first = lab.machines.get(cluster.FIRST) or record.add_machine(lab, cluster.FIRST, made.kubernetes)
         if init_due:  # an init that was cut short is not mended but begun again, on a new disk
             machines.power_off(lab, first)
             first.images = with_images
             machines.make_disk(lab, first, progress)
             cluster.write_config(lab, first, made.kubernetes)
-        boot_all(lab, [first], progress)
+        boot_all(lab, [first, *(_bare(lab, one, with_images, progress) for one in others)], progress)
     if init_due:
         with progress.step(f"{made.bootstrapper} init"):
             cluster.initialise(lab, progress)
         made.stage = "initialised"
         lab.save()
+    for one in others:
+        with progress.step(f"{made.bootstrapper} join on {one}"):
+            if one not in made.joined:
+                cluster.join(lab, lab.machine(one), progress)
+                made.joined.append(one)
+                lab.save()
     with progress.step("pod network"):
         cni.install(lab, progress, cluster.FIRST)
+
+
+def _bare(lab: record.Lab, name: str, images: list[str], progress) -> record.Machine:
+    """A machine that is to join: one whose join was cut short gets a new disk."""
+    machine = lab.machines.get(name) or record.add_machine(lab, name, lab.cluster.kubernetes)
+    if name not in lab.cluster.joined:
+        machines.power_off(lab, machine)
+        machine.images = images
+        machines.make_disk(lab, machine, progress)
+    return machine
 
 
 def boot_machines(

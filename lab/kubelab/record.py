@@ -39,6 +39,15 @@ class Cluster:
     kubernetes: str
     bootstrapper: str
     stage: str = "started"
+    control_planes: int = 1
+    workers: int = 0
+    joined: list[str] = field(default_factory=list)  # machines that are nodes, beside the first
+
+    def others(self) -> list[str]:
+        """The machines that join, in their order: control planes one after the other, then workers."""
+        return [f"n{number}" for number in range(2, self.control_planes + 1)] + [
+            f"w{number}" for number in range(1, self.workers + 1)
+        ]
 
 
 @dataclass

@@ -34,9 +34,8 @@ def test_help_says_what_the_command_does(command, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["up", "--control-planes", "3"], "not yet possible"),
-        (["up", "--workers", "1"], "not yet possible"),
         (["up", "--control-planes", "0"], "at least 1"),
+        (["up", "--workers", "-1"], "at least 1"),
         (["up", "--kubernetes", "1.12"], "no Kubernetes 1.12"),
         (["up", "--name", "No Name"], "is not a name"),
         (["machine", "n1", "--no-images", "--also-images", "1.36"], "contradict"),
