@@ -27,7 +27,8 @@ namespace kubestrap::host {
 
 namespace {
 
-constexpr auto patience = std::chrono::milliseconds(250); // a neighbour on an Ethernet answers within a few
+constexpr auto patience = std::chrono::milliseconds(50); // a neighbour's kernel answers within one or two
+constexpr int latePackets = 100; // that are read after that, when this process was not let run in time
 using Mac = std::array<std::uint8_t, 6>;
 
 struct Link {
@@ -111,10 +112,11 @@ void askNeighbours(const std::vector<InterfaceAddress>& addresses, std::map<std:
     probe(socket, *link, each.address.octets());
   }
   const auto end = std::chrono::steady_clock::now() + patience;
-  while (!wanted.empty()) {
+  for (int late = 0; !wanted.empty() && late < latePackets;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
     pollfd ready{socket.get(), POLLIN, 0};
-    if (left <= 0 || poll(&ready, 1, static_cast<int>(left)) <= 0) return;
+    if (poll(&ready, 1, static_cast<int>(std::max<long>(left, 0))) <= 0) return;
+    if (left <= 0) ++late;
     ether_arp packet{};
     if (recv(socket.get(), &packet, sizeof packet, 0) < static_cast<ssize_t>(sizeof packet)) continue;
     const auto claimed = claim(packet, ours);

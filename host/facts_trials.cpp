@@ -18,20 +18,32 @@ constexpr auto patience = std::chrono::seconds(10);
 
 /// What kube-proxy's rules are made of (kubernetes: pkg/proxy/iptables/proxier.go), each as a rule for iptables.
 struct Trial {
-  std::string_view what, rule;
+  std::string_view what, table, rule;
 };
 constexpr Trial trials[] = {
-    {"MASQUERADE", "-t nat -A POSTROUTING -j MASQUERADE"},
-    {"MASQUERADE --random-fully", "-t nat -A POSTROUTING -j MASQUERADE --random-fully"},
-    {"DNAT", "-t nat -A OUTPUT -p tcp -j DNAT --to-destination 127.0.0.1:1"},
-    {"-m comment", "-t nat -A OUTPUT -m comment --comment trial"},
-    {"-m conntrack", "-A FORWARD -m conntrack --ctstate INVALID -j DROP"},
-    {"-m mark, MARK", "-t nat -A OUTPUT -m mark ! --mark 0x4000/0x4000 -j MARK --or-mark 0x4000"},
-    {"-m statistic", "-t nat -A OUTPUT -m statistic --mode random --probability 0.5"},
-    {"-m addrtype", "-t nat -A OUTPUT -m addrtype --dst-type LOCAL"},
-    {"-m recent", "-t nat -A OUTPUT -m recent --name trial --set"},
-    {"REJECT", "-A FORWARD -p tcp -j REJECT"},
+    {"MASQUERADE", "nat", "-A POSTROUTING -j MASQUERADE"},
+    {"MASQUERADE --random-fully", "nat", "-A POSTROUTING -j MASQUERADE --random-fully"},
+    {"DNAT", "nat", "-A OUTPUT -p tcp -j DNAT --to-destination 127.0.0.1:1"},
+    {"-m comment", "nat", "-A OUTPUT -m comment --comment trial"},
+    {"-m conntrack", "filter", "-A FORWARD -m conntrack --ctstate INVALID -j DROP"},
+    {"-m mark, MARK", "nat", "-A OUTPUT -m mark ! --mark 0x4000/0x4000 -j MARK --or-mark 0x4000"},
+    {"-m statistic", "nat", "-A OUTPUT -m statistic --mode random --probability 0.5"},
+    {"-m addrtype", "nat", "-A OUTPUT -m addrtype --dst-type LOCAL"},
+    {"-m recent", "nat", "-A OUTPUT -m recent --name trial --set"},
+    {"REJECT", "filter", "-A FORWARD -p tcp -j REJECT"},
 };
+
+/// All of them for iptables-restore, as words for the shell.
+std::string everyRule() {
+  std::string words;
+  for (const std::string_view table : {"nat", "filter"}) {
+    words += fmt::format(" '*{}'", table);
+    for (const auto& trial : trials)
+      if (trial.table == table) words += fmt::format(" '{}'", trial.rule);
+    words += " COMMIT";
+  }
+  return words;
+}
 
 /// Runs a script of the shell; nothing when it could not be run to its end.
 std::optional<std::string> script(const Runner& run, std::vector<std::string> namespaces, const std::string& text) {
@@ -51,14 +63,17 @@ std::map<std::string, bool> tryRules(const Runner& run) {
   // Where not even an empty table can be listed nothing is known: this process may not be allowed to.
   // The older iptables leaves a lock file in /run, therefore on a memory file system that only the trial sees.
   std::string text = "mount -n -t tmpfs trial /run && iptables -w 5 -t nat -S >/dev/null 2>&1 || exit 1\n";
+  // One call for all of them, as a rule; which of them it is that fails, only calls one by one tell.
+  text += fmt::format("printf '%s\\n'{} | iptables-restore -w 5 --noflush >/dev/null 2>&1 && echo all && exit 0\n", everyRule());
   for (std::size_t i = 0; i < std::size(trials); ++i)
-    text += fmt::format("iptables -w 5 {} 2>/dev/null && echo {}\n", trials[i].rule, i);
+    text += fmt::format("iptables -w 5 -t {} {} 2>/dev/null && echo {}\n", trials[i].table, trials[i].rule, i);
   const auto output = script(run, {"--net", "--mount"}, text + "exit 0\n");
   std::map<std::string, bool> tried;
   if (!output) return tried;
   const auto works = split(trim(*output), '\n');
+  const auto said = [&](const std::string& word) { return std::ranges::find(works, word) != works.end(); };
   for (std::size_t i = 0; i < std::size(trials); ++i)
-    tried[std::string(trials[i].what)] = std::ranges::find(works, std::to_string(i)) != works.end();
+    tried[std::string(trials[i].what)] = said("all") || said(std::to_string(i));
   return tried;
 }
 

@@ -1,6 +1,7 @@
 // What is around a node: networks, disks, clocks, filters, other machines.
 #include "host/facts.hpp"
 #include "host/facts_remote.hpp"
+#include "host/process.hpp"
 #include "tests/unit/host/fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -33,6 +34,28 @@ struct CannedWeb : net::Transport {
   net::Response stream(const net::Request& request, const std::function<bool(std::string_view)>&) override {
     return perform(request);
   }
+};
+
+/// Programs of the test's own before all others, and trials without their namespaces.
+struct FakeIptables {
+  FakeIptables() : path(std::getenv("PATH")) {
+    setenv("PATH", (temp.folder.string() + ":" + path).c_str(), 1);
+    program("mount", "");
+    program("iptables", "echo \"$*\" >>\"$0.calls\"");
+  }
+  ~FakeIptables() { setenv("PATH", path.c_str(), 1); }
+
+  void program(const std::string& name, const std::string& script) const {
+    temp.put(name, "#!/bin/sh\n" + script + "\n");
+    std::filesystem::permissions(temp.folder / name, std::filesystem::perms::owner_all);
+  }
+
+  TempFolder temp;
+  std::string path;
+  Runner runner = [](const Command& command) -> CommandResult {
+    if (command.program != "unshare") return {.exitCode = 0, .output = "iptables v1.8.9 (nf_tables)\n", .errors = {}};
+    return runProcess({.program = "sh", .arguments = {"-c", command.arguments.back()}, .input = {}});
+  };
 };
 
 constexpr auto routesV4 =
@@ -120,6 +143,25 @@ TEST_CASE("a trial that ran says of each feature whether it works") {
   CHECK(tried.at("an overlay mount"));
   CHECK(tried.size() == 2);
   CHECK(std::count_if(tried.begin(), tried.end(), [](const auto& each) { return each.second; }) == 1);
+}
+
+TEST_CASE_FIXTURE(FakeIptables, "the rules of kube-proxy are tried together, and one by one only where not all of them work") {
+  program("iptables-restore", "cat >\"$0.rules\"");
+  auto facts = lookAtPacketFilter(runner);
+  CHECK(facts.tried.size() == 10);
+  for (const auto& [what, works] : facts.tried) CHECK_MESSAGE(works, what);
+  CHECK(temp.text("iptables.calls") == "-w 5 -t nat -S\n");
+  CHECK(temp.text("iptables-restore.rules").starts_with("*nat\n-A POSTROUTING -j MASQUERADE\n"));
+  CHECK(temp.text("iptables-restore.rules").ends_with("COMMIT\n*filter\n-A FORWARD -m conntrack --ctstate INVALID -j DROP\n"
+                                                     "-A FORWARD -p tcp -j REJECT\nCOMMIT\n"));
+
+  program("iptables-restore", "exit 1");
+  program("iptables", "case \"$*\" in *recent*) exit 1; esac");
+  facts = lookAtPacketFilter(runner);
+  CHECK(facts.tried.size() == 10);
+  for (const auto& [what, works] : facts.tried) CHECK_MESSAGE(works == (what != "-m recent"), what);
+  program("iptables", "exit 1");
+  CHECK(lookAtPacketFilter(runner).tried.empty());
 }
 
 TEST_CASE("an etcd is asked for its version with the credentials that were given") {
