@@ -84,3 +84,18 @@ def test_the_config_has_entrypoint_and_the_layers_digest(tmp_path):
 def test_no_scratch_file_is_left(tmp_path):
     oci.write(sample(tmp_path), tmp_path / "a.tar")
     assert not (tmp_path / "a.tar.layer").exists()
+
+
+def test_texts_have_their_images_time_and_a_compressed_layer_says_the_same(tmp_path):
+    plain = sample(tmp_path, texts={"/etc/motd": "hello\n"}, epoch=1700000000)
+    packed = sample(tmp_path, texts={"/etc/motd": "hello\n"}, epoch=1700000000, compressed=True)
+    oci.write(plain, tmp_path / "a.tar")
+    oci.write(packed, tmp_path / "b.tar")
+    _, first, first_config, entries = read(tmp_path / "a.tar")
+    _, second, second_config, again = read(tmp_path / "b.tar")
+    assert (entries["etc/motd"].size, entries["etc/motd"].mtime) == (6, 1700000000)
+    assert first_config == second_config
+    assert list(entries) == list(again)
+    assert second["layers"][0]["mediaType"].endswith("+gzip")
+    assert second["layers"][0]["size"] < first["layers"][0]["size"]
+    assert not (tmp_path / "b.tar.layer.gz").exists()
