@@ -1,6 +1,6 @@
 #!/bin/bash
 # build.sh [dev|asan|release|fuzz]: installs the packages that a build needs where they are missing, and builds a preset (release by default).
-# The binary lies at build/PRESET/kubestrap; fuzz builds the fuzzers only (tests/fuzz/README.md).
+# The binary lies at build/PRESET/kubestrap, and beside the release's its container image (image/README.md); fuzz builds the fuzzers only (tests/fuzz/README.md).
 set -euo pipefail
 cd "$(dirname "$0")"
 preset=${1:-release}
@@ -31,4 +31,5 @@ mkdir -p build
 exec 9>"build/.$preset.lock"
 flock 9
 [ -e "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
-exec cmake --build --preset "$preset" >&2
+cmake --build --preset "$preset" >&2
+if [ "$preset" = release ]; then ./image/build; fi

@@ -150,6 +150,7 @@ def main() -> int:
     if "asan" not in presets:
         tally.left_out.append("the sanitizers (CI=true or --long)")
     pytest("tests/lab", tally)
+    pytest("tests/image", tally)
     if arguments.quick:
         tally.left_out.append("fuzzing, and contract, fidelity and system tests, which need the lab (tests/run without --quick)")
     else:

@@ -1,0 +1,134 @@
+"""The image as an archive: the same bytes for the same inputs, and what containers find in it."""
+
+import json
+import os
+import tarfile
+
+import pytest
+from kubeimage import __main__ as command
+from kubeimage import apt, contents
+from kubelab import oci
+from kubelab.errors import LabError
+
+MOMENT = 1700000000
+
+
+@pytest.fixture
+def image(shelf, binary, tmp_path):
+    contents.collect(shelf.trees, ["/usr/sbin/tool"], binary, [], tmp_path / "root")
+    (tmp_path / "LICENSE").write_text("terms of kubestrap\n")
+    return contents.describe(tmp_path / "root", binary, tmp_path / "LICENSE", "1.2.3", "amd64", MOMENT)
+
+
+def read(archive):
+    """The archive's index, config, and the layer's entries with what is in them."""
+    with tarfile.open(archive) as tar:
+
+        def blob(digest):
+            return tar.extractfile("blobs/" + digest.replace(":", "/"))
+
+        index = json.load(tar.extractfile("index.json"))
+        manifest = json.load(blob(index["manifests"][0]["digest"]))
+        with tarfile.open(fileobj=blob(manifest["layers"][0]["digest"]), mode="r:gz") as layer:
+            entries = {one.name: (one, layer.extractfile(one).read() if one.isfile() else b"") for one in layer.getmembers()}
+        return index, json.load(blob(manifest["config"]["digest"])), entries
+
+
+def test_two_archives_of_the_same_inputs_are_the_same_bytes(image, binary, tmp_path):
+    first = oci.write(image, tmp_path / "a.tar")
+    for path in [binary, *(tmp_path / "root").rglob("*")]:
+        os.utime(path, (1, 1), follow_symlinks=False)
+    assert oci.write(image, tmp_path / "b.tar") == first
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
+
+
+def test_another_binary_is_another_image(image, binary, tmp_path):
+    first = oci.write(image, tmp_path / "a.tar")
+    binary.write_bytes(binary.read_bytes() + b"\0")
+    assert oci.write(image, tmp_path / "b.tar") != first
+
+
+def test_the_reference_is_the_binarys_version(image, tmp_path):
+    oci.write(image, tmp_path / "a.tar")
+    index, _, _ = read(tmp_path / "a.tar")
+    assert index["manifests"][0]["annotations"]["io.containerd.image.name"] == "kubestrap.io/kubestrap:v1.2.3"
+
+
+def test_the_config_leaves_command_user_and_stop_signal_to_the_pod(image, tmp_path):
+    oci.write(image, tmp_path / "a.tar")
+    _, config, _ = read(tmp_path / "a.tar")
+    assert config["config"].keys() == {"Env", "Labels"}
+    assert (config["os"], config["architecture"]) == ("linux", "amd64")
+    assert config["config"]["Labels"]["org.opencontainers.image.version"] == "1.2.3"
+    assert config["created"] == "2023-11-14T22:13:20Z"
+
+
+def test_all_is_roots_and_of_one_time(image, tmp_path):
+    oci.write(image, tmp_path / "a.tar")
+    _, _, entries = read(tmp_path / "a.tar")
+    assert {(entry.uid, entry.gid, entry.mtime) for entry, _ in entries.values()} == {(0, 0, MOMENT)}
+
+
+def test_the_users_are_root_and_front(image, tmp_path):
+    oci.write(image, tmp_path / "a.tar")
+    _, _, entries = read(tmp_path / "a.tar")
+    users = [line.split(":")[:4] for line in entries["etc/passwd"][1].decode().splitlines()]
+    assert users == [["root", "x", "0", "0"], ["front", "x", "65532", "65532"]]
+
+
+def test_programs_are_executable_and_the_binary_lies_in_usr_bin(image, binary, tmp_path):
+    oci.write(image, tmp_path / "a.tar")
+    _, _, entries = read(tmp_path / "a.tar")
+    assert entries["usr/bin/kubestrap"][1] == binary.read_bytes()
+    assert {entries[path][0].mode for path in ("usr/bin/kubestrap", "usr/sbin/tool")} == {0o755}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A release folder whose binary is a script, and packages that give one file."""
+    binary = tmp_path / "release/kubestrap"
+    binary.parent.mkdir()
+    binary.write_text('#!/bin/sh\n[ "$*" = "version -o short" ] && echo v1.2.3\n')
+    binary.chmod(0o755)
+    root = tmp_path / "packaged"
+    (root / "usr/sbin").mkdir(parents=True)
+    (root / "usr/sbin/tool").write_text("x")
+    monkeypatch.setattr(contents, "packaged", lambda *_: root)
+    monkeypatch.setattr(apt, "state", lambda: "as it was")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(MOMENT))
+    return binary.parent
+
+
+class Said(list):
+    detail = list.append
+
+
+def test_a_second_build_makes_nothing(folder):
+    said = Said()
+    archive = command.build(folder, said)
+    made = archive.stat().st_ino
+    assert "kubestrap.io/kubestrap:v1.2.3" in said[0]
+    assert command.build(folder, said).stat().st_ino == made
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("change", ["binary", "time", "packages", "archive"])
+def test_a_change_of_an_input_makes_it_anew(folder, change, monkeypatch):
+    said = Said()
+    archive = command.build(folder, said)
+    if change == "binary":
+        (folder / "kubestrap").write_text((folder / "kubestrap").read_text() + "# more\n")
+    elif change == "time":
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", str(MOMENT + 1))
+    elif change == "packages":
+        monkeypatch.setattr(apt, "state", lambda: "updated")
+    else:
+        archive.unlink()
+    command.build(folder, said)
+    assert len(said) == 2 and archive.exists()
+
+
+def test_without_a_binary_the_remedy_is_told(tmp_path):
+    with pytest.raises(LabError, match="kubestrap is missing") as told:
+        command.build(tmp_path, Said())
+    assert "build.sh release" in told.value.remedy
