@@ -1,4 +1,4 @@
-"""Builds kubestrap in its release form."""
+"""Builds kubestrap in its release form: the binary, and its container image."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from . import paths, shell
 from .errors import LabError
 
 BINARY = paths.CHECKOUT / "build/release/kubestrap"
+IMAGE = BINARY.with_name("kubestrap-image.tar")
 
 
 def kubestrap(progress) -> Path:

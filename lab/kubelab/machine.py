@@ -79,11 +79,13 @@ def _keygen(file: Path, comment: str) -> None:
 
 
 def install_kubestrap(lab: record.Lab, machine: record.Machine) -> None:
-    """Copies the release binary to /usr/bin/kubestrap of a machine that is off."""
-    target = lab.disk(machine) / "upper/usr/bin/kubestrap"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(build.BINARY, target)
-    target.chmod(0o755)
+    """Copies the release binary and its image to where a package would have them, on a machine that is off."""
+    upper = lab.disk(machine) / "upper"
+    for source, place, mode in ((build.BINARY, "usr/bin", 0o755), (build.IMAGE, "usr/lib/kubestrap", 0o644)):
+        if source.exists():
+            (upper / place).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, upper / place / source.name)
+            (upper / place / source.name).chmod(mode)
 
 
 def running(machine: record.Machine) -> bool:
