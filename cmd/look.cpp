@@ -71,7 +71,9 @@ config::Facts look(Machine& machine, Judging judging) {
                             .programs = std::move(asked.programs),
                             .sysctls = std::move(asked.sysctls)};
   all.depth = judging == Judging::yes ? host::Host::Questions::Depth::everything : host::Host::Questions::Depth::defaults;
-  return machine.host().facts(all);
+  auto facts = machine.host().facts(all);
+  facts.kubeletUnit = host::lookAtKubeletUnit(machine.host());
+  return facts;
 }
 
 void lookFurther(config::Facts& facts, phases::Purpose purpose, const config::Setup& setup, Machine& machine,

@@ -44,6 +44,13 @@ struct UnitFacts {
   bool exists = false, enabled = false, active = false;
 };
 
+/// How the kubelet is started by its unit, whether or not it runs.
+struct KubeletUnitFacts {
+  bool exists = false;
+  bool readsSettings = false; ///< it is handed /var/lib/kubelet/config.yaml, be it by an environment file
+  std::string program = "/usr/bin/kubelet";
+};
+
 struct TextFacts {
   std::string content;
   unsigned mode = 0644;
@@ -114,6 +121,7 @@ struct Facts {
   std::map<std::string, bool> nonEmptyFolders; ///< folders among those asked for, true when something is in them
   std::string initSystem;                      ///< "systemd", "openrc" or ""
   UnitFacts kubelet, firewalld, resolved;
+  KubeletUnitFacts kubeletUnit;
   std::string kubeletVersion; ///< "v1.37.2"; empty: no kubelet found
   std::string kubeletVersionError;
   CgroupFacts cgroup;

@@ -99,6 +99,7 @@ Node nodeOf(const v1beta4::JoinConfiguration& join, const Facts& facts, const Re
             .pullSerial = registration.imagePullSerial.value_or(true),
             .resolvConf = resolvConf(facts),
             .proxyVariables = facts.proxyVariables,
+            .kubeletWithoutSettings = kubeletWithoutSettings(facts),
             .caFolders = existingCaFolders(facts)};
   if (!join.controlPlane) {
     if (facts.defaultAddress) node.advertiseAddress = *facts.defaultAddress;

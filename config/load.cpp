@@ -205,6 +205,7 @@ Setup loadInit(const std::vector<Document>& documents, const InitFlags& flags, c
             .pullSerial = init.nodeRegistration.imagePullSerial.value_or(true),
             .resolvConf = resolvConf(facts),
             .proxyVariables = facts.proxyVariables,
+            .kubeletWithoutSettings = kubeletWithoutSettings(facts),
             .caFolders = existingCaFolders(facts)};
   auto ignored = ignoredPreflightErrors(flags.ignorePreflightErrors, init.nodeRegistration, initReport);
   if (!problems.empty()) throw Problems(std::move(problems));

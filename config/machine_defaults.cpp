@@ -75,6 +75,11 @@ std::string nodeName(const v1beta4::NodeRegistrationOptions& registration, const
 
 std::string resolvConf(const Facts& facts) { return facts.resolved.active ? std::string(systemdResolvConf) : ""; }
 
+std::optional<Path> kubeletWithoutSettings(const Facts& facts) {
+  if (!facts.kubeletUnit.exists || facts.kubeletUnit.readsSettings) return {};
+  return facts.kubeletUnit.program;
+}
+
 std::vector<std::string> ignoredPreflightErrors(const std::optional<std::vector<std::string>>& flag,
                                                 const v1beta4::NodeRegistrationOptions& registration, const Report& report) {
   std::set<std::string> names;

@@ -21,6 +21,8 @@ std::string criSocket(const v1beta4::NodeRegistrationOptions& given, const Facts
 std::string nodeName(const v1beta4::NodeRegistrationOptions& given, const Facts& facts, const schema::Report& report);
 /// systemd-resolved's own list of servers where it runs; empty: the machine's /etc/resolv.conf.
 std::string resolvConf(const Facts& facts);
+/// The kubelet's program where it is systemd that starts it, and its unit does not hand it our settings.
+std::optional<Path> kubeletWithoutSettings(const Facts& facts);
 /// Of flag and file together, lower-cased and sorted, as kubeadm has them.
 std::vector<std::string> ignoredPreflightErrors(const std::optional<std::vector<std::string>>& flag,
                                                 const v1beta4::NodeRegistrationOptions& given, const schema::Report& report);

@@ -141,6 +141,8 @@ struct Node {
   bool pullSerial = true;
   std::string resolvConf; ///< "/run/systemd/resolve/resolv.conf" when systemd-resolved is active, else empty
   std::map<std::string, std::string> proxyVariables; ///< handed to the control plane pods and kube-proxy
+  /// The kubelet's program where its unit does not hand it our settings, so that a drop-in of ours has to.
+  std::optional<Path> kubeletWithoutSettings;
   std::vector<std::string> caFolders;                ///< optional CA folders of the host that exist
   /// ca.crt is here and ca.key is not: certificates are signed elsewhere, and the controller-manager must not try.
   bool externalAuthority = false;

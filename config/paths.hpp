@@ -22,6 +22,7 @@ inline const Path kubelet = "/var/lib/kubelet";
 inline const Path kubeletConfig = "/var/lib/kubelet/config.yaml";
 inline const Path kubeletInstanceConfig = "/var/lib/kubelet/instance-config.yaml";
 inline const Path kubeletFlags = "/var/lib/kubelet/kubeadm-flags.env";
+inline const Path kubeletDropIn = "/etc/systemd/system/kubelet.service.d/10-kubestrap.conf";
 inline const Path kubeletClientCertificate = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 inline const Path state = "/var/lib/kubestrap"; ///< journal and what was replaced
 inline const Path lock = "/run/lock/kubestrap.lock";

@@ -5,6 +5,7 @@
 #include "host/root.hpp"
 #include "host/services.hpp"
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -110,6 +111,12 @@ std::optional<config::DiskFacts> diskOf(const Path& folder);
 // ---- facts_runtime.cpp
 /// The sandbox image of what `containerd config dump` prints; "" when it is not there.
 std::string parseContainerdDump(std::string_view toml);
+
+// ---- facts_kubelet.cpp
+/// Of the unit's file and its drop-ins, in the order in which they count; `read` gives the environment files that they name.
+config::KubeletUnitFacts parseKubeletUnit(const std::vector<std::string>& texts, const std::function<std::string(const Path&)>& read);
+/// A drop-in of ours does not count.
+config::KubeletUnitFacts lookAtKubeletUnit(Host& host);
 
 // ---- facts_trials.cpp
 /// "iptables v1.8.9 (nf_tables)"

@@ -17,7 +17,7 @@ Value kubeletInstanceConfig(const config::Setup& setup);
 /// operator's patches, and over all the instance configuration (kubeadm: phases/kubelet/config.go).
 Value kubeletConfig(const config::Setup& setup);
 
-/// kubelet.service and kubelet.service.d/10-kubeadm.conf for machines on which no package brought them.
+/// kubelet.service, and the drop-in that hands the kubelet its settings, for machines on which no package brought them.
 std::string kubeletUnit(const config::Path& program = "/usr/bin/kubelet");
 std::string kubeletDropIn(const config::Path& program = "/usr/bin/kubelet");
 

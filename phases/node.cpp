@@ -72,12 +72,19 @@ Resources kubeletIsStarted(const Setup& setup, std::initializer_list<std::string
   // with 1.37.2), which would wait for ever for the pod that is to bring that API server. One that starts anew runs what it finds.
   auto pods = podsOf(components, setup);
   for (const auto& pod : pods) read.push_back(pod.manifest);
-  return {plan::File{.path = paths::kubeletFlags, .content = manifests::kubeletFlagsEnv(setup)},
-          plan::File{.path = paths::kubeletInstanceConfig, .content = emitYaml(manifests::kubeletInstanceConfig(setup)),
-                     .compare = plan::Compare::document},
-          plan::File{.path = paths::kubeletConfig, .content = emitYaml(manifests::kubeletConfig(setup)),
-                     .compare = plan::Compare::document},
-          plan::Service{.name = "kubelet", .restartWhenChanged = std::move(read), .restartWhenIdle = std::move(pods)}};
+  Resources resources;
+  // The package kubelet alone brings a unit without any setting; the drop-in that has them is of the package kubeadm, which nobody needs.
+  if (const auto& program = setup.node.kubeletWithoutSettings) {
+    read.push_back(paths::kubeletDropIn);
+    resources.push_back(plan::File{.path = paths::kubeletDropIn, .content = manifests::kubeletDropIn(*program)});
+  }
+  append(resources, {plan::File{.path = paths::kubeletFlags, .content = manifests::kubeletFlagsEnv(setup)},
+                     plan::File{.path = paths::kubeletInstanceConfig, .content = emitYaml(manifests::kubeletInstanceConfig(setup)),
+                                .compare = plan::Compare::document},
+                     plan::File{.path = paths::kubeletConfig, .content = emitYaml(manifests::kubeletConfig(setup)),
+                                .compare = plan::Compare::document},
+                     plan::Service{.name = "kubelet", .restartWhenChanged = std::move(read), .restartWhenIdle = std::move(pods)}});
+  return resources;
 }
 
 plan::Kubeconfig rotatedKubeletConf(const Setup& setup) {

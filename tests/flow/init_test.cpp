@@ -124,6 +124,39 @@ TEST_CASE("a run that was stopped between the kubelet's settings and its restart
   CHECK(restarts() == 2);
 }
 
+namespace {
+
+constexpr const char* kUnit = "/usr/lib/systemd/system/kubelet.service";
+constexpr const char* kPackagesDropIn = "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf";
+constexpr const char* kOwnDropIn = "/etc/systemd/system/kubelet.service.d/10-kubestrap.conf";
+
+} // namespace
+
+TEST_CASE("a kubelet whose unit does not hand it its settings gets a drop-in that does, before it starts") {
+  Machine machine;
+  machine.host.put(kUnit, "[Service]\nExecStart=/opt/bin/kubelet\n");
+  machine.host.onServiceAction = [&](const std::string&, host::Host::ServiceAction) {
+    CHECK(machine.host.text(kOwnDropIn).find("\nExecStart=/opt/bin/kubelet $KUBELET_KUBECONFIG_ARGS") != std::string::npos);
+  };
+  machine.init();
+  CHECK(machine.host.text("/var/lib/kubestrap/journal").find(kOwnDropIn) != std::string::npos);
+
+  // It counts as ours, not as the unit's own: it is still wanted, and kept, and put back.
+  CHECK(changesOf(machine.plan()) == Lines{});
+  machine.host.files.erase(kOwnDropIn);
+  CHECK(changesOf(machine.plan()) ==
+        Lines{std::string("kubelet-start: create file ") + kOwnDropIn + " (missing)",
+              std::string("kubelet-start: start service kubelet (") + kOwnDropIn + " will be newer than the running process)"});
+}
+
+TEST_CASE("a kubelet that is handed its settings by its unit is left as it is") {
+  Machine machine;
+  machine.host.put(kUnit, "[Service]\nExecStart=/usr/bin/kubelet\n");
+  machine.host.put(kPackagesDropIn, "[Service]\nEnvironment=\"KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml\"\n");
+  machine.init();
+  CHECK(machine.host.text(kOwnDropIn) == "");
+}
+
 // ---- which phases run
 
 TEST_CASE("a phase that is skipped leaves its things alone, with its children") {

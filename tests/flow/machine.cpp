@@ -1,5 +1,6 @@
 #include "tests/flow/machine.hpp"
 
+#include "host/facts.hpp"
 #include "manifests/cluster_objects.hpp"
 #include "phases/preflight.hpp"
 #include "plan/journal.hpp"
@@ -142,8 +143,10 @@ void Machine::settle() {
 
 config::Setup Machine::setup() {
   std::vector<std::string> warnings;
+  auto facts = host.machine;
+  facts.kubeletUnit = host::lookAtKubeletUnit(host);
   auto loaded = config::loadInit(
-      parseYaml(kConfiguration, "setup.yaml"), {.configFile = "setup.yaml"}, host.machine,
+      parseYaml(kConfiguration, "setup.yaml"), {.configFile = "setup.yaml"}, facts,
       [this](std::size_t count) { return entropy.bytes(count); }, warnings);
   loaded.request.certificateKey = Secret(kCertificateKey);
   if (adjust) adjust(loaded);
