@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds the product's #include lines against the table in ARCHITECTURE.md.
+"""Holds the product's #include lines, and what its folders link (USES), against the table in ARCHITECTURE.md.
 
 A line of the table, in a fenced block, is `folder : allowed ...`, where `allowed` is a folder or one header of it.
 A folder may always include itself. Prints each violation with its place; exit code 1 when there is one.
@@ -12,7 +12,8 @@ import re
 import sys
 import tempfile
 
-INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
+MODULE = re.compile(r"kubestrap_module\(([^)]*)\)")
 ROW = re.compile(r"^([a-z]+(?: [a-z]+)*) *:((?: +[a-z_]+(?:/[a-z_0-9]+\.hpp)?)*) *(?:\(.*\))?$")
 SOURCES = (".hpp", ".cpp", ".h", ".c", ".in")
 
@@ -49,18 +50,35 @@ def violations(root):
                 include = INCLUDE.match(line)
                 if not include:
                     continue
-                target = include[1]
+                mark, target = include.groups()
                 place = f"{path.relative_to(root)}:{number}"
                 other = target.split("/")[0]
+                if mark == "<" and not (root / other).is_dir():
+                    continue  # the system's or a library's
                 if "/" not in target:
                     if (path.parent / target).exists():
                         found.append(f'{place}: "{target}" is written from the root: "{folder}/{target}"')
                 elif other != folder and other not in rule and target not in rule:
                     found.append(f"{place}: {folder} may not include {target}")
     for path in sorted(root.glob("*/CMakeLists.txt")):
-        if "kubestrap_module(" in path.read_text() and path.parent.name not in allowed:
+        folder, modules = path.parent.name, MODULE.findall(path.read_text())
+        if modules and folder not in allowed:
             found.append(f"{path.relative_to(root)}: ARCHITECTURE.md has no row for this folder")
+        elif modules:
+            found += [f"{path.relative_to(root)}: {folder} may not use {other}" for other in used(modules, allowed)
+                      if other != folder and other not in {one.split("/")[0] for one in allowed[folder]}]
     return found, files
+
+
+def used(modules, rooms):
+    """The folders whose libraries are linked: after USES, or by their libraries' names."""
+    for text in modules:
+        words = re.sub(r"#.*", "", text).split()
+        begin = words.index("USES") + 1 if "USES" in words else len(words)
+        end = next((at for at in range(begin, len(words)) if words[at].isupper()), len(words))
+        yield from words[begin:end]
+        yield from (word.removeprefix("kubestrap_") for word in words
+                    if word.startswith("kubestrap_") and word.removeprefix("kubestrap_") in rooms)
 
 
 def check(root):
@@ -100,6 +118,14 @@ def test():
          ["high/b.cpp:1: high may not include plain/engine.hpp"]),
         ("a folder that the table does not know", {"high/b.cpp": '#include "tests/fake.hpp"\n'},
          ["high/b.cpp:1: high may not include tests/fake.hpp"]),
+        ("an arrow against its direction, in angle brackets", {"low/b.hpp": "#include <high/a.hpp>\n#include <sys/stat.h>\n"},
+         ["low/b.hpp:1: low may not include high/a.hpp"]),
+        ("libraries that the table allows",
+         {"high/CMakeLists.txt": "kubestrap_module(high\n  FILES a.cpp\n  USES low plain # both\n  LIBRARIES fmt::fmt kubestrap_low)\n"}, []),
+        ("a library against the direction", {"low/CMakeLists.txt": "kubestrap_module(low FILES a.cpp USES plain LIBRARIES z)\n"},
+         ["low/CMakeLists.txt: low may not use plain"]),
+        ("a library against the direction, by its own name", {"low/CMakeLists.txt": "kubestrap_module(low FILES a.cpp LIBRARIES kubestrap_high)\n"},
+         ["low/CMakeLists.txt: low may not use high"]),
         ("a header named from its own folder", {"low/b.cpp": '#include "a.hpp"\n'},
          ['low/b.cpp:1: "a.hpp" is written from the root: "low/a.hpp"']),
         ("a module without a row", {"extra/CMakeLists.txt": "kubestrap_module(extra FILES a.cpp)\n"},
