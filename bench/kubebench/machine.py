@@ -33,7 +33,7 @@ while child.poll() is None:
     except OSError:
         pass
     time.sleep(0.005)
-print(time.monotonic() - began, peak, child.returncode)
+print(began, time.monotonic() - began, peak, child.returncode)
 """
 
 
@@ -64,11 +64,11 @@ def fresh_machine(algorithm: str) -> None:
 
 
 def measured(*command: str) -> dict[str, float]:
-    """Wall seconds and peak memory in KiB of a command in the machine."""
-    seconds, peak, code = in_machine("python3", "-c", MEASURE, *command).split()
+    """When a command in the machine began (by its monotonic clock), wall seconds and peak memory in KiB."""
+    began, seconds, peak, code = in_machine("python3", "-c", MEASURE, *command).split()
     if code != "0":
         raise SystemExit(f"error: {' '.join(command)} ended with {code}\n" + in_machine("tail", "-n", "20", "/var/log/bench.err"))
-    return {"seconds": float(seconds), "rss": float(peak)}
+    return {"began": float(began), "seconds": float(seconds), "rss": float(peak)}
 
 
 def components() -> Path:
