@@ -43,6 +43,8 @@ def build(folder: Path, progress) -> Path:
     inputs = store.digest(binary, license, SOURCES / "kubeimage", Path(oci.__file__), apt.state(), str(moment))
     if archive.exists() and note.exists() and note.read_text() == inputs:
         return archive
+    for old in (note, archive):
+        old.unlink(missing_ok=True)
     started = time.monotonic()
     version = shell.run([binary, "version", "-o", "short"]).strip().removeprefix("v")
     image = contents.describe(
@@ -50,7 +52,6 @@ def build(folder: Path, progress) -> Path:
     )
     partial = archive.with_name(ARCHIVE + ".partial")
     digest = oci.write(image, partial)
-    note.unlink(missing_ok=True)
     partial.rename(archive)
     note.write_text(inputs)
     size, seconds = archive.stat().st_size / 1e6, time.monotonic() - started

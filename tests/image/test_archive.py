@@ -128,6 +128,19 @@ def test_a_change_of_an_input_makes_it_anew(folder, change, monkeypatch):
     assert len(said) == 2 and archive.exists()
 
 
+def test_a_build_that_fails_leaves_no_older_image_beside_a_newer_binary(folder, monkeypatch):
+    archive = command.build(folder, Said())
+    (folder / "kubestrap").write_text((folder / "kubestrap").read_text() + "# more\n")
+
+    def fail(*_):
+        raise LabError("no archive in reach")
+
+    monkeypatch.setattr(contents, "packaged", fail)
+    with pytest.raises(LabError):
+        command.build(folder, Said())
+    assert not archive.exists()
+
+
 def test_without_a_binary_the_remedy_is_told(tmp_path):
     with pytest.raises(LabError, match="kubestrap is missing") as told:
         command.build(tmp_path, Said())
