@@ -1,4 +1,5 @@
 #include "cmd/join_cluster.hpp"
+#include "cmd/look.hpp"
 
 #include "certs/seal.hpp"
 #include "config/store.hpp"
@@ -152,6 +153,7 @@ config::Setup learnAboutCluster(config::JoinRequest wanted, config::Facts& facts
   joining.kubeletHasCredentials = host.status(paths::kubeletConf).has_value();
 
   kube::Client client(world.http, cluster);
+  lookAtPeers(facts, client);
   if (!joining.kubeletHasCredentials) refuseTakenName(client, setup.node.name);
   if (setup.node.controlPlane) prepareControlPlane(setup, client, host);
   return setup;

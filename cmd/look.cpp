@@ -2,6 +2,7 @@
 
 #include "host/facts.hpp"
 #include "host/facts_remote.hpp"
+#include "kube/discovery.hpp"
 #include "plan/journal.hpp"
 #include "support/log.hpp"
 
@@ -55,6 +56,33 @@ void lookAtDisks(config::Facts& facts, std::vector<std::filesystem::path> folder
     if (auto disk = host::diskOf(folder)) facts.disks[folder.string()] = std::move(*disk);
 }
 
+/// The clock of the cluster's endpoint, unless who found the cluster has compared it already. Nobody is verified for it: a
+/// clock that is wrong enough would not let it.
+void lookAtClusterClock(config::ClockFacts& clock, const config::Cluster& cluster, net::Transport& transport) {
+  if (clock.ahead || !cluster.controlPlaneEndpoint) return;
+  const auto server = cluster.controlPlaneEndpoint->url();
+  try {
+    const auto asked = std::chrono::system_clock::now();
+    const auto info = kube::readClusterInfo(transport, server, {});
+    if (info.serverTime)
+      host::compareClock(clock, *info.serverTime, asked, std::chrono::system_clock::now(), "the API server at " + server);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::info(1, "the cluster's clock is not known: {}", error.message());
+  }
+}
+
+config::PeerFacts peer(const Value& node) {
+  config::PeerFacts peer{.name = stringAt(node, "metadata.name"), .machineId = stringAt(node, "status.nodeInfo.machineID"), .addresses = {}};
+  const auto* addresses = find(node, "status.addresses");
+  if (!addresses || !addresses->is_array()) return peer;
+  for (const auto& each : *addresses)
+    if (stringAt(each, "type") == "InternalIP")
+      if (const auto address = IpAddress::parse(stringAt(each, "address"))) peer.addresses.push_back(*address);
+  return peer;
+}
+
 net::TlsIdentity etcdIdentity(const config::ExternalEtcd& etcd, host::Host& host) {
   const auto content = [&](const std::string& path) {
     return path.empty() ? std::string() : host.read(path).value_or("");
@@ -85,10 +113,19 @@ void lookFurther(config::Facts& facts, phases::Purpose purpose, const config::Se
   facts.listening = host::listeners(asked.ports);
   if (const auto& etcd = setup.cluster.etcd.external; etcd && purpose == phases::Purpose::init)
     facts.etcd = host::askEtcd(machine.http(), etcd->httpEndpoints, etcdIdentity(*etcd, machine.host()));
+  if (purpose != phases::Purpose::init) lookAtClusterClock(facts.clock, setup.cluster, machine.http());
   std::set<std::string> registries;
   for (const auto& [image, present] : facts.images)
     if (!present && setup.node.pullPolicy != config::PullPolicy::never) registries.insert(phases::registryOf(image));
   facts.registries = host::askRegistries(machine.http(), {registries.begin(), registries.end()});
+}
+
+void lookAtPeers(config::Facts& facts, kube::Client& client) {
+  try {
+    for (const auto& node : client.list("v1", "Node", "")) facts.peers.push_back(peer(node));
+  } catch (const kube::ApiError& error) {
+    log::info(1, "the cluster's nodes are not known: {}", error.message());
+  }
 }
 
 } // namespace kubestrap::cmd

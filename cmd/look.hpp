@@ -3,6 +3,7 @@
 #include "cmd/machine.hpp"
 #include "config/facts.hpp"
 #include "config/model.hpp"
+#include "kube/client.hpp"
 #include "phases/preflight.hpp"
 
 namespace kubestrap::cmd {
@@ -17,5 +18,8 @@ config::Facts look(Machine& machine, Judging judging);
 /// other machines.
 void lookFurther(config::Facts& facts, phases::Purpose purpose, const config::Setup& setup, Machine& machine,
                  host::Cri& runtime);
+
+/// The nodes of the cluster that is joined, as far as they may be listed: with a bootstrap token they may not.
+void lookAtPeers(config::Facts& facts, kube::Client& client);
 
 } // namespace kubestrap::cmd

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 
 namespace kubestrap::host {
 
@@ -17,8 +16,6 @@ using Clock = std::chrono::steady_clock;
 constexpr Duration etcdPatience = 10s; // kubeadm: preflight/checks.go, ExternalEtcdVersionCheck
 constexpr Duration registryPatience = 3s;
 constexpr std::size_t longestAnswer = 64 << 10, longestVersion = 64; // what it takes, and much more
-/// What a clock can be set to and still be subtracted from any other, as TimePoint counts.
-constexpr std::time_t earliest = 0, latest = 200LL * 366 * 24 * 3600;
 
 bool isVersion(std::string_view text) {
   return !text.empty() && text.size() <= longestVersion && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
@@ -76,20 +73,11 @@ std::map<std::string, config::Answer> askRegistries(net::Transport& transport, c
   return answers;
 }
 
-void compareClock(config::ClockFacts& clock, const net::Response& answer, TimePoint asked, TimePoint came,
-                  std::string_view whose) {
-  const auto date = answer.headers.find("date");
-  if (date == answer.headers.end()) return;
-  std::tm fields{};
-  const auto* rest = strptime(date->second.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &fields);
-  if (!rest || *rest != '\0') return;
-  const auto seconds = timegm(&fields);
-  if (seconds < earliest || seconds > latest) return;
-  // It was written at some time on the way, and tells whole seconds only.
-  const TimePoint theirs = std::chrono::system_clock::from_time_t(seconds) + 500ms;
-  const auto ours = asked + (came - asked) / 2;
-  clock.ahead = ours - theirs;
-  clock.uncertainty = (came - asked) / 2 + 500ms;
+void compareClock(config::ClockFacts& clock, TimePoint theirs, TimePoint asked, TimePoint came, std::string_view whose) {
+  // It was written at some time on the way, and tells whole seconds only, cut off (RFC 9110, 5.6.7).
+  const auto halfway = (came - asked) / 2;
+  clock.ahead = asked + halfway - (theirs + 500ms);
+  clock.uncertainty = halfway + 500ms;
   clock.comparedWith = whose;
 }
 

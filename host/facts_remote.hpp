@@ -18,9 +18,8 @@ std::map<std::string, config::Answer> askEtcd(net::Transport& transport, const s
 /// strange certificate answers as well: what the runtime makes of it is not known here.
 std::map<std::string, config::Answer> askRegistries(net::Transport& transport, const std::vector<std::string>& hosts);
 
-/// Puts into `clock` what an answer with a Date says of the machine that gave it, when it was asked at `asked` and came
-/// at `came` by our own clock. An answer without one changes nothing.
-void compareClock(config::ClockFacts& clock, const net::Response& answer, TimePoint asked, TimePoint came,
-                  std::string_view whose);
+/// Puts into `clock` what an answer's Date says of the clock of who gave it, when it was asked for at `asked` and came
+/// at `came` by our own.
+void compareClock(config::ClockFacts& clock, TimePoint theirs, TimePoint asked, TimePoint came, std::string_view whose);
 
 } // namespace kubestrap::host

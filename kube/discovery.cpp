@@ -10,6 +10,7 @@ namespace kubestrap::kube {
 namespace {
 
 constexpr std::string_view clusterInfoPath = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
+constexpr std::size_t longestAnswer = 8 << 20; // an object of etcd's has 1.5 MiB at most, and JSON may spell each octet longer
 constexpr std::string_view signaturePrefix = "jws-kubeconfig-";
 
 } // namespace
@@ -17,7 +18,8 @@ constexpr std::string_view signaturePrefix = "jws-kubeconfig-";
 ClusterInfo readClusterInfo(net::Transport& transport, const std::string& server, const std::string& authorities) {
   net::Request request{.url = server + std::string(clusterInfoPath),
                        .headers = {{"Accept", "application/json"}, {"User-Agent", "kubestrap"}},
-                       .tls = {.authorities = authorities}};
+                       .tls = {.authorities = authorities},
+                       .largestAnswer = longestAnswer};
   if (authorities.empty()) request.tls.verify = net::TlsIdentity::Verify::no;
   const auto response = transport.perform(request);
   if (response.status != 200) {

@@ -2,6 +2,7 @@
 #include "plan/kinds.hpp"
 
 #include "certs/x509.hpp"
+#include "host/facts_remote.hpp"
 #include "kube/client.hpp"
 #include "kube/discovery.hpp"
 #include "kube/jws.hpp"
@@ -92,16 +93,11 @@ void checkPins(const kube::Kubeconfig& cluster, const TokenDiscovery& token) {
               "get the hash anew on a control plane: kubestrap token create --print-join-command");
 }
 
-/// Reads cluster-info, and the server's clock with it. A Date has whole seconds, cut off (RFC 9110, 5.6.7).
+/// Reads cluster-info, and the server's clock with it.
 ClusterInfo readWithClock(World& world, const std::string& server, const std::string& authorities, config::ClockFacts& clock) {
   const auto asked = world.clock.now();
   auto info = kube::readClusterInfo(world.http, server, authorities);
-  if (info.serverTime) {
-    const auto halfway = (world.clock.now() - asked) / 2, half = Duration(std::chrono::milliseconds(500));
-    clock.ahead = asked + halfway - (*info.serverTime + half);
-    clock.uncertainty = half + halfway;
-    clock.comparedWith = "the API server at " + server;
-  }
+  if (info.serverTime) host::compareClock(clock, *info.serverTime, asked, world.clock.now(), "the API server at " + server);
   return info;
 }
 

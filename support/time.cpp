@@ -237,7 +237,11 @@ std::optional<TimePoint> parseHttpDate(std::string_view text) {
   const std::string copy(text);
   const char* end = strptime(copy.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
   if (!end || *end != '\0') return std::nullopt;
-  return std::chrono::system_clock::from_time_t(timegm(&parts));
+  const auto seconds = timegm(&parts);
+  // Whoever sends it may send anything; nanoseconds count 292 years to either side, and differences of times as well.
+  constexpr std::time_t latest = 200LL * 365 * 24 * 3600;
+  if (seconds < 0 || seconds > latest) return std::nullopt;
+  return std::chrono::system_clock::from_time_t(seconds);
 }
 
 } // namespace kubestrap

@@ -1,7 +1,9 @@
 """`kubestrap join`: workers and control planes, into clusters of kubestrap's and of kubeadm's, and what must not join."""
 
+import base64
 import json
 import shlex
+import subprocess
 
 import pytest
 
@@ -105,6 +107,48 @@ def test_the_name_of_a_ready_node_is_refused(first, worker):
 
 
 # ---- what joins
+
+
+@pytest.fixture(scope="module")
+def shifted(worker, tmp_path_factory):
+    """The environment of a program whose clock is ten minutes ahead."""
+    library = tmp_path_factory.mktemp("clock") / "shifted.so"
+    source = """
+        #include <sys/syscall.h>
+        #include <time.h>
+        #include <unistd.h>
+        int clock_gettime(clockid_t clock, struct timespec *now) {
+          int result = (int)syscall(SYS_clock_gettime, clock, now);
+          if (result == 0 && clock == CLOCK_REALTIME) now->tv_sec += 600;
+          return result;
+        }
+    """
+    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=source, text=True, check=True)
+    worker.sh("base64 -d >/root/shifted.so", input=base64.b64encode(library.read_bytes()).decode())
+    return "env", "LD_PRELOAD=/root/shifted.so"
+
+
+def test_a_clock_that_differs_from_the_clusters_is_told_before_joining(first, worker, shifted):
+    judged = "kubestrap", "preflight", "join", "-o", "json", IGNORED, "--control-plane-endpoint", f"{first.address}:6443"
+    said = {finding["name"]: finding for finding in worker.try_(*judged).json["findings"]}
+    assert "API server" not in said.get("Clock", {"evidence": ""})["evidence"], said
+    result = worker.try_(*shifted, *judged)
+    said = {finding["name"]: finding for finding in result.json["findings"]}
+    assert result.code == 3 and said["Clock"]["severity"] == "error", str(result)
+    assert f"ahead of that of the API server at https://{first.address}:6443" in said["Clock"]["evidence"], said
+
+
+def test_a_copy_of_a_node_is_told_to_who_may_list_the_nodes(first, worker):
+    own = worker.read("/etc/machine-id")
+    worker.write("/root/admin.conf", first.read("/etc/kubernetes/admin.conf"), "600")
+    dry = "kubestrap", "join", "--dry-run", IGNORED, "--node-name", worker.name, "--discovery-file", "/root/admin.conf"
+    try:
+        worker.write("/etc/machine-id", first.read("/etc/machine-id"), "444")
+        result = worker.try_(*dry)
+    finally:
+        worker.write("/etc/machine-id", own, "444")
+    assert result.code == 0 and "the node n1 of this cluster has the same machine id" in result.out, str(result)
+    assert "machine id" not in worker.try_(*dry).out
 
 
 def test_a_dry_run_of_join_touches_nothing(first, worker):

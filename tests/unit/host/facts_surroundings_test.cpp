@@ -204,15 +204,8 @@ TEST_CASE("a registry answers with whatever it says, and with a certificate that
 TEST_CASE("a clock is compared by the Date of an answer, as exactly as that can be") {
   config::ClockFacts clock;
   const auto asked = parseRfc3339("2026-11-24T12:00:10Z");
-  compareClock(clock, {.status = 200, .headers = {{"date", "Tue, 24 Nov 2026 12:00:00 GMT"}}}, asked, asked + 200ms, "n1");
+  compareClock(clock, parseRfc3339("2026-11-24T12:00:00Z"), asked, asked + 200ms, "n1");
   CHECK(clock.ahead == Duration(9600ms));
   CHECK(clock.uncertainty == Duration(600ms));
   CHECK(clock.comparedWith == "n1");
-  config::ClockFacts none;
-  compareClock(none, {.status = 200}, asked, asked, "n1");
-  compareClock(none, {.status = 200, .headers = {{"date", "yesterday"}}}, asked, asked, "n1");
-  // More than a count of nanoseconds can hold, or than it can differ by.
-  for (const auto* date : {"Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 01 Jan 1700 00:00:00 GMT"})
-    compareClock(none, {.status = 200, .headers = {{"date", date}}}, asked, asked, "n1");
-  CHECK_FALSE(none.ahead);
 }

@@ -105,4 +105,7 @@ TEST_CASE("the date of an HTTP answer") {
   CHECK_FALSE(parseHttpDate("Sunday, 06-Nov-94 08:49:37 GMT"));
   CHECK_FALSE(parseHttpDate("Sun, 06 Nov 1994 08:49:37 GMT and more"));
   CHECK_FALSE(parseHttpDate(""));
+  // More than a count of nanoseconds can hold, or than two of them can differ by.
+  for (const auto* date : {"Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 01 Jan 1700 00:00:00 GMT"})
+    CHECK_FALSE(parseHttpDate(date));
 }
