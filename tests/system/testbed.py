@@ -242,9 +242,9 @@ class Lab:
     def status(self) -> dict[str, dict]:
         return {machine["name"]: machine for machine in json.loads(self.call("status", "-o", "json"))["machines"]}
 
-    def machine(self, name: str, version: str = VERSION) -> Machine:
-        """A bare machine that runs, with this version's images."""
-        self.call("machine", "--fresh", "--kubernetes", version, name)
+    def machine(self, name: str, version: str = VERSION, images: bool = True) -> Machine:
+        """A bare machine that runs, with this version's images or without any."""
+        self.call("machine", "--fresh", "--kubernetes", version, *([] if images else ["--no-images"]), name)
         return Machine(self, name)
 
     def reset(self, *machines: Machine) -> None:
