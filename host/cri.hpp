@@ -27,6 +27,9 @@ struct PodSandbox {
   TimePoint createdAt{};
 };
 
+/// How long one image may take to come: far, slow and large as it may be.
+inline constexpr Duration pullPatience = std::chrono::minutes(15);
+
 /// The container runtime, by CRI v1 over its socket (decision D9). Asked anew with each call, so a runtime that comes
 /// up later is found. All but `facts` throw Error when it cannot be reached, and all throw Interrupted.
 class Cri {
@@ -34,7 +37,8 @@ public:
   virtual ~Cri() = default;
   virtual config::RuntimeFacts facts() = 0; ///< a runtime that fails is no error: `reachable` and `error` tell
   virtual bool hasImage(const std::string& reference) = 0;
-  virtual void pullImage(const std::string& reference) = 0; ///< throws Error with the runtime's own words
+  /// Returns when it is there; throws Error with the runtime's own words, or when `pullPatience` is over.
+  virtual void pullImage(const std::string& reference) = 0;
   /// Containers of pods in `podNamespace`, the ended ones too, with their state's details.
   virtual std::vector<Container> containers(const std::string& podNamespace) = 0;
   /// Pods in `podNamespace`, the ended ones too; of all namespaces when it is empty.

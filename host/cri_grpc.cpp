@@ -12,7 +12,6 @@ namespace {
 namespace v1 = ::runtime::v1;
 
 constexpr auto namespaceLabel = "io.kubernetes.pod.namespace";
-constexpr auto pullPatience = std::chrono::minutes(15);
 /// A pod's containers get their grace period from the kubelet's last word, at most the runtime's own limit; kubeadm
 /// waits as long for the stop of one pod (util/runtime/runtime.go tries five times).
 constexpr auto stopPatience = std::chrono::minutes(2);
@@ -160,13 +159,16 @@ bool GrpcCri::hasImage(const std::string& reference) {
 }
 
 void GrpcCri::pullImage(const std::string& reference) {
+  constexpr auto* remedy = "check the image's name and the way to its registry, or import it into the runtime beforehand";
   v1::PullImageRequest question;
   question.mutable_image()->set_image(reference);
   try {
     ask<v1::PullImageResponse>(client_, "/runtime.v1.ImageService/PullImage", question, pullPatience);
   } catch (const net::GrpcError& error) {
-    throw Error(fmt::format("cannot pull {}: {}", reference, error.detail()),
-                "check the image's name and the way to its registry, or import it into the runtime beforehand");
+    throw Error(fmt::format("cannot pull {}: {}", reference, error.detail()), remedy);
+  } catch (const net::TransportError& error) {
+    if (error.kind() != net::TransportError::Kind::timeout) throw;
+    throw Error(fmt::format("cannot pull {}: the runtime is still at it after {}", reference, humanDuration(pullPatience)), remedy);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 
 namespace kubestrap::plan {
 
@@ -65,10 +66,17 @@ struct Needed {
 };
 
 struct Do {
+  const Change& change;
   const Context& context;
 
+  /// The runtime says nothing until it has the image or gives up, and decides itself when that is: meanwhile it is told that it is at work.
   void operator()(const PullImage& pull) const {
-    while_("pulling " + pull.image, [&] { context.world.cri.pullImage(pull.image); });
+    const auto begin = std::chrono::steady_clock::now(); // real time, since it is a real thread that is waited for
+    auto pulled = std::async(std::launch::async, [&] { context.world.cri.pullImage(pull.image); });
+    while (pulled.wait_for(std::chrono::milliseconds(200)) != std::future_status::ready)
+      if (context.reporter)
+        context.reporter->waiting(context.phase, change, std::chrono::steady_clock::now() - begin, host::pullPatience, "the runtime pulls it");
+    while_("pulling " + pull.image, [&] { pulled.get(); });
   }
 
   void operator()(const SetSysctl& sysctl) const {
@@ -98,6 +106,6 @@ std::vector<std::string> activeSwaps(host::Host& host) {
 
 Change diff(const Task& wanted, const Context& context) { return std::visit(Needed{context}, wanted); }
 
-void enact(const Task& wanted, const Change&, const Context& context) { std::visit(Do{context}, wanted); }
+void enact(const Task& wanted, const Change& change, const Context& context) { std::visit(Do{change, context}, wanted); }
 
 } // namespace kubestrap::plan

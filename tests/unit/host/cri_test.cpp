@@ -1,5 +1,6 @@
 #include "host/cri_grpc.hpp"
 
+#include "net/http_curl.hpp"
 #include "tests/unit/host/fixture.hpp"
 
 #include <runtime_v1.pb.h>
@@ -24,12 +25,13 @@ public:
   std::map<std::string, Answer> answers; ///< "RuntimeService/Version" -> ...
   std::vector<std::string> asked;
   std::map<std::string, std::string> questions; ///< the last message of each method
-  bool down = false;
+  bool down = false, slow = false;
 
   net::Response perform(const net::Request& request) override {
     CHECK(request.unixSocket == "/run/test.sock");
     if (down)
       throw net::TransportError(net::TransportError::Kind::refused, "cannot reach /run/test.sock: connection refused");
+    if (slow) throw net::TransportError(net::TransportError::Kind::timeout, "no answer from /run/test.sock");
     auto method = request.url.substr(request.url.find("runtime.v1.") + 11);
     asked.push_back(method);
     questions[method] = request.body.substr(5);
@@ -147,6 +149,12 @@ TEST_CASE_FIXTURE(Runtime, "an image is there when the runtime describes it") {
   CHECK(cri.hasImage("registry.k8s.io/pause:3.10.1"));
 }
 
+TEST_CASE_FIXTURE(Runtime, "a pull that does not end says so, and for how long it was waited for") {
+  wire.slow = true;
+  CHECK(messageOf([&] { cri.pullImage("registry.k8s.io/slow:1"); }) ==
+        "cannot pull registry.k8s.io/slow:1: the runtime is still at it after 15m");
+}
+
 TEST_CASE_FIXTURE(Runtime, "a pull that fails tells the runtime's own words") {
   wire.fail("ImageService/PullImage", net::GrpcCode::notFound, "failed to resolve reference: not found");
   CHECK(messageOf([&] { cri.pullImage("registry.k8s.io/nope:1"); }) ==
@@ -253,4 +261,11 @@ TEST_CASE("a socket is named by URL or path, and nothing else is taken") {
   CHECK(messageOf([] { socketPath("tcp://127.0.0.1:1"); }) ==
         "\"tcp://127.0.0.1:1\" is not a socket of a container runtime");
   CHECK_THROWS_AS(socketPath("unix://relative"), Error);
+}
+
+TEST_CASE("a socket where nobody listens is a fact with a reason") {
+  net::CurlTransport transport;
+  auto facts = GrpcCri(transport, "unix:///nonexistent/kubestrap.sock").facts();
+  CHECK_FALSE(facts.reachable);
+  CHECK(facts.error.find("/nonexistent/kubestrap.sock") != std::string::npos);
 }

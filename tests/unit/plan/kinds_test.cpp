@@ -6,8 +6,10 @@
 #include "support/text.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 
 using namespace kubestrap;
 using namespace kubestrap::plan;
@@ -169,6 +171,61 @@ TEST_CASE("a service that is not installed is an error with a way out") {
 }
 
 // ---- images
+
+namespace {
+
+/// Pulls until somebody was told that it does.
+struct SlowCri : fakes::FakeCri {
+  using FakeCri::FakeCri;
+  void pullImage(const std::string& reference) override {
+    told.get_future().wait();
+    FakeCri::pullImage(reference);
+  }
+  std::promise<void> told;
+};
+
+struct WaitsSeen : Reporter {
+  explicit WaitsSeen(SlowCri& runtime) : cri(runtime) {}
+  void phaseBegins(std::string_view, std::string_view) override {}
+  void phaseEnds(std::string_view) override {}
+  void phaseSkipped(std::string_view) override {}
+  void planned(std::string_view, const Change&) override {}
+  void done(std::string_view, const Change&, Duration) override {}
+  void waiting(std::string_view, const Change& change, Duration, Duration patience, std::string_view seen) override {
+    if (lines.empty()) cri.told.set_value();
+    lines.push_back(fmt::format("{}: {} (at most {})", change.subject, seen, humanDuration(patience)));
+  }
+  void warning(std::string_view, std::string_view) override {}
+  SlowCri& cri;
+  std::vector<std::string> lines;
+};
+
+} // namespace
+
+TEST_CASE("while the runtime pulls, it is told that it does") {
+  SmallWorld small;
+  SlowCri slow(&small.host);
+  WaitsSeen reporter(slow);
+  World world{small.host, slow, small.api, small.clock, small.entropy};
+  const Context telling{.world = world, .applying = true, .apiPatience = {}, .phase = "test", .reporter = &reporter, .keys = nullptr};
+  const Task wanted = PullImage{"registry.k8s.io/pause:3.10.2"};
+  const auto change = diff(wanted, telling);
+  SUBCASE("and has it in the end") {
+    enact(wanted, change, telling);
+    CHECK(slow.hasImage("registry.k8s.io/pause:3.10.2"));
+  }
+  SUBCASE("and gives up in the end, in its own words") {
+    slow.pullFailures["registry.k8s.io/pause:3.10.2"] = "dial tcp 10.0.0.1:443: i/o timeout";
+    try {
+      enact(wanted, change, telling);
+      FAIL("nothing was pulled");
+    } catch (const Error& error) {
+      CHECK(error.message() == "cannot pull registry.k8s.io/pause:3.10.2: dial tcp 10.0.0.1:443: i/o timeout");
+    }
+  }
+  REQUIRE_FALSE(reporter.lines.empty());
+  CHECK(reporter.lines.front() == "image registry.k8s.io/pause:3.10.2: the runtime pulls it (at most 15m)");
+}
 
 TEST_CASE("an image is pulled when it is not there, or always when asked so") {
   SmallWorld small;
