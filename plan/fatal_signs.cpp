@@ -39,7 +39,7 @@ constexpr std::array kComponentOmens = {
          Omen::In::tellingLine},
     Omen{"permission denied", "may not read or write a file", "see which in the line above", Omen::In::tellingLine},
     Omen{"member has already been bootstrapped", "finds the data of an earlier cluster in its folder",
-         "run kubestrap reset, or empty etcd's data folder if nothing in it is needed"},
+         "if nothing in etcd's data folder (dataDir, else /var/lib/etcd) is needed, empty it and run the command again"},
 };
 
 constexpr std::array kUnitOmens = {
