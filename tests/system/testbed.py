@@ -37,11 +37,11 @@ class Result:
     def json(self):
         return json.loads(self.out)
 
-    def seconds_since(self, text: str) -> float:
-        """From the line that holds `text` to the end."""
+    def said_at(self, text: str) -> float:
+        """When the line that holds `text` was read, in seconds since 1970."""
         for moment, line in self.lines:
             if text in line:
-                return self.ended - moment
+                return time.time() - (time.monotonic() - moment)
         raise AssertionError(f"{self.command} did not say {text!r}:\n{self.err}")
 
     def __str__(self):
