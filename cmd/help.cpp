@@ -67,7 +67,7 @@ std::string help(const Command& command, const std::string& path, const std::vec
     for (const auto& child : command.children)
       if (shown(child)) text += fmt::format("  {:<{}}  {}\n", child.name, width, wrapped(child.summary, width + 4));
   }
-  if (command.flags) text += "\nFlags:\n" + flagList(command.flags());
+  if (const auto flags = command.flags ? flagList(command.flags()) : ""; !flags.empty()) text += "\nFlags:\n" + flags;
   text += "\nGlobal flags:\n" + flagList(global);
   if (!command.children.empty()) text += fmt::format("\nMore about a command: {} COMMAND --help\n", path);
   return text;

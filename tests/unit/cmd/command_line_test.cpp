@@ -186,4 +186,14 @@ TEST_CASE("every command and flag of ours has a sentence for its help") {
   visit(rootCommand(), "kubestrap");
 }
 
+TEST_CASE("no help has a heading with nothing below it") {
+  const std::function<void(const Command&, const std::string&)> visit = [&](const Command& command, const std::string& path) {
+    const auto lines = split(help(command, path, globalFlags(globals())), '\n');
+    for (std::size_t i = 0; i + 1 < lines.size(); ++i)
+      if (lines[i].ends_with(":") && !lines[i].starts_with(" ")) CHECK_MESSAGE(!lines[i + 1].empty(), path << " --help: " << lines[i]);
+    for (const auto& child : command.children) visit(child, path + " " + child.name);
+  };
+  visit(rootCommand(), "kubestrap");
+}
+
 } // namespace kubestrap::cmd
