@@ -140,6 +140,7 @@ private:
   std::vector<Open> open_;    ///< the collections that are read
   std::size_t flowDepth_ = 0; ///< of those within braces or brackets
   bool isEmpty_ = false, isFirst_ = true;
+  std::optional<std::size_t> documentStart_;
   std::size_t reached_ = 0;
 
   std::size_t offsetOf(const YAML::Mark& mark) const {
@@ -148,8 +149,14 @@ private:
   std::string_view textAt(const YAML::Mark& mark) const { return std::string_view(input_.text).substr(offsetOf(mark)); }
   Position at(const YAML::Mark& mark) { return input_.lines.at(reached_ = offsetOf(mark)); }
 
-  /// yaml-cpp takes what follows a finished document for the next one, whether there is a "---" or not.
+  /// yaml-cpp takes what follows a finished document for the next one, whether there is a "---" or not. What no document can begin
+  /// with (a comma) it takes for an empty one, and for another one, without end.
   void checkDocumentStart(const YAML::Mark& mark) {
+    const auto start = offsetOf(mark);
+    if (std::exchange(documentStart_, start) == start) {
+      input_.addProblem(at(mark), {}, "no document can begin with this");
+      throw Abandoned();
+    }
     bool isFirst = std::exchange(isFirst_, false);
     if (isFirst || textAt(mark).starts_with("---")) return;
     std::string_view before = std::string_view(input_.text).substr(0, offsetOf(mark));

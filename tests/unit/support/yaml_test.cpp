@@ -185,6 +185,13 @@ TEST_CASE("mistakes that yaml-cpp would let pass are refused") {
         "file:2:1: this does not belong to the document that ends before it (expected a line \"---\" between)");
 }
 
+TEST_CASE("what no document can begin with ends the reading, also after an end mark") {
+  for (const auto* text : {"...\n, a\n", "...\n,+\n..\n: ", "a: 1\n...\n, b\n"}) {
+    CAPTURE(text);
+    CHECK(refusal(text).find("no document can begin with this") != std::string::npos);
+  }
+}
+
 TEST_CASE("mistakes are explained with line and column") {
   CHECK(refusal("a: b: c\n").starts_with("file:1:5: a colon stands where none can"));
   CHECK(refusal("a:\n  b 1\n  c: 2\n").starts_with("file:3:4: a colon stands where none can"));
