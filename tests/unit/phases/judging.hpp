@@ -50,6 +50,24 @@ inline void useProxy(Facts& facts, std::string exceptions) {
   facts.proxyVariables = {{"HTTPS_PROXY", "http://user:s3cret@proxy:3128"}, {"NO_PROXY", std::move(exceptions)}};
 }
 
+inline config::PortOwner nginx(int port, std::string address = "0.0.0.0") {
+  return {.port = port, .address = std::move(address), .pid = 812, .process = "nginx", .unit = "nginx.service"};
+}
+
+inline void useIpv6Only(Setup& setup) {
+  setup.cluster.networks.services = {cidr("fd00:96::/112")};
+  setup.cluster.networks.pods = {cidr("fd00:244::/56")};
+  setup.node.advertiseAddress = ip("fd00:5::11");
+}
+
+inline void useCgroupsV1(Facts& facts) {
+  facts.cgroup = {
+      .unified = false,
+      .controllers = {"cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "pids", "hugetlb", "blkio"}};
+}
+
+inline constexpr auto manifests = "/etc/kubernetes/manifests/";
+
 /// What a row says about a machine on which one thing is wrong.
 struct Case {
   std::string check;
