@@ -132,7 +132,9 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
     auto document = result(options.dryRun ? "InitPlan" : "InitResult");
     document["changed"] = outcome.changed();
     document["changes"] = changesAsValue(outcome);
-    if (showsJoin) document["joinCommand"] = {{"worker", commands.worker}, {"controlPlane", commands.controlPlane}};
+    if (showsJoin)
+      document["joinCommand"] = {{"worker", manifests::onOneLine(commands.worker)},
+                                 {"controlPlane", manifests::onOneLine(commands.controlPlane)}};
     printResult(document, as);
   } else if (showsJoin) {
     fmt::print("{}", manifests::initDoneMessage(setup));

@@ -155,7 +155,7 @@ ExitCode createToken(const TokenOptions& options, const std::vector<std::string>
   }
   manifests::JoinCommand join{.endpoint = endpointOf(kubeconfig.server), .token = token.token(), .pins = pinsOf(kubeconfig)};
   if (options.certificateKey) join.controlPlane = true, join.certificateKey = Secret(*options.certificateKey);
-  const auto shown = options.printJoinCommand ? manifests::text(join) : token.token().reveal() + "\n";
+  const auto shown = options.printJoinCommand ? manifests::onOneLine(manifests::text(join)) : token.token().reveal();
   if (const auto as = format(globals()); as != Format::text) {
     auto document = result("BootstrapToken");
     document["token"] = token.token().reveal();
@@ -165,7 +165,7 @@ ExitCode createToken(const TokenOptions& options, const std::vector<std::string>
     if (options.printJoinCommand) document["joinCommand"] = shown;
     printResult(document, as);
   } else {
-    fmt::print("{}", shown);
+    fmt::print("{}\n", shown);
   }
   return ExitCode::done;
 }

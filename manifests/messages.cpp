@@ -1,8 +1,13 @@
 #include "manifests/messages.hpp"
 
 #include "manifests/text.hpp"
+#include "support/text.hpp"
 
 namespace kubestrap::manifests {
+
+namespace {
+constexpr std::string_view nextLine = " \\\n  ";
+}
 
 std::string initDoneMessage(const config::Setup& setup) {
   return filledText(
@@ -17,7 +22,7 @@ std::string joinDoneMessage(const config::Setup& setup) {
 }
 
 std::string text(const JoinCommand& command) {
-  constexpr std::string_view nextLine = " \\\n  ", hidden = "<value withheld>";
+  constexpr std::string_view hidden = "<value withheld>";
   auto shown = [&](const Secret& secret) { return secret.empty() ? std::string(hidden) : secret.reveal(); };
   std::string line = "kubestrap join " + command.endpoint.string() + " --token " + shown(command.token);
   for (const std::string& pin : command.pins) (line += nextLine) += "--discovery-token-ca-cert-hash " + pin;
@@ -27,5 +32,7 @@ std::string text(const JoinCommand& command) {
   }
   return line + "\n";
 }
+
+std::string onOneLine(std::string_view command) { return replaceAll(std::string(trim(command)), nextLine, " "); }
 
 } // namespace kubestrap::manifests

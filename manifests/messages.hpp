@@ -3,6 +3,7 @@
 #include "config/model.hpp"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kubestrap::manifests {
@@ -26,5 +27,8 @@ struct JoinCommand {
 /// "kubestrap join HOST:PORT --token T \", "  --discovery-token-ca-cert-hash H", "  --control-plane --certificate-key
 /// K". Secrets are in it: it goes to the operator's terminal, never into a log.
 std::string text(const JoinCommand& command);
+
+/// Such a command without its line breaks and the last one: for programs, to which a backslash would be a word of the command.
+std::string onOneLine(std::string_view command);
 
 } // namespace kubestrap::manifests

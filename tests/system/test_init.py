@@ -291,7 +291,7 @@ def test_tokens_are_created_listed_and_deleted(cluster):
 def worker(cluster):
     """A second machine, joined by the real kubeadm with a token of kubestrap's."""
     machine = cluster.lab.machine("w1")
-    command = cluster.run("kubestrap", "token", "create", "--print-join-command").replace("\\\n", " ").split()
+    command = cluster.run("kubestrap", "token", "create", "--print-join-command").split()
     assert command[1] == "join"
     machine.run("kubeadm", *command[1:], IGNORED, "--node-name", "w1")
     cluster.lab.install_pod_network(cluster)
@@ -406,7 +406,7 @@ def test_kubeadm_joins_a_control_plane_with_uploaded_certificates(by_phases, lab
     assert [owner["kind"] for owner in secret["metadata"]["ownerReferences"]] == ["Secret"]
     join = by_phases.run("kubestrap", "token", "create", "--print-join-command", "--certificate-key", CERTIFICATE_KEY)
     second = lab.machine("n2")
-    second.run("kubeadm", *join.replace("\\\n", " ").split()[1:], IGNORED, "--node-name", "n2")
+    second.run("kubeadm", *join.split()[1:], IGNORED, "--node-name", "n2")
     lab.install_pod_network(by_phases)
     by_phases.wait_ready()
     etcd = by_phases.get("pods", "-n", "kube-system", "-l", "component=etcd")["items"]

@@ -33,6 +33,13 @@ TEST_CASE("a join command can be pasted into a shell") {
                          "  --control-plane --certificate-key 00ff\n");
 }
 
+TEST_CASE("a program gets a join command on one line") {
+  const JoinCommand command{
+      .endpoint = {"10.0.0.1", 6443}, .token = Secret("abcdef.0123456789abcdef"), .pins = {"sha256:aa"}, .controlPlane = true};
+  CHECK(onOneLine(text(command)) == "kubestrap join 10.0.0.1:6443 --token abcdef.0123456789abcdef "
+                                    "--discovery-token-ca-cert-hash sha256:aa --control-plane");
+}
+
 TEST_CASE("a token that is not to be printed is withheld") {
   CHECK(text({.endpoint = {"10.0.0.1", 6443}}) == "kubestrap join 10.0.0.1:6443 --token <value withheld>\n");
 }
