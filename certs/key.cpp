@@ -3,6 +3,7 @@
 #include "certs/openssl.hpp"
 #include "certs/rsa.hpp"
 #include "support/error.hpp"
+#include "support/text.hpp"
 
 #include <openssl/pem.h>
 
@@ -65,6 +66,46 @@ PrivateKey PrivateKey::generate(KeyAlgorithm algorithm) {
   }
   return PrivateKey(shared(require(key, fmt::format("make a key of type {}", name(algorithm)))));
 }
+
+KeyRequest keyRequest(KeyAlgorithm algorithm) {
+  switch (algorithm) {
+  case KeyAlgorithm::ecdsaP256: return {"ecdsa", 256};
+  case KeyAlgorithm::ecdsaP384: return {"ecdsa", 384};
+  case KeyAlgorithm::ed25519: return {"ed25519", 256};
+  default: return {"rsa", static_cast<int>(rsaBits(algorithm))};
+  }
+}
+
+std::optional<std::pair<std::string, std::string>> whyUnusable(const KeyRequest& request) {
+  using Why = std::pair<std::string, std::string>;
+  const auto size = request.size;
+  if (request.algorithm == "ed25519") return std::nullopt;
+  if (request.algorithm == "ecdsa")
+    return size == 256 || size == 384 || size == 521 ? std::nullopt : std::optional(Why("size", fmt::format("there is no curve of {} bits", size)));
+  if (request.algorithm != "rsa") return Why("algo", fmt::format("there is no \"{}\"", request.algorithm));
+  if (size < 2048) return Why("size", fmt::format("an RSA key of {} bits is too weak", size));
+  if (size > 8192) return Why("size", fmt::format("an RSA key of {} bits is too large", size));
+  return size % 2 == 0 ? std::nullopt : std::optional(Why("size", "an RSA key has an even number of bits"));
+}
+
+PrivateKey PrivateKey::generate(const KeyRequest& request) {
+  if (const auto why = whyUnusable(request)) throw Error(why->second);
+  if (request.algorithm == "ed25519") return generate(KeyAlgorithm::ed25519);
+  clearErrors();
+  EVP_PKEY* key = request.algorithm == "rsa"
+                      ? openssl::generateRsa(static_cast<std::size_t>(request.size))
+                      : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", fmt::format("P-{}", request.size).c_str());
+  return PrivateKey(shared(require(key, fmt::format("make a key of type {}", request.algorithm))));
+}
+
+KeyRequest openssl::kindOf(const EVP_PKEY* key) {
+  if (!key) return {"unknown", 0};
+  const char* type = EVP_PKEY_get0_type_name(key);
+  const auto name = EVP_PKEY_is_a(key, "EC") ? "ecdsa" : lower(type ? type : "unknown");
+  return {name, EVP_PKEY_get_bits(key)};
+}
+
+KeyRequest PrivateKey::kind() const { return openssl::kindOf(key_.get()); }
 
 PrivateKey PrivateKey::parse(const Secret& pem, std::string_view source) {
   for (const PemBlock& block : readPem(pem.reveal(), source)) {

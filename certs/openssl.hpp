@@ -1,6 +1,7 @@
 #pragma once
 // How certs/ speaks to OpenSSL 3: owning handles, and errors that carry OpenSSL's own diagnosis. For certs/*.cpp only.
 
+#include "certs/key.hpp"
 #include "certs/spec.hpp"
 #include "support/secret.hpp"
 
@@ -39,6 +40,9 @@ using Key = Owned<EVP_PKEY, EVP_PKEY_free>;
 using OctetString = Owned<ASN1_OCTET_STRING, ASN1_OCTET_STRING_free>;
 using Time = Owned<ASN1_TIME, ASN1_TIME_free>;
 using X509Handle = Owned<X509, X509_free>;
+using ExtensionHandle = Owned<X509_EXTENSION, X509_EXTENSION_free>;
+using ObjectId = Owned<ASN1_OBJECT, ASN1_OBJECT_free>;
+using RequestHandle = Owned<X509_REQ, X509_REQ_free>;
 
 /// Forgets what earlier operations left in this thread's error queue; a stale entry would mislead. Call it before an
 /// operation.
@@ -74,6 +78,7 @@ template <typename Object, typename Function> std::string encode(Object* object,
 
 std::string text(BIO* memory); ///< what was written to a memory BIO
 
+KeyRequest kindOf(const EVP_PKEY* key);
 std::optional<KeyAlgorithm> algorithmOf(const EVP_PKEY* key); ///< nothing for what the enumeration lacks
 
 struct PemBlock {

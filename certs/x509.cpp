@@ -258,6 +258,13 @@ std::vector<X509Certificate> X509Certificate::parseAll(std::string_view pem, std
   return found;
 }
 
+X509Certificate X509Certificate::fromDer(std::string_view der, std::string_view source) {
+  clearErrors();
+  X509Handle certificate = decode(der);
+  if (!certificate) fail(fmt::format("read the certificate of {}", source));
+  return X509Certificate(std::shared_ptr<X509>(certificate.release(), X509_free));
+}
+
 std::string X509Certificate::pem() const {
   clearErrors();
   const Bio memory{require(BIO_new(BIO_s_mem()), "write a certificate")};
@@ -352,6 +359,8 @@ AlternativeNames X509Certificate::lacks(const AlternativeNames& wanted) const {
 }
 
 std::optional<KeyAlgorithm> X509Certificate::algorithm() const { return algorithmOf(X509_get0_pubkey(native())); }
+
+KeyRequest X509Certificate::keyKind() const { return kindOf(X509_get0_pubkey(native())); }
 
 // ---- issuing
 

@@ -17,6 +17,7 @@ public:
   /// The first certificate of `pem`; throws Error naming `source` when there is none.
   static X509Certificate parse(std::string_view pem, std::string_view source);
   static std::vector<X509Certificate> parseAll(std::string_view pem, std::string_view source);
+  static X509Certificate fromDer(std::string_view der, std::string_view source);
 
   std::string pem() const;
   std::string der() const;
@@ -37,6 +38,7 @@ public:
   AlternativeNames lacks(const AlternativeNames& wanted) const;
   bool coversNames(const AlternativeNames& wanted) const { return lacks(wanted).empty(); }
   std::optional<KeyAlgorithm> algorithm() const;
+  KeyRequest keyKind() const;
   x509_st* native() const { return certificate_.get(); } ///< for certs/ only
 
 private:

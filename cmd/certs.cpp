@@ -165,7 +165,7 @@ std::vector<Flag> expirationFlags(CertsOptions& options) {
 
 Command certsCommand() {
   const auto options = std::make_shared<CertsOptions>();
-  return {.name = "certs",
+  Command command{.name = "certs",
           .summary = "Look after the certificates of the cluster",
           .children = {{.name = "certificate-key", .summary = "Print a random key for --certificate-key, without making it known",
                         .run = [](const auto&) { return certificateKey(); }},
@@ -173,6 +173,9 @@ Command certsCommand() {
                         .flags = [options] { return expirationFlags(*options); },
                         .run = [options](const auto&) { return checkExpiration(*options); }}},
           .aliases = {"certificates"}};
+  for (auto* more : {&cfsslCommands, &certinfoCommands})
+    for (auto& each : more()) command.children.push_back(std::move(each));
+  return command;
 }
 
 } // namespace kubestrap::cmd

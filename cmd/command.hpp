@@ -43,6 +43,7 @@ struct Command {
   std::vector<std::string> choices; ///< what an argument may be, for completion
   std::string furtherFormat; ///< a value of --output besides those of every command
   enum class Shown { yes, hidden } shown = Shown::yes;
+  enum class Dashes { two, oneOrTwo } dashes = Dashes::two; ///< one: long flags are also taken as Go has them, "-profile=www"
 };
 
 /// Runs what argv asks for. Prints errors with their contexts and hint on standard error, once, and gives the exit code.

@@ -12,6 +12,10 @@ Command preflightCommand();
 Command tokenCommand();
 Command versionCommand();
 Command certsCommand();
+/// What cfssl's users know: gencert, sign, selfsign, genkey, print-defaults, cfssljson.
+std::vector<Command> cfsslCommands();
+/// certinfo and bundle-verify.
+std::vector<Command> certinfoCommands();
 Command completionCommand();
 
 /// The whole tree below "kubestrap".

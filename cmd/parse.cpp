@@ -17,6 +17,10 @@ namespace kubestrap::cmd {
 
 namespace {
 
+/// CLI11 takes an argument that has the name of a command further up for that command ("certs print-defaults config"). Such arguments
+/// carry this mark through it.
+constexpr char kArgument = '\x01';
+
 std::string optionName(const Flag& flag) {
   if (flag.name == "v") return "-v,--v";
   return flag.letter ? fmt::format("-{},--{}", flag.letter, flag.name) : "--" + flag.name;
@@ -105,7 +109,7 @@ Chosen choose(const CLI::App& app, const Command& root, const std::vector<Flag>&
       refuse(fmt::format("{} has no flag {}", chosen.path, extra.substr(0, extra.find('='))),
              nearest(extra.substr(0, extra.find('=')), flagNames(*chosen.command, global)), chosen.path);
     } else {
-      chosen.arguments.push_back(extra);
+      chosen.arguments.push_back(extra.starts_with(kArgument) ? extra.substr(1) : extra);
     }
   }
   if (globals().help) return chosen;
@@ -119,9 +123,32 @@ Chosen choose(const CLI::App& app, const Command& root, const std::vector<Flag>&
   return chosen;
 }
 
-/// Habits of klog and pflag that CLI11 does not have: "-v=5", "--flag=", underscores in flag names, "--help" anywhere.
-std::vector<std::string> normalised(int argc, const char* const* argv) {
+/// The command below `at` of that name, or `at` itself.
+const Command* descend(const Command* at, std::string_view word) {
+  for (const auto& child : at->children)
+    if (child.name == word || std::ranges::find(child.aliases, word) != child.aliases.end()) return &child;
+  return at;
+}
+
+bool isCommand(const Command& root, std::string_view word) {
+  return descend(&root, word) != &root || std::ranges::any_of(root.children, [&](const Command& child) { return descend(&child, word) != &child; });
+}
+
+/// Whether the next word is this one's value: a flag that is no switch, with no value of its own.
+bool awaitsValue(const std::string& word, const Command& command, const std::vector<Flag>& global) {
+  if (word.size() < 2 || word[0] != '-' || word.find('=') != std::string::npos) return false;
+  const auto is = [&](const Flag& flag) {
+    const bool named = word == "--" + flag.name || (flag.letter && word == std::string{'-', flag.letter}) || (flag.name == "v" && word == "-v");
+    return named && !std::holds_alternative<bool*>(flag.into) && !std::holds_alternative<std::optional<bool>*>(flag.into);
+  };
+  return std::ranges::any_of(global, is) || (command.flags && std::ranges::any_of(command.flags(), is));
+}
+
+/// Habits of klog and pflag that CLI11 does not have: "-v=5", "--flag=", underscores in flag names, "--help" anywhere; and Go's own, one
+/// dash before a long name, for the commands that stand for a program of Go's.
+std::vector<std::string> normalised(const Command& root, const std::vector<Flag>& global, int argc, const char* const* argv) {
   std::vector<std::string> arguments;
+  const Command* command = &root;
   bool literal = false; // after "--"
   for (int i = 1; i < argc; ++i) {
     std::string argument = argv[i];
@@ -130,6 +157,12 @@ std::vector<std::string> normalised(int argc, const char* const* argv) {
       arguments.push_back(argument);
       continue;
     }
+    const bool isWord = !argument.starts_with('-') && (arguments.empty() || !awaitsValue(arguments.back(), *command, global));
+    if (isWord && command->children.empty() && isCommand(root, argument)) argument.insert(0, 1, kArgument);
+    if (isWord) command = descend(command, argument);
+    if (command->dashes == Command::Dashes::oneOrTwo && argument.size() > 2 && argument[0] == '-' && argument[1] != '-' &&
+        argument[2] != '=')
+      argument.insert(0, 1, '-');
     if (argument.starts_with("-v=")) argument = "--v=" + argument.substr(3);
     if (argument.starts_with("--")) {
       const auto equals = argument.find('=');
@@ -173,7 +206,7 @@ ExitCode parseAndRun(Command& root, int argc, const char* const* argv) {
   }
   CLI::App app(root.summary, root.name);
   build(app, root, global);
-  auto arguments = normalised(argc, argv);
+  auto arguments = normalised(root, global, argc, argv);
   std::reverse(arguments.begin(), arguments.end()); // as CLI11 wants a vector
   try {
     app.parse(arguments);

@@ -155,6 +155,7 @@ def main() -> int:
         tally.left_out.append("fuzzing, and contract, fidelity and system tests, which need the lab (tests/run without --quick)")
     else:
         fuzz(tally, seconds=60 if arguments.long else 10)
+        pytest("tests/cfssl", tally)
         if components:
             pytest("tests/fidelity", tally)
         options = ["--long"] if arguments.long else []

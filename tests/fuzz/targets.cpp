@@ -1,6 +1,8 @@
 #include "targets.hpp"
 
 #include "certs/key.hpp"
+#include "certs/policy.hpp"
+#include "certs/sign.hpp"
 #include "certs/x509.hpp"
 #include "config/load.hpp"
 #include "config/migrate.hpp"
@@ -153,8 +155,38 @@ void patches(std::string_view input) {
   }
 }
 
-constexpr Target table[] = {
-    {"documents", documents}, {"kubeconfig", kubeconfig}, {"pem", pem}, {"token", token}, {"patches", patches}};
+/// A certificate request in JSON: what can be read is signed, and what is signed can be read.
+void request(std::string_view input) {
+  static const auto key = certs::PrivateKey::generate(certs::KeyAlgorithm::ecdsaP256);
+  certs::Request read;
+  if (!answers([&] { read = certs::parseRequest(input, "fuzz.json"); })) return;
+  (void)answers([&] {
+    const auto written = certs::document(read);
+    mustHold(certs::document(certs::readRequest(written, "again")) == written, "a request changed when written and read");
+  });
+  (void)answers([&] {
+    const auto made = certs::SigningRequest::make(read, key);
+    mustHold(certs::SigningRequest::parse(made.pem(), "again").pem() == made.pem(), "a signed request changed");
+    (void)certs::sign(made, certs::authorityOrder(read), certs::Issuer{.key = key}, parseRfc3339("2026-11-25T12:00:00Z"), std::string(20, 'x'));
+  });
+}
+
+/// A signing policy: every profile of one that can be read signs, or says why it does not.
+void policy(std::string_view input) {
+  static const auto key = certs::PrivateKey::generate(certs::KeyAlgorithm::ecdsaP256);
+  static const auto made = certs::SigningRequest::make(certs::parseRequest(R"({"CN": "a", "hosts": ["a"]})", "a.json"), key);
+  (void)answers([&] {
+    const auto read = certs::parsePolicy(input, "fuzz.json");
+    const auto sign = [&](std::string_view name) {
+      (void)answers([&] { (void)certs::sign(made, {.profile = read.profile(name)}, certs::Issuer{.key = key}, parseRfc3339("2026-11-25T12:00:00Z"), std::string(20, 'x')); });
+    };
+    sign("");
+    for (const auto& [name, profile] : read.profiles) sign(name);
+  });
+}
+
+constexpr Target table[] = {{"documents", documents}, {"kubeconfig", kubeconfig}, {"pem", pem},      {"token", token},
+                            {"patches", patches},     {"request", request},       {"policy", policy}};
 
 } // namespace
 
