@@ -117,6 +117,16 @@ std::optional<Endpoint> endpoint(std::string_view text, int otherwisePort) {
   return Endpoint{parts->host, parts->port.value_or(otherwisePort)};
 }
 
+std::map<std::string, Endpoint> apiServersIn(const std::map<std::string, std::string>& notices) {
+  std::map<std::string, Endpoint> servers;
+  for (const auto& [key, text] : notices) {
+    const auto address = splitHostPort(text);
+    if (key.starts_with(apiServerNotice) && address && address->port)
+      servers[key.substr(apiServerNotice.size())] = {address->host, *address->port};
+  }
+  return servers;
+}
+
 Cluster assemble(const ClusterDocuments& documents, const ClusterCircumstances& circumstances,
                  std::vector<std::string>& warnings) {
   const v1beta4::ClusterConfiguration& given = documents.cluster;
@@ -152,8 +162,12 @@ Cluster assemble(const ClusterDocuments& documents, const ClusterCircumstances& 
       .kubestrap = {.layout = byName(layouts, documents.kubestrap.layout),
                     .hosting = byName(hostings, documents.kubestrap.hosting),
                     .endpointMode = byName(endpointModes, documents.kubestrap.endpoint.mode),
+                    .frontImage = documents.kubestrap.images ? documents.kubestrap.images->front : "",
                     .preflightFix = documents.kubestrap.preflight ? documents.kubestrap.preflight->fix : std::nullopt},
   };
+  // From the start it has a name that more than one machine can answer to.
+  if (cluster.kubestrap.endpointMode == EndpointMode::local && !cluster.controlPlaneEndpoint)
+    cluster.controlPlaneEndpoint = Endpoint{fmt::format("api.{}.internal", lower(cluster.name)), circumstances.bindPort};
   cluster.images = imagesOf(cluster, *minor);
   cluster.kubelet = {defaultKubelet(documents.kubelet.value_or(Value::object()), cluster, warnings),
                      documents.kubelet.has_value()};
@@ -210,6 +224,7 @@ v1alpha1::KubestrapConfiguration kubestrapConfiguration(const Cluster& cluster) 
   return {.layout = nameOf(layouts, options.layout),
           .hosting = nameOf(hostings, options.hosting),
           .endpoint = {.mode = nameOf(endpointModes, options.endpointMode)},
+          .images = options.frontImage.empty() ? std::nullopt : std::optional(v1alpha1::Images{options.frontImage}),
           .preflight = options.preflightFix ? std::optional(v1alpha1::Preflight{options.preflightFix}) : std::nullopt};
 }
 

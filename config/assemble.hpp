@@ -35,5 +35,7 @@ PullPolicy pullPolicy(std::string_view name);
 Timeouts timeouts(const v1beta4::Timeouts& timeouts);
 /// The endpoint that "host", "host:port" or an address says.
 std::optional<Endpoint> endpoint(std::string_view text, int otherwisePort);
+/// API servers by node, as cluster-info tells of them (apiServerNotice).
+std::map<std::string, Endpoint> apiServersIn(const std::map<std::string, std::string>& notices);
 
 } // namespace kubestrap::config

@@ -185,6 +185,7 @@ Setup loadInit(const std::vector<Document>& documents, const InitFlags& flags, c
 
   validate(init, initReport, warnings);
   validate(decoded.cluster, clusterReport, warnings);
+  validate(decoded.kubestrap, decoded.cluster, inputs.at(v1alpha1::kind).report(problems), clusterReport);
   ClusterCircumstances circumstances{
       .version = versionOf(decoded.cluster, !stringAt(given.value, "kubernetesVersion").empty(), clusterReport,
                            warnings),

@@ -46,6 +46,9 @@ struct Endpoint {
   bool operator==(const Endpoint&) const = default;
 };
 
+/// In kube-public/cluster-info, the beginning of the keys that tell of API servers: "api-server.n1" -> "10.0.0.11:6443".
+inline constexpr std::string_view apiServerNotice = "api-server.";
+
 struct LocalEtcd {
   std::string imageRepository, imageTag; ///< resolved; the two flags say what the operator pinned
   bool tagGiven = false, repositoryGiven = false;
@@ -97,6 +100,7 @@ struct KubestrapOptions {
   Layout layout = Layout::plain;
   Hosting hosting = Hosting::staticPods;
   EndpointMode endpointMode = EndpointMode::single;
+  std::string frontImage; ///< of the balancer on every node; empty: the shipped one
   std::optional<std::vector<std::string>> preflightFix; ///< findings that --fix may put right; nothing: all it can
 };
 
@@ -146,6 +150,9 @@ struct Node {
   std::vector<std::string> caFolders;                ///< optional CA folders of the host that exist
   /// ca.crt is here and ca.key is not: certificates are signed elsewhere, and the controller-manager must not try.
   bool externalAuthority = false;
+  std::string hostsFile; ///< what /etc/hosts says
+  /// The static pods of the balancer that are here, by slot ("a", "b"), as their files say.
+  std::map<std::string, std::string> fronts;
   /// The API server of this node itself, without balancer: what init and the node's own components use.
   Endpoint localEndpoint() const { return {advertiseAddress.string(), bindPort}; }
 };
@@ -234,7 +241,11 @@ struct Request {
   std::vector<Patch> patches;   ///< in order of application
   bool dryRun = false;          ///< as the file says; --dry-run is the caller's
   Timeouts timeouts;
-  Joining joining; ///< of `join` only
+  /// The API servers of other nodes, by node, as far as they are known.
+  std::map<std::string, Endpoint> apiServers;
+  std::string ownImage; ///< kubestrap's own, of this version: "kubestrap.io/kubestrap:v0.1.0"
+  Path ownImageArchive; ///< where it is shipped; empty: nowhere
+  Joining joining;      ///< of `join` only
 };
 
 /// All that a workflow needs to know: the input of every phase.

@@ -24,6 +24,9 @@ inline const Path kubeletInstanceConfig = "/var/lib/kubelet/instance-config.yaml
 inline const Path kubeletFlags = "/var/lib/kubelet/kubeadm-flags.env";
 inline const Path kubeletDropIn = "/etc/systemd/system/kubelet.service.d/10-kubestrap.conf";
 inline const Path kubeletClientCertificate = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+inline const Path hosts = "/etc/hosts";
+inline const Path front = "/etc/kubernetes/kubestrap/front"; ///< the balancer's configuration
+inline const Path frontState = "/var/lib/kubestrap-front";    ///< its servers and sockets; its own user's
 inline const Path state = "/var/lib/kubestrap"; ///< journal and what was replaced
 inline const Path lock = "/run/lock/kubestrap.lock";
 } // namespace paths

@@ -111,7 +111,7 @@ constexpr std::string_view hostPathTypes[] = {"DirectoryOrCreate", "Directory", 
 constexpr std::string_view taintEffects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute"};
 constexpr std::string_view layouts[] = {"plain"}, laterLayouts[] = {"hosted"};
 constexpr std::string_view hostings[] = {"static"}, laterHostings[] = {"self"};
-constexpr std::string_view endpointModes[] = {"single"}, laterEndpointModes[] = {"local", "vip", "external"};
+constexpr std::string_view endpointModes[] = {"local", "external", "single"}, laterEndpointModes[] = {"vip"};
 
 } // namespace
 
@@ -131,6 +131,22 @@ bool isImageRepository(std::string_view text) {
   const bool firstMayBeRegistry = isRegistry(parts.front());
   return (firstMayBeRegistry || isImageComponent(parts.front())) &&
          std::all_of(parts.begin() + 1, parts.end(), [](const auto& part) { return isImageComponent(part); });
+}
+
+bool isImageReference(std::string_view text) {
+  constexpr std::string_view digestMark = "@sha256:";
+  if (const auto at = text.find(digestMark); at != std::string_view::npos) {
+    if (const auto digits = fromHex(text.substr(at + digestMark.size())); !digits || digits->size() != 32) return false;
+    text = text.substr(0, at);
+  }
+  if (const auto colon = text.rfind(':'); colon != std::string_view::npos && text.find('/', colon) == std::string_view::npos) {
+    const auto tag = text.substr(colon + 1);
+    if (tag.empty() || tag.size() > 128 || tag.front() == '.' || tag.front() == '-' ||
+        !std::ranges::all_of(tag, [](char c) { return letterOrDigit(c) || c == '_' || c == '.' || c == '-'; }))
+      return false;
+    text = text.substr(0, colon);
+  }
+  return isImageRepository(text);
 }
 
 const Rule ipAddress{"is not an IP address", "an address like 10.0.0.11 or fd00::11", text<isIpAddress>};
@@ -159,6 +175,7 @@ const Rule argumentName{"is not the name of a flag", "a name without leading das
 const Rule criSocket{"is not a socket of a container runtime", "like unix:///run/containerd/containerd.sock",
                      text<isCriSocket>};
 const Rule url{"is not a URL", "like https://10.0.0.21:2379", text<isUrl>};
+const Rule imageReference{"is not an image reference", "like registry.example.org/kubestrap:v1", text<isImageReference>};
 const Rule pinnedHash{"is not the hash of a CA's public key", "sha256: and 64 hexadecimal digits", text<isPinnedHash>};
 const Rule fileOrHttps{"is neither a file nor an https URL", "a path or https://...", text<isFileOrHttps>};
 const Rule encryptionAlgorithm{.choices = algorithms};

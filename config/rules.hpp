@@ -8,13 +8,15 @@ namespace kubestrap::config::rules {
 // (apis/kubeadm/validation).
 extern const schema::Rule ipAddress, port, absolutePath, certificatePath, dnsSubdomain, nodeName, alternativeName,
     hostAndPort, imageRepository, certificateKey, token, tokenUsage, tokenGroup, argumentName, criSocket, url,
-    pinnedHash, fileOrHttps;
+    pinnedHash, fileOrHttps, imageReference;
 extern const schema::Rule encryptionAlgorithm, pullPolicy, unmountFlag, hostPathType, taintEffect;
 extern const schema::Rule layout, hosting, endpointMode;
 
 bool isAlternativeName(std::string_view text);
 /// Whether `<repository>/name:tag` is a valid image reference.
 bool isImageRepository(std::string_view text);
+/// Whether it is `<repository>[:tag][@sha256:digest]`.
+bool isImageReference(std::string_view text);
 /// "https" of "https://10.0.0.1:2379"; empty when there is none.
 std::string_view schemeOf(std::string_view text);
 

@@ -19,11 +19,6 @@ constexpr Field later(std::string_view name, std::string_view comesWith, std::st
   return {.name = name, .doc = doc, .since = since, .reserved = comesWith, .type = &anything};
 }
 
-constexpr Field imagesFields[] = {
-    later("front", "join", "The front's image, in place of the one that is shipped."),
-    later("vip", "join", "The image of the virtual address, in place of the one that is shipped."),
-    later("kubestrap", "pivot", "kubestrap's own image, in place of the one that is shipped."),
-};
 constexpr Field pkiFields[] = {
     later("requests", "the PKI commands", "A folder of certificate requests, named as in the catalogue."),
     later("policy", "the PKI commands", "The signing policy."),
@@ -39,7 +34,6 @@ constexpr Field securityFields[] = {
     later("encryptionAtRest", "reconfigure", "How Secrets are encrypted in etcd."),
     later("audit", "reconfigure", "What the API server's audit log holds."),
 };
-constexpr Type images{.kind = Kind::record, .fields = imagesFields};
 constexpr Type pki{.kind = Kind::record, .fields = pkiFields}, etcd{.kind = Kind::record, .fields = etcdFields};
 constexpr Type security{.kind = Kind::record, .fields = securityFields};
 
@@ -55,9 +49,20 @@ inline constexpr auto fieldsOf<v::Endpoint> = std::array{
     field<&v::Endpoint::mode>({.name = "mode",
                                .otherwise = "single",
                                .rule = &rules::endpointMode,
-                               .doc = "How clients reach the control plane: single adds nothing to kubeadm's ways.",
+                               .doc = "How clients reach the control plane: local is a balancer on every node, external one of the "
+                                      "operator's at controlPlaneEndpoint; single adds nothing to kubeadm's ways.",
                                .since = since}),
-    later("vip", "join", "The virtual address of the control plane."),
+    later("vip", "the virtual address", "The virtual address of the control plane."),
+};
+
+template <>
+inline constexpr auto fieldsOf<v::Images> = std::array{
+    field<&v::Images::front>({.name = "front",
+                              .rule = &rules::imageReference,
+                              .doc = "The image of the balancer on every node, in place of the one that is shipped.",
+                              .since = since}),
+    later("vip", "the virtual address", "The image of the virtual address, in place of the one that is shipped."),
+    later("kubestrap", "pivot", "kubestrap's own image, in place of the one that is shipped."),
 };
 
 template <>
@@ -83,7 +88,7 @@ inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
          .since = since}),
     field<&v::KubestrapConfiguration::endpoint>(
         {.name = "endpoint", .doc = "How the control plane is reached.", .since = since}),
-    Field{.name = "images", .doc = "Images of kubestrap's own.", .since = since, .type = &images},
+    field<&v::KubestrapConfiguration::images>({.name = "images", .doc = "Images of kubestrap's own.", .since = since}),
     field<&v::KubestrapConfiguration::preflight>(
         {.name = "preflight", .doc = "What preflight may do.", .since = since}),
     Field{.name = "pki", .doc = "Certificates and authorities.", .since = since, .type = &pki},

@@ -17,6 +17,10 @@ struct Endpoint {
   std::string mode;
 };
 
+struct Images {
+  std::string front;
+};
+
 struct Preflight {
   std::optional<std::vector<std::string>> fix;
 };
@@ -24,6 +28,7 @@ struct Preflight {
 struct KubestrapConfiguration {
   std::string layout, hosting;
   Endpoint endpoint;
+  std::optional<Images> images;
   std::optional<Preflight> preflight;
 };
 

@@ -226,6 +226,22 @@ void validate(const v1beta4::UpgradeConfiguration& configuration, const Report& 
   checkPatchFolder(configuration.node.patches, "node", report);
 }
 
+void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::ClusterConfiguration& cluster,
+              const schema::Report& kubestrapReport, const schema::Report& clusterReport) {
+  const auto& mode = kubestrap.endpoint.mode;
+  const auto& given = cluster.controlPlaneEndpoint;
+  if (mode == "external" && given.empty())
+    kubestrapReport.add(at("endpoint.mode"), "external says that there is a balancer, and nothing says where",
+                        "controlPlaneEndpoint in the ClusterConfiguration");
+  if (mode != "local") return;
+  if (const auto parts = splitHostPort(given); parts && IpAddress::parse(parts->host))
+    clusterReport.add(at("controlPlaneEndpoint"), "has to be a name where endpoint.mode is local: on every node it stands for that node",
+                      "a name like api.example.org:6443; for a balancer with an address endpoint.mode external");
+  else if (given.empty() && !isDns1123Subdomain(lower(cluster.clusterName)))
+    clusterReport.add(at("clusterName"), fmt::format("\"{}\" cannot be a part of the control plane's name", cluster.clusterName),
+                      "controlPlaneEndpoint, or a cluster name that is a DNS name");
+}
+
 void validateFeatureGates(const std::map<std::string, bool>& given, const Version& version, const Report& report,
                           Warnings& warnings) {
   for (const auto& [name, enabled] : given) {

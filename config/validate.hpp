@@ -1,6 +1,7 @@
 #pragma once
 
 #include "config/schema.hpp"
+#include "config/v1alpha1.hpp"
 #include "config/v1beta4.hpp"
 #include "support/ip.hpp"
 #include "support/version.hpp"
@@ -30,6 +31,10 @@ void validate(const v1beta4::ResetConfiguration& configuration, const schema::Re
               std::vector<std::string>& warnings);
 void validate(const v1beta4::UpgradeConfiguration& configuration, const schema::Report& report,
               std::vector<std::string>& warnings);
+
+/// How the control plane is reached, and at which name.
+void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::ClusterConfiguration& cluster,
+              const schema::Report& kubestrapReport, const schema::Report& clusterReport);
 
 /// Feature gates must be known to the bootstrapper of that Kubernetes version.
 void validateFeatureGates(const std::map<std::string, bool>& gates, const Version& version,

@@ -66,6 +66,7 @@ public:
   virtual void append(const Path& path, std::string_view content, unsigned mode) = 0; ///< synced: the journal's way
   virtual void makeFolder(const Path& path, unsigned mode) = 0; ///< and its parents; fine when it exists
   virtual void setMode(const Path& path, unsigned mode) = 0;
+  virtual void setOwner(const Path& path, unsigned owner) = 0; ///< user and group
   virtual void remove(const Path& path) = 0; ///< a file, link or empty folder; fine when absent
   virtual void rename(const Path& from, const Path& to) = 0;
 

@@ -232,6 +232,13 @@ void LocalHost::setMode(const Path& path, unsigned mode) {
   sync(file, shown);
 }
 
+void LocalHost::setOwner(const Path& path, unsigned owner) {
+  auto shown = root_.outside(path);
+  Descriptor file = root_.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (!file || fchown(file.get(), owner, owner) != 0) throw systemError("set the owner of", shown);
+  sync(file, shown);
+}
+
 void LocalHost::remove(const Path& path) {
   Path target = namedPath(path);
   auto name = target.filename().string(), shown = root_.outside(target);

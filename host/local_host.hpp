@@ -31,6 +31,7 @@ public:
   void write(const Path& path, std::string_view content, unsigned mode, unsigned folderMode = 0755) override;
   void append(const Path& path, std::string_view content, unsigned mode) override;
   void makeFolder(const Path& path, unsigned mode) override;
+  void setOwner(const Path& path, unsigned owner) override;
   void setMode(const Path& path, unsigned mode) override;
   void remove(const Path& path) override;
   void rename(const Path& from, const Path& to) override;

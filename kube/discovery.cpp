@@ -37,6 +37,7 @@ ClusterInfo readClusterInfo(net::Transport& transport, const std::string& server
     if (!text.is_string()) continue;
     if (key == "kubeconfig") info.kubeconfig = text.get<std::string>();
     else if (key.starts_with(signaturePrefix)) info.signatures[key.substr(signaturePrefix.size())] = text.get<std::string>();
+    else info.others[key] = text.get<std::string>();
   }
   if (const auto date = response.headers.find("date"); date != response.headers.end()) info.serverTime = parseHttpDate(date->second);
   return info;

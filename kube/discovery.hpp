@@ -13,6 +13,7 @@ namespace kubestrap::kube {
 struct ClusterInfo {
   std::string kubeconfig;                        ///< as stored: signatures are over these very bytes
   std::map<std::string, std::string> signatures; ///< token id -> detached JWS
+  std::map<std::string, std::string> others;     ///< whatever else is in it; not signed
   std::optional<TimePoint> serverTime;           ///< as the server's clock has it, to the second
 };
 

@@ -2,6 +2,7 @@
 #include "plan/kinds.hpp"
 
 #include "certs/x509.hpp"
+#include "config/assemble.hpp"
 #include "host/facts_remote.hpp"
 #include "kube/client.hpp"
 #include "kube/discovery.hpp"
@@ -124,6 +125,7 @@ struct Discoverer {
     });
     auto cluster = parsedInfo(first, server);
     checkPins(cluster, token);
+    auto servers = config::apiServersIn(first.others);
     if (!token.pins.empty()) {
       // From here on we know whom to trust: the same must be said by a server that shows a certificate of that authority.
       const auto second = patiently(fmt::format("cluster-info can be read at {}, verified", server), patience, world, reporter, [&] {
@@ -138,8 +140,11 @@ struct Discoverer {
       });
       if (second.kubeconfig != first.kubeconfig)
         throw Error(fmt::format("cluster-info at {} reads otherwise when it is read again, verified", server), "somebody may stand between");
+      servers = config::apiServersIn(second.others);
     }
-    return {withToken(std::move(cluster)), clock};
+    // Its name stands for each node on that node, and this machine is none yet.
+    if (!servers.empty()) cluster.server = server;
+    return {withToken(std::move(cluster)), std::move(servers), clock};
   }
 
   Discovered operator()(const FileDiscovery& file) const {
@@ -162,11 +167,12 @@ struct Discoverer {
       if (shown.server != named)
         reporter.warning(phase, fmt::format("cluster-info names the server {}, the file {}", shown.server, named));
     }
-    if (!wanted.tlsBootstrapToken.empty()) return {withToken(std::move(cluster)), clock};
+    auto servers = info ? config::apiServersIn(info->others) : std::map<std::string, config::Endpoint>();
+    if (!wanted.tlsBootstrapToken.empty()) return {withToken(std::move(cluster)), std::move(servers), clock};
     if (cluster.token.empty() && cluster.clientCertificate.empty())
       throw Error(fmt::format("{} has no credentials, and there is no --tls-bootstrap-token", file.path),
                   "make a token on a control plane: kubestrap token create", ExitCode::usage);
-    return {std::move(cluster), clock};
+    return {std::move(cluster), std::move(servers), clock};
   }
 
   kube::Kubeconfig withToken(kube::Kubeconfig cluster) const {

@@ -8,6 +8,7 @@
 #include "plan/world.hpp"
 #include "support/yaml.hpp"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@ namespace kubestrap::plan {
 struct Discovered {
   /// Server and authorities as the cluster gives them, with the credentials that the kubelet shall ask for its certificate with.
   kube::Kubeconfig cluster;
+  /// API servers by node, as the cluster tells everybody; empty where it does not (endpoint.mode other than local).
+  std::map<std::string, config::Endpoint> apiServers;
   config::ClockFacts clock; ///< this machine's beside the API server's; nothing where the server did not say
 };
 

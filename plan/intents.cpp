@@ -45,6 +45,7 @@ struct IntentOfTask {
             .before = std::move(before)};
   }
   Intent operator()(const PullImage& pull) const { return recorded("Image", {{"image", pull.image}}); }
+  Intent operator()(const LoadImage& load) const { return recorded("Image", {{"image", load.image}}); }
   Intent operator()(const SetSysctl& sysctl) const {
     const auto value = host.read(sysctlFile(sysctl.name));
     return recorded("Sysctl", {{"sysctl", sysctl.name}}, value ? Value{{"value", trim(*value)}} : Value());

@@ -14,7 +14,7 @@ namespace kubestrap::plan {
 namespace {
 
 bool sameContent(const File& wanted, const std::string& content, const std::string& found) {
-  if (found == content) return true;
+  if (found == content || wanted.compare == Compare::presence) return true;
   if (wanted.compare == Compare::bytes) return false;
   try {
     return sameDocument(parseYamlValue(found, wanted.path.string()), parseYamlValue(content, wanted.path.string()));
@@ -85,13 +85,18 @@ Change diff(const Folder& wanted, const Context& context) {
   } else if (status->type == host::FileStatus::Type::folder && status->mode != wanted.mode) {
     change.verb = Verb::update;
     change.reason = fmt::format("mode is {:04o}, not {:04o}", status->mode, wanted.mode);
+  } else if (status->type == host::FileStatus::Type::folder && wanted.owner && status->uid != *wanted.owner) {
+    change.verb = Verb::update;
+    change.reason = fmt::format("belongs to user {}, not {}", status->uid, *wanted.owner);
   }
   return change;
 }
 
 void enact(const Folder& wanted, const Change& change, const Context& context) {
-  if (change.verb == Verb::create) context.world.host.makeFolder(wanted.path, wanted.mode);
-  else context.world.host.setMode(wanted.path, wanted.mode);
+  auto& host = context.world.host;
+  if (change.verb == Verb::create) host.makeFolder(wanted.path, wanted.mode);
+  else host.setMode(wanted.path, wanted.mode);
+  if (wanted.owner) host.setOwner(wanted.path, *wanted.owner);
 }
 
 namespace {

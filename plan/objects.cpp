@@ -93,7 +93,7 @@ std::optional<Value> mergedTaints(const Value& live, const Value& wanted) {
   return merged;
 }
 
-/// The merge patch that puts labels, annotations and taints of `wanted` on `live`; nothing when they are there.
+/// The merge patch that puts labels, annotations, taints and members of data of `wanted` on `live`; nothing when they are there.
 std::optional<Value> markPatch(const Value& live, const Value& wanted) {
   Value patch = Value::object();
   for (const auto* member : {"labels", "annotations"}) {
@@ -103,6 +103,9 @@ std::optional<Value> markPatch(const Value& live, const Value& wanted) {
     for (const auto& [key, value] : values->items())
       if (!there || !there->contains(key) || (*there)[key] != value) patch["metadata"][member][key] = value;
   }
+  if (const auto* data = find(wanted, "data"))
+    for (const auto& [key, value] : data->items())
+      if (!live.contains("data") || !live["data"].contains(key) || live["data"][key] != value) patch["data"][key] = value;
   if (auto taints = mergedTaints(live, wanted)) patch["spec"]["taints"] = std::move(*taints);
   if (patch.empty()) return std::nullopt;
   patch["metadata"]["resourceVersion"] = stringAt(live, "metadata.resourceVersion");
@@ -132,7 +135,7 @@ Change look(const Object& wanted, const Context& context) {
     if (!live) throw NotYet(key.string() + " is not registered yet");
     if (const auto patch = markPatch(*live, wanted.document)) {
       change.verb = Verb::update;
-      change.reason = "lacks labels or taints";
+      change.reason = "lacks what marks it";
       auto shown = *patch;
       shown["metadata"].erase("resourceVersion");
       change.preview = emitYaml(shown);
@@ -160,6 +163,13 @@ Change look(const Object& wanted, const Context& context) {
   return change;
 }
 
+/// The kubelet's credentials lie in a file that comes after its kubeconfig, and is rotated.
+void readCredentials(kube::Kubeconfig& kubeconfig, host::Host& host) {
+  if (kubeconfig.clientCertificateFile.empty()) return;
+  kubeconfig.clientCertificate = host.read(kubeconfig.clientCertificateFile).value_or("");
+  kubeconfig.clientKey = Secret(host.read(kubeconfig.clientKeyFile).value_or(""));
+}
+
 } // namespace
 
 const kube::Kubeconfig* Kubeconfigs::read(const Path& path, host::Host& host) {
@@ -168,6 +178,7 @@ const kube::Kubeconfig* Kubeconfigs::read(const Path& path, host::Host& host) {
   auto& parsed = parsed_[path];
   if (auto seen = fingerprint(text); parsed.seen != seen)
     parsed = {.seen = std::move(seen), .kubeconfig = kube::parseKubeconfig(*text, path.string())};
+  readCredentials(parsed.kubeconfig, host);
   return &parsed.kubeconfig;
 }
 

@@ -294,7 +294,9 @@ Change diff(const Kubeconfig& wanted, const Context& context) {
     throw Error(fmt::format("{} trusts another authority than {}", wanted.path.string(), wanted.authority.string()),
                 "it belongs to another cluster: move it away so that it is made anew");
   std::optional<std::string> why;
-  if (found.server != wanted.server) why = fmt::format("names {}, not {}", found.server, wanted.server);
+  const auto& others = wanted.otherServers;
+  if (found.server != wanted.server && std::ranges::find(others, found.server) == others.end())
+    why = fmt::format("names {}, not {}", found.server, wanted.server);
   else if (found.tlsServerName != wanted.tlsServerName) why = "names another TLS server name";
   else why = misfit(wanted, found, authority, context);
   if (!why) return change;

@@ -15,6 +15,7 @@ std::string objectSubject(const Value& document) {
 
 struct SubjectOfTask {
   std::string operator()(const PullImage& pull) const { return "image " + pull.image; }
+  std::string operator()(const LoadImage& load) const { return "image " + load.image; }
   std::string operator()(const SetSysctl& sysctl) const { return fmt::format("{} = {}", sysctl.name, sysctl.value); }
   std::string operator()(const LoadModule& module) const { return "kernel module " + module.name; }
   std::string operator()(const TurnSwapOff&) const { return "swap"; }

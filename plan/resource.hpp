@@ -33,7 +33,11 @@ struct EtcdAccess {
 
 /// How two versions of a file are compared: byte for byte, or as YAML documents, in which case a difference of layout alone is none
 /// (the kubelet hashes the decoded pod: kubelet/config/common.go).
-enum class Compare { bytes, document };
+enum class Compare {
+  bytes,
+  document,
+  presence ///< what it says belongs to somebody else, once it is there
+};
 enum class Secrecy { open, secret };
 
 /// What only etcd's members can say: who they are when a further one begins. The engine puts it in place of the content's text
@@ -57,6 +61,7 @@ struct File {
 struct Folder {
   Path path;
   unsigned mode = 0755;
+  std::optional<unsigned> owner = {}; ///< user and group; nothing: whoever it is
 };
 
 /// What must not be there. Only what kubestrap may remove is ever listed.
@@ -100,6 +105,8 @@ struct Kubeconfig {
   std::string clusterName, user;
   Path authority;            ///< certificate file whose content is embedded
   Credential credential;
+  /// Servers that one which exists may name as well.
+  std::vector<std::string> otherServers = {};
 };
 
 /// A component that the kubelet runs by a manifest on this machine.
@@ -182,7 +189,7 @@ enum class ApplyMode {
   apply,      ///< server-side apply, field manager kubestrap (D11)
   createOnly, ///< made when absent, never changed
   absent,
-  mark        ///< labels, annotations and taints merged into an existing object, which is waited for
+  mark        ///< labels, annotations, taints and data merged into an existing object, which is waited for
 };
 
 struct Object {
@@ -242,6 +249,12 @@ struct PullImage {
   std::string image;
   enum class When { always, ifNotPresent } when = When::ifNotPresent;
 };
+/// An image that is shipped as an archive is in the runtime, put there by the runtime's own loader (decision D22).
+struct LoadImage {
+  std::string image;
+  Path archive;       ///< empty: there is none
+  std::string socket; ///< of the runtime: "unix:///run/containerd/containerd.sock"
+};
 /// A setting of the running kernel. What shall hold after a reboot too is a File below /etc/sysctl.d beside it.
 struct SetSysctl {
   std::string name, value; ///< "net.ipv4.ip_forward", "1"
@@ -252,7 +265,7 @@ struct LoadModule {
 };
 /// Nothing is swapped. For a reboot: /etc/fstab.
 struct TurnSwapOff {};
-using Task = std::variant<PullImage, SetSysctl, LoadModule, TurnSwapOff>;
+using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff>;
 
 using Resource =
     std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, EtcdMember, Condition, Task>;

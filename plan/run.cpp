@@ -22,8 +22,10 @@ bool touchesThisMachineOnly(const Resource& resource) {
          std::holds_alternative<KeyPair>(resource) || std::holds_alternative<Kubeconfig>(resource);
 }
 
+/// An object that can only be looked at once others are there.
 bool refersToAnother(const Resource& resource) {
   const auto* object = std::get_if<Object>(&resource);
+  if (object && object->mode == ApplyMode::mark) return true;
   return object && std::any_of(object->fills.begin(), object->fills.end(),
                                [](const Fill& fill) { return std::holds_alternative<UidOf>(fill.with); });
 }

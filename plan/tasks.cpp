@@ -37,6 +37,14 @@ struct Needed {
     return change;
   }
 
+  Change operator()(const LoadImage& load) const {
+    Change change{.subject = subject(Task{load})};
+    if (context.world.cri.hasImage(load.image)) return change;
+    change.verb = Verb::run;
+    change.reason = "not in the runtime";
+    return change;
+  }
+
   Change operator()(const SetSysctl& sysctl) const {
     Change change{.subject = subject(Task{sysctl})};
     const auto found = context.world.host.read(sysctlFile(sysctl.name));
@@ -77,6 +85,25 @@ struct Do {
       if (context.reporter)
         context.reporter->waiting(context.phase, change, std::chrono::steady_clock::now() - begin, host::pullPatience, "the runtime pulls it");
     while_("pulling " + pull.image, [&] { pulled.get(); });
+  }
+
+  void operator()(const LoadImage& load) const {
+    constexpr std::string_view elsewhere = "put it into a registry, and name it as images.front in a KubestrapConfiguration";
+    constexpr std::string_view scheme = "unix://";
+    if (load.archive.empty())
+      throw Error(fmt::format("the image {} is not in the runtime, and its archive is not on this machine", load.image),
+                  fmt::format("put kubestrap-image.tar beside kubestrap, or into /usr/lib/kubestrap; or {}", elsewhere));
+    if (load.socket.find("containerd") == std::string::npos)
+      throw Error(fmt::format("the image {} is not in the runtime at {}, which has no loader that kubestrap knows", load.image, load.socket),
+                  std::string(elsewhere));
+    const auto address = load.socket.starts_with(scheme) ? load.socket.substr(scheme.size()) : load.socket;
+    runOrThrow(context.world.host, "ctr",
+               {"--address", address, "--namespace", "k8s.io", "images", "import", "--local", "--base-name", load.image.substr(0, load.image.rfind(':')),
+                "--digests", "--label", "io.cri-containerd.pinned=pinned", load.archive.string()},
+               fmt::format("see whether {} is whole, and containerd has room", load.archive.string()));
+    if (!context.world.cri.hasImage(load.image))
+      throw Error(fmt::format("{} was loaded, and the image {} is not in it", load.archive.string(), load.image),
+                  "the archive is of another version of kubestrap: install both together");
   }
 
   void operator()(const SetSysctl& sysctl) const {

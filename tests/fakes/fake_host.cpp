@@ -109,6 +109,8 @@ std::optional<FileStatus> FakeHost::status(const host::Path& path) {
   if (auto found = files.find(key); found != files.end())
     return FileStatus{.type = found->second.type,
                       .mode = found->second.mode,
+                      .uid = found->second.owner,
+                      .gid = found->second.owner,
                       .modified = found->second.modified,
                       .size = found->second.content.size()};
   if (isFolder(key)) return FileStatus{.type = FileStatus::Type::folder, .mode = 0755, .modified = now};
@@ -166,6 +168,14 @@ void FakeHost::setMode(const host::Path& path, unsigned mode) {
   if (found == files.end()) throw Error(fmt::format("cannot set the mode of {}: No such file or directory", key));
   effect(fmt::format("mode {:04o} {}", mode, key));
   found->second.mode = mode;
+}
+
+void FakeHost::setOwner(const host::Path& path, unsigned owner) {
+  auto key = keyOf(path);
+  auto found = files.find(key);
+  if (found == files.end()) throw Error(fmt::format("cannot set the owner of {}: No such file or directory", key));
+  effect(fmt::format("owner {} {}", owner, key));
+  found->second.owner = owner;
 }
 
 void FakeHost::remove(const host::Path& path) {

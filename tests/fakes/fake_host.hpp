@@ -22,6 +22,7 @@ public:
     unsigned mode = 0644;
     TimePoint modified{};
     host::FileStatus::Type type = host::FileStatus::Type::file;
+    unsigned owner = 0;
   };
 
   FakeHost();
@@ -63,6 +64,7 @@ public:
   void write(const host::Path& path, std::string_view content, unsigned mode, unsigned folderMode = 0755) override;
   void append(const host::Path& path, std::string_view content, unsigned mode) override;
   void makeFolder(const host::Path& path, unsigned mode) override;
+  void setOwner(const host::Path& path, unsigned owner) override;
   void setMode(const host::Path& path, unsigned mode) override;
   void remove(const host::Path& path) override;
   void rename(const host::Path& from, const host::Path& to) override;

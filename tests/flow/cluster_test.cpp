@@ -106,7 +106,7 @@ TEST_CASE("marking a control plane adds its label and taint to those of the node
 
   node["spec"]["taints"] = Value::array({{{"key", "example.org/gpu"}, {"effect", "NoExecute"}, {"value", "a"}}});
   machine.api.put(node, "kubectl-taint");
-  CHECK(changesOf(machine.plan()) == Lines{"mark-control-plane: update Node n1 (lacks labels or taints)"});
+  CHECK(changesOf(machine.plan()) == Lines{"mark-control-plane: update Node n1 (lacks what marks it)"});
   machine.init();
   node = *machine.api.object("/api/v1/nodes/n1");
   CHECK(keys() == Lines{"example.org/gpu", "node-role.kubernetes.io/control-plane"});
