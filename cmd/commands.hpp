@@ -17,6 +17,7 @@ std::vector<Command> cfsslCommands();
 /// certinfo and bundle-verify.
 std::vector<Command> certinfoCommands();
 Command completionCommand();
+Command frontCommand();
 
 /// The whole tree below "kubestrap".
 Command rootCommand();

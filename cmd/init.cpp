@@ -10,6 +10,7 @@
 #include "kube/bootstrap_token.hpp"
 #include "manifests/addons.hpp"
 #include "manifests/cluster_objects.hpp"
+#include "manifests/front.hpp"
 #include "manifests/messages.hpp"
 #include "phases/workflows.hpp"
 #include "support/log.hpp"
@@ -78,7 +79,7 @@ struct JoinCommands {
 };
 
 JoinCommands joinCommands(Machine& machine, const config::Setup& setup, const InitOptions& options) {
-  manifests::JoinCommand join{.endpoint = setup.publicEndpoint(), .pins = authorityPins(machine, setup)};
+  manifests::JoinCommand join{.endpoint = manifests::hasFront(setup.cluster) ? setup.node.localEndpoint() : setup.publicEndpoint(), .pins = authorityPins(machine, setup)};
   if (!setup.request.tokens.empty() && !options.skipTokenPrint) join.token = setup.request.tokens.front().token();
   JoinCommands commands{.worker = manifests::text(join)};
   if (setup.cluster.controlPlaneEndpoint) {
@@ -113,6 +114,7 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   for (const auto& warning : warnings) log::warn(warning);
   auto& runtime = machine.useRuntime(setup.node.criSocket);
   if (judging == Judging::yes) lookFurther(facts, phases::Purpose::init, setup, machine, runtime);
+  lookAtFront(setup, machine.host());
   if (options.printManifest) return printAddons(setup, *onlyPhase);
   complete(setup, machine, options, setup.request.tokensGiven);
 

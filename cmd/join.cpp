@@ -75,8 +75,9 @@ ExitCode runJoin(JoinOptions options, const std::vector<std::string>& arguments,
   const auto reporter = reporterFor(mode);
   const auto lock = options.dryRun ? nullptr : machine.host().lock("join");
   auto world = machine.world();
-  const auto setup = learnAboutCluster(std::move(wanted), facts, world, *reporter, warnings);
+  auto setup = learnAboutCluster(std::move(wanted), facts, world, *reporter, warnings);
   for (const auto& warning : warnings) log::warn(warning);
+  lookAtFront(setup, machine.host());
   if (judging == Judging::yes) lookFurther(facts, phases::joinPurpose(setup), setup, machine, runtime);
 
   const plan::Selection selection{.only = onlyPhase, .skip = setup.request.skipPhases};

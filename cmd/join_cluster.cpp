@@ -145,6 +145,7 @@ config::Setup learnAboutCluster(config::JoinRequest wanted, config::Facts& facts
   setup.cluster = config::clusterFromDocuments(documents, warnings);
   auto& joining = setup.request.joining;
   joining.server = cluster.server;
+  setup.request.apiServers = found.apiServers;
   joining.authorities = cluster.authorities;
   joining.token = cluster.token;
   joining.clientCertificate = cluster.clientCertificate;

@@ -9,7 +9,7 @@ Command rootCommand() {
                          "On the first machine: kubestrap init; on each further one: kubestrap join. Every command says with --help "
                          "what it does, and init and join say with --dry-run what they would do.",
           .children = {initCommand(), joinCommand(), preflightCommand(), tokenCommand(), configCommand(), certsCommand(),
-                       completionCommand(), versionCommand()}};
+                       completionCommand(), frontCommand(), versionCommand()}};
 }
 
 } // namespace kubestrap::cmd

@@ -2,17 +2,21 @@
 #include "cmd/machine.hpp"
 #include "cmd/output.hpp"
 
+#include "certs/x509.hpp"
+#include "config/assemble.hpp"
 #include "config/load.hpp"
 #include "config/model.hpp"
 #include "config/token.hpp"
 #include "kube/bootstrap_token.hpp"
+#include "kube/discovery.hpp"
 #include "manifests/cluster_objects.hpp"
 #include "manifests/messages.hpp"
-#include "certs/x509.hpp"
+#include "support/log.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
@@ -119,6 +123,24 @@ config::Endpoint endpointOf(const std::string& url) {
   return {parsed->host, parsed->port.value_or(443)};
 }
 
+/// Where a machine that joins is to ask. The control plane's name may stand for each node on that node, and says nothing to a machine that
+/// is none yet: then it is the address of an API server, of this machine's own if there is one.
+config::Endpoint endpointToJoin(Machine& machine, const kube::Kubeconfig& kubeconfig) {
+  std::map<std::string, config::Endpoint> servers;
+  try {
+    servers = config::apiServersIn(kube::readClusterInfo(machine.http(), kubeconfig.server, kubeconfig.authorities).others);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::info(1, "cluster-info does not tell of API servers: {}", error.message());
+  }
+  if (servers.empty()) return endpointOf(kubeconfig.server);
+  const auto own = machine.host().facts({.depth = host::Host::Questions::Depth::defaults}).addresses;
+  for (const auto& [node, endpoint] : servers)
+    if (const auto address = IpAddress::parse(endpoint.host); address && std::ranges::find(own, *address) != own.end()) return endpoint;
+  return servers.begin()->second;
+}
+
 /// The tokens of an InitConfiguration; what a token is like is said there, not by flags beside it.
 std::vector<config::BootstrapToken> tokensOfFile(Machine& machine, const TokenOptions& options, const std::vector<std::string>& arguments) {
   if (!arguments.empty() || options.description || options.ttl || options.groups || options.usages)
@@ -153,7 +175,7 @@ ExitCode createToken(const TokenOptions& options, const std::vector<std::string>
     kube::Client client(machine.http(), kubeconfig);
     for (const auto& each : tokens) store(client, each);
   }
-  manifests::JoinCommand join{.endpoint = endpointOf(kubeconfig.server), .token = token.token(), .pins = pinsOf(kubeconfig)};
+  manifests::JoinCommand join{.endpoint = endpointToJoin(machine, kubeconfig), .token = token.token(), .pins = pinsOf(kubeconfig)};
   if (options.certificateKey) join.controlPlane = true, join.certificateKey = Secret(*options.certificateKey);
   const auto shown = options.printJoinCommand ? manifests::onOneLine(manifests::text(join)) : token.token().reveal();
   if (const auto as = format(globals()); as != Format::text) {

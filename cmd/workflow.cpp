@@ -1,6 +1,7 @@
 #include "cmd/workflow.hpp"
 
 #include "cmd/globals.hpp"
+#include "manifests/front.hpp"
 
 #include <fmt/format.h>
 
@@ -48,6 +49,20 @@ std::vector<config::PatchFile> readPatchFiles(host::Host& host, const host::Path
   std::vector<config::PatchFile> files;
   collectPatchFiles(host, folder, files);
   return files;
+}
+
+void lookAtFront(config::Setup& setup, host::Host& host) {
+  setup.node.hostsFile = host.read(config::paths::hosts).value_or("");
+  for (const auto* slot : {"a", "b"})
+    if (auto manifest = host.read(manifests::frontManifest(slot))) setup.node.fronts[slot] = std::move(*manifest);
+  setup.request.ownImage = "kubestrap.io/kubestrap:v" KUBESTRAP_VERSION;
+  std::error_code none;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", none);
+  for (const auto& folder : {host::Path("/usr/lib/kubestrap"), program.parent_path()})
+    if (const auto archive = folder / "kubestrap-image.tar"; std::filesystem::exists(archive, none)) {
+      setup.request.ownImageArchive = archive;
+      return;
+    }
 }
 
 std::unique_ptr<plan::Reporter> reporterFor(plan::Mode mode) {

@@ -16,6 +16,9 @@ namespace kubestrap::cmd {
 /// The patch files of a folder and the folders in it, in lexical order.
 std::vector<config::PatchFile> readPatchFiles(host::Host& host, const host::Path& folder);
 
+/// What the balancer of a node is made from: what is on this machine of it, and kubestrap's own image.
+void lookAtFront(config::Setup& setup, host::Host& host);
+
 /// Plans go to standard output, since they are what was asked for; progress goes to standard error.
 std::unique_ptr<plan::Reporter> reporterFor(plan::Mode mode);
 

@@ -4,8 +4,10 @@
 #include "manifests/addons.hpp"
 #include "manifests/cluster_objects.hpp"
 #include "manifests/components.hpp"
+#include "manifests/front.hpp"
 #include "manifests/static_pods.hpp"
 #include "phases/certificates.hpp"
+#include "phases/front.hpp"
 #include "phases/node.hpp"
 #include "phases/preflight.hpp"
 #include "support/error.hpp"
@@ -31,7 +33,11 @@ Access asSuperAdmin(const Setup& setup) { return {paths::superAdminConf, setup.n
 
 // ---- preflight
 
-Resources images(const Setup& setup, const Phase&) { return controlPlaneImages(setup); }
+Resources images(const Setup& setup, const Phase&) {
+  auto resources = controlPlaneImages(setup);
+  append(resources, frontImage(setup));
+  return resources;
+}
 
 // ---- certs
 
@@ -49,8 +55,13 @@ Resources serviceAccountKeys(const Setup& setup, const Phase&) {
 // ---- kubeconfig
 
 Resources kubeconfig(const Setup& setup, const Phase& phase) {
-  for (const auto& row : certs::kubeconfigs())
-    if (row.name == phase.name) return {resolve(row, setup)};
+  for (const auto& row : certs::kubeconfigs()) {
+    if (row.name != phase.name) continue;
+    auto kubeconfig = resolve(row, setup);
+    // The kubelet's is made to go by the balancer later, when there is one.
+    if (row.name == "kubelet" && manifests::hasFront(setup.cluster)) kubeconfig.otherServers = {manifests::frontEndpoint(setup).url()};
+    return {std::move(kubeconfig)};
+  }
   throw Error(fmt::format("there is no kubeconfig {}", phase.name));
 }
 
@@ -70,6 +81,8 @@ Resources controllerManager(const Setup& setup, const Phase&) {
 
 Resources scheduler(const Setup& setup, const Phase&) { return {staticPod("kube-scheduler", manifests::schedulerPod(setup))}; }
 
+Resources nodeFront(const Setup& setup, const Phase&) { return front(setup); }
+
 // ---- kubelet
 
 Resources kubelet(const Setup& setup, const Phase&) { 
@@ -80,6 +93,7 @@ Resources controlPlaneIsUp(const Setup& setup, const Phase&) {
   auto resources = kubeletIsHealthy(setup);
   append(resources, controlPlaneAnswers(setup, asSuperAdmin(setup)));
   append(resources, objects({manifests::clusterAdminsBinding()}, asSuperAdmin(setup)));
+  append(resources, frontAnswers(setup, paths::superAdminConf));
   return resources;
 }
 
@@ -134,18 +148,22 @@ Resources bootstrapTokens(const Setup& setup, const Phase&) {
       .fills = {{Pointer(std::string(manifests::clusterInfoKubeconfigAt)),
                  plan::DiscoveryKubeconfig{setup.publicEndpoint().url(), certificateFile(setup.cluster, "ca")}}}});
   append(resources, objects(manifests::clusterInfoRules(), asAdmin(setup)));
+  append(resources, apiServerIsTold(setup, asAdmin(setup)));
   return resources;
 }
 
 /// The kubelet stores the certificate that it began with among those that it rotates, and from then on uses it from there; only its
 /// next start has to find it in kubelet.conf, so nothing is restarted here.
 Resources clientCertificateRotation(const Setup& setup, const Phase&) {
-  return {plan::Condition{.what = fmt::format("the kubelet keeps its certificate in {}", paths::kubeletClientCertificate.string()),
+  Resources resources{plan::Condition{.what = fmt::format("the kubelet keeps its certificate in {}", paths::kubeletClientCertificate.string()),
                           .probe = plan::FileExists{paths::kubeletClientCertificate},
                           .patience = setup.request.timeouts.tlsBootstrap,
                           .hint = "look at: journalctl -u kubelet",
                           .fatal = {plan::UnitFails{"kubelet"}}},
           rotatedKubeletConf(setup)};
+  // But to go over to the balancer it has to begin anew.
+  if (manifests::hasFront(setup.cluster)) append(resources, kubeletTakesUpItsKubeconfig(setup));
+  return resources;
 }
 
 Resources coreDns(const Setup& setup, const Phase&) {
@@ -205,6 +223,7 @@ const plan::Workflow& initWorkflow() {
       // The manifests are written before the kubelet starts, so that its first look finds them all.
       {.name = "etcd", .summary = "Write the static pod manifest of etcd", .children = etcd},
       {.name = "control-plane", .summary = "Write the static pod manifests of the control plane", .children = controlPlane},
+      {.name = "front", .summary = "Put a balancer on this node, where endpoint.mode is local", .desired = nodeFront},
       {.name = "kubelet-start", .summary = "Write the kubelet's settings and start it", .desired = kubelet},
       {.name = "wait-control-plane", .summary = "Wait until the control plane answers", .desired = controlPlaneIsUp},
       // From here on the API server answers, and admin.conf may do everything.

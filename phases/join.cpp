@@ -3,9 +3,11 @@
 
 #include "manifests/cluster_objects.hpp"
 #include "manifests/components.hpp"
+#include "manifests/front.hpp"
 #include "manifests/kubelet.hpp"
 #include "manifests/static_pods.hpp"
 #include "phases/certificates.hpp"
+#include "phases/front.hpp"
 #include "phases/node.hpp"
 #include "phases/preflight.hpp"
 #include "support/yaml.hpp"
@@ -38,7 +40,9 @@ plan::EtcdAccess etcdAccess(const Setup& setup) {
 // ---- preflight
 
 Resources images(const Setup& setup, const Phase&) {
-  return isControlPlane(setup) ? controlPlaneImages(setup) : Resources{};
+  auto resources = isControlPlane(setup) ? controlPlaneImages(setup) : Resources{};
+  append(resources, frontImage(setup));
+  return resources;
 }
 
 // ---- control-plane-prepare
@@ -123,6 +127,8 @@ Resources leaveEtcd(const Setup& setup, const Phase&) {
           plan::Absent{setup.cluster.etcd.local.dataDir / "member", plan::Absent::Depth::tree}};
 }
 
+Resources nodeFront(const Setup& setup, const Phase&) { return front(setup); }
+
 // ---- kubelet
 
 plan::Credential bootstrapCredential(const config::Joining& joining) {
@@ -157,12 +163,14 @@ Resources kubelet(const Setup& setup, const Phase&) {
 
 Resources bootstrapIsDone(const Setup& setup, const Phase&) {
   auto resources = kubeletIsHealthy(setup);
-  resources.push_back(plan::Condition{.what = fmt::format("the kubelet has its certificate and {}", paths::kubeletConf.string()),
-                                      .probe = plan::FileExists{paths::kubeletConf},
-                                      .patience = setup.request.timeouts.tlsBootstrap,
-                                      .hint = "look at: journalctl -u kubelet, and on a control plane: kubectl get csr",
-                                      .fatal = isControlPlane(setup) ? staticPodSigns(setup, {"etcd", "kube-apiserver"})
-                                                                     : std::vector<plan::FatalSign>{plan::UnitFails{"kubelet"}}});
+  // A kubelet writes its kubeconfig first, and asks for the certificate that is named there afterwards.
+  for (const auto& file : {paths::kubeletConf, paths::kubeletClientCertificate})
+    resources.push_back(plan::Condition{.what = fmt::format("the kubelet has {}", file.string()),
+                                        .probe = plan::FileExists{file},
+                                        .patience = setup.request.timeouts.tlsBootstrap,
+                                        .hint = "look at: journalctl -u kubelet, and on a control plane: kubectl get csr",
+                                        .fatal = isControlPlane(setup) ? staticPodSigns(setup, {"etcd", "kube-apiserver"})
+                                                                       : std::vector<plan::FatalSign>{plan::UnitFails{"kubelet"}}});
   resources.push_back(plan::Absent{paths::bootstrapKubeletConf});
   return resources;
 }
@@ -178,14 +186,28 @@ Resources controlPlaneMark(const Setup& setup, const Phase&) {
   return resources;
 }
 
-/// Once this node's API server answers, the kubelet speaks to no other: so it is never newer than the server that it speaks to (kubeadm:
-/// ControlPlaneKubeletLocalMode).
+/// From the server that the machine was led to, the kubelet goes over to the one that it is to speak to.
+Resources kubeletGoesOver(const Setup& setup) {
+  Resources resources{rotatedKubeletConf(setup)};
+  append(resources, kubeletTakesUpItsKubeconfig(setup));
+  return resources;
+}
+
+/// Once this node's API server answers, the kubelet speaks to it before all others, without a balancer to no other: so it is never newer
+/// than the server that it speaks to (kubeadm: ControlPlaneKubeletLocalMode).
 Resources controlPlaneIsUp(const Setup& setup, const Phase&) {
   if (!isControlPlane(setup)) return {};
   auto resources = controlPlaneAnswers(setup, asAdmin(setup));
-  resources.push_back(rotatedKubeletConf(setup));
-  resources.push_back(plan::Service{.name = "kubelet", .restartWhenChanged = {paths::kubeletConf}});
-  append(resources, kubeletIsHealthy(setup));
+  append(resources, frontAnswers(setup, paths::adminConf));
+  append(resources, kubeletGoesOver(setup));
+  append(resources, apiServerIsTold(setup, atTheCluster(setup)));
+  return resources;
+}
+
+Resources workerIsUp(const Setup& setup, const Phase&) {
+  if (isControlPlane(setup) || !manifests::hasFront(setup.cluster)) return {};
+  auto resources = frontAnswers(setup, paths::kubeletConf);
+  append(resources, kubeletGoesOver(setup));
   return resources;
 }
 
@@ -202,12 +224,14 @@ const plan::Workflow& joinWorkflow() {
       // From here on nothing about the machine is doubted. The first four are for control planes; a worker passes through them.
       {.name = "control-plane-prepare", .summary = "Prepare the machine to be a control plane", .children = prepare},
       {.name = "check-etcd", .summary = "See that etcd can take a further member", .desired = etcdIsHealthy},
+      {.name = "front", .summary = "Put a balancer on this node, where endpoint.mode is local", .desired = nodeFront},
       {.name = "kubelet-start", .summary = "Write the kubelet's settings and start it", .desired = kubelet},
       {.name = "etcd-join", .summary = "Add a member to etcd, one node at a time", .desired = joinEtcd, .undo = leaveEtcd},
       {.name = "kubelet-wait-bootstrap", .summary = "Wait until the kubelet has its own certificate", .desired = bootstrapIsDone},
       // From here on the machine is a Node.
       {.name = "control-plane-join", .summary = "Make the node a control plane in the cluster's eyes", .children = controlPlaneJoin},
       {.name = "wait-control-plane", .summary = "Wait until this node's control plane answers", .desired = controlPlaneIsUp},
+      {.name = "wait-front", .summary = "Wait until a worker's balancer answers, and let its kubelet use it", .desired = workerIsUp},
   };
   static const plan::Workflow workflow{"join", "Make this machine a node of a cluster that exists", phases};
   return workflow;

@@ -1,6 +1,7 @@
 #include "phases/node.hpp"
 
 #include "manifests/components.hpp"
+#include "manifests/front.hpp"
 #include "manifests/kubelet.hpp"
 #include "manifests/static_pods.hpp"
 #include "phases/certificates.hpp"
@@ -92,6 +93,9 @@ plan::Kubeconfig rotatedKubeletConf(const Setup& setup) {
   const auto row = std::find_if(rows.begin(), rows.end(), [](const auto& each) { return each.name == "kubelet"; });
   auto kubeconfig = resolve(*row, setup);
   kubeconfig.credential = plan::CertificateFile{paths::kubeletClientCertificate};
+  // The kubelet keeps its node alive, whichever API server there still is. It begins without a balancer, which it has to start itself.
+  if (manifests::hasFront(setup.cluster)) kubeconfig.server = manifests::frontEndpoint(setup).url();
+  if (!setup.node.controlPlane) kubeconfig.authority = setup.request.joining.authorityFile;
   return kubeconfig;
 }
 
@@ -128,6 +132,12 @@ Resources kubeletIsHealthy(const Setup& setup) {
                           .patience = setup.request.timeouts.kubeletHealthCheck,
                           .hint = "look at: journalctl -u kubelet",
                           .fatal = {plan::UnitFails{"kubelet"}}}};
+}
+
+Resources kubeletTakesUpItsKubeconfig(const Setup& setup) {
+  Resources resources{plan::Service{.name = "kubelet", .restartWhenChanged = {paths::kubeletConf}}};
+  append(resources, kubeletIsHealthy(setup));
+  return resources;
 }
 
 Resources controlPlaneAnswers(const Setup& setup, const Access& access) {

@@ -22,12 +22,15 @@ plan::File staticPod(std::string_view component, Value pod);
 /// The kubelet's files are there and it runs with them, and was started since the manifests of `components` were written.
 plan::Resources kubeletIsStarted(const config::Setup& setup, std::initializer_list<std::string_view> components);
 
-/// kubelet.conf of a control plane: its own API server, and the certificate that the kubelet renews itself.
+/// kubelet.conf with the certificate that the kubelet renews itself. It leads to the node's balancer, where it has none to the node's own
+/// API server.
 plan::Kubeconfig rotatedKubeletConf(const config::Setup& setup);
 
 /// What ends a wait for these components early; those that this node does not run are left out.
 std::vector<plan::FatalSign> staticPodSigns(const config::Setup& setup, std::initializer_list<std::string_view> components);
 plan::Resources kubeletIsHealthy(const config::Setup& setup);
+/// A kubelet that was started with another kubelet.conf starts anew.
+plan::Resources kubeletTakesUpItsKubeconfig(const config::Setup& setup);
 /// API server, controller-manager and scheduler of this node answer.
 plan::Resources controlPlaneAnswers(const config::Setup& setup, const plan::Access& access);
 

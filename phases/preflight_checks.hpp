@@ -119,6 +119,9 @@ struct WantedPort {
   std::string otherwise = {};             ///< another way out than to free the port
 };
 Observations portFree(const Facts&, const WantedPort&);
+Observations frontPortFree(const Setup&, const Facts&);
+std::string frontPortName(const Setup&);
+bool balancesItself(const Setup&, Purpose);
 /// Where the local etcd listens: the API server's advertise address (kubeadm: preflight/checks.go, InitNodeChecks).
 std::string etcdAddress(const Setup&);
 Observations proxyToApiServer(const Setup&, const Facts&);

@@ -1,5 +1,6 @@
 #include "phases/preflight_checks.hpp"
 
+#include "manifests/front.hpp"
 #include "phases/preflight_proxy.hpp"
 #include "support/text.hpp"
 
@@ -100,6 +101,19 @@ Observations portFree(const Facts& facts, const WantedPort& wanted) {
   return {error(
       fmt::format("port {}, which the {} needs, is held by {}", wanted.port, wanted.process, join(holders, " and by ")),
       remedy)};
+}
+
+bool balancesItself(const Setup& setup, Purpose) { return manifests::hasFront(setup.cluster); }
+
+std::string frontPortName(const Setup& setup) { return fmt::format("Port-{}", manifests::frontEndpoint(setup).port); }
+
+Observations frontPortFree(const Setup& setup, const Facts& facts) {
+  static const std::filesystem::path slots[] = {manifests::frontManifest("a"), manifests::frontManifest("b")};
+  const auto& startedBy = isRecorded(facts, slots[1]) ? slots[1] : slots[0];
+  return portFree(facts, {.port = manifests::frontEndpoint(setup).port,
+                          .address = manifests::frontAddress(setup),
+                          .process = "haproxy",
+                          .startedBy = startedBy});
 }
 
 std::string etcdAddress(const Setup& setup) {

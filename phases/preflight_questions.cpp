@@ -3,6 +3,7 @@
 #include "phases/preflight_checks.hpp"
 
 #include "manifests/components.hpp"
+#include "manifests/front.hpp"
 
 namespace kubestrap::phases {
 
@@ -49,6 +50,10 @@ PreflightQuestions questionsFor(Purpose purpose, const Setup& setup) {
       .sysctls = {ipv4Forwarding, ipv6Forwarding},
       .images = imagesOf(purpose, setup.cluster),
       .ports = {setup.node.bindPort, schedulerPort, controllerManagerPort, kubeletPort, etcdClientPort, etcdPeerPort}};
+  if (manifests::hasFront(setup.cluster)) {
+    questions.ports.push_back(manifests::frontEndpoint(setup).port);
+    for (const auto* slot : {"a", "b"}) questions.files.push_back(manifests::frontManifest(slot));
+  }
   for (const auto& each : bridgeSettings()) questions.sysctls.emplace_back(each.name);
   for (const auto& each : kernelDefaults()) questions.sysctls.emplace_back(each.name);
   askOfAuthorities(questions, setup.cluster);

@@ -16,6 +16,10 @@ config::DiskFacts disk(std::uint64_t freeMebibytes, std::uint64_t mebibytes = 20
 
 void pullNever(Setup& setup) { setup.node.pullPolicy = config::PullPolicy::never; }
 void protectDefaults(Setup& setup) { setup.cluster.kubelet.document["protectKernelDefaults"] = true; }
+void balanceItself(Setup& setup) {
+  setup.cluster.kubestrap.endpointMode = config::EndpointMode::local;
+  setup.cluster.controlPlaneEndpoint = config::Endpoint{"api.kubernetes.internal", 6443};
+}
 void usePause(Setup& setup) { setup.cluster.images.pause = "registry.k8s.io/pause:3.10.2"; }
 
 const Case cases[] = {
@@ -38,6 +42,12 @@ const Case cases[] = {
      {"192.168.5.11", "192.168.5.12"},
      "reaches it",
      useExternalEtcd},
+    {"Port-6445",
+     Severity::error,
+     [](Facts& f) { f.listening.push_back(nginx(6445, "127.0.0.1")); },
+     {"6445", "haproxy", "nginx"},
+     "nginx",
+     balanceItself},
     {"NetworkOverlap",
      Severity::error,
      nullptr,

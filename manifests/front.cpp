@@ -1,0 +1,120 @@
+#include "manifests/front.hpp"
+
+#include "manifests/text.hpp"
+#include "support/encoding.hpp"
+#include "support/text.hpp"
+#include "support/yaml.hpp"
+#include "templates/templates.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::manifests {
+
+namespace {
+
+using config::Endpoint;
+using config::Path;
+using config::Setup;
+namespace paths = config::paths;
+
+constexpr int besideAnApiServer = 6445;
+constexpr std::string_view hostsMark = "# kubestrap: the control plane, by way of this node";
+
+std::string authorityFile(const Setup& setup) {
+  if (!setup.node.controlPlane) return setup.request.joining.authorityFile.string();
+  return (setup.cluster.pki.folder / "ca.crt").string();
+}
+
+} // namespace
+
+bool hasFront(const config::Cluster& cluster) { return cluster.kubestrap.endpointMode == config::EndpointMode::local; }
+
+Endpoint frontEndpoint(const Setup& setup) {
+  auto endpoint = setup.cluster.controlPlaneEndpoint.value_or(setup.node.localEndpoint());
+  if (setup.node.controlPlane && endpoint.port == setup.node.bindPort) endpoint.port = besideAnApiServer;
+  return endpoint;
+}
+
+std::string frontAddress(const Setup& setup) { return setup.node.advertiseAddress.isV6() ? "::1" : "127.0.0.1"; }
+
+std::string frontImage(const Setup& setup) {
+  const auto& given = setup.cluster.kubestrap.frontImage;
+  return given.empty() ? setup.request.ownImage : given;
+}
+
+std::map<std::string, Endpoint> apiServers(const Setup& setup) {
+  auto servers = setup.request.apiServers;
+  if (setup.node.controlPlane) servers[setup.node.name] = setup.node.localEndpoint();
+  return servers;
+}
+
+std::string frontConfiguration(const Setup& setup) {
+  return filledText("haproxy.cfg", {{"listen", joinHostPort(frontAddress(setup), frontEndpoint(setup).port)},
+                                    {"servers", frontServersFile().string()},
+                                    {"folder", paths::front.string()},
+                                    {"authority", authorityFile(setup)}});
+}
+
+std::string frontScript() { return std::string(templates::text("closed-when-empty.lua")); }
+
+std::string frontServers(const std::map<std::string, Endpoint>& apiServers, const std::string& own) {
+  const std::string peer = own.empty() ? "" : " backup";
+  std::string text = "# Kept up to date by the balancer's pod; written anew when API servers come or go.\n"
+                     "backend apiservers\n"
+                     "  balance roundrobin\n"
+                     "  option allbackups\n"
+                     "  option httpchk\n"
+                     "  http-check send meth GET uri /readyz hdr Host kubernetes\n"
+                     // 401: a server whose operator has forbidden anonymous questions.
+                     "  http-check expect rstatus ^(200|401)$\n";
+  for (const auto& [node, endpoint] : apiServers)
+    text += fmt::format("  server {} {}{}\n", node, endpoint.string(), node == own ? "" : peer + " tcp-ut 4s");
+  text += fmt::format("  server-template spare 1-{} 192.0.2.1:6443{} tcp-ut 4s disabled\n", frontSpares, peer);
+  return text;
+}
+
+Path frontSocket(std::string_view slot) { return paths::frontState / fmt::format("{}.sock", slot); }
+Path frontMarker(std::string_view slot) { return paths::frontState / fmt::format("{}.open", slot); }
+Path frontServersFile() { return paths::frontState / "apiservers.cfg"; }
+
+Value frontPod(const Setup& setup, const std::string& slot) {
+  const auto text = filledText("front.yaml", {{"name", "kubestrap-front-" + slot},
+                                              {"configuration", sha256Hex(frontConfiguration(setup) + frontScript()).substr(0, 16)},
+                                              {"user", std::to_string(frontUser)},
+                                              {"image", frontImage(setup)},
+                                              {"slot", slot},
+                                              {"folder", paths::front.string()},
+                                              {"state", paths::frontState.string()},
+                                              {"authority", authorityFile(setup)},
+                                              {"server", frontEndpoint(setup).url()},
+                                              {"own", setup.node.controlPlane ? setup.node.name : ""}});
+  return sorted(parseYamlValue(text, "front.yaml"));
+}
+
+Path frontManifest(std::string_view slot) { return paths::manifests / fmt::format("kubestrap-front-{}.yaml", slot); }
+
+std::string hostsFile(const Setup& setup) {
+  const auto line = fmt::format("{} {} {}", frontAddress(setup), setup.cluster.controlPlaneEndpoint->host, hostsMark);
+  std::string text;
+  bool there = false;
+  for (const auto& each : split(setup.node.hostsFile, '\n')) {
+    const bool ours = each.ends_with(hostsMark);
+    if (ours && there) continue;
+    there = there || ours;
+    text += (ours ? line : std::string(each)) + "\n";
+  }
+  while (text.ends_with("\n\n")) text.pop_back();
+  if (text == "\n") text.clear();
+  return there ? text : text + line + "\n";
+}
+
+Value apiServerNotice(const config::Node& node) {
+  return Value::object({{"apiVersion", "v1"},
+                        {"kind", "ConfigMap"},
+                        {"metadata", Value::object({{"name", "cluster-info"}, {"namespace", "kube-public"}})},
+                        {"data", Value::object({{std::string(config::apiServerNotice) + node.name, node.localEndpoint().string()}})}});
+}
+
+} // namespace kubestrap::manifests

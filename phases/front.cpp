@@ -1,0 +1,108 @@
+#include "phases/front.hpp"
+
+#include "manifests/front.hpp"
+#include "phases/node.hpp"
+#include "support/error.hpp"
+#include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+namespace kubestrap::phases {
+
+namespace {
+
+using config::Setup;
+using plan::Resources;
+namespace paths = config::paths;
+
+constexpr std::string_view slots[] = {"a", "b"};
+
+bool isAsWanted(const std::string& manifest, const Setup& setup, const std::string& slot) {
+  try {
+    return sameDocument(parseYamlValue(manifest, manifests::frontManifest(slot).string()), manifests::frontPod(setup, slot));
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// The slot that is right already, else a free one; where both are taken by others, the second gives way.
+std::string slotToUse(const Setup& setup) {
+  const auto& fronts = setup.node.fronts;
+  for (const auto& [slot, manifest] : fronts)
+    if (isAsWanted(manifest, setup, slot)) return slot;
+  for (const auto slot : slots)
+    if (!fronts.contains(std::string(slot))) return std::string(slot);
+  return std::string(slots[1]);
+}
+
+plan::FatalSign podFails(const Setup& setup, std::string_view slot) {
+  return plan::StaticPodFails{{"front", manifests::frontImage(setup), manifests::frontManifest(slot)}};
+}
+
+plan::File manifest(const Setup& setup, const std::string& slot) {
+  return {.path = manifests::frontManifest(slot),
+          .content = emitYaml(manifests::frontPod(setup, slot)),
+          .mode = 0600,
+          .compare = plan::Compare::document,
+          .folderMode = 0700};
+}
+
+/// Once the newer one lets connections through, it has the socket, and the older one only what it had accepted.
+Resources olderGoes(const Setup& setup, const std::string& slot) {
+  Resources resources;
+  for (const auto& [older, manifest] : setup.node.fronts) {
+    if (older == slot) continue;
+    resources.push_back(plan::Condition{.what = fmt::format("the balancer of slot {} serves", slot),
+                                        .probe = plan::FileExists{manifests::frontMarker(slot)},
+                                        .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
+                                        .hint = fmt::format("look at its log below /var/log/pods/kube-system_kubestrap-front-{}-*", slot),
+                                        .fatal = {podFails(setup, slot)}});
+    resources.push_back(plan::Absent{manifests::frontManifest(older)});
+  }
+  return resources;
+}
+
+} // namespace
+
+Resources frontImage(const Setup& setup) {
+  if (!manifests::hasFront(setup.cluster)) return {};
+  auto image = manifests::frontImage(setup);
+  if (image == setup.request.ownImage)
+    return {plan::Task{plan::LoadImage{std::move(image), setup.request.ownImageArchive, setup.node.criSocket}}};
+  if (setup.node.pullPolicy == config::PullPolicy::never) return {};
+  return {plan::Task{plan::PullImage{std::move(image), plan::PullImage::When::ifNotPresent}}};
+}
+
+Resources front(const Setup& setup) {
+  if (!manifests::hasFront(setup.cluster)) return {};
+  const auto slot = slotToUse(setup);
+  const auto own = setup.node.controlPlane ? setup.node.name : "";
+  Resources resources{
+      plan::File{.path = paths::hosts, .content = manifests::hostsFile(setup)},
+      plan::File{.path = paths::front / "haproxy.cfg", .content = manifests::frontConfiguration(setup)},
+      plan::File{.path = paths::front / "closed-when-empty.lua", .content = manifests::frontScript()},
+      plan::Folder{.path = paths::frontState, .mode = 0700, .owner = manifests::frontUser},
+      plan::File{.path = manifests::frontServersFile(),
+                 .content = manifests::frontServers(manifests::apiServers(setup), own),
+                 .compare = plan::Compare::presence},
+      manifest(setup, slot)};
+  append(resources, olderGoes(setup, slot));
+  return resources;
+}
+
+Resources frontAnswers(const Setup& setup, const config::Path& kubeconfig) {
+  if (!manifests::hasFront(setup.cluster)) return {};
+  const auto url = manifests::frontEndpoint(setup).url();
+  return {plan::Condition{.what = fmt::format("the balancer of this node leads to an API server at {}", url),
+                          .probe = plan::ApiServerAnswers{{kubeconfig, url}},
+                          .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
+                          .hint = "look at its log below /var/log/pods/kube-system_kubestrap-front-*",
+                          .fatal = {plan::UnitFails{"kubelet"}, podFails(setup, slotToUse(setup))}}};
+}
+
+Resources apiServerIsTold(const Setup& setup, const plan::Access& access) {
+  if (!manifests::hasFront(setup.cluster) || !setup.node.controlPlane) return {};
+  return {plan::Object{.document = manifests::apiServerNotice(setup.node), .mode = plan::ApplyMode::mark, .access = access}};
+}
+
+} // namespace kubestrap::phases

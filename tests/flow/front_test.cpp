@@ -1,0 +1,103 @@
+// A control plane with a balancer of its own: endpoint.mode local.
+#include "tests/flow/machine.hpp"
+#include "tests/lines.hpp"
+
+#include "config/paths.hpp"
+#include "kube/kubeconfig.hpp"
+#include "manifests/front.hpp"
+
+#include <doctest/doctest.h>
+
+namespace kubestrap::flow {
+
+namespace {
+
+using Lines = std::vector<std::string>;
+
+constexpr const char* kImage = "kubestrap.io/kubestrap:v1";
+constexpr const char* kNewerImage = "kubestrap.io/kubestrap:v2";
+
+/// A machine whose runtime has kubestrap's image, and whose front serves as soon as its manifest is there.
+struct Balanced {
+  Machine machine;
+  std::string image = kImage;
+
+  Balanced() {
+    machine.cri.images = {kImage, kNewerImage};
+    machine.host.put("/etc/hosts", "127.0.0.1 localhost\n10.0.0.11 n1\n", 0644);
+    machine.api.servers = {"https://10.0.0.11:6443", "https://api.kubernetes.internal:6445"};
+    machine.adjust = [this](config::Setup& setup) {
+      setup.cluster.kubestrap.endpointMode = config::EndpointMode::local;
+      setup.cluster.controlPlaneEndpoint = config::Endpoint{"api.kubernetes.internal", 6443};
+      setup.request.ownImage = image;
+      setup.node.hostsFile = machine.host.text("/etc/hosts");
+      for (const auto* slot : {"a", "b"})
+        if (const auto manifest = machine.host.read(manifests::frontManifest(slot))) setup.node.fronts[slot] = *manifest;
+    };
+    machine.clock.onSleep = [this] {
+      machine.settle();
+      for (const auto* slot : {"a", "b"})
+        if (machine.host.files.contains(manifests::frontManifest(slot)) && !machine.host.files.contains(manifests::frontMarker(slot)))
+          machine.host.put(manifests::frontMarker(slot), "", 0644);
+    };
+  }
+};
+
+std::string serverOfKubelet(Machine& machine) {
+  return kube::parseKubeconfig(machine.host.text(config::paths::kubeletConf), "kubelet.conf").server;
+}
+
+} // namespace
+
+TEST_CASE("the kubelet begins at its own API server and ends at its balancer, and another run finds nothing to do") {
+  Balanced balanced;
+  auto& machine = balanced.machine;
+  machine.init();
+  CHECK(serverOfKubelet(machine) == "https://api.kubernetes.internal:6445");
+  CHECK(machine.host.text("/etc/hosts").find("127.0.0.1 api.kubernetes.internal") != std::string::npos);
+  CHECK(changesOf(machine.plan()) == Lines{});
+  CHECK(machine.effectsOf([&] { machine.init(); }) == 0);
+}
+
+TEST_CASE("the cluster's API servers are told to everybody, beside what kubeadm keeps there") {
+  Balanced balanced;
+  balanced.machine.init();
+  const auto info = balanced.machine.api.object("/api/v1/namespaces/kube-public/configmaps/cluster-info");
+  REQUIRE(info);
+  CHECK((*info)["data"]["api-server.n1"] == "10.0.0.11:6443");
+  CHECK((*info)["data"].contains("kubeconfig"));
+}
+
+TEST_CASE("another image goes into the other slot, and the older pod goes when the newer one serves") {
+  Balanced balanced;
+  auto& machine = balanced.machine;
+  machine.init();
+  machine.host.files.erase(manifests::frontMarker("a"));
+  balanced.image = kNewerImage;
+  machine.selection.only = "front";
+  machine.init();
+  CHECK(machine.host.files.contains(manifests::frontManifest("b")));
+  CHECK(machine.host.files.contains(manifests::frontMarker("b")));
+  CHECK_FALSE(machine.host.files.contains(manifests::frontManifest("a")));
+  CHECK(changesOf(machine.plan()) == Lines{});
+}
+
+TEST_CASE("the older balancer stays as long as the newer one does not serve") {
+  Balanced balanced;
+  auto& machine = balanced.machine;
+  machine.init();
+  balanced.image = kNewerImage;
+  machine.selection.only = "front";
+  machine.clock.onSleep = [&] { machine.settle(); };
+  CHECK(machine.initFails().find("the balancer of slot b serves") != std::string::npos);
+  CHECK(machine.host.files.contains(manifests::frontManifest("a")));
+}
+
+TEST_CASE("without kubestrap's image nothing else is begun") {
+  Balanced balanced;
+  balanced.machine.cri.images.clear();
+  CHECK(balanced.machine.initFails().find("its archive is not on this machine") != std::string::npos);
+  CHECK_FALSE(balanced.machine.host.files.contains(manifests::frontManifest("a")));
+}
+
+} // namespace kubestrap::flow
