@@ -22,8 +22,15 @@ def write_config(lab: record.Lab, machine: record.Machine, version: str) -> None
     """The init configuration, on the disk of a machine that is off."""
     file = lab.disk(machine) / "upper" / CONFIG.lstrip("/")
     file.parent.mkdir(parents=True, exist_ok=True)
-    endpoint = f"{machine.address}:6443" if lab.cluster.control_planes > 1 else None
-    file.write_text(documents.init(machine.name, machine.address, version, cgroups.version(), endpoint))
+    text = documents.init(machine.name, machine.address, version, cgroups.version(), _endpoint(lab, machine))
+    file.write_text(text + documents.LOCAL_ENDPOINT if lab.cluster.bootstrapper == "kubestrap" else text)
+
+
+def _endpoint(lab: record.Lab, first: record.Machine) -> str | None:
+    """kubestrap's clusters have a balancer on every node; kubeadm's need somebody else's, or lean on their first machine."""
+    if lab.cluster.bootstrapper == "kubestrap" or lab.cluster.control_planes < 2:
+        return None
+    return f"{first.address}:6443"
 
 
 def initialise(lab: record.Lab, progress) -> None:

@@ -60,6 +60,14 @@ IGNORED = """\
 """
 
 
+LOCAL_ENDPOINT = """\
+---
+apiVersion: kubestrap.io/v1alpha1
+kind: KubestrapConfiguration
+endpoint:
+  mode: local
+"""
+
 JOIN = """\
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: JoinConfiguration

@@ -247,6 +247,10 @@ class Lab:
         self.call("machine", "--fresh", "--kubernetes", version, *([] if images else ["--no-images"]), name)
         return Machine(self, name)
 
+    def network_of(self, machine: Machine) -> str:
+        """The network namespace of a machine, as `ip netns` names it."""
+        return f"lab-{self.name}.{machine.name}"
+
     def reset(self, *machines: Machine) -> None:
         self.call("reset-machine", *(machine.name for machine in machines))
 

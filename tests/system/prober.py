@@ -1,0 +1,53 @@
+"""A client that asks an API server's address over and over, each time by a new TLS connection, and tells how that went.
+
+Run as a program in a machine's network namespace: `prober.py HOST PORT INTERVAL`. It ends when its standard input does, and prints a JSON document:
+requests, those that failed (moment, seconds taken, error), those that failed again when they were tried once more, and the longest time without an answer.
+"""
+
+import http.client
+import json
+import select
+import ssl
+import sys
+import time
+
+PATIENCE = 10
+
+
+def ask(host: str, port: int, context: ssl.SSLContext) -> str | None:
+    """What went wrong; nothing when all was well."""
+    connection = http.client.HTTPSConnection(host, port, timeout=PATIENCE, context=context)
+    try:
+        connection.request("GET", "/version", headers={"Host": "kubernetes"})
+        answer = connection.getresponse()
+        answer.read()
+        return None if answer.status == 200 else f"status {answer.status}"
+    except (OSError, http.client.HTTPException) as failed:
+        return f"{type(failed).__name__}: {failed}"
+    finally:
+        connection.close()
+
+
+def probe(host: str, port: int, interval: float, ended) -> dict:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    result = {"requests": 0, "failed": [], "failedTwice": [], "longestGap": 0.0}
+    begin = answered = time.monotonic()
+    while not ended(interval):
+        asked = time.monotonic()
+        result["requests"] += 1
+        for kept in "failed", "failedTwice":
+            error = ask(host, port, context)
+            now = time.monotonic()
+            if error is None:
+                result["longestGap"] = max(result["longestGap"], now - answered)
+                answered = now
+                break
+            result[kept].append({"after": round(asked - begin, 3), "took": round(now - asked, 3), "error": error})
+    return result
+
+
+if __name__ == "__main__":
+    given = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    print("asking", flush=True)
+    print(json.dumps(probe(*given, lambda pause: select.select([sys.stdin], [], [], pause)[0])))
