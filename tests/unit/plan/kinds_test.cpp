@@ -74,6 +74,23 @@ TEST_CASE("a folder is made, its mode put right, and a file in its place refused
   CHECK(messageOf([&] { diff(folder, small.applying()); }) == "/var/lib/etcd is not a folder");
 }
 
+TEST_CASE("a folder is given to the user who works in it") {
+  SmallWorld small;
+  CHECK(small.make(Folder{.path = "/var/lib/front", .mode = 0700, .owner = 65532}) == "create (missing)");
+  CHECK(small.host.files["/var/lib/front"].owner == 65532);
+  small.host.setOwner("/var/lib/front", 0);
+  CHECK(small.make(Folder{.path = "/var/lib/front", .mode = 0700, .owner = 65532}) == "update (belongs to user 0, not 65532)");
+}
+
+TEST_CASE("a file that is only begun here is others' to write from then on") {
+  SmallWorld small;
+  const File wanted{.path = "/var/lib/front/servers", .content = "first\n", .compare = Compare::presence};
+  CHECK(small.make(wanted) == "create (missing)");
+  small.host.put("/var/lib/front/servers", "later\n", 0644);
+  CHECK(small.make(wanted) == "keep");
+  CHECK(small.host.text("/var/lib/front/servers") == "later\n");
+}
+
 TEST_CASE("the mode of a link is nobody's wish: what it leads to is compared") {
   SmallWorld small;
   small.host.files["/a"] = {.content = "x", .mode = 0777, .modified = {}, .type = host::FileStatus::Type::symlink};
@@ -229,6 +246,38 @@ TEST_CASE("an image is pulled when it is not there, or always when asked so") {
   CHECK(small.make(Task{PullImage{"example.org/a:1"}}) == "do (not in the runtime)");
   CHECK(small.make(Task{PullImage{"example.org/a:1"}}) == "keep");
   CHECK(diff(Task{PullImage{"example.org/a:1", PullImage::When::always}}, small.applying()).changes());
+}
+
+TEST_CASE("an image that comes as an archive is given to the runtime by its own program, once") {
+  SmallWorld small;
+  const LoadImage wanted{"kubestrap.io/kubestrap:v1", "/usr/lib/kubestrap/kubestrap-image.tar", "unix:///run/containerd/containerd.sock"};
+  std::vector<host::Command> commands;
+  SUBCASE("which imports it under its name") {
+    small.host.onRun = [&](const host::Command& command) -> host::CommandResult {
+      commands.push_back(command);
+      small.cri.images.insert(wanted.image);
+      return {};
+    };
+    CHECK(small.make(Task{wanted}) == "do (not in the runtime)");
+    REQUIRE(commands.size() == 1);
+    CHECK(commands.front().program == "ctr");
+    CHECK(commands.front().arguments.back() == wanted.archive);
+    CHECK(small.make(Task{wanted}) == "keep");
+  }
+  SUBCASE("whose success is not believed unseen") {
+    small.host.onRun = [](const host::Command&) -> host::CommandResult { return {}; };
+    CHECK_THROWS_AS(small.make(Task{wanted}), Error);
+  }
+  SUBCASE("which only containerd has") {
+    auto elsewhere = wanted;
+    elsewhere.socket = "unix:///var/run/crio/crio.sock";
+    CHECK_THROWS_AS(small.make(Task{elsewhere}), Error);
+  }
+  SUBCASE("and without an archive it is an error with a way out") {
+    auto without = wanted;
+    without.archive.clear();
+    CHECK_THROWS_AS(small.make(Task{without}), Error);
+  }
 }
 
 // ---- the running kernel
