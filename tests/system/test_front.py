@@ -67,7 +67,9 @@ def front_ids(machine) -> dict[str, str]:
 
 def process_of(machine, component: str) -> str:
     """The process of a container, as the machine counts them."""
-    return next(each["process"] for each in containers(machine) if each["Labels"].get("io.kubernetes.container.name") == component)
+    running = {each["Labels"].get("io.kubernetes.container.name"): each["process"] for each in containers(machine)}
+    assert component in running, f"{component} does not run"
+    return running[component]
 
 
 @pytest.fixture(scope="module")

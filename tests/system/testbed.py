@@ -275,6 +275,7 @@ class Lab:
                 "ctr -n k8s.io containers ls | awk '!/pause/ {print $1, $2}'",
                 "KUBECONFIG=/etc/kubernetes/admin.conf timeout 5 kubectl get nodes,pods -A -o wide 2>&1 | cut -c -120",
                 "tail -n 5 /var/lib/kubestrap/journal | cut -c -200",
+                "cat /var/log/pods/kube-system_kubestrap-front-*/front/*.log 2>&1 | tail -n 20 | cut -c -200",
             ):
                 try:
                     yield f"{machine.name}: {command.split(' | ')[0]}", machine.try_("bash", "-c", command, timeout=20).out
