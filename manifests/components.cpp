@@ -114,6 +114,8 @@ std::vector<std::string> imageList(const config::Cluster& cluster) {
   if (!cluster.dnsDisabled) list.push_back(images.coreDns);
   list.push_back(images.pause);
   if (cluster.etcd.isLocal()) list.push_back(images.etcd);
+  const auto& kubestrap = cluster.kubestrap;
+  if (kubestrap.endpointMode == config::EndpointMode::local && !kubestrap.frontImage.empty()) list.push_back(kubestrap.frontImage);
   return list;
 }
 

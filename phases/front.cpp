@@ -69,7 +69,8 @@ Resources frontImage(const Setup& setup) {
   auto image = manifests::frontImage(setup);
   if (image == setup.request.ownImage)
     return {plan::Task{plan::LoadImage{std::move(image), setup.request.ownImageArchive, setup.node.criSocket}}};
-  if (setup.node.pullPolicy == config::PullPolicy::never) return {};
+  // Control planes have it among their images.
+  if (setup.node.controlPlane || setup.node.pullPolicy == config::PullPolicy::never) return {};
   return {plan::Task{plan::PullImage{std::move(image), plan::PullImage::When::ifNotPresent}}};
 }
 

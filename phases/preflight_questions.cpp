@@ -25,8 +25,10 @@ void askOfAuthorities(PreflightQuestions& questions, const config::Cluster& clus
 
 std::vector<std::string> imagesOf(Purpose purpose, const config::Cluster& cluster) {
   if (purpose != Purpose::joinWorker) return manifests::imageList(cluster);
-  if (cluster.proxyDisabled) return {cluster.images.pause};
-  return {cluster.images.proxy, cluster.images.pause};
+  std::vector<std::string> images{cluster.images.pause};
+  if (!cluster.proxyDisabled) images.push_back(cluster.images.proxy);
+  if (manifests::hasFront(cluster) && !cluster.kubestrap.frontImage.empty()) images.push_back(cluster.kubestrap.frontImage);
+  return images;
 }
 
 } // namespace

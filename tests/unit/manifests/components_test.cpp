@@ -73,6 +73,11 @@ TEST_CASE("the image list is kubeadm's, without what is disabled or external") {
             "registry.k8s.io/kube-apiserver:v1.37.2", "registry.k8s.io/kube-controller-manager:v1.37.2",
             "registry.k8s.io/kube-scheduler:v1.37.2", "registry.k8s.io/kube-proxy:v1.37.2",
             "registry.k8s.io/coredns/coredns:v1.14.6", "registry.k8s.io/pause:3.10.2", "registry.k8s.io/etcd:3.7.0-0"});
+  cluster.kubestrap.frontImage = "example.org/front:1";
+  CHECK(imageList(cluster).back() == "registry.k8s.io/etcd:3.7.0-0");
+  cluster.kubestrap.endpointMode = config::EndpointMode::local;
+  CHECK(imageList(cluster).back() == "example.org/front:1");
+  cluster.kubestrap.endpointMode = config::EndpointMode::single;
   cluster.proxyDisabled = cluster.dnsDisabled = true;
   cluster.etcd.external = config::ExternalEtcd{};
   CHECK(imageList(cluster) == std::vector<std::string>{"registry.k8s.io/kube-apiserver:v1.37.2",
