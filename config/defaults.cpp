@@ -85,6 +85,19 @@ Found lookUp(std::string_view dotted) {
               ExitCode::usage);
 }
 
+/// What a component's field becomes when the file does not say; of what is left to the component itself nothing.
+std::string defaultOf(const Found& found) {
+  if (found.kind->reference.empty() || !found.field->otherwise.empty()) return std::string(found.field->otherwise);
+  const auto path = std::string_view(found.path).substr(found.kind->kind.size() + 1);
+  const Value unset = schema::normalize(Value::object(), *found.kind->type);
+  for (const Value& document : componentDefaults()) {
+    if (stringAt(document, "kind") != found.kind->kind) continue;
+    const Value *filled = find(document, path), *left = find(unset, path);
+    if (filled && !filled->is_object() && !(left && *left == *filled)) return filled->is_string() ? filled->get<std::string>() : filled->dump();
+  }
+  return {};
+}
+
 std::string ruleText(const schema::Rule& rule) {
   return rule.choices.empty() ? std::string(rule.expected) : fmt::format("one of {}", fmt::join(rule.choices, ", "));
 }
@@ -140,20 +153,23 @@ std::string explain(std::string_view path) {
   } else {
     const Field& field = *found.field;
     text += fmt::format("  type:    {}\n", schema::describe(*field.type));
-    if (!field.otherwise.empty()) text += fmt::format("  default: {}\n", field.otherwise);
+    if (const auto otherwise = defaultOf(found); !otherwise.empty()) text += fmt::format("  default: {}\n", otherwise);
     if (field.rule) text += fmt::format("  value:   {}\n", ruleText(*field.rule));
     if (field.required) text += "  must be given\n";
     if (!field.reserved.empty()) text += fmt::format("  reserved: comes with {}\n", field.reserved);
     if (!field.since.empty()) text += fmt::format("  since:   {}\n", field.since);
     if (!field.doc.empty()) text += fmt::format("\n  {}\n", field.doc);
   }
+  if (!found.kind->reference.empty())
+    text += fmt::format("\n  What it means is the component's to say: {}\n", found.kind->reference);
   const Type* record = found.field ? recordOf(found.field->type) : found.kind->type;
   if (!record || record->fields.empty()) return text;
   text += "\n";
   std::vector<std::vector<std::string>> rows{{"FIELD", "TYPE", "DEFAULT", "MEANING"}};
   for (const Field& field : record->fields)
     rows.push_back(
-        {std::string(field.name), schema::describe(*field.type), std::string(field.otherwise), std::string(field.doc)});
+        {std::string(field.name), schema::describe(*field.type),
+         defaultOf({found.kind, &field, found.path + "." + std::string(field.name)}), std::string(field.doc)});
   return text + table(rows);
 }
 

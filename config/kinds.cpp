@@ -21,8 +21,10 @@ constexpr DocumentKind kinds[] = {
      "What join needs to know of a further machine."},
     {v1beta4::apiVersion, "ResetConfiguration", &v1beta4::resetConfiguration, "What reset takes away."},
     {v1beta4::apiVersion, "UpgradeConfiguration", &v1beta4::upgradeConfiguration, "How upgrade works."},
-    {kubeletApiVersion, "KubeletConfiguration", &kubeletConfiguration, "The kubelets' own configuration."},
-    {proxyApiVersion, "KubeProxyConfiguration", &kubeProxyConfiguration, "kube-proxy's own configuration."},
+    {kubeletApiVersion, "KubeletConfiguration", &kubeletConfiguration, "The kubelets' own configuration.",
+     "https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/"},
+    {proxyApiVersion, "KubeProxyConfiguration", &kubeProxyConfiguration, "kube-proxy's own configuration.",
+     "https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/"},
     {v1alpha1::apiVersion, v1alpha1::kind, &v1alpha1::kubestrapConfiguration,
      "What kubeadm's documents have no field for."},
 };

@@ -15,6 +15,7 @@ struct DocumentKind {
   std::string_view apiVersion, kind;
   const schema::Type* type;
   std::string_view doc;
+  std::string_view reference = {}; ///< where a component explains its own fields
 };
 
 std::span<const DocumentKind> documentKinds();

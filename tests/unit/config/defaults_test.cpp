@@ -63,6 +63,17 @@ TEST_CASE("explain tells type, default and meaning, and lists the fields of a re
   CHECK(explain("pki.autoRenew").find("reserved: comes with the PKI commands") != std::string::npos);
 }
 
+TEST_CASE("explain of a component's field tells what is filled in for it, and who says what it means") {
+  const auto text = explain("KubeletConfiguration.authentication.anonymous.enabled");
+  CHECK(text.find("default: false") != std::string::npos);
+  CHECK(text.find("https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/") != std::string::npos);
+  CHECK(explain("KubeletConfiguration.clusterDNS").find("default: [\"10.96.0.10\"]") != std::string::npos);
+  CHECK(explain("KubeProxyConfiguration.mode").find("default: iptables") != std::string::npos);
+  CHECK(explain("KubeletConfiguration").find("10.96.0.10") != std::string::npos);
+  CHECK(explain("KubeletConfiguration.maxPods").find("default") == std::string::npos); // left to the kubelet
+  CHECK(explain("KubeletConfiguration.syncFrequency").find("default") == std::string::npos);
+}
+
 TEST_CASE("explain of a wrong path names the nearest") {
   try {
     explain("ClusterConfiguration.networking.podSubnett");
