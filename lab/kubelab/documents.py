@@ -5,12 +5,7 @@ Everything in it that a machine of one's own would not need says why it is there
 
 from __future__ import annotations
 
-INIT = """\
-apiVersion: kubeadm.k8s.io/v1beta4
-kind: InitConfiguration
-localAPIEndpoint:
-  advertiseAddress: {address}
-  bindPort: 6443
+NODE = """\
 nodeRegistration:
   name: {name}
   criSocket: unix:///run/containerd/containerd.sock
@@ -18,7 +13,15 @@ nodeRegistration:
 {ignored}  kubeletExtraArgs:
   - name: node-ip
     value: {address}
----
+"""
+
+INIT = """\
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+localAPIEndpoint:
+  advertiseAddress: {address}
+  bindPort: 6443
+{node}---
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 # given, since there is no internet to look it up in
@@ -71,14 +74,7 @@ endpoint:
 JOIN = """\
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: JoinConfiguration
-nodeRegistration:
-  name: {name}
-  criSocket: unix:///run/containerd/containerd.sock
-  imagePullPolicy: IfNotPresent
-{ignored}  kubeletExtraArgs:
-  - name: node-ip
-    value: {address}
-discovery:
+{node}discovery:
   bootstrapToken:
     apiServerEndpoint: {server}
     token: {token}
@@ -93,15 +89,17 @@ controlPlane:
 """
 
 
+def _node(name: str, address: str, cgroup_version: int) -> str:
+    return NODE.format(name=name, address=address, ignored=IGNORED if cgroup_version == 1 else "")
+
+
 def join(name: str, address: str, server: str, token: str, pin: str, key: str | None, cgroup_version: int) -> str:
     """The document for `join --config` on this machine; with a key of uploaded certificates as a control plane."""
     return JOIN.format(
-        name=name,
-        address=address,
+        node=_node(name, address, cgroup_version),
         server=server,
         token=token,
         pin=pin,
-        ignored=IGNORED if cgroup_version == 1 else "",
         control_plane=CONTROL_PLANE.format(address=address, key=key) if key else "",
     )
 
@@ -109,11 +107,10 @@ def join(name: str, address: str, server: str, token: str, pin: str, key: str | 
 def init(name: str, address: str, version: str, cgroup_version: int, endpoint: str | None = None) -> str:
     """The documents for `init --config` on this machine; `endpoint` is where further control planes are reached, too."""
     return INIT.format(
-        name=name,
         address=address,
+        node=_node(name, address, cgroup_version),
         version=version,
         endpoint=f"controlPlaneEndpoint: {endpoint}\n" if endpoint else "",
-        ignored=IGNORED if cgroup_version == 1 else "",
         cgroup_v1="failCgroupV1: false\n" if cgroup_version == 1 else "",
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "image"), str(ROOT / "lab"), str(Path(__file__).resolve().parent)]
+sys.path[:0] = [str(ROOT / "image"), str(ROOT / "lab"), str(ROOT / "tests"), str(Path(__file__).resolve().parent)]
 
 from made_up import TRIPLE, Shelf  # noqa: E402
 

@@ -1,9 +1,8 @@
 """The image as an archive: the same bytes for the same inputs, and what containers find in it."""
 
-import json
 import os
-import tarfile
 
+import archives
 import pytest
 from kubeimage import __main__ as command
 from kubeimage import apt, contents
@@ -18,20 +17,6 @@ def image(shelf, binary, tmp_path):
     contents.collect(shelf.trees, ["/usr/sbin/tool"], binary, [], tmp_path / "root")
     (tmp_path / "LICENSE").write_text("terms of kubestrap\n")
     return contents.describe(tmp_path / "root", binary, tmp_path / "LICENSE", "1.2.3", "amd64", MOMENT)
-
-
-def read(archive):
-    """The archive's index, config, and the layer's entries with what is in them."""
-    with tarfile.open(archive) as tar:
-
-        def blob(digest):
-            return tar.extractfile("blobs/" + digest.replace(":", "/"))
-
-        index = json.load(tar.extractfile("index.json"))
-        manifest = json.load(blob(index["manifests"][0]["digest"]))
-        with tarfile.open(fileobj=blob(manifest["layers"][0]["digest"]), mode="r:gz") as layer:
-            entries = {one.name: (one, layer.extractfile(one).read() if one.isfile() else b"") for one in layer.getmembers()}
-        return index, json.load(blob(manifest["config"]["digest"])), entries
 
 
 def test_two_archives_of_the_same_inputs_are_the_same_bytes(image, binary, tmp_path):
@@ -50,13 +35,13 @@ def test_another_binary_is_another_image(image, binary, tmp_path):
 
 def test_the_reference_is_the_binarys_version(image, tmp_path):
     oci.write(image, tmp_path / "a.tar")
-    index, _, _ = read(tmp_path / "a.tar")
+    index = archives.read(tmp_path / "a.tar").index
     assert index["manifests"][0]["annotations"]["io.containerd.image.name"] == "kubestrap.io/kubestrap:v1.2.3"
 
 
 def test_the_config_leaves_command_user_and_stop_signal_to_the_pod(image, tmp_path):
     oci.write(image, tmp_path / "a.tar")
-    _, config, _ = read(tmp_path / "a.tar")
+    config = archives.read(tmp_path / "a.tar").config
     assert config["config"].keys() == {"Env", "Labels"}
     assert (config["os"], config["architecture"]) == ("linux", "amd64")
     assert config["config"]["Labels"]["org.opencontainers.image.version"] == "1.2.3"
@@ -65,22 +50,22 @@ def test_the_config_leaves_command_user_and_stop_signal_to_the_pod(image, tmp_pa
 
 def test_all_is_roots_and_of_one_time(image, tmp_path):
     oci.write(image, tmp_path / "a.tar")
-    _, _, entries = read(tmp_path / "a.tar")
-    assert {(entry.uid, entry.gid, entry.mtime) for entry, _ in entries.values()} == {(0, 0, MOMENT)}
+    entries = archives.read(tmp_path / "a.tar").entries
+    assert {(entry.uid, entry.gid, entry.mtime) for entry in entries.values()} == {(0, 0, MOMENT)}
 
 
 def test_the_users_are_root_and_front(image, tmp_path):
     oci.write(image, tmp_path / "a.tar")
-    _, _, entries = read(tmp_path / "a.tar")
-    users = [line.split(":")[:4] for line in entries["etc/passwd"][1].decode().splitlines()]
+    contents = archives.read(tmp_path / "a.tar").contents
+    users = [line.split(":")[:4] for line in contents["etc/passwd"].decode().splitlines()]
     assert users == [["root", "x", "0", "0"], ["front", "x", "65532", "65532"]]
 
 
 def test_programs_are_executable_and_the_binary_lies_in_usr_bin(image, binary, tmp_path):
     oci.write(image, tmp_path / "a.tar")
-    _, _, entries = read(tmp_path / "a.tar")
-    assert entries["usr/bin/kubestrap"][1] == binary.read_bytes()
-    assert {entries[path][0].mode for path in ("usr/bin/kubestrap", "usr/sbin/tool")} == {0o755}
+    made = archives.read(tmp_path / "a.tar")
+    assert made.contents["usr/bin/kubestrap"] == binary.read_bytes()
+    assert {made.entries[path].mode for path in ("usr/bin/kubestrap", "usr/sbin/tool")} == {0o755}
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """Image archives: layout, and the same bytes for the same content."""
 
 import hashlib
-import json
 import os
 import tarfile
 
+import archives
 from kubelab import oci
 
 
@@ -15,20 +15,6 @@ def sample(folder, **changes):
     (folder / "tree" / "notes").write_text("x")
     files = {"/usr/bin/program": folder / "program", "/usr/share/tree": folder / "tree"}
     return oci.Image("registry.example/group/program:v1", files, **changes)
-
-
-def read(archive):
-    """The archive's index, manifest, config and the layer's entries."""
-    with tarfile.open(archive) as tar:
-
-        def blob(digest):
-            return tar.extractfile("blobs/" + digest.replace(":", "/"))
-
-        index = json.load(tar.extractfile("index.json"))
-        manifest = json.load(blob(index["manifests"][0]["digest"]))
-        config = json.load(blob(manifest["config"]["digest"]))
-        with tarfile.open(fileobj=blob(manifest["layers"][0]["digest"])) as layer:
-            return index, manifest, config, {entry.name: entry for entry in layer.getmembers()}
 
 
 def test_two_archives_of_the_same_content_are_the_same_bytes(tmp_path):
@@ -56,7 +42,7 @@ def test_every_blob_is_stored_under_its_own_digest(tmp_path):
 
 def test_the_index_names_the_image_as_containerd_looks_for_it(tmp_path):
     digest = oci.write(sample(tmp_path), tmp_path / "a.tar")
-    index, *_ = read(tmp_path / "a.tar")
+    index = archives.read(tmp_path / "a.tar").index
     (entry,) = index["manifests"]
     assert entry["annotations"]["io.containerd.image.name"] == "registry.example/group/program:v1"
     assert entry["annotations"]["org.opencontainers.image.ref.name"] == "v1"
@@ -65,7 +51,7 @@ def test_the_index_names_the_image_as_containerd_looks_for_it(tmp_path):
 
 def test_the_layer_has_files_folders_and_links_without_owner_or_time(tmp_path):
     oci.write(sample(tmp_path, links={"/usr/bin/other": "program"}), tmp_path / "a.tar")
-    *_, entries = read(tmp_path / "a.tar")
+    entries = archives.read(tmp_path / "a.tar").entries
     assert entries["usr/bin/program"].mode == 0o755
     assert entries["usr/share/tree/notes"].size == 1
     assert entries["usr/bin/other"].linkname == "program"
@@ -76,7 +62,7 @@ def test_the_layer_has_files_folders_and_links_without_owner_or_time(tmp_path):
 
 def test_the_config_has_entrypoint_and_the_layers_digest(tmp_path):
     oci.write(sample(tmp_path, entrypoint=["/usr/bin/program"]), tmp_path / "a.tar")
-    _, manifest, config, _ = read(tmp_path / "a.tar")
+    _, manifest, config, _, _ = archives.read(tmp_path / "a.tar")
     assert config["config"]["Entrypoint"] == ["/usr/bin/program"]
     assert config["rootfs"]["diff_ids"] == [manifest["layers"][0]["digest"]]
 
@@ -91,8 +77,8 @@ def test_texts_have_their_images_time_and_a_compressed_layer_says_the_same(tmp_p
     packed = sample(tmp_path, texts={"/etc/motd": "hello\n"}, epoch=1700000000, compressed=True)
     oci.write(plain, tmp_path / "a.tar")
     oci.write(packed, tmp_path / "b.tar")
-    _, first, first_config, entries = read(tmp_path / "a.tar")
-    _, second, second_config, again = read(tmp_path / "b.tar")
+    _, first, first_config, entries, _ = archives.read(tmp_path / "a.tar")
+    _, second, second_config, again, _ = archives.read(tmp_path / "b.tar")
     assert (entries["etc/motd"].size, entries["etc/motd"].mtime) == (6, 1700000000)
     assert first_config == second_config
     assert list(entries) == list(again)
