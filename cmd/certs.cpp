@@ -140,14 +140,8 @@ ExitCode checkExpiration(const CertsOptions& options) {
 
 ExitCode certificateKey() {
   SystemEntropy entropy;
-  const auto key = config::generateCertificateKey([&](std::size_t count) { return entropy.bytes(count); }).reveal();
-  if (const auto as = format(globals()); as != Format::text) {
-    auto document = result("CertificateKey");
-    document["certificateKey"] = key;
-    printResult(document, as);
-  } else {
-    fmt::print("{}\n", key);
-  }
+  const auto key = config::generateCertificateKey([&](std::size_t count) { return entropy.bytes(count); });
+  printWord("CertificateKey", "certificateKey", key.reveal());
   return ExitCode::done;
 }
 

@@ -138,13 +138,13 @@ std::vector<Flag> validateFlags(ConfigOptions& options) {
                                    .doc = "Accept kubeadm.k8s.io/v1, which kubeadm does not take yet"}});
 }
 
-/// A Setup for questions that no machine matters for: its place is taken by kubeadm's placeholders.
-config::Setup setupOf(const ConfigOptions& options, Machine& machine) {
+/// A Setup for questions to which of the machine at most the sockets of its runtimes matter: its place is taken by kubeadm's placeholders.
+config::Setup setupOf(const ConfigOptions& options, Machine& machine, std::vector<std::string> sockets = {}) {
   config::Facts facts;
   facts.hostname = "node";
   facts.defaultAddress = IpAddress::v4(1, 2, 3, 4);
   facts.addresses = {*facts.defaultAddress};
-  facts.runtimeSockets = {"unix:///var/run/containerd/containerd.sock"};
+  facts.runtimeSockets = std::move(sockets);
   std::vector<std::string> warnings;
   const auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
   auto setup = config::loadInit(documents, options.flags, facts, machine.random(), warnings);
@@ -167,8 +167,9 @@ ExitCode listImages(const ConfigOptions& options) {
 
 ExitCode pullImages(const ConfigOptions& options) {
   Machine machine(globals().rootfs);
-  auto setup = setupOf(options, machine);
-  if (options.criSocket) setup.node.criSocket = *options.criSocket;
+  using Depth = host::Host::Questions::Depth;
+  auto setup = setupOf(options, machine, options.criSocket ? std::vector{*options.criSocket} : machine.host().facts({.depth = Depth::defaults}).runtimeSockets);
+  if (options.criSocket) setup.node.criSocket = *options.criSocket; // also where the file names another
   auto& runtime = machine.useRuntime(setup.node.criSocket);
   auto document = kubeadmResult("Images");
   document["images"] = Value::array();

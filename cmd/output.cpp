@@ -22,6 +22,13 @@ Value kubeadmResult(std::string_view kind) { return {{"apiVersion", "output.kube
 
 Value result(std::string_view kind) { return {{"apiVersion", "output.kubestrap.io/v1alpha1"}, {"kind", kind}}; }
 
+void printWord(std::string_view kind, std::string_view member, const std::string& word) {
+  const auto as = format(globals());
+  if (as == Format::text) return fmt::print("{}\n", word);
+  auto document = result(kind);
+  document[std::string(member)] = word;
+  printResult(document, as);
+}
 
 Value changesAsValue(const plan::Outcome& outcome) {
   Value changes = Value::array();

@@ -16,6 +16,8 @@ void printDocuments(const std::vector<Value>& documents, Format format);
 Value kubeadmResult(std::string_view kind);
 /// An empty result of that kind.
 Value result(std::string_view kind);
+/// Prints one word, as `member` of a result of that kind where JSON or YAML is asked for.
+void printWord(std::string_view kind, std::string_view member, const std::string& word);
 /// Every verdict of a run: phase, verb, subject, reason.
 Value changesAsValue(const plan::Outcome& outcome);
 

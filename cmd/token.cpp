@@ -219,14 +219,7 @@ ExitCode deleteTokens(const TokenOptions& options, const std::vector<std::string
 ExitCode generate() {
   SystemEntropy entropy;
   const auto parts = config::generateToken([&](std::size_t count) { return entropy.bytes(count); });
-  const auto token = parts.id + "." + parts.secret.reveal();
-  if (const auto as = format(globals()); as != Format::text) {
-    auto document = result("BootstrapToken");
-    document["token"] = token;
-    printResult(document, as);
-  } else {
-    fmt::print("{}\n", token);
-  }
+  printWord("BootstrapToken", "token", parts.id + "." + parts.secret.reveal());
   return ExitCode::done;
 }
 

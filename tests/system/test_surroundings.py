@@ -92,6 +92,20 @@ def test_init_pulls_what_is_missing_from_a_registry(without_images, registry):
     assert again.code == 0, str(again)
 
 
+def test_all_images_are_pulled_beforehand_through_the_runtime_that_is_there(without_images, registry):
+    wanted = without_images.run("kubestrap", "config", "images", "list", "--kubernetes-version", f"v{VERSION}")
+    pulled = without_images.run("kubestrap", "config", "images", "pull", "--kubernetes-version", f"v{VERSION}")
+    assert pulled == wanted
+    there = without_images.run("ctr", "-n", "k8s.io", "images", "ls", "-q").split()
+    assert [image for image in wanted.split() if image not in there] == []
+    without_images.sh("mkdir -p /run/crio; ln -s /run/containerd/containerd.sock /run/crio/crio.sock")
+    several = without_images.try_("kubestrap", "config", "images", "pull")
+    assert several.code == 2, str(several)
+    assert "this machine has several container runtimes" in several.err, str(several)
+    named = without_images.try_("kubestrap", "config", "images", "pull", "--cri-socket", "unix:///run/crio/crio.sock")
+    assert named.code == 0, str(named)
+
+
 @pytest.mark.long
 def test_a_registry_that_swallows_packets_is_given_up_in_the_runtimes_words(without_images):
     gateway = without_images.address.rsplit(".", 1)[0] + ".1"
