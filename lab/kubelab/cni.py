@@ -9,10 +9,11 @@ import json
 import time
 
 from . import machine as machines
-from . import network, record
+from . import network, record, status
 from .errors import LabError
 
 PATIENCE = 60
+REGISTRATION = 15  # what a machine that has its kubeconfig may take to be a node
 FILE = "/etc/cni/net.d/10-lab.conflist"
 ROUTES = "/etc/lab/routes"  # boot.sh sets these again after a power-off
 
@@ -33,7 +34,8 @@ def conflist(pod_cidr: str) -> str:
 
 def install(lab: record.Lab, progress, control_plane: str = "n1") -> None:
     """Gives every node of the cluster its pod network. To be called again after a join; changes only what differs."""
-    nodes = wait_for_ranges(lab, control_plane, progress)
+    joined = {name for name, one in lab.machines.items() if machines.running(one) and status.role(lab, one) != "bare"}
+    nodes = wait_for_ranges(lab, control_plane, progress, joined)
     for name, cidr in nodes.items():
         if name in lab.machines:
             network.add_route(lab.switch, cidr, lab.machines[name].address)
@@ -63,9 +65,13 @@ def restore_switch_routes(lab: record.Lab) -> None:
             network.add_route(lab.switch, cidr, machine.address)
 
 
-def wait_for_ranges(lab: record.Lab, control_plane: str, progress) -> dict[str, str]:
-    """Node -> pod range. The controller manager sets them a moment after a node has registered."""
-    deadline = time.monotonic() + PATIENCE
+def wait_for_ranges(lab: record.Lab, control_plane: str, progress, expected: set[str] = frozenset()) -> dict[str, str]:
+    """Node -> pod range. The controller manager sets them a moment after a node has registered.
+
+    A join may end before its node has registered; `expected` ones are waited for, for as long as that takes at most, since they may also
+    be of another cluster, or have another name there.
+    """
+    started = time.monotonic()
     command = ["kubectl", "get", "nodes", "-o", "json"]
     progress.detail("waiting for the nodes' pod ranges")
     while True:
@@ -73,12 +79,12 @@ def wait_for_ranges(lab: record.Lab, control_plane: str, progress) -> dict[str, 
         try:
             answer = machines.run(lab.machine(control_plane), command, timeout=15)
             nodes = {item["metadata"]["name"]: item["spec"].get("podCIDR") for item in json.loads(answer)["items"]}
-            if nodes and all(nodes.values()):
+            if nodes and all(nodes.values()) and (expected <= nodes.keys() or time.monotonic() - started > REGISTRATION):
                 return nodes
             seen = f"nodes and their ranges: {nodes}"
         except LabError as error:
             seen = f"{error}\n{error.evidence}"
-        if time.monotonic() > deadline:
+        if time.monotonic() - started > PATIENCE:
             raise LabError(f"the nodes got no pod ranges within {PATIENCE} s", "is the controller manager up?", seen)
         time.sleep(0.3)
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from kubelab import cgroups, cni, containerd, host, processes, record
@@ -96,6 +97,30 @@ def test_a_containerd_store_is_given_as_links_but_for_its_databases(tmp_path):
     assert (copy / "meta.db").stat().st_ino != (template / "meta.db").stat().st_ino
     assert os.readlink(copy / "link") == "blobs/one"
     assert (copy / "blobs").stat().st_mode & 0o777 == 0o700
+
+
+def nodes_answer(**ranges):
+    return json.dumps({"items": [{"metadata": {"name": name}, "spec": {"podCIDR": cidr}} for name, cidr in ranges.items()]})
+
+
+def ranges_seen(monkeypatch, answers, expected):
+    """What is made of the answers to one question after the other, the last of them given again and again, a second apart."""
+    clock = iter(range(1000))
+    monkeypatch.setattr(cni.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(cni.time, "sleep", lambda _: None)
+    monkeypatch.setattr(cni.machines, "run", lambda *_, **__: answers.pop(0) if len(answers) > 1 else answers[0])
+    lab = SimpleNamespace(machine=lambda name: name)
+    return cni.wait_for_ranges(lab, "n1", SimpleNamespace(detail=lambda _: None), expected)
+
+
+def test_a_node_that_is_about_to_register_is_waited_for(monkeypatch):
+    first, last = nodes_answer(n1="10.244.0.0/24"), nodes_answer(n1="10.244.0.0/24", w1="10.244.1.0/24")
+    between = nodes_answer(n1="10.244.0.0/24", w1=None)
+    assert ranges_seen(monkeypatch, [first, first, between, last], {"n1", "w1"}) == {"n1": "10.244.0.0/24", "w1": "10.244.1.0/24"}
+
+
+def test_a_machine_of_another_cluster_is_not_waited_for_without_end(monkeypatch):
+    assert ranges_seen(monkeypatch, [nodes_answer(n1="10.244.0.0/24")], {"n1", "other"}) == {"n1": "10.244.0.0/24"}
 
 
 def test_the_pod_network_of_a_node_covers_its_range():
