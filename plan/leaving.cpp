@@ -142,6 +142,7 @@ void keepEditsOfHosts(Resetting& known, host::Host& host) {
     std::string kept;
     for (const auto& line : split(*now, '\n'))
       if (line.find(" # kubestrap: ") == std::string::npos) kept += line + "\n";
+    if (now->ends_with('\n')) kept.pop_back(); // what follows the last line's end is none
     if (trim(kept) != trim(one.content->reveal())) one.content = Secret(kept);
   }
 }
