@@ -11,9 +11,7 @@ namespace {
 
 /// kubeadm's other names for phases.
 constexpr std::pair<std::string_view, std::string_view> phaseAliases[] = {{"bootstrap-token", "bootstraptoken"},
-                                                                          {"upload-config", "uploadconfig"},
-                                                                          {"preflight", "pre-flight"},
-                                                                          {"cleanup-node", "cleanupnode"}};
+                                                                          {"upload-config", "uploadconfig"}};
 
 Command runnable(const std::string& name, std::string_view summary, const std::string& phase, const PhaseRun& phaseRun) {
   return {.name = name,

@@ -131,7 +131,7 @@ std::vector<IpAddress> parseFailedDuplicates(std::string_view procNetIfInet6) {
   constexpr unsigned long duplicateFound = 0x08; // IFA_F_DADFAILED
   std::vector<IpAddress> failed;
   for (const auto& line : split(procNetIfInet6, '\n')) {
-    const auto fields = splitWords(line); // address, index, prefix, scope, flags, interface
+    const auto fields = words(line); // address, index, prefix, scope, flags, interface
     if (fields.size() < 6 || fields[0].size() != 32) continue;
     if ((std::strtoul(fields[4].c_str(), nullptr, 16) & duplicateFound) == 0) continue;
     std::string spelled;

@@ -19,7 +19,7 @@ bool exists(const char* path) {
 std::vector<IpAddress> nameServersIn(const std::string& path) {
   std::vector<IpAddress> servers;
   for (const auto& line : split(readProc(path), '\n'))
-    if (const auto fields = splitWords(line); fields.size() > 1 && fields[0] == "nameserver")
+    if (const auto fields = words(line); fields.size() > 1 && fields[0] == "nameserver")
       if (const auto address = IpAddress::parse(fields[1].substr(0, fields[1].find('%')))) servers.push_back(*address);
   return servers;
 }

@@ -49,7 +49,7 @@ config::CgroupFacts lookAtCgroups(const std::string& release) {
     facts.controllers = parseCgroupsV1(readProc("/proc/cgroups"));
     return facts;
   }
-  facts.controllers = splitWords(readProc(mount.path + "/cgroup.controllers"));
+  facts.controllers = words(readProc(mount.path + "/cgroup.controllers"));
   facts.controllers.emplace_back("devices"); // by BPF, on every kernel with version 2 that can run a kubelet
   if (hasFreezer(release)) facts.controllers.emplace_back("freezer");
   return facts;
@@ -93,14 +93,14 @@ std::string gunzip(std::string_view bytes) {
 std::vector<std::string> parseSwaps(std::string_view procSwaps) {
   std::vector<std::string> names;
   for (const auto& line : split(procSwaps, '\n'))
-    if (auto fields = splitWords(line); !fields.empty() && fields[0] != "Filename") names.push_back(fields[0]);
+    if (auto fields = words(line); !fields.empty() && fields[0] != "Filename") names.push_back(fields[0]);
   return names;
 }
 
 CgroupMount parseCgroupMount(std::string_view procMounts, bool memoryFolderExists) {
   CgroupMount first;
   for (const auto& line : split(procMounts, '\n')) {
-    auto fields = splitWords(line);
+    auto fields = words(line);
     if (fields.size() < 3) continue;
     const auto &path = fields[1], &type = fields[2];
     if (path == "/sys/fs/cgroup" && (type == "tmpfs" || type.starts_with("cgroup")))
@@ -114,7 +114,7 @@ CgroupMount parseCgroupMount(std::string_view procMounts, bool memoryFolderExist
 std::vector<std::string> parseCgroupsV1(std::string_view procCgroups) {
   std::vector<std::string> controllers;
   for (const auto& line : split(procCgroups, '\n'))
-    if (auto fields = splitWords(line); fields.size() > 3 && !fields[0].starts_with('#') && fields[3] != "0")
+    if (auto fields = words(line); fields.size() > 3 && !fields[0].starts_with('#') && fields[3] != "0")
       controllers.push_back(fields[0]);
   return controllers;
 }

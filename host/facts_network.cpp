@@ -86,7 +86,7 @@ std::optional<IpAddress> firstGlobal(const std::vector<InterfaceAddress>& addres
 std::vector<std::string> defaultInterfacesV4(std::string_view procNetRoute) {
   std::vector<std::string> names;
   for (const auto& line : split(procNetRoute, '\n'))
-    if (auto fields = splitWords(line); fields.size() > 2 && fields[0] != "Iface" && isZero(fields[1]))
+    if (auto fields = words(line); fields.size() > 2 && fields[0] != "Iface" && isZero(fields[1]))
       addOnce(names, fields[0]);
   return names;
 }
@@ -95,7 +95,7 @@ std::vector<std::string> defaultInterfacesV6(std::string_view procNetIpv6Route) 
   std::vector<std::string> names;
   for (const auto& line : split(procNetIpv6Route, '\n'))
     // Without a gateway it is the reject route of the loopback interface.
-    if (auto fields = splitWords(line); fields.size() > 9 && isZero(fields[0]) && !isZero(fields[4]))
+    if (auto fields = words(line); fields.size() > 9 && isZero(fields[0]) && !isZero(fields[4]))
       addOnce(names, fields[9]);
   return names;
 }
@@ -103,7 +103,7 @@ std::vector<std::string> defaultInterfacesV6(std::string_view procNetIpv6Route) 
 std::vector<config::RouteFacts> parseRoutesV4(std::string_view procNetRoute) {
   std::vector<config::RouteFacts> routes;
   for (const auto& line : split(procNetRoute, '\n'))
-    if (auto fields = splitWords(line); fields.size() > 7 && fields[0] != "Iface")
+    if (auto fields = words(line); fields.size() > 7 && fields[0] != "Iface")
       if (const auto mask = parseHex(fields[7])) addRoute(routes, addressV4(fields[1]), std::popcount(*mask), fields[0]);
   return routes;
 }
@@ -111,14 +111,14 @@ std::vector<config::RouteFacts> parseRoutesV4(std::string_view procNetRoute) {
 std::vector<config::RouteFacts> parseRoutesV6(std::string_view procNetIpv6Route) {
   std::vector<config::RouteFacts> routes;
   for (const auto& line : split(procNetIpv6Route, '\n'))
-    if (auto fields = splitWords(line); fields.size() > 9)
+    if (auto fields = words(line); fields.size() > 9)
       if (const auto prefix = parseHex(fields[1])) addRoute(routes, addressV6(fields[0]), static_cast<int>(*prefix), fields[9]);
   return routes;
 }
 
 std::optional<IpAddress> parseGatewayV4(std::string_view procNetRoute) {
   for (const auto& line : split(procNetRoute, '\n'))
-    if (auto fields = splitWords(line); fields.size() > 2 && fields[0] != "Iface" && isZero(fields[1]) && !isZero(fields[2]))
+    if (auto fields = words(line); fields.size() > 2 && fields[0] != "Iface" && isZero(fields[1]) && !isZero(fields[2]))
       return addressV4(fields[2]);
   return {};
 }

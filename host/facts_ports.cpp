@@ -76,7 +76,7 @@ std::vector<Listener> parseListeners(std::string_view procNetTcp) {
   constexpr std::string_view listening = "0A";
   std::vector<Listener> result;
   for (const auto& line : split(procNetTcp, '\n')) {
-    auto fields = splitWords(line); // sl local_address rem_address st queues timer retransmits uid timeout inode
+    auto fields = words(line); // sl local_address rem_address st queues timer retransmits uid timeout inode
     if (fields.size() < 10 || fields[3] != listening) continue;
     auto colon = fields[1].find(':');
     if (colon == std::string::npos) continue;

@@ -95,7 +95,7 @@ std::optional<unsigned> countLegacyRules(const Runner& run) {
 } // namespace
 
 void parseIptablesVersion(std::string_view output, config::PacketFilterFacts& facts) {
-  const auto fields = splitWords(output); // iptables v1.8.9 (nf_tables)
+  const auto fields = words(output); // iptables v1.8.9 (nf_tables)
   if (fields.size() < 2 || !fields[1].starts_with('v')) return;
   facts.version = fields[1];
   facts.backend = fields.size() > 2 && fields[2] == "(nf_tables)" ? "nf_tables" : "legacy";

@@ -10,5 +10,6 @@ namespace kubestrap::host {
 std::string readProc(const std::string& path);
 
 /// The words of a line, separated by any white space.
+std::vector<std::string> words(std::string_view line);
 
 } // namespace kubestrap::host

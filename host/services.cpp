@@ -47,7 +47,7 @@ std::optional<TimePoint> processStart(int pid) {
   auto text = readProc(fmt::format("/proc/{}/stat", pid));
   auto name = text.rfind(')'); // the second field is the program's name, which may hold anything
   if (name == std::string::npos) return {};
-  auto fields = splitWords(std::string_view(text).substr(name + 1));
+  auto fields = words(std::string_view(text).substr(name + 1));
   constexpr std::size_t startTime = 19; // field 22 of proc(5), counted from the third
   if (fields.size() <= startTime) return {};
   std::uint64_t ticks = 0;

@@ -87,7 +87,7 @@ public:
 private:
   bool isEnabled(const std::string& name) {
     for (const auto& line : split(run_({"rc-update", {"show", "default"}}).output, '\n'))
-      if (auto parts = splitWords(line); !parts.empty() && parts.front() == name) return true;
+      if (auto parts = words(line); !parts.empty() && parts.front() == name) return true;
     return false;
   }
 

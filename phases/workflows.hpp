@@ -11,7 +11,4 @@ const plan::Workflow& initWorkflow();
 /// From a bare machine to a further node, control plane or worker, of a cluster that exists.
 const plan::Workflow& joinWorkflow();
 
-/// From a node back to a bare machine.
-const plan::Workflow& resetWorkflow();
-
 } // namespace kubestrap::phases

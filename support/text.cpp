@@ -16,17 +16,6 @@ std::vector<std::string> split(std::string_view text, char separator) {
   }
 }
 
-std::vector<std::string> splitWords(std::string_view text) {
-  constexpr std::string_view white = " \t\r\n\v\f";
-  std::vector<std::string> words;
-  for (auto begin = text.find_first_not_of(white); begin != std::string_view::npos;) {
-    const auto end = std::min(text.find_first_of(white, begin), text.size());
-    words.emplace_back(text.substr(begin, end - begin));
-    begin = text.find_first_not_of(white, end);
-  }
-  return words;
-}
-
 std::string join(std::span<const std::string> parts, std::string_view separator) {
   std::string text;
   for (std::size_t i = 0; i < parts.size(); ++i) {
