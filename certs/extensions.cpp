@@ -96,12 +96,6 @@ std::vector<Extension> extensionsOf(const STACK_OF(X509_EXTENSION) * list) {
   return found;
 }
 
-std::string dotted(const ASN1_OBJECT* object) {
-  std::array<char, 128> text{};
-  const int size = OBJ_obj2txt(text.data(), static_cast<int>(text.size()), object, 1);
-  return size > 0 && static_cast<std::size_t>(size) < text.size() ? std::string(text.data()) : std::string();
-}
-
 const EVP_MD* digestFor(const EVP_PKEY* key) {
   if (EVP_PKEY_is_a(key, "ED25519")) return nullptr;
   const int bits = EVP_PKEY_get_bits(key);

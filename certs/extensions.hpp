@@ -28,7 +28,6 @@ private:
 GeneralNames generalNames(const Hosts& hosts);
 Hosts hostsOf(const GENERAL_NAMES* names);
 std::vector<Extension> extensionsOf(const STACK_OF(X509_EXTENSION) * list);
-std::string dotted(const ASN1_OBJECT* object);
 
 namespace extension {
 inline constexpr std::string_view keyUsage = "2.5.29.15", alternativeName = "2.5.29.17", basicConstraints = "2.5.29.19",

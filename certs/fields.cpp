@@ -63,6 +63,19 @@ void Fields::problem(std::string_view name, std::string message, std::string exp
   problems_.push_back({.where = where_, .field = path(name), .message = std::move(message), .expected = std::move(expected)});
 }
 
+std::optional<Duration> Fields::duration(std::string_view name) {
+  const auto text = string(name);
+  if (text.empty()) return std::nullopt;
+  try {
+    const auto value = parseDuration(text);
+    if (value > Duration::zero()) return value;
+    problem(name, "is not a time span of more than nothing", "a duration like 8760h");
+  } catch (const Error& error) {
+    problem(name, error.message(), "a duration like 8760h");
+  }
+  return std::nullopt;
+}
+
 const Value* Fields::any(std::string_view name) {
   known_.emplace_back(name);
   if (!object_.is_object()) return nullptr;

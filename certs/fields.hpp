@@ -1,6 +1,7 @@
 #pragma once
 
 #include "support/error.hpp"
+#include "support/time.hpp"
 #include "support/value.hpp"
 
 #include <optional>
@@ -26,6 +27,8 @@ public:
   int integer(std::string_view name, int otherwise);
   bool boolean(std::string_view name);
   std::vector<std::string> strings(std::string_view name);
+  /// A time span as Go writes it ("8760h"), of more than nothing; nothing when it is not there.
+  std::optional<Duration> duration(std::string_view name);
   /// The member as it is, if it is there and not null.
   const Value* any(std::string_view name);
   const Value* object(std::string_view name);

@@ -6,7 +6,6 @@
 #include <openssl/objects.h>
 
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
 
 namespace kubestrap::certs {
@@ -18,21 +17,6 @@ namespace {
 constexpr std::string_view order[] = {attribute::country,    attribute::province,     attribute::locality,
                                       attribute::street,     attribute::postalCode,   attribute::organization,
                                       attribute::organizationalUnit, attribute::commonName, attribute::serialNumber};
-
-std::string utf8(const ASN1_STRING* string) {
-  unsigned char* data = nullptr;
-  const int size = ASN1_STRING_to_UTF8(&data, string);
-  if (size < 0) fail("read a name in a certificate");
-  std::string value(reinterpret_cast<char*>(data), static_cast<std::size_t>(size));
-  OPENSSL_free(data);
-  return value;
-}
-
-std::string dotted(const ASN1_OBJECT* object) {
-  std::array<char, 128> text{};
-  const int size = OBJ_obj2txt(text.data(), static_cast<int>(text.size()), object, 1);
-  return size > 0 && static_cast<std::size_t>(size) < text.size() ? std::string(text.data()) : std::string();
-}
 
 /// PrintableString where the characters allow it, UTF8String otherwise, of any length, as Go writes them.
 void write(X509_NAME* name, const Attribute& part, bool samePart) {

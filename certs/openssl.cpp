@@ -3,6 +3,7 @@
 #include "support/error.hpp"
 
 #include <openssl/err.h>
+#include <openssl/objects.h>
 #include <openssl/pem.h>
 
 #include <array>
@@ -45,6 +46,21 @@ void fail(std::string_view what, std::string hint) {
 int length(std::string_view bytes) {
   if (bytes.size() > INT_MAX) throw Error(fmt::format("{} octets are too many for OpenSSL", bytes.size()));
   return static_cast<int>(bytes.size());
+}
+
+std::string utf8(const ASN1_STRING* string) {
+  unsigned char* data = nullptr;
+  const int size = ASN1_STRING_to_UTF8(&data, string);
+  if (size < 0) fail("read a name in a certificate");
+  std::string value(reinterpret_cast<char*>(data), static_cast<std::size_t>(size));
+  OPENSSL_free(data);
+  return value;
+}
+
+std::string dotted(const ASN1_OBJECT* object) {
+  std::array<char, 128> text{};
+  const int size = OBJ_obj2txt(text.data(), static_cast<int>(text.size()), object, 1);
+  return size > 0 && static_cast<std::size_t>(size) < text.size() ? std::string(text.data()) : std::string();
 }
 
 std::string text(BIO* memory) {

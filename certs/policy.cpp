@@ -52,19 +52,6 @@ constexpr std::pair<std::string_view, std::string_view> beyond[] = {
     {"ignored_lint_sources", "cannot be honoured: kubestrap has no lints"},
     {"ClientProvidesSerialNumbers", "is about requests to cfssl's server"}};
 
-std::optional<Duration> duration(Fields& fields, std::string_view name) {
-  const auto text = fields.string(name);
-  if (text.empty()) return std::nullopt;
-  try {
-    const auto value = parseDuration(text);
-    if (value > Duration::zero()) return value;
-    fields.problem(name, "is not a time span of more than nothing", "a duration like 8760h");
-  } catch (const Error& error) {
-    fields.problem(name, error.message(), "a duration like 8760h");
-  }
-  return std::nullopt;
-}
-
 std::optional<TimePoint> moment(Fields& fields, std::string_view name) {
   const auto text = fields.string(name);
   if (text.empty() || text == "0001-01-01T00:00:00Z") return std::nullopt;
@@ -144,9 +131,9 @@ Profile readProfile(const Value& value, const std::string& path, const std::stri
   if (const auto* constraint = fields.object("ca_constraint")) readConstraint(*constraint, fields, profile, where, problems);
   profile.ocspNoCheck = fields.boolean("ocsp_no_check");
   profile.copyExtensions = fields.boolean("copy_extensions");
-  if (const auto expiry = duration(fields, "expiry")) profile.expiry = *expiry;
+  if (const auto expiry = fields.duration("expiry")) profile.expiry = *expiry;
   else if (!fields.any("expiry") || fields.string("expiry").empty()) fields.problem("expiry", "is missing", "a duration like 8760h");
-  profile.backdate = duration(fields, "backdate");
+  profile.backdate = fields.duration("backdate");
   profile.notBefore = moment(fields, "not_before");
   profile.notAfter = moment(fields, "not_after");
   if (profile.notBefore && profile.notAfter && *profile.notAfter <= *profile.notBefore) fields.problem("not_after", "is not after not_before");

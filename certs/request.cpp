@@ -47,19 +47,6 @@ DistinguishedName readNames(Fields& fields, const std::string& where, std::vecto
   return subject;
 }
 
-std::optional<Duration> duration(Fields& fields, std::string_view name) {
-  const auto text = fields.string(name);
-  if (text.empty()) return std::nullopt;
-  try {
-    const auto value = parseDuration(text);
-    if (value > Duration::zero()) return value;
-    fields.problem(name, "is not a time span of more than nothing", "a duration like 8760h");
-  } catch (const Error& error) {
-    fields.problem(name, error.message(), "a duration like 8760h");
-  }
-  return std::nullopt;
-}
-
 AuthorityRequest readAuthority(const Value& value, const std::string& where, std::vector<Problem>& problems) {
   AuthorityRequest request;
   Fields fields(value, "ca", where, problems);
@@ -69,8 +56,8 @@ AuthorityRequest readAuthority(const Value& value, const std::string& where, std
   if (length != 0 && zero) fields.problem("pathlenzero", fmt::format("contradicts pathlen, which is {}", length));
   if (length > 0) request.pathLength = length;
   else if (zero) request.pathLength = 0;
-  request.expiry = duration(fields, "expiry");
-  request.backdate = duration(fields, "backdate");
+  request.expiry = fields.duration("expiry");
+  request.backdate = fields.duration("backdate");
   fields.done();
   return request;
 }

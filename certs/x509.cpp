@@ -1,5 +1,6 @@
 #include "certs/x509.hpp"
 
+#include "certs/extensions.hpp"
 #include "certs/openssl.hpp"
 #include "support/encoding.hpp"
 #include "support/error.hpp"
@@ -8,7 +9,6 @@
 #include <openssl/pem.h>
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <array>
 #include <ctime>
 #include <fmt/format.h>
@@ -25,20 +25,6 @@ template <typename Extension> Extension readExtension(const X509* certificate, i
   return Extension(static_cast<typename Extension::pointer>(X509_get_ext_d2i(certificate, nid, nullptr, nullptr)));
 }
 
-std::string_view bytesOf(const ASN1_STRING* string) {
-  return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
-          static_cast<std::size_t>(ASN1_STRING_length(string))};
-}
-
-std::string utf8(const ASN1_STRING* string) {
-  unsigned char* data = nullptr;
-  const int size = ASN1_STRING_to_UTF8(&data, string);
-  if (size < 0) fail("read a name in a certificate");
-  std::string value(reinterpret_cast<char*>(data), static_cast<std::size_t>(size));
-  OPENSSL_free(data);
-  return value;
-}
-
 Subject readName(const X509_NAME* name) {
   clearErrors();
   Subject subject;
@@ -49,14 +35,6 @@ Subject readName(const X509_NAME* name) {
     if (nid == NID_organizationName) subject.organizations.push_back(utf8(X509_NAME_ENTRY_get_data(entry)));
   }
   return subject;
-}
-
-std::optional<IpAddress> addressOf(std::string_view octetString) {
-  const int family = octetString.size() == 4 ? AF_INET : octetString.size() == 16 ? AF_INET6 : AF_UNSPEC;
-  std::array<char, INET6_ADDRSTRLEN> written{};
-  if (family == AF_UNSPEC || !inet_ntop(family, octetString.data(), written.data(), written.size()))
-    return std::nullopt;
-  return IpAddress::parse(written.data());
 }
 
 /// Dates that TimePoint cannot hold, like RFC 5280's 9999-12-31 for "no end", become its first or last moment.
@@ -107,7 +85,6 @@ void writeSubject(X509_NAME* name, const Subject& subject) {
   addName(name, NID_commonName, subject.commonName, Place::newPart);
 }
 
-enum class Critical { no, yes };
 
 void addExtension(X509* certificate, int nid, void* value, Critical critical) {
   require(X509_add1_ext_i2d(certificate, nid, value, critical == Critical::yes ? 1 : 0, X509V3_ADD_DEFAULT),
@@ -158,23 +135,9 @@ void addAuthorityKeyId(X509* certificate, X509* issuer) {
   addExtension(certificate, NID_authority_key_identifier, id.get(), Critical::no);
 }
 
-void addGeneralName(GENERAL_NAMES* list, int type, ASN1_STRING* value, std::string_view content) {
-  constexpr std::string_view what = "write the alternative names";
-  require(value, what);
-  GeneralName name{GENERAL_NAME_new()};
-  if (!name) ASN1_STRING_free(value);
-  require(name.get(), what);
-  GENERAL_NAME_set0_value(name.get(), type, value);
-  require(ASN1_STRING_set(value, content.data(), length(content)), what);
-  if (sk_GENERAL_NAME_push(list, name.get()) == 0) fail(what);
-  static_cast<void>(name.release());
-}
-
 void addAlternativeNames(X509* certificate, const AlternativeNames& names) {
   if (names.empty()) return;
-  const GeneralNames list{require(GENERAL_NAMES_new(), "write the alternative names")};
-  for (const std::string& dns : names.dns) addGeneralName(list.get(), GEN_DNS, ASN1_IA5STRING_new(), dns);
-  for (const IpAddress& ip : names.ips) addGeneralName(list.get(), GEN_IPADD, ASN1_OCTET_STRING_new(), ip.octets());
+  const auto list = generalNames({.dns = names.dns, .ips = names.ips});
   addExtension(certificate, NID_subject_alt_name, list.get(), Critical::no);
 }
 
@@ -281,17 +244,8 @@ Subject X509Certificate::subject() const { return readName(X509_get_subject_name
 Subject X509Certificate::issuer() const { return readName(X509_get_issuer_name(native())); }
 
 AlternativeNames X509Certificate::names() const {
-  AlternativeNames names;
-  const auto list = readExtension<GeneralNames>(native(), NID_subject_alt_name);
-  for (int i = 0; list && i < sk_GENERAL_NAME_num(list.get()); ++i) {
-    int type = 0;
-    const auto* value =
-        static_cast<const ASN1_STRING*>(GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(list.get(), i), &type));
-    if (type == GEN_DNS) names.dns.emplace_back(bytesOf(value));
-    if (type == GEN_IPADD)
-      if (const auto ip = addressOf(bytesOf(value))) names.ips.push_back(*ip);
-  }
-  return names;
+  auto hosts = hostsOf(readExtension<GeneralNames>(native(), NID_subject_alt_name).get());
+  return {std::move(hosts.dns), std::move(hosts.ips)};
 }
 
 std::vector<ExtendedUsage> X509Certificate::usages() const {

@@ -82,13 +82,14 @@ X509Certificate signed_(const SigningRequest& request, const SigningOrder& order
 }
 
 /// `--initca`: an authority's key and certificate, or a new certificate for the key of --ca-key.
-Issued makeAuthority(const CfsslOptions& options, Machine& machine, const certs::Request& request, const std::string& file) {
+ExitCode makeAuthority(const CfsslOptions& options, Machine& machine, const certs::Request& request, const std::string& file) {
   if (request.subject.empty())
     throw Problems({{.where = file, .field = "CN", .message = "is missing, and so are names: an authority needs a subject"}});
   const auto key = options.caKey ? PrivateKey::parse(Secret(readInput(machine, *options.caKey)), *options.caKey) : PrivateKey::generate(request.key);
   const auto signing = SigningRequest::make(request, key);
   const auto certificate = signed_(signing, certs::authorityOrder(request), certs::Issuer{.key = key}, machine);
-  return {certificate.pem(), signing.pem(), options.caKey ? Secret() : key.pem()};
+  hand({certificate.pem(), signing.pem(), options.caKey ? Secret() : key.pem()}, options.bare, machine);
+  return ExitCode::done;
 }
 
 /// `--renewca`: the same authority, with as long a life, from now on.
@@ -111,10 +112,7 @@ ExitCode gencert(const CfsslOptions& options, const std::vector<std::string>& ar
   }
   const auto& file = onlyArgument(arguments, "request");
   const auto request = readRequest(options, machine, file);
-  if (options.initca) {
-    hand(makeAuthority(options, machine, request, file), options.bare, machine);
-    return ExitCode::done;
-  }
+  if (options.initca) return makeAuthority(options, machine, request, file);
   refuseForLeaf(request, file);
   const auto authority = readAuthority(machine, options.ca, options.caKey);
   const auto order = orderOf(options, machine);
@@ -143,10 +141,7 @@ ExitCode genkey(const CfsslOptions& options, const std::vector<std::string>& arg
   Machine machine(globals().rootfs);
   const auto& file = onlyArgument(arguments, "request");
   const auto request = readRequest(options, machine, file);
-  if (options.initca) {
-    hand(makeAuthority(options, machine, request, file), options.bare, machine);
-    return ExitCode::done;
-  }
+  if (options.initca) return makeAuthority(options, machine, request, file);
   refuseForLeaf(request, file);
   const auto key = PrivateKey::generate(request.key);
   hand({{}, SigningRequest::make(request, key).pem(), key.pem()}, options.bare, machine);
