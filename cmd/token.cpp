@@ -175,19 +175,24 @@ ExitCode createToken(const TokenOptions& options, const std::vector<std::string>
     kube::Client client(machine.http(), kubeconfig);
     for (const auto& each : tokens) store(client, each);
   }
+  const auto as = format(globals());
+  if (as == Format::text && !options.printJoinCommand) {
+    fmt::print("{}\n", token.token().reveal());
+    return ExitCode::done;
+  }
   manifests::JoinCommand join{.endpoint = endpointToJoin(machine, kubeconfig), .token = token.token(), .pins = pinsOf(kubeconfig)};
   if (options.certificateKey) join.controlPlane = true, join.certificateKey = Secret(*options.certificateKey);
-  const auto shown = options.printJoinCommand ? manifests::onOneLine(manifests::text(join)) : token.token().reveal();
-  if (const auto as = format(globals()); as != Format::text) {
+  const auto command = manifests::onOneLine(manifests::text(join));
+  if (as == Format::text) {
+    fmt::print("{}\n", command);
+  } else {
     auto document = result("BootstrapToken");
     document["token"] = token.token().reveal();
     document["expires"] = token.expires ? Value(formatRfc3339(*token.expires)) : Value();
     document["apiServerEndpoint"] = join.endpoint.string();
     document["caCertHashes"] = join.pins;
-    if (options.printJoinCommand) document["joinCommand"] = shown;
+    if (options.printJoinCommand) document["joinCommand"] = command;
     printResult(document, as);
-  } else {
-    fmt::print("{}\n", shown);
   }
   return ExitCode::done;
 }
