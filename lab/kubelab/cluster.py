@@ -44,7 +44,6 @@ def join(lab: record.Lab, machine: record.Machine, progress) -> None:
     program = lab.cluster.bootstrapper
     as_admin = ["env", "KUBECONFIG=/etc/kubernetes/admin.conf"]
     words = machines.run(first, [*as_admin, program, "token", "create", "--ttl", "1h", "--print-join-command"]).split()
-    words = [word for word in words if word != "\\"]
     key = _upload_certificates(lab, first) if machine.name.startswith("n") else None
     content = documents.join(
         machine.name,

@@ -16,7 +16,7 @@ STATE = ("/etc/kubernetes", "/var/lib/kubelet", "/var/lib/etcd")
 def join_words(control_plane, *flags: str, program: str = "kubestrap") -> list[str]:
     """The arguments of the command that joins a machine, as the cluster prints it."""
     shown = control_plane.run(*ADMIN, program, "token", "create", "--print-join-command", *flags)
-    return shlex.split(shown.replace("\\\n", " "))[1:]
+    return shlex.split(shown)[1:]
 
 
 ADMIN = ("env", "KUBECONFIG=/etc/kubernetes/admin.conf")
