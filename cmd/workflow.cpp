@@ -53,8 +53,8 @@ std::vector<config::PatchFile> readPatchFiles(host::Host& host, const host::Path
 
 void lookAtFront(config::Setup& setup, host::Host& host) {
   setup.node.hostsFile = host.read(config::paths::hosts).value_or("");
-  for (const auto* slot : {"a", "b"})
-    if (auto manifest = host.read(manifests::frontManifest(slot))) setup.node.fronts[slot] = std::move(*manifest);
+  for (const auto slot : manifests::frontSlots)
+    if (auto manifest = host.read(manifests::frontManifest(slot))) setup.node.fronts[std::string(slot)] = std::move(*manifest);
   setup.request.ownImage = "kubestrap.io/kubestrap:v" KUBESTRAP_VERSION;
   std::error_code none;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", none);

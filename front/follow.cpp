@@ -8,7 +8,7 @@ namespace kubestrap::front {
 
 namespace {
 
-/// As `servers.cfg` calls the backend.
+/// As apiservers.cfg calls the backend.
 constexpr std::string_view backend = "apiservers";
 
 bool isWanted(const Server& server, const std::map<std::string, config::Endpoint>& wanted) {

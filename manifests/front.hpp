@@ -11,6 +11,8 @@ namespace kubestrap::manifests {
 // The front: HAProxy on every node, in front of all API servers (decision D7). endpoint.mode local has it. It is never
 // replaced in place but overlapped by one of the other slot, "a" or "b".
 
+inline constexpr std::string_view frontSlots[] = {"a", "b"};
+
 bool hasFront(const config::Cluster& cluster);
 
 /// Where clients on this node find it, under the control plane's name, which stands for this machine on every node. On a

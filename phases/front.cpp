@@ -15,8 +15,6 @@ using config::Setup;
 using plan::Resources;
 namespace paths = config::paths;
 
-constexpr std::string_view slots[] = {"a", "b"};
-
 bool isAsWanted(const std::string& manifest, const Setup& setup, const std::string& slot) {
   try {
     return sameDocument(parseYamlValue(manifest, manifests::frontManifest(slot).string()), manifests::frontPod(setup, slot));
@@ -30,9 +28,9 @@ std::string slotToUse(const Setup& setup) {
   const auto& fronts = setup.node.fronts;
   for (const auto& [slot, manifest] : fronts)
     if (isAsWanted(manifest, setup, slot)) return slot;
-  for (const auto slot : slots)
+  for (const auto slot : manifests::frontSlots)
     if (!fronts.contains(std::string(slot))) return std::string(slot);
-  return std::string(slots[1]);
+  return std::string(manifests::frontSlots[1]);
 }
 
 plan::FatalSign podFails(const Setup& setup, std::string_view slot) {
@@ -74,7 +72,7 @@ Resources frontImage(const Setup& setup) {
   return {plan::Task{plan::PullImage{std::move(image), plan::PullImage::When::ifNotPresent}}};
 }
 
-Resources front(const Setup& setup) {
+Resources front(const Setup& setup, const plan::Phase&) {
   if (!manifests::hasFront(setup.cluster)) return {};
   const auto slot = slotToUse(setup);
   const auto own = setup.node.controlPlane ? setup.node.name : "";

@@ -9,7 +9,7 @@ namespace kubestrap::phases {
 plan::Resources frontImage(const config::Setup& setup);
 /// Its files and its pod are there, and the control plane's name stands for this machine. A pod that has to be another one is
 /// overlapped by one of the other slot, which takes the listening socket over, and only then goes.
-plan::Resources front(const config::Setup& setup);
+plan::Resources front(const config::Setup& setup, const plan::Phase& phase);
 /// It leads to an API server that answers; asked with this kubeconfig.
 plan::Resources frontAnswers(const config::Setup& setup, const config::Path& kubeconfig);
 /// The cluster tells everybody of this node's API server, and so all balancers of it.

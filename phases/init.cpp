@@ -81,8 +81,6 @@ Resources controllerManager(const Setup& setup, const Phase&) {
 
 Resources scheduler(const Setup& setup, const Phase&) { return {staticPod("kube-scheduler", manifests::schedulerPod(setup))}; }
 
-Resources nodeFront(const Setup& setup, const Phase&) { return front(setup); }
-
 // ---- kubelet
 
 Resources kubelet(const Setup& setup, const Phase&) { 
@@ -223,7 +221,7 @@ const plan::Workflow& initWorkflow() {
       // The manifests are written before the kubelet starts, so that its first look finds them all.
       {.name = "etcd", .summary = "Write the static pod manifest of etcd", .children = etcd},
       {.name = "control-plane", .summary = "Write the static pod manifests of the control plane", .children = controlPlane},
-      {.name = "front", .summary = "Put a balancer on this node, where endpoint.mode is local", .desired = nodeFront},
+      {.name = "front", .summary = "Put a balancer on this node, where endpoint.mode is local", .desired = front},
       {.name = "kubelet-start", .summary = "Write the kubelet's settings and start it", .desired = kubelet},
       {.name = "wait-control-plane", .summary = "Wait until the control plane answers", .desired = controlPlaneIsUp},
       // From here on the API server answers, and admin.conf may do everything.

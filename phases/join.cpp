@@ -127,8 +127,6 @@ Resources leaveEtcd(const Setup& setup, const Phase&) {
           plan::Absent{setup.cluster.etcd.local.dataDir / "member", plan::Absent::Depth::tree}};
 }
 
-Resources nodeFront(const Setup& setup, const Phase&) { return front(setup); }
-
 // ---- kubelet
 
 plan::Credential bootstrapCredential(const config::Joining& joining) {
@@ -224,7 +222,7 @@ const plan::Workflow& joinWorkflow() {
       // From here on nothing about the machine is doubted. The first four are for control planes; a worker passes through them.
       {.name = "control-plane-prepare", .summary = "Prepare the machine to be a control plane", .children = prepare},
       {.name = "check-etcd", .summary = "See that etcd can take a further member", .desired = etcdIsHealthy},
-      {.name = "front", .summary = "Put a balancer on this node, where endpoint.mode is local", .desired = nodeFront},
+      {.name = "front", .summary = "Put a balancer on this node, where endpoint.mode is local", .desired = front},
       {.name = "kubelet-start", .summary = "Write the kubelet's settings and start it", .desired = kubelet},
       {.name = "etcd-join", .summary = "Add a member to etcd, one node at a time", .desired = joinEtcd, .undo = leaveEtcd},
       {.name = "kubelet-wait-bootstrap", .summary = "Wait until the kubelet has its own certificate", .desired = bootstrapIsDone},

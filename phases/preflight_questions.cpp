@@ -54,7 +54,7 @@ PreflightQuestions questionsFor(Purpose purpose, const Setup& setup) {
       .ports = {setup.node.bindPort, schedulerPort, controllerManagerPort, kubeletPort, etcdClientPort, etcdPeerPort}};
   if (manifests::hasFront(setup.cluster)) {
     questions.ports.push_back(manifests::frontEndpoint(setup).port);
-    for (const auto* slot : {"a", "b"}) questions.files.push_back(manifests::frontManifest(slot));
+    for (const auto slot : manifests::frontSlots) questions.files.push_back(manifests::frontManifest(slot));
   }
   for (const auto& each : bridgeSettings()) questions.sysctls.emplace_back(each.name);
   for (const auto& each : kernelDefaults()) questions.sysctls.emplace_back(each.name);

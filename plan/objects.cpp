@@ -96,16 +96,13 @@ std::optional<Value> mergedTaints(const Value& live, const Value& wanted) {
 /// The merge patch that puts labels, annotations, taints and members of data of `wanted` on `live`; nothing when they are there.
 std::optional<Value> markPatch(const Value& live, const Value& wanted) {
   Value patch = Value::object();
-  for (const auto* member : {"labels", "annotations"}) {
-    const auto* values = find(wanted, std::string("metadata.") + member);
-    if (!values) continue;
-    const auto* there = find(live, std::string("metadata.") + member);
-    for (const auto& [key, value] : values->items())
-      if (!there || !there->contains(key) || (*there)[key] != value) patch["metadata"][member][key] = value;
+  for (const auto* member : {"/metadata/labels", "/metadata/annotations", "/data"}) {
+    const Value::json_pointer place(member);
+    if (!wanted.contains(place)) continue;
+    const auto there = live.contains(place) ? live[place] : Value::object();
+    for (const auto& [key, value] : wanted[place].items())
+      if (!there.contains(key) || there[key] != value) patch[place][key] = value;
   }
-  if (const auto* data = find(wanted, "data"))
-    for (const auto& [key, value] : data->items())
-      if (!live.contains("data") || !live["data"].contains(key) || live["data"][key] != value) patch["data"][key] = value;
   if (auto taints = mergedTaints(live, wanted)) patch["spec"]["taints"] = std::move(*taints);
   if (patch.empty()) return std::nullopt;
   patch["metadata"]["resourceVersion"] = stringAt(live, "metadata.resourceVersion");
