@@ -63,13 +63,6 @@ private:
   int descriptor_;
 };
 
-std::vector<std::string> words(std::string_view line) {
-  std::vector<std::string> found;
-  for (auto& word : split(line, ' '))
-    if (!word.empty()) found.push_back(std::move(word));
-  return found;
-}
-
 } // namespace
 
 std::vector<Server> parseServersState(std::string_view text) {

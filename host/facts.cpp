@@ -1,6 +1,5 @@
 #include "host/facts.hpp"
 
-#include "host/proc.hpp"
 #include "host/process.hpp"
 #include "support/text.hpp"
 #include "support/version.hpp"

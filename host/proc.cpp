@@ -2,7 +2,6 @@
 
 #include "host/descriptor.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
@@ -20,17 +19,6 @@ std::string readProc(const std::string& path) {
     content.append(buffer.data(), static_cast<std::size_t>(count));
   }
   return content;
-}
-
-std::vector<std::string> words(std::string_view line) {
-  constexpr std::string_view space = " \t\r\n\v\f";
-  std::vector<std::string> result;
-  for (auto begin = line.find_first_not_of(space); begin != std::string_view::npos;) {
-    auto end = std::min(line.find_first_of(space, begin), line.size());
-    result.emplace_back(line.substr(begin, end - begin));
-    begin = line.find_first_not_of(space, end);
-  }
-  return result;
 }
 
 } // namespace kubestrap::host

@@ -16,6 +16,17 @@ std::vector<std::string> split(std::string_view text, char separator) {
   }
 }
 
+std::vector<std::string> words(std::string_view line) {
+  constexpr std::string_view space = " \t\r\n\v\f";
+  std::vector<std::string> result;
+  for (auto begin = line.find_first_not_of(space); begin != std::string_view::npos;) {
+    auto end = std::min(line.find_first_of(space, begin), line.size());
+    result.emplace_back(line.substr(begin, end - begin));
+    begin = line.find_first_not_of(space, end);
+  }
+  return result;
+}
+
 std::string join(std::span<const std::string> parts, std::string_view separator) {
   std::string text;
   for (std::size_t i = 0; i < parts.size(); ++i) {

@@ -8,6 +8,7 @@
 namespace kubestrap {
 
 std::vector<std::string> split(std::string_view text, char separator); ///< "a,,b" gives three, "" gives none
+std::vector<std::string> words(std::string_view line);                 ///< separated by any white space
 std::string join(std::span<const std::string> parts, std::string_view separator);
 std::string_view trim(std::string_view text); ///< without white space at both ends
 std::string lower(std::string_view text);     ///< ASCII only
