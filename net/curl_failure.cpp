@@ -47,8 +47,9 @@ Kind kindOf(CURLcode code, long osError, std::string_view text, bool tls, bool f
   case CURLE_RECV_ERROR:
     if (tls && refusesCertificate(text)) return Kind::clientCertificateRefused;
     // With TLS 1.3 our certificate is judged after the handshake has ended for us; the socket may be gone before the
-    // alert was read, and then this is all that curl can say.
-    if (tls && freshAndSilent && mentions(text, {"getpeername", "Broken pipe"})) return Kind::clientCertificateRefused;
+    // alert was read, and then this is all that curl can say. A reset that ends our reading may be a server's death as well.
+    if (tls && freshAndSilent && (mentions(text, {"getpeername", "Broken pipe"}) || (code == CURLE_SEND_ERROR && mentions(text, {"reset by peer"}))))
+      return Kind::clientCertificateRefused;
     return Kind::closed;
   case CURLE_GOT_NOTHING:
   case CURLE_PARTIAL_FILE:
