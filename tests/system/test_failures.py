@@ -25,12 +25,14 @@ def bare(machine):
 
 class FirstSight:
     """Looks on a machine, while something else runs there, for the first line that holds a text, among the logs of static pods and of the
-    kubelet. Lines of a container that ended are gone when the container after the next one has begun, so they cannot be looked for later."""
+    kubelet, those too that it wrote but ended too soon after for the journal to learn their unit. Lines of a container that ended are gone when
+    the container after the next one has begun, so they cannot be looked for later."""
 
     SCRIPT = r"""
     while :; do
       grep -rhF -- "$1" /var/log/pods 2>/dev/null | sort | awk -v since="$3" '$1 >= since {print; found = 1; exit} END {exit !found}' && exit
-      journalctl -u kubelet --since "@$2" -o short-unix -q --no-pager | grep -m 1 -F -- "$1" && exit
+      journalctl _SYSTEMD_UNIT=kubelet.service + _TRANSPORT=stdout SYSLOG_IDENTIFIER=kubelet --since "@$2" -o short-unix -q --no-pager |
+        grep -m 1 -F -- "$1" && exit
       sleep 0.3
     done"""
 
