@@ -1,0 +1,74 @@
+#pragma once
+
+#include "config/model.hpp"
+#include "manifests/components.hpp"
+
+#include <array>
+#include <string>
+#include <string_view>
+
+namespace kubestrap::manifests {
+
+// The hosted layout (decision D6): an instance of kube-apiserver, kube-controller-manager or kube-scheduler listens on a
+// loopback address of its own, its slot, with the component's usual port, and the front of the node leads to those that are ready. So
+// two instances of a component run side by side on a node, and each can be asked by itself.
+
+/// blue and green: the pods of DaemonSets, whose revisions alternate. rescue: the static pod from the standby of this node. previous: the
+/// one before, should that one not work.
+enum class Slot { blue, green, rescue, previous };
+inline constexpr std::array allSlots{Slot::blue, Slot::green, Slot::rescue, Slot::previous};
+
+std::string_view slotName(Slot slot);    ///< "blue"
+std::string_view slotAddress(Slot slot); ///< "127.64.43.1"
+/// Throws Error for a name that is none.
+Slot slotOf(std::string_view name);
+inline Slot otherColour(Slot slot) { return slot == Slot::blue ? Slot::green : Slot::blue; }
+
+/// The components that have slots, in the order in which they are needed: kube-apiserver first.
+inline constexpr std::array<std::string_view, 3> hostedComponents{"kube-apiserver", "kube-controller-manager", "kube-scheduler"};
+
+/// Labels and annotations.
+inline constexpr std::string_view componentLabel = "kubestrap.io/component";   ///< on pods of both kinds
+inline constexpr std::string_view hostingLabel = "kubestrap.io/hosting";       ///< self: a DaemonSet's pod; rescue: a static one
+inline constexpr std::string_view selfHostedLabel = "kubestrap.io/self-hosted"; ///< "true" on Nodes that DaemonSets' pods may come to
+inline constexpr std::string_view slotAnnotation = "kubestrap.io/slot";         ///< of a template: "blue"
+inline constexpr std::string_view revisionAnnotation = "kubestrap.io/revision"; ///< of a template, and of the standby made of it: "3"
+/// Counts the times that a standby was promoted; the mirror pod that has it proves that the kubelet has taken that manifest up.
+inline constexpr std::string_view activationAnnotation = "kubestrap.io/activation";
+/// On a Node: the components, with commas between them, whose static pod is not to be taken away; "" is none of them.
+inline constexpr std::string_view heldAnnotation = "kubestrap.io/held";
+
+/// Whether control planes of the cluster have slots.
+bool isHosted(const config::Cluster& cluster);
+
+/// The port of a component on its slots.
+int slotPort(const Component& component, const config::Setup& setup);
+/// What says that an instance is ready: "/readyz", "/healthz".
+std::string_view readyPath(const Component& component);
+
+/// The static pod of the rescue slot as init and join write it: the plain pod with slot, probes and environment of this layout. Called
+/// "kube-apiserver-rescue"; its only references are to paths of the machine, since a static pod may have no others.
+Value rescuePod(const Component& component, const config::Setup& setup);
+
+/// The DaemonSet (surge 1, unavailable 0) whose pods run in `slot` on nodes with both labels.
+Value daemonSet(const Component& component, const config::Setup& setup, Slot slot, int revision);
+
+/// The rescue pod of a DaemonSet's pod template: the same container in the slot rescue, without what only API servers understand. Throws
+/// Error for a template that a static pod cannot be made of (references to objects of the API, no slot, ports).
+Value rescuePodOf(const Component& component, const Value& podTemplate);
+/// The standby before it: another name and slot, so that both can run.
+Value previousPodOf(const Component& component, const Value& rescuePod);
+/// With the count of the promotion, which makes it a new pod to the kubelet.
+Value activated(Value rescuePod, int activation);
+/// Whether a static pod may have all that is in it. Nothing, or what it may not have.
+std::string notFitForStaticPod(const Value& pod);
+
+/// "/etc/kubernetes/manifests/rescue-kube-apiserver.yaml", "rescue-prev-kube-apiserver.yaml": what the kubelet runs when it is there.
+/// `slot` is rescue or previous.
+config::Path rescueManifest(const Component& component, Slot slot);
+/// "/etc/kubernetes/kubestrap/standby/current/kube-apiserver.yaml", ".../previous/...": what is put there when it is needed.
+config::Path standby(const Component& component, Slot slot);
+/// "/etc/kubernetes/kubestrap/credentials/kube-scheduler": a folder with "kubeconfig", which the component's pod mounts.
+config::Path credentialsFolder(const Component& component);
+
+} // namespace kubestrap::manifests
