@@ -23,12 +23,14 @@ namespace {
 namespace paths = config::paths;
 
 struct FrontOptions {
-  std::string slot, server, authority, own;
+  std::string slot, server, authority, own, slots;
 };
 
 void requireSlot(const FrontOptions& options) {
   if (options.slot != "a" && options.slot != "b") throw Error("--slot is a or b", {}, ExitCode::usage);
 }
+
+bool hasSlots(const FrontOptions& options) { return options.slots == "true"; }
 
 /// Becomes HAProxy. Where one of the other slot runs, its listening sockets are taken over, so that nobody is refused.
 ExitCode runFront(const FrontOptions& options) {
@@ -56,7 +58,7 @@ ExitCode drainFront() {
 }
 
 void writeServers(const std::map<std::string, config::Endpoint>& servers, const FrontOptions& options, host::Host& host) {
-  const auto text = manifests::frontServers(servers, options.own);
+  const auto text = manifests::frontServers(servers, hasSlots(options) ? "" : options.own);
   const auto file = manifests::frontServersFile();
   if (host.read(file) == text) return;
   host.write(file, text, 0644);
@@ -67,7 +69,8 @@ void followOnce(const FrontOptions& options, Machine& machine) {
   const auto authorities = machine.host().read(options.authority);
   if (!authorities) throw Error(fmt::format("{} is absent", options.authority));
   const auto info = kube::readClusterInfo(machine.http(), options.server, *authorities);
-  const auto servers = config::apiServersIn(info.others);
+  auto servers = config::apiServersIn(info.others);
+  if (hasSlots(options)) servers.erase(options.own);
   if (servers.empty()) return;
   const front::RuntimeSocket socket(manifests::frontSocket(options.slot));
   for (const auto& command : front::commands(servers, front::parseServersState(socket.ask("show servers state apiservers")))) {
@@ -106,6 +109,7 @@ std::vector<Flag> followFlags(FrontOptions& options) {
   flags.push_back({.name = "server", .into = &options.server, .doc = "Where the cluster is asked for its API servers", .value = "URL"});
   flags.push_back({.name = "authority", .into = &options.authority, .doc = "The file of the authority that it is verified with", .value = "FILE"});
   flags.push_back({.name = "own", .into = &options.own, .doc = "The node whose API server is preferred", .value = "NODE"});
+  flags.push_back({.name = "slots", .into = &options.slots, .doc = "Whether the node's own API servers are in slots, and so not among these", .value = "true|false"});
   return flags;
 }
 

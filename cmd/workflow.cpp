@@ -55,6 +55,7 @@ void lookAtFront(config::Setup& setup, host::Host& host) {
   setup.node.hostsFile = host.read(config::paths::hosts).value_or("");
   for (const auto slot : manifests::frontSlots)
     if (auto manifest = host.read(manifests::frontManifest(slot))) setup.node.fronts[std::string(slot)] = std::move(*manifest);
+  setup.node.hosting = host.read(config::paths::nodeState).value_or("");
   setup.request.ownImage = "kubestrap.io/kubestrap:v" KUBESTRAP_VERSION;
   std::error_code none;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", none);

@@ -153,7 +153,9 @@ struct Node {
   std::string hostsFile; ///< what /etc/hosts says
   /// The static pods of the balancer that are here, by slot ("a", "b"), as their files say.
   std::map<std::string, std::string> fronts;
-  /// The API server of this node itself, without balancer: what init and the node's own components use.
+  std::string hosting; ///< what node.json says; empty: it is not there
+  /// The API server of this node itself, without balancer: what init and the node's own components use. In the hosted layout it is the
+  /// balancer's, which has no other before the node's own.
   Endpoint localEndpoint() const { return {advertiseAddress.string(), bindPort}; }
 };
 

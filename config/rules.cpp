@@ -109,7 +109,7 @@ constexpr std::string_view unmountFlags[] = {"MNT_FORCE", "MNT_DETACH", "MNT_EXP
 constexpr std::string_view hostPathTypes[] = {"DirectoryOrCreate", "Directory",  "FileOrCreate", "File", "Socket",
                                               "CharDevice",        "BlockDevice"};
 constexpr std::string_view taintEffects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute"};
-constexpr std::string_view layouts[] = {"plain"}, laterLayouts[] = {"hosted"};
+constexpr std::string_view layouts[] = {"plain", "hosted"};
 constexpr std::string_view hostings[] = {"static"}, laterHostings[] = {"self"};
 constexpr std::string_view endpointModes[] = {"local", "external", "single"}, laterEndpointModes[] = {"vip"};
 
@@ -183,7 +183,7 @@ const Rule pullPolicy{.choices = pullPolicies};
 const Rule unmountFlag{.choices = unmountFlags};
 const Rule hostPathType{.choices = hostPathTypes};
 const Rule taintEffect{.choices = taintEffects};
-const Rule layout{.choices = layouts, .unavailable = laterLayouts};
+const Rule layout{.choices = layouts};
 const Rule hosting{.choices = hostings, .unavailable = laterHostings};
 const Rule endpointMode{.choices = endpointModes, .unavailable = laterEndpointModes};
 

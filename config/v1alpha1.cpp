@@ -78,7 +78,8 @@ inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
         {.name = "layout",
          .otherwise = "plain",
          .rule = &rules::layout,
-         .doc = "How the control plane is laid out on a node: plain is kubeadm's way.",
+         .doc = "How the control plane is laid out on a node: plain is kubeadm's way; hosted has each component on an address of its own, "
+                "behind the node's balancer, so that two of them can run side by side, which pivot needs.",
          .since = since}),
     field<&v::KubestrapConfiguration::hosting>(
         {.name = "hosting",
@@ -121,7 +122,11 @@ Value encode(const KubestrapConfiguration& configuration) {
   return sorted(document);
 }
 
-void applyDefaults(KubestrapConfiguration& configuration) { schema::applyDefaults(configuration); }
+void applyDefaults(KubestrapConfiguration& configuration) {
+  // Its control planes have a balancer in any case.
+  if (configuration.layout == "hosted" && configuration.endpoint.mode.empty()) configuration.endpoint.mode = "local";
+  schema::applyDefaults(configuration);
+}
 
 } // namespace v1alpha1
 

@@ -233,6 +233,12 @@ void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::
   if (mode == "external" && given.empty())
     kubestrapReport.add(at("endpoint.mode"), "external says that there is a balancer, and nothing says where",
                         "controlPlaneEndpoint in the ClusterConfiguration");
+  if (kubestrap.layout == "hosted" && mode != "local")
+    kubestrapReport.add(at("endpoint.mode"), fmt::format("\"{}\" does not go with layout hosted, whose control planes have a balancer on every node", mode),
+                        "local, or no mode");
+  if (const auto services = parseSubnets(cluster.networking.serviceSubnet);
+      kubestrap.layout == "hosted" && services && !services->empty() && services->front().isV6())
+    kubestrapReport.add(at("layout"), "hosted has slots on IPv4's loopback only, and the cluster's addresses are IPv6", "plain");
   if (mode != "local") return;
   if (const auto parts = splitHostPort(given); parts && IpAddress::parse(parts->host))
     clusterReport.add(at("controlPlaneEndpoint"), "has to be a name where endpoint.mode is local: on every node it stands for that node",

@@ -1,5 +1,6 @@
 #include "manifests/front.hpp"
 
+#include "manifests/hosted.hpp"
 #include "manifests/text.hpp"
 #include "support/encoding.hpp"
 #include "support/text.hpp"
@@ -33,7 +34,16 @@ bool hasFront(const config::Cluster& cluster) { return cluster.kubestrap.endpoin
 
 Endpoint frontEndpoint(const Setup& setup) {
   auto endpoint = setup.cluster.controlPlaneEndpoint.value_or(setup.node.localEndpoint());
-  if (setup.node.controlPlane && endpoint.port == setup.node.bindPort) endpoint.port = besideAnApiServer;
+  if (frontHasSlots(setup)) endpoint.port = setup.node.bindPort;
+  else if (setup.node.controlPlane && endpoint.port == setup.node.bindPort) endpoint.port = besideAnApiServer;
+  return endpoint;
+}
+
+bool frontHasSlots(const Setup& setup) { return setup.node.controlPlane && isHosted(setup.cluster); }
+
+Endpoint ownApiServers(const Setup& setup) {
+  auto endpoint = setup.node.localEndpoint();
+  if (isHosted(setup.cluster)) ++endpoint.port;
   return endpoint;
 }
 
@@ -46,15 +56,28 @@ std::string frontImage(const Setup& setup) {
 
 std::map<std::string, Endpoint> apiServers(const Setup& setup) {
   auto servers = setup.request.apiServers;
-  if (setup.node.controlPlane) servers[setup.node.name] = setup.node.localEndpoint();
+  if (frontHasSlots(setup)) servers.erase(setup.node.name);
+  else if (setup.node.controlPlane) servers[setup.node.name] = setup.node.localEndpoint();
   return servers;
 }
 
 std::string frontConfiguration(const Setup& setup) {
-  return filledText("haproxy.cfg", {{"listen", joinHostPort(frontAddress(setup), frontEndpoint(setup).port)},
-                                    {"servers", frontServersFile().string()},
-                                    {"folder", paths::front.string()},
-                                    {"authority", authorityFile(setup)}});
+  const auto listen = joinHostPort(frontAddress(setup), frontEndpoint(setup).port);
+  const auto common = filledText("haproxy.cfg", {{"listen", listen},
+                                                 {"servers", frontServersFile().string()},
+                                                 {"folder", paths::front.string()},
+                                                 {"authority", authorityFile(setup)}});
+  if (!frontHasSlots(setup))
+    return common + filledText("haproxy-peers.cfg", {{"listen", listen}});
+  const auto own = joinHostPort(setup.node.advertiseAddress.string(), setup.node.bindPort);
+  return common + filledText("haproxy-slots.cfg", {{"listen", listen},
+                                                   {"own", own},
+                                                   {"local", ownApiServers(setup).string()},
+                                                   {"port", std::to_string(setup.node.bindPort)},
+                                                   {"blue", std::string(slotAddress(Slot::blue))},
+                                                   {"green", std::string(slotAddress(Slot::green))},
+                                                   {"rescue", std::string(slotAddress(Slot::rescue))},
+                                                   {"previous", std::string(slotAddress(Slot::previous))}});
 }
 
 std::string frontScript() { return std::string(templates::text("closed-when-empty.lua")); }
@@ -89,7 +112,8 @@ Value frontPod(const Setup& setup, const std::string& slot) {
                                               {"state", paths::frontState.string()},
                                               {"authority", authorityFile(setup)},
                                               {"server", frontEndpoint(setup).url()},
-                                              {"own", setup.node.controlPlane ? setup.node.name : ""}});
+                                              {"own", setup.node.controlPlane ? setup.node.name : ""},
+                                              {"slots", frontHasSlots(setup) ? "true" : "false"}});
   return sorted(parseYamlValue(text, "front.yaml"));
 }
 
@@ -110,11 +134,11 @@ std::string hostsFile(const Setup& setup) {
   return there ? text : text + line + "\n";
 }
 
-Value apiServerNotice(const config::Node& node) {
+Value apiServerNotice(const Setup& setup) {
   return Value::object({{"apiVersion", "v1"},
                         {"kind", "ConfigMap"},
                         {"metadata", Value::object({{"name", "cluster-info"}, {"namespace", "kube-public"}})},
-                        {"data", Value::object({{std::string(config::apiServerNotice) + node.name, node.localEndpoint().string()}})}});
+                        {"data", Value::object({{fmt::format("{}{}", config::apiServerNotice, setup.node.name), ownApiServers(setup).string()}})}});
 }
 
 } // namespace kubestrap::manifests

@@ -16,8 +16,14 @@ inline constexpr std::string_view frontSlots[] = {"a", "b"};
 bool hasFront(const config::Cluster& cluster);
 
 /// Where clients on this node find it, under the control plane's name, which stands for this machine on every node. On a
-/// control plane whose own API server has that port, on 6445.
+/// control plane whose own API server has that port, on 6445; in the hosted layout the front has the API server's port itself.
 config::Endpoint frontEndpoint(const config::Setup& setup);
+
+/// Whether it leads to API servers in the slots of this machine, before all others.
+bool frontHasSlots(const config::Setup& setup);
+/// Where this node's own API servers, and no others, are reached from other machines: by their fronts, so that two of them never lead to
+/// each other, and by an operator's balancer. A hosted control plane has 6444 for that, one above the API server's port.
+config::Endpoint ownApiServers(const config::Setup& setup);
 
 /// The loopback address that it listens on: 127.0.0.1, or ::1 where nodes have IPv6 addresses.
 std::string frontAddress(const config::Setup& setup);
@@ -25,7 +31,7 @@ std::string frontAddress(const config::Setup& setup);
 /// The image: the operator's, or kubestrap's own.
 std::string frontImage(const config::Setup& setup);
 
-/// API servers by node: those of other nodes that are known, and this node's own.
+/// API servers by node: those of other nodes that are known, and this node's own where it has no slots.
 std::map<std::string, config::Endpoint> apiServers(const config::Setup& setup);
 
 /// haproxy.cfg, and what it loads.
@@ -51,6 +57,6 @@ config::Path frontManifest(std::string_view slot);
 std::string hostsFile(const config::Setup& setup);
 
 /// The part of kube-public/cluster-info that tells everybody of this node's API server.
-Value apiServerNotice(const config::Node& node);
+Value apiServerNotice(const config::Setup& setup);
 
 } // namespace kubestrap::manifests

@@ -1,5 +1,7 @@
 #include "phases/certificates.hpp"
 
+#include "manifests/front.hpp"
+#include "manifests/hosted.hpp"
 #include "support/error.hpp"
 #include "support/text.hpp"
 
@@ -98,6 +100,23 @@ CertSpec resolve(const CertificateRow& row, const config::Setup& setup) {
   return spec;
 }
 
+namespace {
+
+/// Hosted components have a folder each, since a file that is mounted would not be seen to change.
+config::Path kubeconfigFile(const KubeconfigRow& row, const config::Setup& setup) {
+  if (manifests::isHosted(setup.cluster))
+    for (const auto& component : manifests::components())
+      if (component.kubeconfig == row.file) return manifests::credentialsFolder(component) / "kubeconfig";
+  return setup.request.kubeconfigDir / row.file;
+}
+
+std::string serverOf(const KubeconfigRow& row, const config::Setup& setup) {
+  if (!row.localServer) return setup.publicEndpoint().url();
+  return manifests::frontHasSlots(setup) ? manifests::frontEndpoint(setup).url() : setup.node.localEndpoint().url();
+}
+
+} // namespace
+
 plan::Kubeconfig resolve(const KubeconfigRow& row, const config::Setup& setup) {
   const auto& cluster = setup.cluster;
   // The kubelet's user is completed with the node's name: the Node authorizer goes by it.
@@ -111,8 +130,8 @@ plan::Kubeconfig resolve(const KubeconfigRow& row, const config::Setup& setup) {
                 .issuerCertificate = certificateFile(cluster, "ca"),
                 .issuerKey = keyFile(cluster, "ca")};
   if (!row.organization.empty()) spec.subject.organizations = {std::string(row.organization)};
-  return {.path = setup.request.kubeconfigDir / row.file,
-          .server = row.localServer ? setup.node.localEndpoint().url() : setup.publicEndpoint().url(),
+  return {.path = kubeconfigFile(row, setup),
+          .server = serverOf(row, setup),
           .clusterName = cluster.name,
           .user = user,
           .authority = certificateFile(cluster, "ca"),

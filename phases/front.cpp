@@ -75,7 +75,8 @@ Resources frontImage(const Setup& setup) {
 Resources front(const Setup& setup, const plan::Phase&) {
   if (!manifests::hasFront(setup.cluster)) return {};
   const auto slot = slotToUse(setup);
-  const auto own = setup.node.controlPlane ? setup.node.name : "";
+  // With slots there is no server before the others: its own do not stand among them.
+  const auto own = setup.node.controlPlane && !manifests::frontHasSlots(setup) ? setup.node.name : "";
   Resources resources{
       plan::File{.path = paths::hosts, .content = manifests::hostsFile(setup)},
       plan::File{.path = paths::front / "haproxy.cfg", .content = manifests::frontConfiguration(setup)},
@@ -101,7 +102,7 @@ Resources frontAnswers(const Setup& setup, const config::Path& kubeconfig) {
 
 Resources apiServerIsTold(const Setup& setup, const plan::Access& access) {
   if (!manifests::hasFront(setup.cluster) || !setup.node.controlPlane) return {};
-  return {plan::Object{.document = manifests::apiServerNotice(setup.node), .mode = plan::ApplyMode::mark, .access = access}};
+  return {plan::Object{.document = manifests::apiServerNotice(setup), .mode = plan::ApplyMode::mark, .access = access}};
 }
 
 } // namespace kubestrap::phases

@@ -8,6 +8,7 @@
 #include "manifests/static_pods.hpp"
 #include "phases/certificates.hpp"
 #include "phases/front.hpp"
+#include "phases/hosted.hpp"
 #include "phases/node.hpp"
 #include "phases/preflight.hpp"
 #include "support/error.hpp"
@@ -59,7 +60,7 @@ Resources kubeconfig(const Setup& setup, const Phase& phase) {
     if (row.name != phase.name) continue;
     auto kubeconfig = resolve(row, setup);
     // The kubelet's is made to go by the balancer later, when there is one.
-    if (row.name == "kubelet" && manifests::hasFront(setup.cluster)) kubeconfig.otherServers = {manifests::frontEndpoint(setup).url()};
+    if (row.name == "kubelet" && manifests::hasFront(setup.cluster) && !manifests::frontHasSlots(setup)) kubeconfig.otherServers = {manifests::frontEndpoint(setup).url()};
     return {std::move(kubeconfig)};
   }
   throw Error(fmt::format("there is no kubeconfig {}", phase.name));
@@ -72,14 +73,9 @@ Resources localEtcd(const Setup& setup, const Phase&) {
   return {plan::Folder{setup.cluster.etcd.local.dataDir, 0700}, staticPod("etcd", manifests::etcdPod(setup))};
 }
 
-Resources apiServer(const Setup& setup, const Phase&) { return {staticPod("kube-apiserver", manifests::apiServerPod(setup))}; }
-
-Resources controllerManager(const Setup& setup, const Phase&) {
-  const auto caKey = setup.node.externalAuthority ? manifests::CaKey::external : manifests::CaKey::present;
-  return {staticPod("kube-controller-manager", manifests::controllerManagerPod(setup, caKey))};
-}
-
-Resources scheduler(const Setup& setup, const Phase&) { return {staticPod("kube-scheduler", manifests::schedulerPod(setup))}; }
+Resources apiServer(const Setup& setup, const Phase&) { return controlPlanePod("kube-apiserver", setup); }
+Resources controllerManager(const Setup& setup, const Phase&) { return controlPlanePod("kube-controller-manager", setup); }
+Resources scheduler(const Setup& setup, const Phase&) { return controlPlanePod("kube-scheduler", setup); }
 
 // ---- kubelet
 
@@ -160,7 +156,7 @@ Resources clientCertificateRotation(const Setup& setup, const Phase&) {
                           .fatal = {plan::UnitFails{"kubelet"}}},
           rotatedKubeletConf(setup)};
   // But to go over to the balancer it has to begin anew.
-  if (manifests::hasFront(setup.cluster)) append(resources, kubeletTakesUpItsKubeconfig(setup));
+  if (manifests::hasFront(setup.cluster) && !manifests::frontHasSlots(setup)) append(resources, kubeletTakesUpItsKubeconfig(setup));
   return resources;
 }
 

@@ -4,10 +4,12 @@
 #include "manifests/cluster_objects.hpp"
 #include "manifests/components.hpp"
 #include "manifests/front.hpp"
+#include "manifests/hosted.hpp"
 #include "manifests/kubelet.hpp"
 #include "manifests/static_pods.hpp"
 #include "phases/certificates.hpp"
 #include "phases/front.hpp"
+#include "phases/hosted.hpp"
 #include "phases/node.hpp"
 #include "phases/preflight.hpp"
 #include "support/yaml.hpp"
@@ -80,9 +82,9 @@ Resources kubeconfigs(const Setup& setup, const Phase&) {
 
 Resources controlPlane(const Setup& setup, const Phase&) {
   if (!isControlPlane(setup)) return {};
-  return {staticPod("kube-apiserver", manifests::apiServerPod(setup)),
-          staticPod("kube-controller-manager", manifests::controllerManagerPod(setup)),
-          staticPod("kube-scheduler", manifests::schedulerPod(setup))};
+  Resources resources;
+  for (const auto component : manifests::hostedComponents) append(resources, controlPlanePod(component, setup));
+  return resources;
 }
 
 // ---- etcd

@@ -2,6 +2,7 @@
 
 #include "manifests/components.hpp"
 #include "manifests/front.hpp"
+#include "manifests/hosted.hpp"
 #include "manifests/kubelet.hpp"
 #include "manifests/static_pods.hpp"
 #include "phases/certificates.hpp"
@@ -17,6 +18,13 @@ using config::Setup;
 using plan::Access;
 using plan::Resources;
 namespace paths = config::paths;
+
+bool isGoverned(const Setup& setup) {
+  if (setup.node.hosting.empty()) return false;
+  const auto state = parseJson(setup.node.hosting, paths::nodeState.string());
+  const auto* held = find(state, "held");
+  return held && held->empty();
+}
 
 Access asAdmin(const Setup& setup) {
   if (setup.request.kubeconfig) return {*setup.request.kubeconfig, {}};
@@ -54,14 +62,21 @@ plan::File staticPod(std::string_view component, Value pod) {
 
 namespace {
 
+bool hasSlots(const manifests::Component& component, const Setup& setup) {
+  return manifests::isHosted(setup.cluster) && component.name != "etcd";
+}
+
 plan::StaticPod podOf(const manifests::Component& component, const Setup& setup) {
-  return {std::string(component.name), setup.cluster.images.*component.image, manifests::manifestPath(component)};
+  const auto manifest = hasSlots(component, setup) ? manifests::rescueManifest(component, manifests::Slot::rescue) : manifests::manifestPath(component);
+  return {std::string(component.name), setup.cluster.images.*component.image, manifest};
 }
 
 std::vector<plan::StaticPod> podsOf(std::initializer_list<std::string_view> names, const Setup& setup) {
   std::vector<plan::StaticPod> pods;
   for (const auto name : names)
-    if (const auto& component = manifests::component(name); manifests::runsOn(component, setup.cluster)) pods.push_back(podOf(component, setup));
+    if (const auto& component = manifests::component(name);
+        manifests::runsOn(component, setup.cluster) && !(hasSlots(component, setup) && isGoverned(setup)))
+      pods.push_back(podOf(component, setup));
   return pods;
 }
 
@@ -114,8 +129,9 @@ std::string kubeletHealthUrl(const Setup& setup) {
                                                       port && port->is_number() ? port->get<int>() : 10248));
 }
 
-plan::Condition componentHealthy(const Setup& setup, std::string_view name, const Value& pod) {
-  const auto url = manifests::livenessUrl(manifests::component(name), pod);
+plan::Condition componentHealthy(const Setup& setup, std::string_view name) {
+  const auto& component = manifests::component(name);
+  const auto url = manifests::livenessUrl(component, hasSlots(component, setup) ? manifests::rescuePod(component, setup) : component.pod(setup));
   return {.what = fmt::format("the {} is healthy at {}", name, url),
           .probe = plan::ComponentHealthy{std::string(name), url},
           .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
@@ -141,13 +157,15 @@ Resources kubeletTakesUpItsKubeconfig(const Setup& setup) {
 }
 
 Resources controlPlaneAnswers(const Setup& setup, const Access& access) {
-  return {plan::Condition{.what = fmt::format("the API server answers at {}/livez", access.server),
+  Resources resources{plan::Condition{.what = fmt::format("the API server answers at {}/livez", access.server),
                           .probe = plan::ApiServerAnswers{access},
                           .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
                           .hint = "look at its log below /var/log/pods, and at: journalctl -u kubelet",
-                          .fatal = staticPodSigns(setup, {"etcd", "kube-apiserver"})},
-          componentHealthy(setup, "kube-controller-manager", manifests::controllerManagerPod(setup)),
-          componentHealthy(setup, "kube-scheduler", manifests::schedulerPod(setup))};
+                          .fatal = staticPodSigns(setup, {"etcd", "kube-apiserver"})}};
+  if (isGoverned(setup)) return resources; // where the others run is the guard's business
+  resources.push_back(componentHealthy(setup, "kube-controller-manager"));
+  resources.push_back(componentHealthy(setup, "kube-scheduler"));
+  return resources;
 }
 
 } // namespace kubestrap::phases

@@ -12,6 +12,9 @@ namespace kubestrap::phases {
 /// As admin, at this node's own API server: the public endpoint may be a balancer that is not there yet.
 plan::Access asAdmin(const config::Setup& setup);
 
+/// Whether this node's control plane has been handed over to its guard: from then on it says which static pods there are.
+bool isGoverned(const config::Setup& setup);
+
 plan::Resources objects(std::vector<Value> documents, const plan::Access& access);
 void append(plan::Resources& resources, plan::Resources more);
 

@@ -1,5 +1,7 @@
 // The checks that kubeadm has too. The table is read from top to bottom; names and levels are kubeadm's (kubeadm:
 // preflight/checks.go), so that what operators have written into --ignore-preflight-errors goes on to hold.
+#include "manifests/front.hpp"
+#include "manifests/hosted.hpp"
 #include "phases/certificates.hpp"
 #include "phases/preflight_checks.hpp"
 #include "support/text.hpp"
@@ -38,14 +40,25 @@ WantedPort componentPort(const config::ComponentOptions& options, int port, std:
 }
 
 Observations apiServerPort(const Setup& setup, const Facts& facts) {
+  if (manifests::frontHasSlots(setup)) return frontPortFree(setup, facts);
   auto wanted = componentPort(setup.cluster.apiServer, setup.node.bindPort, "kube-apiserver", apiServerManifest);
   wanted.otherwise = "choose another port with --apiserver-bind-port";
   return portFree(facts, wanted);
 }
+/// In the slot of this layout, where it was put by its standby.
+Observations slotFree(const Facts& facts, const manifests::Component& component) {
+  const auto standby = manifests::standby(component, manifests::Slot::rescue);
+  return portFree(facts, {.port = component.port,
+                          .address = std::string(manifests::slotAddress(manifests::Slot::rescue)),
+                          .process = component.name,
+                          .startedBy = standby});
+}
 Observations schedulerPortFree(const Setup& setup, const Facts& facts) {
+  if (manifests::isHosted(setup.cluster)) return slotFree(facts, manifests::component("kube-scheduler"));
   return portFree(facts, componentPort(setup.cluster.scheduler, schedulerPort, "kube-scheduler", schedulerManifest));
 }
 Observations controllerManagerPortFree(const Setup& setup, const Facts& facts) {
+  if (manifests::isHosted(setup.cluster)) return slotFree(facts, manifests::component("kube-controller-manager"));
   return portFree(facts, componentPort(setup.cluster.controllerManager, controllerManagerPort,
                                        "kube-controller-manager", controllerManagerManifest));
 }

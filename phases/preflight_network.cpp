@@ -103,7 +103,8 @@ Observations portFree(const Facts& facts, const WantedPort& wanted) {
       remedy)};
 }
 
-bool balancesItself(const Setup& setup, Purpose) { return manifests::hasFront(setup.cluster); }
+/// In slots its port is the API server's, and looked at as that.
+bool balancesItself(const Setup& setup, Purpose) { return manifests::hasFront(setup.cluster) && !manifests::frontHasSlots(setup); }
 
 std::string frontPortName(const Setup& setup) { return fmt::format("Port-{}", manifests::frontEndpoint(setup).port); }
 

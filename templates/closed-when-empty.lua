@@ -1,15 +1,25 @@
--- Refuses connections while no API server is ready. Who is refused tries again at once; who is accepted and cut off
+-- Refuses connections while there is nobody to hand them to. Who is refused tries again at once; who is accepted and cut off
 -- waits for seconds (client-go: an EOF is retried for 10 s).
 local marker = os.getenv("FRONT_MARKER")
-local open = os.getenv("FRONT_STARTS") ~= "closed"
+local startsOpen = os.getenv("FRONT_STARTS") ~= "closed"
 
-local function lookAtServers()
+-- Which backends a frontend may lead to, as haproxy.cfg has it; what is not in it does not count.
+local frontends = {
+  api = {"slots", "apiservers", "lastresort"},
+  ["local"] = {"slots"},
+}
+
+-- Whether one of its servers is ready; nil when not all have been asked yet.
+local function isReady(backends)
   local unknown = false
-  for _, server in pairs(core.backends["apiservers"].servers) do
-    local stats = server:get_stats()
-    local status, check = stats["status"] or "", stats["check_status"] or ""
-    if status:match("^UP") and check:match("L7OK") then return true end
-    if not status:match("^MAINT") and check:match("INI") then unknown = true end
+  for _, name in ipairs(backends) do
+    local backend = core.backends[name]
+    for _, server in pairs(backend and backend.servers or {}) do
+      local stats = server:get_stats()
+      local status, check = stats["status"] or "", stats["check_status"] or ""
+      if status:match("^UP") and check:match("L7OK") then return true end
+      if not status:match("^MAINT") and check:match("INI") then unknown = true end
+    end
   end
   if unknown then return nil end
   return false
@@ -22,17 +32,23 @@ local function mark(ready)
 end
 
 core.register_task(function()
-  if not open then core.proxies["api"]:pause() end
-  local marked = nil
+  local open, marked = {}, nil
+  for name in pairs(frontends) do
+    open[name] = startsOpen
+    if core.frontends[name] and not startsOpen then core.proxies[name]:pause() end
+  end
   while true do
-    local ready = lookAtServers()
-    if ready ~= nil and ready ~= open then
-      if ready then core.proxies["api"]:resume() else core.proxies["api"]:pause() end
-      open = ready
-    end
-    if ready ~= nil and ready ~= marked then
-      mark(ready)
-      marked = ready
+    for name, backends in pairs(frontends) do
+      local ready = nil
+      if core.frontends[name] then ready = isReady(backends) end
+      if ready ~= nil and ready ~= open[name] then
+        if ready then core.proxies[name]:resume() else core.proxies[name]:pause() end
+        open[name] = ready
+      end
+      if name == "api" and ready ~= nil and ready ~= marked then
+        mark(ready)
+        marked = ready
+      end
     end
     core.msleep(100)
   end

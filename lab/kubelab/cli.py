@@ -43,6 +43,7 @@ def parser(command: str) -> argparse.ArgumentParser:
             choices=cluster.BOOTSTRAPPERS,
             help="who runs `init`: kubestrap (default), or the real kubeadm to compare with",
         )
+        made.add_argument("--layout", choices=cluster.LAYOUTS, help="of the control planes, with kubestrap; default plain")
     if command == "exec":
         made.add_argument("machine", metavar="NODE")
         made.add_argument("command", nargs=argparse.REMAINDER, metavar="[--] COMMAND...")
@@ -120,7 +121,7 @@ def up(options) -> None:
     also = [version_of(one) for one in options.also_images]
     lab = operations.up(
         options.name,
-        operations.Wish(version_of(options.kubernetes), options.bootstrapper, options.control_planes, options.workers),
+        operations.Wish(version_of(options.kubernetes), options.bootstrapper, options.control_planes, options.workers, options.layout),
         also,
         progress,
     )

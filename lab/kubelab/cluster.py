@@ -14,6 +14,7 @@ FIRST = "n1"
 CONFIG = "/etc/kubestrap/init.yaml"
 JOIN_CONFIG = "/etc/kubestrap/join.yaml"
 BOOTSTRAPPERS = ("kubestrap", "kubeadm")
+LAYOUTS = ("plain", "hosted")
 INIT_PATIENCE = 420
 READY_PATIENCE = 120
 
@@ -23,7 +24,7 @@ def write_config(lab: record.Lab, machine: record.Machine, version: str) -> None
     file = lab.disk(machine) / "upper" / CONFIG.lstrip("/")
     file.parent.mkdir(parents=True, exist_ok=True)
     text = documents.init(machine.name, machine.address, version, cgroups.version(), _endpoint(lab, machine))
-    file.write_text(text + documents.LOCAL_ENDPOINT if lab.cluster.bootstrapper == "kubestrap" else text)
+    file.write_text(text + documents.kubestrap(lab.cluster.layout) if lab.cluster.bootstrapper == "kubestrap" else text)
 
 
 def _endpoint(lab: record.Lab, first: record.Machine) -> str | None:

@@ -63,10 +63,11 @@ IGNORED = """\
 """
 
 
-LOCAL_ENDPOINT = """\
+KUBESTRAP = """\
 ---
 apiVersion: kubestrap.io/v1alpha1
 kind: KubestrapConfiguration
+layout: {layout}
 endpoint:
   mode: local
 """
@@ -113,6 +114,11 @@ def init(name: str, address: str, version: str, cgroup_version: int, endpoint: s
         endpoint=f"controlPlaneEndpoint: {endpoint}\n" if endpoint else "",
         cgroup_v1="failCgroupV1: false\n" if cgroup_version == 1 else "",
     )
+
+
+def kubestrap(layout: str) -> str:
+    """The document for what kubeadm has no field for."""
+    return KUBESTRAP.format(layout=layout)
 
 
 def with_certificate_key(documents: str, key: str) -> str:

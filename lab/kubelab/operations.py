@@ -19,6 +19,7 @@ class Wish:
     bootstrapper: str | None = None
     control_planes: int | None = None
     workers: int | None = None
+    layout: str | None = None
 
 
 def sweep(lab: record.Lab) -> None:
@@ -91,6 +92,7 @@ def up(name: str, wish: Wish, also_images: list[str], progress) -> record.Lab:
                 wish.bootstrapper or "kubestrap",
                 control_planes=wish.control_planes or 1,
                 workers=wish.workers or 0,
+                layout=wish.layout or "plain",
             )
             lab.save()
         booted_at = None
@@ -120,12 +122,12 @@ def _check_same(lab: record.Lab, wish: Wish) -> None:
         return
     if made.stage == "started":  # there is nothing yet that a wish could contradict
         return
-    for name in ("kubernetes", "bootstrapper", "control_planes", "workers"):
+    for name in ("kubernetes", "bootstrapper", "control_planes", "workers", "layout"):
         wanted = getattr(wish, name)
         if wanted is not None and wanted != getattr(made, name):
             raise LabError(
                 f"the lab {lab.name} has Kubernetes {made.kubernetes} made by {made.bootstrapper} on {made.control_planes} control "
-                f"planes and {made.workers} workers, not {wanted} {name.replace('_', ' ')}",
+                f"planes of layout {made.layout} and {made.workers} workers, not {wanted} {name.replace('_', ' ')}",
                 f"./lab/down --name {lab.name} first, or another --name",
             )
 

@@ -41,6 +41,7 @@ class Cluster:
     stage: str = "started"
     control_planes: int = 1
     workers: int = 0
+    layout: str = "plain"
     joined: list[str] = field(default_factory=list)  # machines that are nodes, beside the first
 
     def others(self) -> list[str]:

@@ -41,7 +41,7 @@ def front_server(machine) -> str:
 
 def with_front(machine) -> str:
     key = "\ncertificateKey: " + CERTIFICATE_KEY + "\nlocalAPIEndpoint:"
-    return machine.config(("\nlocalAPIEndpoint:", key)) + documents.LOCAL_ENDPOINT
+    return machine.config(("\nlocalAPIEndpoint:", key)) + documents.kubestrap("plain")
 
 
 def containers(machine) -> list[dict]:

@@ -143,9 +143,7 @@ TEST_CASE("fields of KubestrapConfiguration that do nothing yet are refused with
   CHECK(problemOf(kubestrap("pki:\n  autoRenew: {enabled: true}\n")) ==
         "k.yaml:4:3: pki.autoRenew: reserved: this field comes with the PKI commands and does nothing yet (expected no "
         "such field)");
-  CHECK(problemOf(kubestrap("layout: hosted\n")) ==
-        "k.yaml:3:1: layout: \"hosted\" is reserved and not available in this version (expected plain)");
-  CHECK(problemOf(kubestrap("layout: flat\n")) == "k.yaml:3:1: layout: \"flat\" is not known (expected plain)");
+  CHECK(problemOf(kubestrap("layout: flat\n")) == "k.yaml:3:1: layout: \"flat\" is not known (expected one of plain, hosted)");
 }
 
 namespace {
