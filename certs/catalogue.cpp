@@ -115,10 +115,20 @@ constexpr std::array<KubeconfigRow, 5> files{{
      .summary = "for the scheduler"},
 }};
 
+constexpr std::array<KubeconfigRow, 1> hostedFiles{{
+    {.name = "guard",
+     .file = "kubestrap/credentials/kubestrap-guard/kubeconfig",
+     .user = "kubestrap:guard:",
+     .organization = "kubestrap:guards",
+     .localServer = true,
+     .summary = "for the guard of a hosted control plane"},
+}};
+
 } // namespace
 
 std::span<const CertificateRow> catalogue() { return certificates; }
 std::span<const KubeconfigRow> kubeconfigs() { return files; }
+std::span<const KubeconfigRow> hostedKubeconfigs() { return hostedFiles; }
 
 const CertificateRow* findRow(std::string_view name) {
   const auto found = std::ranges::find(certificates, name, &CertificateRow::name);

@@ -37,6 +37,8 @@ struct KubeconfigRow {
 /// Every certificate of a cluster in the order they are made. Commands, renewal, status and reset read this table.
 std::span<const CertificateRow> catalogue();
 std::span<const KubeconfigRow> kubeconfigs();
+/// Those that control planes of the hosted layout have besides (decision D6), which kubeadm does not know.
+std::span<const KubeconfigRow> hostedKubeconfigs();
 const CertificateRow* findRow(std::string_view name);
 
 } // namespace kubestrap::certs

@@ -84,7 +84,10 @@ Expiries look(const CertsOptions& options, Machine& machine) {
     if (!row.authority()) expiry.issuer = row.issuer;
     (row.authority() ? found.authorities : found.certificates).push_back(std::move(expiry));
   }
-  for (const auto& row : certs::kubeconfigs()) {
+  std::vector<certs::KubeconfigRow> kubeconfigs(certs::kubeconfigs().begin(), certs::kubeconfigs().end());
+  for (const auto& row : certs::hostedKubeconfigs())
+    if (host.status(config::paths::kubernetes / row.file)) kubeconfigs.push_back(row);
+  for (const auto& row : kubeconfigs) {
     if (row.name == "kubelet") continue; // the kubelet renews its own
     const auto path = config::paths::kubernetes / row.file;
     const auto text = host.read(path);

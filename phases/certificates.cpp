@@ -138,4 +138,16 @@ plan::Kubeconfig resolve(const KubeconfigRow& row, const config::Setup& setup) {
           .credential = plan::EmbeddedCertificate{std::move(spec)}};
 }
 
+plan::Resources hostedKubeconfigs(const config::Setup& setup) {
+  plan::Resources resources;
+  if (!manifests::isHosted(setup.cluster)) return resources;
+  for (const auto& row : certs::hostedKubeconfigs()) {
+    auto kubeconfig = resolve(row, setup);
+    // Wherever the others of this run are put: components look for theirs where they mount it.
+    kubeconfig.path = config::paths::kubernetes / row.file;
+    resources.push_back(std::move(kubeconfig));
+  }
+  return resources;
+}
+
 } // namespace kubestrap::phases

@@ -11,6 +11,9 @@ certs::CertSpec resolve(const certs::CertificateRow& row, const config::Setup& s
 /// The kubeconfig of a row for this node.
 plan::Kubeconfig resolve(const certs::KubeconfigRow& row, const config::Setup& setup);
 
+/// The kubeconfigs that a control plane has only in the hosted layout; none in another.
+plan::Resources hostedKubeconfigs(const config::Setup& setup);
+
 /// Whether this cluster needs it: with an external etcd its certificates are the operator's business.
 bool isNeeded(const certs::CertificateRow& row, const config::Cluster& cluster);
 
