@@ -1,6 +1,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/machine.hpp"
 #include "cmd/output.hpp"
+#include "cmd/own_cluster.hpp"
 
 #include "certs/catalogue.hpp"
 #include "certs/x509.hpp"
@@ -37,39 +38,13 @@ struct Expiries {
   std::vector<Expiry> certificates, authorities;
 };
 
-/// The configuration that the certificates belong to: of a file, else of the cluster, else kubeadm's defaults.
-config::Cluster clusterOf(const CertsOptions& options, Machine& machine) {
-  std::vector<std::string> warnings;
-  const auto placeholders = [&](const std::vector<Document>& documents) {
-    config::Facts facts;
-    facts.hostname = "node";
-    facts.defaultAddress = IpAddress::v4(1, 2, 3, 4);
-    return config::loadInit(documents, options.flags, facts, machine.random(), warnings).cluster;
-  };
-  if (options.flags.configFile) return placeholders(machine.readDocuments(*options.flags.configFile));
-  const auto path = options.kubeconfig ? std::filesystem::absolute(*options.kubeconfig) : config::paths::adminConf;
-  try {
-    if (const auto text = machine.host().read(path)) {
-      kube::Client client(machine.http(), kube::parseKubeconfig(*text, path.string()));
-      if (const auto stored = client.get({"v1", "ConfigMap", "kube-system", "kubeadm-config"}))
-        return config::clusterFromDocuments(parseYaml(stored->at("data").at("ClusterConfiguration").get<std::string>(), "kubeadm-config"),
-                                            warnings);
-    }
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const std::exception& error) {
-    log::warn(fmt::format("the cluster's configuration cannot be read ({}); the defaults are taken", error.what()));
-  }
-  return placeholders({});
-}
-
 std::optional<TimePoint> endOf(const std::optional<std::string>& pem, const std::string& source) {
   if (!pem || pem->empty()) return {};
   return certs::X509Certificate::parse(*pem, source).notAfter();
 }
 
 Expiries look(const CertsOptions& options, Machine& machine) {
-  const auto cluster = clusterOf(options, machine);
+  const auto cluster = ownCluster(options.flags, options.kubeconfig, machine).cluster;
   const auto folder = options.certDir ? std::filesystem::absolute(*options.certDir) : cluster.pki.folder;
   auto& host = machine.host();
   const auto file = [&](std::string_view name, const char* ending) { return folder / (std::string(name) + ending); };
@@ -170,6 +145,7 @@ Command certsCommand() {
                         .flags = [options] { return expirationFlags(*options); },
                         .run = [options](const auto&) { return checkExpiration(*options); }}},
           .aliases = {"certificates"}};
+  command.children.push_back(renewCommand());
   for (auto* more : {&cfsslCommands, &certinfoCommands})
     for (auto& each : more()) command.children.push_back(std::move(each));
   return command;

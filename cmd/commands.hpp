@@ -14,6 +14,7 @@ Command versionCommand();
 Command certsCommand();
 /// What cfssl's users know: gencert, sign, selfsign, genkey, print-defaults, cfssljson.
 std::vector<Command> cfsslCommands();
+Command renewCommand();
 /// certinfo and bundle-verify.
 std::vector<Command> certinfoCommands();
 Command completionCommand();

@@ -228,6 +228,18 @@ struct Joining {
   bool kubeletHasCredentials = false; ///< kubelet.conf is there: the TLS bootstrap is done
 };
 
+/// What `certs renew` is to do.
+struct Renewal {
+  /// What a certificate or kubeconfig that is there says, and keeps.
+  struct Kept {
+    std::optional<certs::Subject> subject;
+    std::optional<certs::AlternativeNames> names; ///< nothing: as the configuration says
+    std::string server, tlsServerName, clusterName, user; ///< of a kubeconfig
+  };
+  std::map<std::string, Kept> wanted; ///< by name of the catalogue, or file of a kubeconfig
+  Duration within = Duration::max();  ///< only those that end within it
+};
+
 /// What was asked for in this run only.
 struct Request {
   std::vector<BootstrapToken> tokens;
@@ -248,6 +260,7 @@ struct Request {
   std::string ownImage; ///< kubestrap's own, of this version: "kubestrap.io/kubestrap:v0.1.0"
   Path ownImageArchive; ///< where it is shipped; empty: nowhere
   Joining joining;      ///< of `join` only
+  Renewal renewal;      ///< of `certs renew` only
 };
 
 /// All that a workflow needs to know: the input of every phase.

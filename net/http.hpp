@@ -71,6 +71,8 @@ public:
   /// which is no failure. The body of an answer with a status of 300 or more is in the Response instead, as with
   /// perform.
   virtual Response stream(const Request& request, const std::function<bool(std::string_view)>& onData) = 0;
+  /// The certificates, in PEM, that a TLS server shows: its own first. Nothing is asked of it, and nothing that it shows is believed.
+  virtual std::vector<std::string> peerCertificates(const std::string& host, int port, Duration timeout);
 };
 
 } // namespace kubestrap::net

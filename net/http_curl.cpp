@@ -1,5 +1,7 @@
 #include "net/http_curl.hpp"
 
+#include "net/peer.hpp"
+
 #include "net/curl_failure.hpp"
 #include "net/curl_request.hpp"
 #include "support/text.hpp"
@@ -198,6 +200,11 @@ Response CurlTransport::perform(const Request& request) { return run(request, nu
 
 Response CurlTransport::stream(const Request& request, const std::function<bool(std::string_view)>& onData) {
   return run(request, &onData);
+}
+
+std::vector<std::string> CurlTransport::peerCertificates(const std::string& host, int port, Duration timeout) {
+  if (stop_.stop_requested()) throw Interrupted();
+  return net::peerCertificates(host, port, timeout);
 }
 
 } // namespace kubestrap::net

@@ -21,6 +21,7 @@ public:
 
   Response perform(const Request& request) override;
   Response stream(const Request& request, const std::function<bool(std::string_view)>& onData) override;
+  std::vector<std::string> peerCertificates(const std::string& host, int port, Duration timeout) override;
 
 private:
   class Handle;

@@ -1,6 +1,6 @@
 #include "net/peer.hpp"
 
-#include "support/error.hpp"
+#include "net/http.hpp"
 
 #include <curl/curl.h>
 #include <fmt/format.h>
@@ -26,8 +26,9 @@ std::vector<std::string> peerCertificates(const std::string& host, int port, Dur
   curl_easy_setopt(curl.get(), CURLOPT_PROXY, "");
   curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()));
   if (const auto code = curl_easy_perform(curl.get()); code != CURLE_OK)
-    throw Error(fmt::format("{}:{} shows no certificate: {}", host, port, said[0] ? said.data() : curl_easy_strerror(code)),
-                "see whether it serves TLS there");
+    throw TransportError(code == CURLE_COULDNT_CONNECT ? TransportError::Kind::refused : TransportError::Kind::tls,
+                         fmt::format("{}:{} shows no certificate: {}", host, port, said[0] ? said.data() : curl_easy_strerror(code)),
+                         "see whether it serves TLS there");
   curl_certinfo* information = nullptr;
   curl_easy_getinfo(curl.get(), CURLINFO_CERTINFO, &information);
   std::vector<std::string> certificates;

@@ -129,6 +129,10 @@ std::string kubeletHealthUrl(const Setup& setup) {
                                                       port && port->is_number() ? port->get<int>() : 10248));
 }
 
+} // namespace
+
+plan::StaticPod staticPodOf(const Setup& setup, std::string_view component) { return podOf(manifests::component(component), setup); }
+
 plan::Condition componentHealthy(const Setup& setup, std::string_view name) {
   const auto& component = manifests::component(name);
   const auto url = manifests::livenessUrl(component, hasSlots(component, setup) ? manifests::rescuePod(component, setup) : component.pod(setup));
@@ -138,8 +142,6 @@ plan::Condition componentHealthy(const Setup& setup, std::string_view name) {
           .hint = fmt::format("look at its log below /var/log/pods/kube-system_{}-{}_*", name, setup.node.name),
           .fatal = staticPodSigns(setup, {name})};
 }
-
-} // namespace
 
 Resources kubeletIsHealthy(const Setup& setup) {
   const auto url = kubeletHealthUrl(setup);

@@ -31,6 +31,10 @@ plan::Kubeconfig rotatedKubeletConf(const config::Setup& setup);
 
 /// What ends a wait for these components early; those that this node does not run are left out.
 std::vector<plan::FatalSign> staticPodSigns(const config::Setup& setup, std::initializer_list<std::string_view> components);
+/// A component with a manifest of this machine: how its pod is known.
+plan::StaticPod staticPodOf(const config::Setup& setup, std::string_view component);
+/// A component answers at its own health port; `pod` is its manifest.
+plan::Condition componentHealthy(const config::Setup& setup, std::string_view component);
 plan::Resources kubeletIsHealthy(const config::Setup& setup);
 /// A kubelet that was started with another kubelet.conf starts anew.
 plan::Resources kubeletTakesUpItsKubeconfig(const config::Setup& setup);

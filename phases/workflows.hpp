@@ -10,5 +10,7 @@ namespace kubestrap::phases {
 const plan::Workflow& initWorkflow();
 /// From a bare machine to a further node, control plane or worker, of a cluster that exists.
 const plan::Workflow& joinWorkflow();
+/// New keys and certificates for what `request.renewal` names on a control plane, a component at a time.
+const plan::Workflow& renewWorkflow();
 
 } // namespace kubestrap::phases

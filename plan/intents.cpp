@@ -51,6 +51,7 @@ struct IntentOfTask {
     return recorded("Sysctl", {{"sysctl", sysctl.name}}, value ? Value{{"value", trim(*value)}} : Value());
   }
   Intent operator()(const LoadModule& module) const { return recorded("Module", {{"module", module.name}}); }
+  Intent operator()(const RestartStaticPod& restart) const { return recorded("StaticPod", {{"component", restart.pod.component}}); }
   Intent operator()(const TurnSwapOff&) const {
     return recorded("Swap", {{"swap", "all"}}, {{"areas", activeSwaps(host)}});
   }

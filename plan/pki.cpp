@@ -75,7 +75,8 @@ std::optional<std::string> misfit(const CertSpec& spec, const X509Certificate& f
     if (std::find(usages.begin(), usages.end(), usage) == usages.end())
       return usage == certs::ExtendedUsage::serverAuth ? "may not be used by a server" : "may not be used by a client";
   if (found.notAfter() <= now) return "expired " + day(found.notAfter());
-  if (found.notAfter() <= now + spec.renewWithin)
+  if (spec.renewWithin == Duration::max()) return fmt::format("asked for; expires {}", day(found.notAfter()));
+  if (found.notAfter() - now <= spec.renewWithin)
     return fmt::format("expires {}, in {}", day(found.notAfter()), humanDuration(found.notAfter() - now));
   return std::nullopt;
 }
@@ -300,6 +301,7 @@ Change diff(const Kubeconfig& wanted, const Context& context) {
   else if (found.tlsServerName != wanted.tlsServerName) why = "names another TLS server name";
   else why = misfit(wanted, found, authority, context);
   if (!why) return change;
+  if (context.wouldWrite) context.wouldWrite->insert(wanted.path);
   change.verb = Verb::update;
   change.reason = *why;
   if (embedded) needIssuerKey(embedded->spec, lookAtIssuer(embedded->spec, host), *why);

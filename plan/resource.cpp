@@ -19,6 +19,7 @@ struct SubjectOfTask {
   std::string operator()(const SetSysctl& sysctl) const { return fmt::format("{} = {}", sysctl.name, sysctl.value); }
   std::string operator()(const LoadModule& module) const { return "kernel module " + module.name; }
   std::string operator()(const TurnSwapOff&) const { return "swap"; }
+  std::string operator()(const RestartStaticPod& restart) const { return "static pod " + restart.pod.component; }
 };
 
 struct SubjectOf {

@@ -226,12 +226,18 @@ struct ObjectExists {
 };
 /// The container runtime answers, and says that it is ready.
 struct RuntimeReady {};
+/// A TLS server shows the first certificate of this file: it has taken it up.
+struct ServesCertificate {
+  std::string host;
+  int port = 0;
+  Path certificate;
+};
 /// More than half of etcd's members answer, and see a leader.
 struct EtcdHealthy {
   EtcdAccess access;
 };
 using Probe =
-    std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists, RuntimeReady, EtcdHealthy>;
+    std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists, RuntimeReady, ServesCertificate, EtcdHealthy>;
 
 /// Waits until the probe holds.
 struct Condition {
@@ -265,7 +271,12 @@ struct LoadModule {
 };
 /// Nothing is swapped. For a reboot: /etc/fstab.
 struct TurnSwapOff {};
-using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff>;
+/// A static pod runs with these files as they are: one whose container was made before one of them was written is made anew by the kubelet.
+struct RestartStaticPod {
+  StaticPod pod;
+  std::vector<Path> files;
+};
+using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff, RestartStaticPod>;
 
 using Resource =
     std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, EtcdMember, Condition, Task>;

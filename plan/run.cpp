@@ -94,6 +94,7 @@ private:
       while_("in phase " + name, [&] {
         if (phase.judge) judge(phase, name);
         if (phase.repair) realise(phase.repair(setup_, facts_), name);
+        replaced_.clear();
         if (phase.desired) realiseOrUndo(phase, name);
       });
       reporter_.phaseEnds(name);
@@ -118,6 +119,7 @@ private:
     } catch (const Interrupted&) {
       throw; // the next run goes on
     } catch (Error& error) {
+      if (applying() && phase.onFailure == OnFailure::restoreFiles && !replaced_.empty()) restoreFiles(phase, name, error);
       if (!applying() || !phase.undo) throw;
       try {
         realise(phase.undo(setup_, phase), name);
@@ -126,6 +128,37 @@ private:
         error.addContext("it could not be taken back: " + second.message());
       }
       throw;
+    }
+  }
+
+  /// Puts the files back that this phase has changed, and lets those that read them take them up again.
+  void restoreFiles(const Phase& phase, const std::string& name, Error& error) {
+    const auto files = std::exchange(replaced_, {});
+    try {
+      for (auto file = files.rbegin(); file != files.rend(); ++file) {
+        if (file->content) world_.host.write(file->path, file->content->reveal(), file->mode);
+        else world_.host.remove(file->path);
+      }
+      error.addContext("the files of this phase were put back as they were");
+      Resources readers;
+      for (auto& resource : phase.desired(setup_, phase))
+        if (std::holds_alternative<Task>(resource) || std::holds_alternative<Condition>(resource)) readers.push_back(std::move(resource));
+      realise(readers, name);
+    } catch (const Error& second) {
+      error.addContext("after that: " + second.message());
+    }
+  }
+
+  /// What a resource of this machine is about to replace.
+  void keepFiles(const Resource& resource) {
+    std::vector<Path> paths;
+    if (const auto* file = std::get_if<File>(&resource)) paths = {file->path};
+    if (const auto* certificate = std::get_if<Certificate>(&resource)) paths = {certificate->spec.key, certificate->spec.certificate};
+    if (const auto* kubeconfig = std::get_if<Kubeconfig>(&resource)) paths = {kubeconfig->path};
+    for (auto& path : paths) {
+      const auto status = world_.host.status(path);
+      auto content = world_.host.read(path);
+      replaced_.push_back({path, content ? std::optional(Secret(std::move(*content))) : std::nullopt, status ? status->mode : 0600});
     }
   }
 
@@ -171,6 +204,7 @@ private:
     const auto begin = world_.clock.now();
     if (change.changes()) {
       world_.clock.sleep({});
+      keepFiles(resource);
       while_(fmt::format("{} {}", change.verb == Verb::wait ? "waiting until" : "making", change.subject),
              [&] { enact(resource, change, context); });
     }
@@ -187,6 +221,12 @@ private:
   KeyPool keys_;
   Kubeconfigs kubeconfigs_;
   std::set<Path> wouldWrite_;
+  struct Replaced {
+    Path path;
+    std::optional<Secret> content; ///< nothing: it was not there
+    unsigned mode = 0600;
+  };
+  std::vector<Replaced> replaced_; ///< by the present phase, in that order
   Outcome outcome_;
 };
 

@@ -25,6 +25,21 @@ void runOrThrow(host::Host& host, const std::string& program, std::vector<std::s
     throw Error(fmt::format("{} ended with code {}: {}", program, result.exitCode, trim(result.errors)), hint);
 }
 
+/// Why a static pod does not run with its files as they are, or will not when the plan is carried out.
+std::optional<std::string> whyOutdated(const RestartStaticPod& restart, const Context& context) {
+  std::optional<TimePoint> made;
+  for (const auto& container : context.world.cri.containers("kube-system"))
+    if (container.name == restart.pod.component && container.state == host::Container::State::running)
+      made = std::max(made.value_or(container.createdAt), container.createdAt);
+  if (!made) return std::nullopt; // it does not run: what starts next reads the files as they are
+  for (const auto& file : restart.files) {
+    if (context.wouldWrite && context.wouldWrite->contains(file)) return fmt::format("{} will be newer than its process", file.string());
+    if (const auto status = context.world.host.status(file); status && status->modified > *made)
+      return fmt::format("{} is newer than its process", file.string());
+  }
+  return std::nullopt;
+}
+
 struct Needed {
   const Context& context;
 
@@ -71,6 +86,15 @@ struct Needed {
     change.reason = fmt::format("{} {} in use", join(areas, ", "), areas.size() == 1 ? "is" : "are");
     return change;
   }
+
+  Change operator()(const RestartStaticPod& restart) const {
+    Change change{.subject = subject(Task{restart})};
+    if (const auto why = whyOutdated(restart, context)) {
+      change.verb = Verb::run;
+      change.reason = *why;
+    }
+    return change;
+  }
 };
 
 struct Do {
@@ -113,6 +137,12 @@ struct Do {
 
   void operator()(const LoadModule& module) const {
     runOrThrow(context.world.host, "modprobe", {module.name}, "install the modules of the kernel that runs, or boot the one that is installed");
+  }
+
+  /// The kubelet makes a pod anew that has gone.
+  void operator()(const RestartStaticPod& restart) const {
+    for (const auto& sandbox : context.world.cri.podSandboxes("kube-system"))
+      if (sandbox.ready && sandbox.name.starts_with(restart.pod.component + "-")) context.world.cri.stopAndRemovePod(sandbox.id);
   }
 
   void operator()(const TurnSwapOff&) const {

@@ -2,6 +2,7 @@
 #include "plan/fatal_signs.hpp"
 #include "plan/kinds.hpp"
 
+#include "certs/x509.hpp"
 #include "kube/client.hpp"
 
 #include <fmt/format.h>
@@ -90,6 +91,16 @@ struct Ask {
     if (!runtime.reachable) return Lack{runtime.error};
     if (!runtime.ready) return Lack{runtime.notReadyReason};
     return std::nullopt;
+  }
+
+  Seen operator()(const ServesCertificate& probe) const {
+    const auto wanted = world.host.read(probe.certificate);
+    if (!wanted) return Lack{fmt::format("{} is absent", probe.certificate.string())};
+    const auto source = fmt::format("{}:{}", probe.host, probe.port);
+    const auto shown = world.http.peerCertificates(probe.host, probe.port, std::chrono::seconds(5));
+    if (certs::X509Certificate::parse(shown.front(), source).der() == certs::X509Certificate::parse(*wanted, probe.certificate.string()).der())
+      return std::nullopt;
+    return Lack{"shows another certificate still"};
   }
 
   Seen operator()(const EtcdHealthy& probe) const {

@@ -569,6 +569,11 @@ Response FakeApi::answer(const Request& request, const Target& target) {
   return failure(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
 }
 
+std::vector<std::string> FakeApi::peerCertificates(const std::string& host, int port, Duration timeout) {
+  if (!shows) return net::Transport::peerCertificates(host, port, timeout);
+  return {shows(host, port)};
+}
+
 Response FakeApi::perform(const Request& request) {
   const Target target = Target::of(request.url);
   records_.push_back({.request = request, .path = target.path, .query = target.query});

@@ -21,6 +21,8 @@ public:
   FakeApi();
 
   net::Response perform(const net::Request& request) override;
+  std::vector<std::string> peerCertificates(const std::string& host, int port, Duration timeout) override;
+  std::function<std::string(const std::string& host, int port)> shows; ///< the certificate, in PEM, of a TLS server
   /// A watch gives the events that there are, then asks `onIdleWatch`, then ends as by the server's time limit.
   net::Response stream(const net::Request& request, const std::function<bool(std::string_view)>& onData) override;
 

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "cmd/machine.hpp"
+#include "config/load.hpp"
+
+#include <optional>
+#include <string>
+
+namespace kubestrap::cmd {
+
+/// The configuration that this machine's certificates belong to.
+struct OwnCluster {
+  config::Cluster cluster;
+  bool known = true; ///< false: neither a file nor the cluster could say; these are the defaults
+};
+
+/// Of the file that `flags` name, else of the cluster, else kubeadm's defaults, with a warning.
+OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::string>& kubeconfig, Machine& machine);
+
+/// This control plane node, as its own files tell: its name of the kubelet's or etcd's certificate, its address of the API server's
+/// manifest. Throws Error where there is none.
+config::Node ownNode(Machine& machine, const config::Cluster& cluster);
+
+} // namespace kubestrap::cmd

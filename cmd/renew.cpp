@@ -1,0 +1,173 @@
+// certs renew: new keys and certificates on the engine, as init makes them, but for what is there already.
+#include "cmd/commands.hpp"
+#include "cmd/own_cluster.hpp"
+#include "cmd/output.hpp"
+#include "cmd/workflow.hpp"
+
+#include "certs/catalogue.hpp"
+#include "certs/x509.hpp"
+#include "kube/kubeconfig.hpp"
+#include "phases/workflows.hpp"
+#include "support/log.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+using config::Renewal;
+
+struct RenewOptions {
+  config::InitFlags flags; ///< --config
+  std::optional<std::string> kubeconfig, within, certDir;
+  bool dryRun = false, exitCode = false;
+};
+
+/// Everything that can be renewed: certificates of the catalogue but authorities, kubeconfigs but the kubelet's, which renews its own.
+std::vector<std::string> renewable() {
+  std::vector<std::string> names;
+  for (const auto& row : certs::catalogue())
+    if (!row.authority()) names.emplace_back(row.name);
+  for (const auto& row : certs::kubeconfigs())
+    if (row.name != "kubelet") names.emplace_back(row.file);
+  return names;
+}
+
+/// What is there under one of these names, and why it cannot be renewed here.
+class Present {
+public:
+  Present(host::Host& host, const OwnCluster& own) : host_(host), own_(own) {}
+
+  /// What it says and keeps; an Error says why nothing can be done.
+  Renewal::Kept look(const std::string& name) const {
+    const auto* row = certs::findRow(name);
+    return row ? lookAtCertificate(*row) : lookAtKubeconfig(name);
+  }
+
+private:
+  void needKey(std::string_view authority, const std::string& name) const {
+    const auto key = own_.cluster.pki.folder / fmt::format("{}.key", certs::findRow(authority)->file);
+    if (!host_.status(key))
+      throw Error(fmt::format("{} cannot be renewed here: the key of its authority is kept elsewhere ({} is absent)", name, key.string()),
+                  "make a request with kubestrap certs genkey, and have it signed there");
+  }
+
+  Renewal::Kept lookAtCertificate(const certs::CertificateRow& row) const {
+    if (row.localEtcdOnly && !own_.cluster.etcd.isLocal()) throw Error(fmt::format("{} is not of this machine: etcd is elsewhere", row.name));
+    const auto path = own_.cluster.pki.folder / fmt::format("{}.crt", row.file);
+    const auto pem = host_.read(path);
+    if (!pem) throw Error(fmt::format("{} is not there ({})", row.name, path.string()), fmt::format("make it with: kubestrap init phase certs {}", row.name));
+    needKey(row.issuer, std::string(row.name));
+    const auto certificate = certs::X509Certificate::parse(*pem, path.string());
+    Renewal::Kept kept{.subject = certificate.subject(), .names = {}};
+    if (!own_.known) kept.names = certificate.names();
+    return kept;
+  }
+
+  Renewal::Kept lookAtKubeconfig(const std::string& file) const {
+    const auto path = config::paths::kubernetes / file;
+    const auto text = host_.read(path);
+    if (!text) throw Error(fmt::format("{} is not there", path.string()), "where it is wanted: kubestrap init phase kubeconfig");
+    needKey("ca", file);
+    const auto kubeconfig = kube::parseKubeconfig(*text, path.string());
+    if (kubeconfig.clientCertificate.empty()) throw Error(fmt::format("{} has no client certificate in it", path.string()));
+    return {.subject = certs::X509Certificate::parse(kubeconfig.clientCertificate, path.string()).subject(), .names = {}, .server = kubeconfig.server,
+            .tlsServerName = kubeconfig.tlsServerName, .clusterName = kubeconfig.clusterName, .user = kubeconfig.user};
+  }
+
+  host::Host& host_;
+  const OwnCluster& own_;
+};
+
+/// What is asked for by name must be possible; of all, what cannot be renewed here is told and left.
+std::map<std::string, Renewal::Kept> wanted(const std::vector<std::string>& arguments, const Present& present) {
+  const auto names = renewable();
+  std::map<std::string, Renewal::Kept> found;
+  if (arguments.size() == 1 && arguments[0] == "all") {
+    for (const auto& name : names) {
+      try {
+        found[name] = present.look(name);
+      } catch (const Error& error) {
+        log::warn(error.message());
+      }
+    }
+    return found;
+  }
+  for (const auto& name : arguments) {
+    if (std::ranges::find(names, name) == names.end()) {
+      const auto near = nearest(name, names);
+      throw Error(fmt::format("there is no certificate {} that can be renewed", name),
+                  near.empty() ? "all, " + join(names, ", ") : fmt::format("did you mean {}?", near), ExitCode::usage);
+    }
+    found[name] = present.look(name);
+  }
+  return found;
+}
+
+Duration within(const RenewOptions& options) {
+  if (!options.within) return Duration::max();
+  const auto& text = *options.within;
+  const auto days = text.ends_with('d') && text.size() > 1 && text.size() < 7 && std::ranges::all_of(text.substr(0, text.size() - 1), [](char c) { return c >= '0' && c <= '9'; });
+  return days ? Duration(std::chrono::hours(24) * std::stoi(text)) : parseDuration(text);
+}
+
+ExitCode renew(const RenewOptions& options, const std::vector<std::string>& arguments) {
+  if (arguments.empty()) throw Error("no certificate was named", "all, or one of " + join(renewable(), ", "), ExitCode::usage);
+  Machine machine(globals().rootfs);
+  const auto own = ownCluster(options.flags, options.kubeconfig, machine);
+  if (!own.known) log::warn("certificates keep the names that they have");
+  config::Setup setup{.cluster = own.cluster};
+  if (options.certDir) setup.cluster.pki.folder = std::filesystem::absolute(*options.certDir);
+  setup.node = ownNode(machine, setup.cluster);
+  setup.request.renewal = {.wanted = wanted(arguments, Present(machine.host(), {setup.cluster, own.known})), .within = within(options)};
+
+  auto facts = machine.host().facts({.depth = host::Host::Questions::Depth::defaults});
+  machine.useRuntime(facts.runtimeSockets.empty() ? "unix:///var/run/containerd/containerd.sock" : facts.runtimeSockets.front());
+  const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
+  const auto reporter = reporterFor(mode);
+  auto world = machine.world();
+  const auto lock = options.dryRun ? nullptr : machine.host().lock("certs renew");
+  const auto outcome = plan::run(phases::renewWorkflow(), {}, setup, facts, world, mode, *reporter, "certs renew");
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result(options.dryRun ? "RenewalPlan" : "RenewalResult");
+    document["changed"] = outcome.changed();
+    document["changes"] = changesAsValue(outcome);
+    printResult(document, as);
+  } else if (!outcome.changed()) {
+    fmt::print(stderr, "nothing to renew\n");
+  }
+  return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+}
+
+std::vector<Flag> renewFlags(RenewOptions& options) {
+  return {{.name = "config", .into = &options.flags.configFile, .doc = "The cluster's configuration, in place of what the cluster keeps", .value = "FILE"},
+          {.name = "cert-dir", .into = &options.certDir, .doc = "The folder of the certificates", .value = "DIR", .standard = "/etc/kubernetes/pki"},
+          {.name = "kubeconfig", .into = &options.kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE", .standard = "/etc/kubernetes/admin.conf"},
+          {.name = "if-within", .into = &options.within, .doc = "Only what ends within this time", .value = "DURATION"},
+          {.name = "dry-run", .into = &options.dryRun, .doc = "Only say what would be done"},
+          {.name = "exit-code", .into = &options.exitCode, .doc = "End with 4 when something was, or would be, renewed"}};
+}
+
+} // namespace
+
+Command renewCommand() {
+  const auto options = std::make_shared<RenewOptions>();
+  auto choices = renewable();
+  choices.insert(choices.begin(), "all");
+  return {.name = "renew",
+          .summary = "Give certificates of this control plane new keys and a new life",
+          .description = "Gives certificates of this control plane new keys and a new life. Names come from the cluster's configuration. What was "
+                         "there is kept below /var/lib/kubestrap/before. A component that cannot take its certificate up by itself is made anew, one "
+                         "at a time, and is waited for; if it does not become well, what was there is put back.",
+          .flags = [options] { return renewFlags(*options); },
+          .arguments = "all|NAME...",
+          .run = [options](const auto& given) { return renew(*options, given); },
+          .choices = std::move(choices)};
+}
+
+} // namespace kubestrap::cmd
