@@ -25,6 +25,13 @@ std::optional<std::string> nameOfCertificate(host::Host& host, const config::Pat
   return name.starts_with(prefix) ? std::optional(name.substr(prefix.size())) : std::nullopt;
 }
 
+/// Where the API server's pod says that it is.
+std::optional<HostPort> advertisedIn(const Value& pod) {
+  const auto* annotations = find(pod, "metadata.annotations");
+  if (!annotations || !annotations->contains(advertised)) return std::nullopt;
+  return splitHostPort(annotations->at(std::string(advertised)).get<std::string>());
+}
+
 } // namespace
 
 OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::string>& kubeconfig, Machine& machine) {
@@ -41,7 +48,8 @@ OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::s
     if (const auto text = machine.host().read(path)) {
       kube::Client client(machine.http(), kube::parseKubeconfig(*text, path.string()));
       if (const auto stored = client.get({"v1", "ConfigMap", "kube-system", "kubeadm-config"}))
-        return {config::clusterFromDocuments(parseYaml(stored->at("data").at("ClusterConfiguration").get<std::string>(), "kubeadm-config"), warnings)};
+        return {config::clusterFromDocuments(parseYaml(stored->at("data").at("ClusterConfiguration").get<std::string>(), "kubeadm-config"),
+                                             warnings)};
     }
   } catch (const Interrupted&) {
     throw;
@@ -55,17 +63,19 @@ config::Node ownNode(Machine& machine, const config::Cluster& cluster) {
   auto& host = machine.host();
   const auto manifest = paths::manifests / "kube-apiserver.yaml";
   const auto text = host.read(manifest);
-  if (!text) throw Error(fmt::format("{} is absent: this machine is no control plane of a cluster", manifest.string()), "run it on a control plane node");
+  if (!text)
+    throw Error(fmt::format("{} is absent: this machine is no control plane of a cluster", manifest.string()), "run it on a control plane node");
   config::Node node;
   auto name = nameOfCertificate(host, paths::kubeletClientCertificate, "system:node:");
   if (!name) name = nameOfCertificate(host, cluster.pki.folder / "etcd/server.crt", "");
-  if (!name) throw Error("this node's name is not known: it has neither a kubelet's nor an etcd member's certificate", "look at /var/lib/kubelet/pki");
+  if (!name)
+    throw Error("this node's name is not known: it has neither a kubelet's nor an etcd member's certificate", "look at /var/lib/kubelet/pki");
   node.name = node.hostname = *name;
-  const auto pod = parseYamlValue(*text, manifest.string());
-  const auto* annotations = find(pod, "metadata.annotations");
-  const auto endpoint = annotations && annotations->contains(advertised) ? splitHostPort((*annotations)[std::string(advertised)].get<std::string>()) : std::nullopt;
+  const auto endpoint = advertisedIn(parseYamlValue(*text, manifest.string()));
   const auto address = endpoint ? IpAddress::parse(endpoint->host) : std::nullopt;
-  if (!address) throw Error(fmt::format("{} does not say at which address the API server is", manifest.string()), fmt::format("the annotation {} is missing", advertised));
+  if (!address)
+    throw Error(fmt::format("{} does not say at which address the API server is", manifest.string()),
+                fmt::format("the annotation {} is missing", advertised));
   node.advertiseAddress = *address;
   node.bindPort = endpoint->port.value_or(6443);
   return node;

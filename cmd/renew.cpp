@@ -58,10 +58,12 @@ private:
   }
 
   Renewal::Kept lookAtCertificate(const certs::CertificateRow& row) const {
-    if (row.localEtcdOnly && !own_.cluster.etcd.isLocal()) throw Error(fmt::format("{} is not of this machine: etcd is elsewhere", row.name));
+    if (row.localEtcdOnly && !own_.cluster.etcd.isLocal())
+      throw Error(fmt::format("{} is not of this machine: etcd is elsewhere", row.name));
     const auto path = own_.cluster.pki.folder / fmt::format("{}.crt", row.file);
     const auto pem = host_.read(path);
-    if (!pem) throw Error(fmt::format("{} is not there ({})", row.name, path.string()), fmt::format("make it with: kubestrap init phase certs {}", row.name));
+    if (!pem)
+      throw Error(fmt::format("{} is not there ({})", row.name, path.string()), fmt::format("make it with: kubestrap init phase certs {}", row.name));
     needKey(row.issuer, std::string(row.name));
     const auto certificate = certs::X509Certificate::parse(*pem, path.string());
     Renewal::Kept kept{.subject = certificate.subject(), .names = {}};
@@ -76,8 +78,12 @@ private:
     needKey("ca", file);
     const auto kubeconfig = kube::parseKubeconfig(*text, path.string());
     if (kubeconfig.clientCertificate.empty()) throw Error(fmt::format("{} has no client certificate in it", path.string()));
-    return {.subject = certs::X509Certificate::parse(kubeconfig.clientCertificate, path.string()).subject(), .names = {}, .server = kubeconfig.server,
-            .tlsServerName = kubeconfig.tlsServerName, .clusterName = kubeconfig.clusterName, .user = kubeconfig.user};
+    return {.subject = certs::X509Certificate::parse(kubeconfig.clientCertificate, path.string()).subject(),
+            .names = {},
+            .server = kubeconfig.server,
+            .tlsServerName = kubeconfig.tlsServerName,
+            .clusterName = kubeconfig.clusterName,
+            .user = kubeconfig.user};
   }
 
   host::Host& host_;
@@ -109,11 +115,11 @@ std::map<std::string, Renewal::Kept> wanted(const std::vector<std::string>& argu
   return found;
 }
 
-Duration within(const RenewOptions& options) {
-  if (!options.within) return Duration::max();
-  const auto& text = *options.within;
-  const auto days = text.ends_with('d') && text.size() > 1 && text.size() < 7 && std::ranges::all_of(text.substr(0, text.size() - 1), [](char c) { return c >= '0' && c <= '9'; });
-  return days ? Duration(std::chrono::hours(24) * std::stoi(text)) : parseDuration(text);
+/// "30d", or a duration as everywhere.
+Duration parseWithin(const std::string& text) {
+  const auto number = text.substr(0, text.size() - std::min<std::size_t>(1, text.size()));
+  const bool days = text.ends_with('d') && !number.empty() && number.size() < 6 && std::ranges::all_of(number, [](char c) { return c >= '0' && c <= '9'; });
+  return days ? Duration(std::chrono::hours(24) * std::stoi(number)) : parseDuration(text);
 }
 
 ExitCode renew(const RenewOptions& options, const std::vector<std::string>& arguments) {
@@ -124,7 +130,7 @@ ExitCode renew(const RenewOptions& options, const std::vector<std::string>& argu
   config::Setup setup{.cluster = own.cluster};
   if (options.certDir) setup.cluster.pki.folder = std::filesystem::absolute(*options.certDir);
   setup.node = ownNode(machine, setup.cluster);
-  setup.request.renewal = {.wanted = wanted(arguments, Present(machine.host(), {setup.cluster, own.known})), .within = within(options)};
+  setup.request.renewal = {.wanted = wanted(arguments, Present(machine.host(), {setup.cluster, own.known})), .within = options.within ? parseWithin(*options.within) : Duration::max()};
 
   auto facts = machine.host().facts({.depth = host::Host::Questions::Depth::defaults});
   machine.useRuntime(facts.runtimeSockets.empty() ? "unix:///var/run/containerd/containerd.sock" : facts.runtimeSockets.front());
@@ -147,8 +153,9 @@ ExitCode renew(const RenewOptions& options, const std::vector<std::string>& argu
 std::vector<Flag> renewFlags(RenewOptions& options) {
   return {{.name = "config", .into = &options.flags.configFile, .doc = "The cluster's configuration, in place of what the cluster keeps", .value = "FILE"},
           {.name = "cert-dir", .into = &options.certDir, .doc = "The folder of the certificates", .value = "DIR", .standard = "/etc/kubernetes/pki"},
-          {.name = "kubeconfig", .into = &options.kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE", .standard = "/etc/kubernetes/admin.conf"},
-          {.name = "if-within", .into = &options.within, .doc = "Only what ends within this time", .value = "DURATION"},
+          {.name = "kubeconfig", .into = &options.kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
+           .standard = "/etc/kubernetes/admin.conf"},
+          {.name = "if-within", .into = &options.within, .doc = "Only what ends within this time: 30d, 12h", .value = "DURATION"},
           {.name = "dry-run", .into = &options.dryRun, .doc = "Only say what would be done"},
           {.name = "exit-code", .into = &options.exitCode, .doc = "End with 4 when something was, or would be, renewed"}};
 }

@@ -95,6 +95,7 @@ private:
         if (phase.judge) judge(phase, name);
         if (phase.repair) realise(phase.repair(setup_, facts_), name);
         replaced_.clear();
+        restorable_ = phase.onFailure == OnFailure::restoreFiles;
         if (phase.desired) realiseOrUndo(phase, name);
       });
       reporter_.phaseEnds(name);
@@ -119,7 +120,7 @@ private:
     } catch (const Interrupted&) {
       throw; // the next run goes on
     } catch (Error& error) {
-      if (applying() && phase.onFailure == OnFailure::restoreFiles && !replaced_.empty()) restoreFiles(phase, name, error);
+      if (!replaced_.empty()) restoreFiles(phase, name, error);
       if (!applying() || !phase.undo) throw;
       try {
         realise(phase.undo(setup_, phase), name);
@@ -204,7 +205,7 @@ private:
     const auto begin = world_.clock.now();
     if (change.changes()) {
       world_.clock.sleep({});
-      keepFiles(resource);
+      if (restorable_) keepFiles(resource);
       while_(fmt::format("{} {}", change.verb == Verb::wait ? "waiting until" : "making", change.subject),
              [&] { enact(resource, change, context); });
     }
@@ -226,7 +227,8 @@ private:
     std::optional<Secret> content; ///< nothing: it was not there
     unsigned mode = 0600;
   };
-  std::vector<Replaced> replaced_; ///< by the present phase, in that order
+  bool restorable_ = false;        ///< the present phase puts its files back when it fails
+  std::vector<Replaced> replaced_; ///< by such a phase, in that order
   Outcome outcome_;
 };
 

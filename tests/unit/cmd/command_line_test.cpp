@@ -63,12 +63,13 @@ std::vector<Item> kubeadm() {
 
 // ---- what kubestrap has
 
+/// What is a command of its own in kubeadm may be an argument here: "certs renew apiserver".
 const Command* findCommand(const Command& root, const std::string& path) {
   const Command* at = &root;
   for (const auto& word : split(path, ' ')) {
     const auto child = std::ranges::find(at->children, word, &Command::name);
-    if (child == at->children.end()) return nullptr;
-    at = &*child;
+    if (child != at->children.end()) at = &*child;
+    else if (std::ranges::find(at->choices, word) == at->choices.end()) return nullptr;
   }
   return at;
 }
