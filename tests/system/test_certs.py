@@ -1,0 +1,75 @@
+"""`kubestrap certs renew` on a control plane that runs: real servers show the new certificates, and the real kubeadm judges them."""
+
+import re
+
+import pytest
+
+FOLDERS = ("/etc/kubernetes", "/var/lib/kubelet/pki", "/var/lib/kubestrap", "/run/lock")
+PORTS = {"apiserver": 6443, "etcd/server": 2379, "etcd/peer": 2380}
+
+
+@pytest.fixture(scope="module")
+def cluster(lab):
+    machine = lab.machine("n1")
+    done = machine.init()
+    assert done.code == 0, str(done)
+    lab.install_pod_network(machine)
+    machine.wait_ready()
+    return machine
+
+
+def shown(machine) -> dict[str, str]:
+    """The serial numbers that the servers show."""
+    script = 'openssl s_client -connect "$1" </dev/null 2>/dev/null | openssl x509 -noout -serial'
+    return {name: machine.sh(script, f"{machine.address}:{port}").strip() for name, port in PORTS.items()}
+
+
+def on_disk(machine) -> dict[str, str]:
+    return {name: machine.run("openssl", "x509", "-noout", "-serial", "-in", f"/etc/kubernetes/pki/{name}.crt").strip() for name in PORTS}
+
+
+def containers(machine) -> set[str]:
+    return set(machine.run("ctr", "-n", "k8s.io", "containers", "ls", "-q").split())
+
+
+def test_a_dry_run_touches_nothing(cluster):
+    before, digests, running = cluster.listing(*FOLDERS), cluster.digests(*FOLDERS), containers(cluster)
+    planned = cluster.try_("kubestrap", "certs", "renew", "all", "--dry-run", "--exit-code")
+    assert planned.code == 4, str(planned)
+    assert "static pod kube-scheduler" in planned.out, str(planned)
+    assert "PRIVATE KEY" not in planned.out
+    assert (cluster.listing(*FOLDERS), cluster.digests(*FOLDERS), containers(cluster)) == (before, digests, running)
+
+
+def test_all_are_renewed_and_served(cluster):
+    served, files = shown(cluster), cluster.digests("/etc/kubernetes")
+    assert served == on_disk(cluster)
+    done = cluster.try_("kubestrap", "certs", "renew", "all", "-o", "json")
+    assert done.code == 0, str(done)
+    assert done.json["kind"] == "RenewalResult" and done.json["changed"] is True
+    after = shown(cluster)
+    assert after == on_disk(cluster)
+    assert not set(after.values()) & set(served.values())
+    changed = {path for path, digest in cluster.digests("/etc/kubernetes").items() if digest != files.get(path)}
+    assert not [path for path in changed if re.search(r"(^|[/-])(ca|sa)\.|kubelet\.conf|/manifests/", path)], changed
+    assert len([path for path in changed if path.endswith((".crt", ".key"))]) == 14
+    assert len([path for path in changed if path.endswith(".conf")]) == 4
+    assert cluster.kubectl("get", "--raw", "/readyz") == "ok"
+    cluster.start_pod("after", "n1")  # the controller-manager and the scheduler work, and the API server reaches the kubelet
+    assert "serving :8080" in cluster.kubectl("logs", "after")
+
+
+def test_kubeadm_agrees(cluster):
+    judged = cluster.try_("kubeadm", "certs", "check-expiration", "-o", "json")
+    assert judged.code == 0, str(judged)
+    for one in judged.json["certificates"]:
+        assert not one.get("missing") and one["residualTime"] > 364 * 86400, one
+    again = cluster.init("--exit-code")
+    assert again.code == 0, str(again)
+
+
+def test_what_does_not_end_soon_is_left(cluster):
+    digests, running = cluster.digests("/etc/kubernetes"), containers(cluster)
+    done = cluster.try_("kubestrap", "certs", "renew", "all", "--if-within", "30d", "--exit-code")
+    assert done.code == 0, str(done)
+    assert (cluster.digests("/etc/kubernetes"), containers(cluster)) == (digests, running)
