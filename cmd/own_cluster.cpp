@@ -4,6 +4,7 @@
 #include "config/paths.hpp"
 #include "config/store.hpp"
 #include "kube/client.hpp"
+#include "manifests/hosted.hpp"
 #include "support/ip.hpp"
 #include "support/log.hpp"
 #include "support/yaml.hpp"
@@ -15,6 +16,7 @@ namespace kubestrap::cmd {
 namespace {
 
 namespace paths = config::paths;
+constexpr std::string_view advertisedByEtcd = "kubeadm.kubernetes.io/etcd.advertise-client-urls";
 constexpr std::string_view advertised = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint";
 
 /// "n1" of the certificate with which the kubelet, or else etcd, makes itself known.
@@ -25,11 +27,19 @@ std::optional<std::string> nameOfCertificate(host::Host& host, const config::Pat
   return name.starts_with(prefix) ? std::optional(name.substr(prefix.size())) : std::nullopt;
 }
 
-/// Where the API server's pod says that it is.
-std::optional<HostPort> advertisedIn(const Value& pod) {
+/// The address in an annotation, which is one or a URL.
+std::optional<HostPort> annotated(const Value& pod, std::string_view annotation) {
   const auto* annotations = find(pod, "metadata.annotations");
-  if (!annotations || !annotations->contains(advertised)) return std::nullopt;
-  return splitHostPort(annotations->at(std::string(advertised)).get<std::string>());
+  if (!annotations || !annotations->contains(annotation)) return std::nullopt;
+  const auto text = annotations->at(std::string(annotation)).get<std::string>();
+  const auto mark = text.find("://");
+  return splitHostPort(mark == text.npos ? text : text.substr(mark + 3));
+}
+
+std::vector<Document> storedDocuments(kube::Client& client, const std::string& configMap, const std::string& key) {
+  const auto stored = client.get({"v1", "ConfigMap", "kube-system", configMap});
+  const auto text = stored ? stringAt(*stored, "data." + key) : "";
+  return text.empty() ? std::vector<Document>{} : parseYaml(text, configMap);
 }
 
 } // namespace
@@ -47,9 +57,9 @@ OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::s
   try {
     if (const auto text = machine.host().read(path)) {
       kube::Client client(machine.http(), kube::parseKubeconfig(*text, path.string()));
-      if (const auto stored = client.get({"v1", "ConfigMap", "kube-system", "kubeadm-config"}))
-        return {config::clusterFromDocuments(parseYaml(stored->at("data").at("ClusterConfiguration").get<std::string>(), "kubeadm-config"),
-                                             warnings)};
+      auto documents = storedDocuments(client, "kubeadm-config", "ClusterConfiguration");
+      for (auto& document : storedDocuments(client, "kubestrap-config", "KubestrapConfiguration")) documents.push_back(std::move(document));
+      if (!documents.empty()) return {config::clusterFromDocuments(documents, warnings)};
     }
   } catch (const Interrupted&) {
     throw;
@@ -59,25 +69,42 @@ OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::s
   return {placeholders({}), false};
 }
 
-config::Node ownNode(Machine& machine, const config::Cluster& cluster) {
-  auto& host = machine.host();
-  const auto manifest = paths::manifests / "kube-apiserver.yaml";
+namespace {
+
+/// Where this node's API server is reached, as the manifests say. In the hosted layout the API server's own says nothing of the node, but
+/// etcd's does, which is at the same address.
+HostPort advertisedEndpoint(host::Host& host, const config::Cluster& cluster) {
+  const bool hosted = manifests::isHosted(cluster);
+  const auto manifest = paths::manifests / (hosted ? "etcd.yaml" : "kube-apiserver.yaml");
   const auto text = host.read(manifest);
   if (!text)
     throw Error(fmt::format("{} is absent: this machine is no control plane of a cluster", manifest.string()), "run it on a control plane node");
+  const auto annotation = hosted ? advertisedByEtcd : advertised;
+  auto endpoint = annotated(parseYamlValue(*text, manifest.string()), annotation);
+  if (!endpoint || !IpAddress::parse(endpoint->host))
+    throw Error(fmt::format("{} does not say at which address the API server is", manifest.string()),
+                fmt::format("the annotation {} is missing", annotation));
+  if (!hosted) return *endpoint;
+  endpoint->port.reset();
+  const auto& apiServer = manifests::component("kube-apiserver");
+  if (const auto standby = host.read(manifests::standby(apiServer, manifests::Slot::rescue)))
+    endpoint->port = manifests::servingPort(apiServer, parseYamlValue(*standby, "the standby of kube-apiserver"));
+  return *endpoint;
+}
+
+} // namespace
+
+config::Node ownNode(Machine& machine, const config::Cluster& cluster) {
+  auto& host = machine.host();
+  const auto endpoint = advertisedEndpoint(host, cluster);
   config::Node node;
   auto name = nameOfCertificate(host, paths::kubeletClientCertificate, "system:node:");
   if (!name) name = nameOfCertificate(host, cluster.pki.folder / "etcd/server.crt", "");
   if (!name)
     throw Error("this node's name is not known: it has neither a kubelet's nor an etcd member's certificate", "look at /var/lib/kubelet/pki");
   node.name = node.hostname = *name;
-  const auto endpoint = advertisedIn(parseYamlValue(*text, manifest.string()));
-  const auto address = endpoint ? IpAddress::parse(endpoint->host) : std::nullopt;
-  if (!address)
-    throw Error(fmt::format("{} does not say at which address the API server is", manifest.string()),
-                fmt::format("the annotation {} is missing", advertised));
-  node.advertiseAddress = *address;
-  node.bindPort = endpoint->port.value_or(6443);
+  node.advertiseAddress = *IpAddress::parse(endpoint.host);
+  node.bindPort = endpoint.port.value_or(6443);
   return node;
 }
 

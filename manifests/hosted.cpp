@@ -1,11 +1,13 @@
 #include "manifests/hosted.hpp"
 
+#include "manifests/flags.hpp"
 #include "support/error.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace kubestrap::manifests {
 
@@ -186,6 +188,16 @@ Slot slotOf(std::string_view name) {
 bool isHosted(const config::Cluster& cluster) { return cluster.kubestrap.layout == config::Layout::hosted; }
 
 int slotPort(const Component& component, const Setup& setup) { return isApiServer(component) ? setup.node.bindPort : component.port; }
+
+std::optional<int> servingPort(const Component& component, const Value& pod) {
+  for (const auto& container : pod.at("spec").at("containers")) {
+    if (stringAt(container, "name") != component.name) continue;
+    const auto text = flagOf(container.at("command").get<std::vector<std::string>>(), "secure-port");
+    int port = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), port).ec == std::errc()) return port;
+  }
+  return std::nullopt;
+}
 
 std::string_view readyPath(const Component& component) { return probesOf(component).startup; }
 

@@ -4,6 +4,7 @@
 #include "manifests/components.hpp"
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -43,6 +44,8 @@ bool isHosted(const config::Cluster& cluster);
 
 /// The port of a component on its slots.
 int slotPort(const Component& component, const config::Setup& setup);
+/// The port that the command line in a pod of its says; nothing: it does not.
+std::optional<int> servingPort(const Component& component, const Value& pod);
 /// What says that an instance is ready: "/readyz", "/healthz".
 std::string_view readyPath(const Component& component);
 

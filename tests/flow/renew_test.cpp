@@ -22,6 +22,7 @@ class ControlPlane : public Machine {
 public:
   ControlPlane() {
     init();
+    cri.effects.clear();
     host.now += std::chrono::hours(24 * 100);
     for (const auto* component : {"kube-controller-manager", "kube-scheduler"}) runs(component);
     api.shows = [this](const std::string&, int port) {
