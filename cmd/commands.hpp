@@ -19,6 +19,8 @@ Command renewCommand();
 std::vector<Command> certinfoCommands();
 Command completionCommand();
 Command frontCommand();
+/// pivot and unpivot.
+std::vector<Command> pivotCommands();
 
 /// The whole tree below "kubestrap".
 Command rootCommand();

@@ -93,7 +93,8 @@ std::optional<Value> mergedTaints(const Value& live, const Value& wanted) {
   return merged;
 }
 
-/// The merge patch that puts labels, annotations, taints and members of data of `wanted` on `live`; nothing when they are there.
+/// The merge patch that puts labels, annotations, taints and members of data of `wanted` on `live`, and takes away those that
+/// are null there; nothing when all is as wanted.
 std::optional<Value> markPatch(const Value& live, const Value& wanted) {
   Value patch = Value::object();
   for (const auto* member : {"/metadata/labels", "/metadata/annotations", "/data"}) {
@@ -101,7 +102,7 @@ std::optional<Value> markPatch(const Value& live, const Value& wanted) {
     if (!wanted.contains(place)) continue;
     const auto there = live.contains(place) ? live[place] : Value::object();
     for (const auto& [key, value] : wanted[place].items())
-      if (!there.contains(key) || there[key] != value) patch[place][key] = value;
+      if (value.is_null() ? there.contains(key) : !there.contains(key) || there[key] != value) patch[place][key] = value;
   }
   if (auto taints = mergedTaints(live, wanted)) patch["spec"]["taints"] = std::move(*taints);
   if (patch.empty()) return std::nullopt;

@@ -73,6 +73,17 @@ public:
     return std::move(outcome_);
   }
 
+  Outcome over(const Resources& resources, const std::string& step) {
+    try {
+      while_("in step " + step, [&] { realise(resources, step); });
+    } catch (const Error& error) {
+      recordEnd(error);
+      throw;
+    }
+    journal_.end("done", world_.clock.now());
+    return std::move(outcome_);
+  }
+
 private:
   bool applying() const { return mode_ == Mode::apply; }
 
@@ -258,6 +269,12 @@ Outcome run(const Workflow& workflow, const Selection& selection, const config::
             World& world, Mode mode, Reporter& reporter, const std::string& command) {
   check(selection, workflow);
   return Pass(selection, setup, facts, world, mode, reporter, command).over(workflow);
+}
+
+Outcome enactAll(const Resources& resources, const std::string& step, const std::string& command, World& world, Reporter& reporter) {
+  const Selection all;
+  const config::Setup usual;
+  return Pass(all, usual, {}, world, Mode::apply, reporter, command).over(resources, step);
 }
 
 } // namespace kubestrap::plan

@@ -40,4 +40,7 @@ struct Outcome {
 Outcome run(const Workflow& workflow, const Selection& selection, const config::Setup& setup, const config::Facts& facts,
             World& world, Mode mode, Reporter& reporter, const std::string& command);
 
+/// Makes resources true outside of a workflow, as a step of an operation: journalled and reported as `step`.
+Outcome enactAll(const Resources& resources, const std::string& step, const std::string& command, World& world, Reporter& reporter);
+
 } // namespace kubestrap::plan

@@ -1,37 +1,16 @@
 """`endpoint.mode: local`: a balancer on every node, which follows the cluster's API servers and outlives them."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from kubelab import documents
 from test_join import CERTIFICATE_KEY, IGNORED, join, join_words
-from testbed import CONFIG
+from testbed import CONFIG, Probe
 
 NAME = "api.kubernetes.internal"
 WORKERS_PORT, CONTROL_PLANES_PORT = 6443, 6445
 SERVERS = "/var/lib/kubestrap-front/apiservers.cfg"
-
-
-class Probe:
-    """The prober in a machine's network, asking a port of its loopback address."""
-
-    def __init__(self, machine, port: int, interval: float = 0.05):
-        program = [sys.executable, Path(__file__).parent / "prober.py", "127.0.0.1", str(port), str(interval)]
-        inside = ["ip", "netns", "exec", machine.lab.network_of(machine), *program]
-        self.process = subprocess.Popen(inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "asking\n"
-        self.what = f"{machine.name}:{port}"
-
-    def end(self) -> dict:
-        out, err = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, err
-        result = json.loads(out)
-        print(f"{self.what}: {result['requests']} requests, {len(result['failed'])} failed, longest gap {result['longestGap']:.2f} s")
-        return result
 
 
 def front_server(machine) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -207,6 +208,24 @@ def pod_with_service(name: str, node: str) -> str:
         "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]},
     }
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod, service]})
+
+
+class Probe:
+    """The prober in a machine's network, asking an API server's address there; its loopback's where no other is given."""
+
+    def __init__(self, machine: Machine, port: int, interval: float = 0.05, host: str = "127.0.0.1"):
+        program = [sys.executable, Path(__file__).parent / "prober.py", host, str(port), str(interval)]
+        inside = ["ip", "netns", "exec", machine.lab.network_of(machine), *program]
+        self.process = subprocess.Popen(inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "asking\n"
+        self.what = f"{machine.name}: {host}:{port}"
+
+    def end(self) -> dict:
+        out, err = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, err
+        result = json.loads(out)
+        print(f"{self.what}: {result['requests']} requests, {len(result['failed'])} failed, longest gap {result['longestGap']:.2f} s")
+        return result
 
 
 class Lab:

@@ -1,0 +1,155 @@
+#include "plan/operation.hpp"
+
+#include "plan/kinds.hpp"
+#include "plan/run.hpp"
+
+#include <fmt/format.h>
+
+namespace kubestrap::plan {
+
+namespace {
+
+constexpr auto refreshed = std::chrono::seconds(10), abandoned = std::chrono::seconds(60);
+constexpr auto pause = std::chrono::milliseconds(500);
+/// For an API server that does not answer: it may be the one that is being replaced.
+constexpr auto apiPatience = std::chrono::seconds(60);
+
+const kube::ObjectKey planKey{"v1", "ConfigMap", "kube-system", std::string(planName)};
+
+bool isUnderWay(const std::string& state) { return !state.empty() && state != "done" && state != "aborted"; }
+
+/// The plan in the cluster: who drives what, and how far it is. A write that meets another's is refused by its resourceVersion.
+class Plan {
+public:
+  Plan(const Operation& operation, const Context& context) : operation_(operation), context_(context) {}
+
+  void take() {
+    withPatience(context_, planKey.string(), [&] {
+      auto client = connect(operation_.access, context_);
+      const auto found = client.get(planKey);
+      if (found) refuseIfHeld(*found);
+      const auto now = formatRfc3339(context_.world.clock.now());
+      const auto wanted = document({{"operation", operation_.name}, {"state", operation_.state}, {"holder", operation_.holder},
+                                    {"since", now}, {"refreshed", now}, {"step", ""}});
+      if (found) remember(client.mergePatch(planKey, versioned(wanted, stringAt(*found, "metadata.resourceVersion"))));
+      else remember(client.create(wanted));
+    });
+  }
+
+  /// Says that this driver lives, and what it is at.
+  void refresh(const std::string& step, bool atOnce) {
+    const auto now = context_.world.clock.now();
+    if (!atOnce && now - written_ < refreshed) return;
+    write({{"refreshed", formatRfc3339(now)}, {"step", step}});
+  }
+
+  void end(const std::string& state) { write({{"state", state}, {"refreshed", formatRfc3339(context_.world.clock.now())}}); }
+
+private:
+  static Value document(const std::vector<std::pair<std::string, std::string>>& data) {
+    Value value = Value::object({{"apiVersion", "v1"},
+                                 {"kind", "ConfigMap"},
+                                 {"metadata", Value::object({{"name", planName}, {"namespace", "kube-system"}})},
+                                 {"data", Value::object()}});
+    for (const auto& [key, text] : data) value["data"][key] = text;
+    return value;
+  }
+
+  static Value versioned(Value value, const std::string& version) {
+    value["metadata"]["resourceVersion"] = version;
+    return value;
+  }
+
+  void refuseIfHeld(const Value& found) const {
+    const auto text = [&](std::string_view key) { return stringAt(found, fmt::format("data.{}", key)); };
+    if (!isUnderWay(text("state")) || text("holder") == operation_.holder) return;
+    const auto since = text("refreshed");
+    if (context_.world.clock.now() - parseRfc3339(since) > abandoned) return;
+    throw Error(fmt::format("{} is at it already: {} since {} (step: {})", text("holder"), text("operation"), text("since"), text("step")),
+                fmt::format("wait for its end; a driver that has not been heard of for {} may be followed by another", humanDuration(abandoned)),
+                ExitCode::refused);
+  }
+
+  void remember(const Value& stored) {
+    version_ = stringAt(stored, "metadata.resourceVersion");
+    written_ = context_.world.clock.now();
+  }
+
+  void write(const std::vector<std::pair<std::string, std::string>>& data) {
+    withPatience(context_, planKey.string(), [&] {
+      auto client = connect(operation_.access, context_);
+      // An answer that was lost makes the version look outdated: what counts is who holds it.
+      const auto found = client.get(planKey);
+      if (!found || stringAt(*found, "data.holder") != operation_.holder)
+        throw Error("somebody else has taken the operation over", "look at ConfigMap kube-system/kubestrap-plan");
+      remember(client.mergePatch(planKey, versioned(document(data), stringAt(*found, "metadata.resourceVersion"))));
+    });
+  }
+
+  const Operation& operation_;
+  const Context& context_;
+  std::string version_;
+  TimePoint written_{};
+};
+
+/// How long one thing has been waited for.
+class Wait {
+public:
+  void goesOn(const Waiting& waiting, const Context& context, const std::string& operation) {
+    const auto now = context.world.clock.now();
+    if (waiting.what != what_) {
+      what_ = waiting.what;
+      began_ = now;
+    }
+    const auto elapsed = now - began_;
+    if (elapsed >= waiting.patience)
+      throw Error(fmt::format("{}: still not after {}: {}", waiting.what, humanDuration(waiting.patience), waiting.lacking),
+                  fmt::format("{}; kubestrap {} goes on from here", waiting.hint, operation));
+    context.reporter->waiting(operation, change(), elapsed, waiting.patience, waiting.lacking);
+  }
+
+  void isOver(const Context& context, const std::string& operation) {
+    if (!what_.empty()) context.reporter->done(operation, change(), context.world.clock.now() - began_);
+    what_.clear();
+  }
+
+private:
+  Change change() const { return {.verb = Verb::wait, .subject = what_}; }
+
+  std::string what_;
+  TimePoint began_{};
+};
+
+} // namespace
+
+void perform(const Operation& operation, World& world, Reporter& reporter) {
+  Kubeconfigs kubeconfigs;
+  const Context context{.world = world, .applying = true, .apiPatience = apiPatience, .phase = operation.name, .reporter = &reporter,
+                        .kubeconfigs = &kubeconfigs};
+  Plan plan(operation, context);
+  plan.take();
+  Wait wait;
+  std::string last;
+  for (;;) {
+    world.clock.sleep({}); // the place where an interrupt is noticed
+    std::optional<Next> next;
+    withPatience(context, operation.name, [&] { next = operation.next(); });
+    if (const auto* waiting = std::get_if<Waiting>(&*next)) {
+      plan.refresh(waiting->what, false);
+      wait.goesOn(*waiting, context, operation.name);
+      world.clock.sleep(pause);
+      continue;
+    }
+    wait.isOver(context, operation.name);
+    if (std::holds_alternative<Done>(*next)) break;
+    if (const auto* stuck = std::get_if<Stuck>(&*next)) throw Error(stuck->cause, stuck->remedy);
+    const auto& step = std::get<Step>(*next);
+    if (step.name == last) throw Error(fmt::format("{} had no effect", step.name), "somebody else may be changing it back");
+    last = step.name;
+    plan.refresh(step.name, true);
+    enactAll(step.work, step.name, operation.name, world, reporter);
+  }
+  plan.end("done");
+}
+
+} // namespace kubestrap::plan

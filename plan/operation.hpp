@@ -1,0 +1,31 @@
+#pragma once
+// Operations over several nodes (decision D23): what comes next depends on what is seen now, so they are a pure function from a look to
+// the next step, and one runner that looks, decides, enacts, and looks again. So going on after an interruption is running again.
+
+#include "plan/next.hpp"
+#include "plan/report.hpp"
+#include "plan/world.hpp"
+
+#include <functional>
+#include <string>
+
+namespace kubestrap::plan {
+
+struct Operation {
+  std::string name; ///< "pivot": as the plan's ConfigMap and the journal call it
+  Access access;
+  std::string holder; ///< who drives it: "n1"
+  /// As guards read it: "commits" lets a revision become the standby as soon as it runs.
+  std::string state = "commits";
+  std::function<Next()> next;
+};
+
+/// Does the operation to its end, as the only one: kube-system/kubestrap-plan says who is at it, and is refreshed while it goes on.
+/// Throws Error (refused) when somebody else is; Error with cause and hint when it is stuck, or when patience is over. What was done stays,
+/// and the next run goes on from there.
+void perform(const Operation& operation, World& world, Reporter& reporter);
+
+/// What the plan's ConfigMap is called.
+inline constexpr std::string_view planName = "kubestrap-plan";
+
+} // namespace kubestrap::plan

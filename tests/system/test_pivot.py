@@ -1,0 +1,128 @@
+"""Layout hosted: the control plane passes into its own cluster and back without a failed request, and comes back from a power loss by itself."""
+
+import time
+
+import pytest
+
+from kubelab import documents
+from testbed import Probe
+
+COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+SERVICE = "10.96.0.1"
+MANIFESTS = "/etc/kubernetes/manifests"
+
+
+def hosted(machine) -> str:
+    return machine.config() + documents.kubestrap("hosted")
+
+
+def probes(machine) -> list[Probe]:
+    """On the front of the node, by both of its addresses, and on the service, as pods have it."""
+    return [Probe(machine, 6443), Probe(machine, 6443, host=machine.address), Probe(machine, 443, host=SERVICE)]
+
+
+def none_failed(asked: list[Probe]) -> None:
+    for result in [probe.end() for probe in asked]:
+        assert result["requests"] > 100
+        assert result["failed"] == []
+
+
+def pods(machine) -> dict[str, tuple[str, bool]]:
+    """Name -> hosting and readiness of the control plane's pods."""
+    return {
+        pod["metadata"]["name"]: (
+            pod["metadata"]["labels"]["kubestrap.io/hosting"],
+            all(each["ready"] for each in pod["status"].get("containerStatuses", [])),
+        )
+        for pod in machine.get("pods", "-n", "kube-system", "-l", "kubestrap.io/component")["items"]
+    }
+
+
+def promoted(machine) -> list[str]:
+    return machine.sh(f"ls {MANIFESTS} | grep ^rescue- || true").split()
+
+
+def is_self_hosted(machine) -> bool:
+    """Three ready pods of DaemonSets, and no other left."""
+    return not promoted(machine) and sorted(pods(machine).values()) == [("self", True)] * 3
+
+
+def is_kept_by_files(machine) -> bool:
+    return len(promoted(machine)) == 3 and sorted(pods(machine).values()) == [("rescue", True)] * 3
+
+
+@pytest.fixture(scope="module")
+def node(lab):
+    machine = lab.machine("n1")
+    made = machine.init(config=hosted(machine))
+    assert made.code == 0, str(made)
+    lab.install_pod_network(machine)
+    machine.wait_ready()
+    return machine
+
+
+def pivot(node, command: str = "pivot") -> str:
+    began = time.monotonic()
+    done = node.try_("kubestrap", command, timeout=600)
+    assert done.code == 0, str(done)
+    print(f"{command}: {time.monotonic() - began:.1f} s")
+    return done.err
+
+
+def test_a_hosted_control_plane_begins_with_static_pods_in_slots(node):
+    node.until("its static pods are ready", lambda: is_kept_by_files(node))
+    listening = node.run("ss", "-Hltn")
+    assert "127.64.43.3:6443" in listening
+    assert f"{node.address}:6443" in listening
+
+
+def test_pivot_says_its_steps_before_it_does_them(node):
+    planned = node.run("kubestrap", "pivot", "--dry-run").splitlines()
+    assert planned[1] == "n1: marked for the DaemonSets"
+    assert "daemonsets" not in node.kubectl("-n", "kube-system", "get", "daemonsets", "-l", "kubestrap.io/component", "-o", "name")
+
+
+def test_pivot_loses_no_request(node):
+    asked = probes(node)
+    pivot(node)
+    none_failed(asked)
+    node.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(node))
+
+
+def test_a_second_pivot_and_a_second_init_change_nothing(node):
+    before = node.get("daemonsets", "-n", "kube-system", "-l", "kubestrap.io/component")["items"]
+    again = node.run("kubestrap", "pivot", "-o", "json")
+    assert '"changed": false' in again
+    assert node.init(config=hosted(node)).code == 0
+    after = node.get("daemonsets", "-n", "kube-system", "-l", "kubestrap.io/component")["items"]
+    assert [each["metadata"]["generation"] for each in after] == [each["metadata"]["generation"] for each in before]
+    assert is_self_hosted(node)
+
+
+def cold_start(node) -> None:
+    node.lab.off(node)
+    began = time.monotonic()
+    node.lab.call("power-on", node.name)
+    node.until("the API answers", lambda: node.try_("curl", "-sk", "-m", "2", "https://127.0.0.1:6443/readyz").out == "ok")
+    print(f"API after {time.monotonic() - began:.1f} s")
+    node.until("it is self-hosted again", lambda: is_self_hosted(node))
+    print(f"self-hosted after {time.monotonic() - began:.1f} s")
+
+
+def test_it_comes_back_from_a_power_loss_by_itself(node):
+    cold_start(node)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("round", range(20))
+def test_it_comes_back_every_time(node, round):
+    cold_start(node)
+
+
+def test_unpivot_and_pivot_lose_no_request(node):
+    asked = probes(node)
+    pivot(node, "unpivot")
+    assert is_kept_by_files(node)
+    pivot(node)
+    none_failed(asked)
+    node.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(node))
