@@ -56,7 +56,8 @@ def test_all_are_renewed_and_served(cluster):
     assert len([path for path in changed if path.endswith(".conf")]) == 4
     assert cluster.kubectl("get", "--raw", "/readyz") == "ok"
     cluster.start_pod("after", "n1")  # the controller-manager and the scheduler work, and the API server reaches the kubelet
-    assert "serving :8080" in cluster.kubectl("logs", "after")
+    # The API server closes what it has open to a kubelet when its certificate there changes, a request that is under way too.
+    cluster.until("the API server reaches the kubelet", lambda: "serving :8080" in cluster.kubectl("logs", "after"))
 
 
 def test_kubeadm_agrees(cluster):
