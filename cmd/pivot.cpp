@@ -6,6 +6,7 @@
 #include "cmd/workflow.hpp"
 
 #include "kube/client.hpp"
+#include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
 #include "phases/pivot.hpp"
 #include "plan/operation.hpp"
@@ -30,7 +31,6 @@ struct PivotOptions {
   bool dryRun = false;
 };
 
-constexpr std::string_view guardLease = "kubestrap-guard-";
 /// A guard renews its Lease every ten seconds.
 constexpr auto reportLasts = std::chrono::seconds(40);
 
@@ -75,18 +75,18 @@ phases::pivot::DaemonSetSeen daemonSetSeen(const Value& set) {
   return {.revision = member(set, "spec.template.metadata.annotations", manifests::revisionAnnotation).value_or(""),
           .observed = number(set, "status.observedGeneration") == number(set, "metadata.generation"),
           .desired = number(set, "status.desiredNumberScheduled"),
-          .available = number(set, "status.numberAvailable")};
+          .available = number(set, "status.numberAvailable"),
+          .mayGo = member(set, "metadata.annotations", manifests::allowDeleteAnnotation).has_value()};
 }
 
 void lookAtLease(const Value& lease, TimePoint now, Seen& seen) {
   const auto name = stringAt(lease, "metadata.name");
-  if (name.starts_with(guardLease)) {
-    const auto report = member(lease, "metadata.annotations", "kubestrap.io/guard");
-    for (auto& node : seen.nodes)
-      if (report && node.name == name.substr(guardLease.size())) {
-        node.guard = phases::pivot::parseGuardReport(*report);
-        node.guard->fresh = isFresh(lease, reportLasts, now);
-      }
+  for (auto& node : seen.nodes) {
+    if (name != manifests::guardLease(node.name)) continue;
+    const auto report = member(lease, "metadata.annotations", manifests::guardAnnotation);
+    if (!report) return;
+    node.guard = phases::pivot::parseGuardReport(*report);
+    node.guard->fresh = isFresh(lease, reportLasts, now);
     return;
   }
   if (std::ranges::find(manifests::hostedComponents, name) == manifests::hostedComponents.end()) return;

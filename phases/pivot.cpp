@@ -1,6 +1,7 @@
 #include "phases/pivot.hpp"
 
 #include "manifests/cluster_objects.hpp"
+#include "manifests/guard.hpp"
 #include "phases/node.hpp"
 #include "support/text.hpp"
 
@@ -26,10 +27,17 @@ constexpr std::array<std::string_view, 3> releaseOrder{"kube-scheduler", "kube-c
 
 bool hasLeader(std::string_view component) { return component != "kube-apiserver"; }
 
-Value node(const NodeSeen& seen, std::string_view member, std::string_view key, const Value& value) {
-  return Value::object({{"apiVersion", "v1"},
-                        {"kind", "Node"},
-                        {"metadata", Value::object({{member, Value::object({{key, value}})}, {"name", seen.name}})}});
+Value part(std::string_view apiVersion, std::string_view kind, std::string_view name, Value metadata) {
+  metadata["name"] = name;
+  return Value::object({{"apiVersion", apiVersion}, {"kind", kind}, {"metadata", std::move(metadata)}});
+}
+
+Value node(const NodeSeen& seen, Value metadata) { return part("v1", "Node", seen.name, std::move(metadata)); }
+
+/// With the mark comes its protection (manifests/guard.hpp), and with its end the leave to take it away.
+Value selfHostedMark(const NodeSeen& seen, bool wanted) {
+  return node(seen, Value::object({{"annotations", Value::object({{manifests::allowUnlabelAnnotation, wanted ? Value() : Value("true")}})},
+                                   {"labels", Value::object({{manifests::selfHostedLabel, wanted ? Value("true") : Value()}})}}));
 }
 
 plan::Step marked(std::string name, Value document, const Setup& setup) {
@@ -38,7 +46,7 @@ plan::Step marked(std::string name, Value document, const Setup& setup) {
 
 plan::Step hold(const NodeSeen& seen, const std::set<std::string>& components, std::string name, const Setup& setup) {
   const auto list = join(std::vector<std::string>(components.begin(), components.end()), ",");
-  return marked(std::move(name), node(seen, "annotations", manifests::heldAnnotation, list), setup);
+  return marked(std::move(name), node(seen, Value::object({{"annotations", Value::object({{manifests::heldAnnotation, list}})}})), setup);
 }
 
 std::string logsOf(std::string_view component, const NodeSeen& seen) {
@@ -130,7 +138,7 @@ Next toDaemonSets(const Setup& setup, const Seen& seen) {
   if (auto step = daemonSets(setup, seen)) return *std::move(step);
   for (const auto* each : inOrder(seen)) {
     if (!each->selfHosted)
-      return marked(fmt::format("{}: marked for the DaemonSets", each->name), node(*each, "labels", manifests::selfHostedLabel, "true"), setup);
+      return marked(fmt::format("{}: marked for the DaemonSets", each->name), selfHostedMark(*each, true), setup);
     if (auto wait = runsTwice(*each, seen)) return *std::move(wait);
     if (auto step = released(*each, seen, setup)) return *std::move(step);
   }
@@ -158,19 +166,22 @@ Next toStaticPods(const Setup& setup, const Seen& seen) {
   for (const auto& each : seen.nodes) {
     if (auto step = keptByFiles(each, setup)) return *std::move(step);
     if (each.selfHosted)
-      return marked(fmt::format("{}: no longer marked for the DaemonSets", each.name), node(each, "labels", manifests::selfHostedLabel, Value()), setup);
+      return marked(fmt::format("{}: no longer marked for the DaemonSets", each.name), selfHostedMark(each, false), setup);
     if (hasPods(each) && !seen.daemonSets.empty())
       return Waiting{fmt::format("{}: the pods of the DaemonSets are gone", each.name), "some still run", forPods, logsOf("kube-apiserver", each)};
   }
+  if (seen.daemonSets.empty()) return plan::Done{};
+  // They are protected, so that nobody deletes them by accident.
+  const bool mayGo = std::ranges::all_of(seen.daemonSets, [](const auto& each) { return each.second.mayGo; });
   Resources sets;
-  for (const auto& [name, set] : seen.daemonSets)
-    sets.push_back(plan::Object{.document = Value::object({{"apiVersion", "apps/v1"},
-                                                           {"kind", "DaemonSet"},
-                                                           {"metadata", Value::object({{"name", name}, {"namespace", "kube-system"}})}}),
-                                .mode = plan::ApplyMode::absent,
+  for (const auto& [name, set] : seen.daemonSets) {
+    Value metadata = Value::object({{"namespace", "kube-system"}});
+    if (!mayGo) metadata["annotations"] = Value::object({{manifests::allowDeleteAnnotation, "true"}});
+    sets.push_back(plan::Object{.document = part("apps/v1", "DaemonSet", name, std::move(metadata)),
+                                .mode = mayGo ? plan::ApplyMode::absent : plan::ApplyMode::mark,
                                 .access = asAdmin(setup)});
-  if (!sets.empty()) return plan::Step{"DaemonSets removed", std::move(sets)};
-  return plan::Done{};
+  }
+  return plan::Step{mayGo ? "DaemonSets removed" : "DaemonSets released from their protection", std::move(sets)};
 }
 
 plan::Step stored(Goal goal, const Setup& setup) {
@@ -242,13 +253,14 @@ void assume(const plan::Object& object, Seen& seen) {
   const auto kind = stringAt(object.document, "kind"), name = stringAt(object.document, "metadata.name");
   if (kind == "DaemonSet") {
     if (object.mode == plan::ApplyMode::absent) seen.daemonSets.erase(name);
+    else if (object.mode == plan::ApplyMode::mark) seen.daemonSets[name].mayGo = true;
     else seen.daemonSets[name] = {.revision = "1", .observed = true};
   }
   for (auto& each : seen.nodes) {
     if (kind != "Node" || each.name != name) continue;
     const auto& metadata = object.document.at("metadata");
-    if (metadata.contains("annotations")) assumeHeld(each, metadata.at("annotations").at(std::string(manifests::heldAnnotation)).get<std::string>());
-    else assumeMarked(each, !metadata.at("labels").at(std::string(manifests::selfHostedLabel)).is_null(), seen);
+    if (metadata.contains("labels")) assumeMarked(each, !metadata.at("labels").at(std::string(manifests::selfHostedLabel)).is_null(), seen);
+    else assumeHeld(each, metadata.at("annotations").at(std::string(manifests::heldAnnotation)).get<std::string>());
   }
 }
 

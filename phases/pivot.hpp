@@ -43,6 +43,7 @@ struct DaemonSetSeen {
   std::string revision;
   bool observed = false; ///< its status is of what was asked for last
   int desired = 0, available = 0;
+  bool mayGo = false; ///< somebody has said that it may be deleted
 };
 
 /// Who leads, and whether he still says so.
