@@ -100,6 +100,7 @@ Node nodeOf(const v1beta4::JoinConfiguration& join, const Facts& facts, const Re
             .resolvConf = resolvConf(facts),
             .proxyVariables = facts.proxyVariables,
             .kubeletWithoutSettings = kubeletWithoutSettings(facts),
+            .hasSystemd = facts.initSystem == "systemd",
             .caFolders = existingCaFolders(facts)};
   if (!join.controlPlane) {
     if (facts.defaultAddress) node.advertiseAddress = *facts.defaultAddress;

@@ -207,6 +207,7 @@ Setup loadInit(const std::vector<Document>& documents, const InitFlags& flags, c
             .resolvConf = resolvConf(facts),
             .proxyVariables = facts.proxyVariables,
             .kubeletWithoutSettings = kubeletWithoutSettings(facts),
+            .hasSystemd = facts.initSystem == "systemd",
             .caFolders = existingCaFolders(facts)};
   auto ignored = ignoredPreflightErrors(flags.ignorePreflightErrors, init.nodeRegistration, initReport);
   if (!problems.empty()) throw Problems(std::move(problems));

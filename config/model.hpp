@@ -147,6 +147,7 @@ struct Node {
   std::map<std::string, std::string> proxyVariables; ///< handed to the control plane pods and kube-proxy
   /// The kubelet's program where its unit does not hand it our settings, so that a drop-in of ours has to.
   std::optional<Path> kubeletWithoutSettings;
+  bool hasSystemd = false;
   std::vector<std::string> caFolders;                ///< optional CA folders of the host that exist
   /// ca.crt is here and ca.key is not: certificates are signed elsewhere, and the controller-manager must not try.
   bool externalAuthority = false;

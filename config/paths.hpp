@@ -23,6 +23,7 @@ inline const Path kubeletConfig = "/var/lib/kubelet/config.yaml";
 inline const Path kubeletInstanceConfig = "/var/lib/kubelet/instance-config.yaml";
 inline const Path kubeletFlags = "/var/lib/kubelet/kubeadm-flags.env";
 inline const Path kubeletDropIn = "/etc/systemd/system/kubelet.service.d/10-kubestrap.conf";
+inline const Path kubeletOrder = "/etc/systemd/system/kubelet.service.d/20-kubestrap-order.conf";
 inline const Path kubeletClientCertificate = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 inline const Path hosts = "/etc/hosts";
 inline const Path nodeState = "/etc/kubernetes/kubestrap/node.json"; ///< what the guard keeps of its node

@@ -3,8 +3,10 @@
 #include "config/patches.hpp"
 #include "config/store.hpp"
 #include "manifests/flags.hpp"
+#include "manifests/front.hpp"
 #include "manifests/text.hpp"
 #include "support/text.hpp"
+#include "templates/templates.hpp"
 
 #include <fmt/format.h>
 
@@ -43,6 +45,8 @@ std::string kubeletFlagsEnv(const config::Setup& setup) {
   const config::Node& node = setup.node;
   std::vector<config::Arg> flags;
   if (node.name != node.hostname) flags.push_back({"hostname-override", node.name});
+  // By it a static pod learns the address of its machine before there is a Node, and it is the one that others know.
+  if (frontHasSlots(setup)) flags.push_back({"node-ip", node.advertiseAddress.string()});
   // A control plane node gets its taints when it is marked, by the API.
   if (!node.controlPlane && !node.taints.empty()) {
     std::vector<std::string> taints;
@@ -68,6 +72,8 @@ Value kubeletConfig(const config::Setup& setup) {
 std::string kubeletUnit(const config::Path& program) {
   return filledText("kubelet.service", {{"kubelet", program.string()}});
 }
+
+std::string kubeletOrder() { return std::string(templates::text("kubelet-order.conf")); }
 
 std::string kubeletDropIn(const config::Path& program) {
   return filledText("10-kubeadm.conf", {{"kubelet", program.string()}});

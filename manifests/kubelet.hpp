@@ -19,6 +19,8 @@ Value kubeletConfig(const config::Setup& setup);
 
 /// kubelet.service, and the drop-in that hands the kubelet its settings, for machines on which no package brought them.
 std::string kubeletUnit(const config::Path& program = "/usr/bin/kubelet");
+/// A drop-in by which systemd starts it after the runtime.
+std::string kubeletOrder();
 std::string kubeletDropIn(const config::Path& program = "/usr/bin/kubelet");
 
 } // namespace kubestrap::manifests

@@ -94,6 +94,11 @@ Resources kubeletIsStarted(const Setup& setup, std::initializer_list<std::string
     read.push_back(paths::kubeletDropIn);
     resources.push_back(plan::File{.path = paths::kubeletDropIn, .content = manifests::kubeletDropIn(*program)});
   }
+  // Else it starts before the runtime does, ends, and lets ten seconds of a cold start go by.
+  if (manifests::frontHasSlots(setup) && setup.node.hasSystemd) {
+    read.push_back(paths::kubeletOrder);
+    resources.push_back(plan::File{.path = paths::kubeletOrder, .content = manifests::kubeletOrder()});
+  }
   append(resources, {plan::File{.path = paths::kubeletFlags, .content = manifests::kubeletFlagsEnv(setup)},
                      plan::File{.path = paths::kubeletInstanceConfig, .content = emitYaml(manifests::kubeletInstanceConfig(setup)),
                                 .compare = plan::Compare::document},
