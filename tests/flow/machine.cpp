@@ -33,6 +33,7 @@ encryptionAlgorithm: ECDSA-P256
 
 const std::string kKubeletPem = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 const std::string kManifests = "/etc/kubernetes/manifests/";
+const std::string kNodeState = "/etc/kubernetes/kubestrap/node.json";
 
 } // namespace
 
@@ -110,7 +111,7 @@ Machine::Machine() {
   api.reachable = [this](const net::Request&) {
     const auto& kubelet = host.services["kubelet"];
     return kubelet.active == "active" && kubelet.startedAt && host.now - *kubelet.startedAt >= timetable.apiServer &&
-           host.files.contains(kManifests + "etcd.yaml") && host.files.contains(kManifests + "kube-apiserver.yaml");
+           host.files.contains(kManifests + "etcd.yaml") && runs("kube-apiserver");
   };
   // A write to the cluster is an effect like one on the machine, so that a run can be stopped before any of them.
   api.intercept = [this](const net::Request& request) -> std::optional<net::Response> {
@@ -120,17 +121,24 @@ Machine::Machine() {
   clock.onSleep = [this] { settle(); };
 }
 
+bool Machine::isRescued(const std::string& component) const { return host.files.contains(kManifests + "rescue-" + component + ".yaml"); }
+
+/// By a static pod of either layout. Once a guard governs, the pods of DaemonSets do, which are not shown here.
+bool Machine::runs(const std::string& component) const {
+  return isRescued(component) || host.files.contains(kManifests + component + ".yaml") || (host.files.contains(kNodeState) && host.text(kNodeState).find("\"held\":[]") != std::string::npos);
+}
+
 void Machine::settle() {
   const auto& kubelet = host.services["kubelet"];
   if (kubelet.active != "active" || !kubelet.startedAt || !host.files.contains("/var/lib/kubelet/config.yaml")) return;
   const auto age = host.now - *kubelet.startedAt;
-  const auto runs = [&](const std::string& component) { return host.files.contains(kManifests + component + ".yaml"); };
+  const auto address = [&](const std::string& component) { return isRescued(component) ? "127.64.43.3" : "127.0.0.1"; };
   if (age >= timetable.kubeletHealthy) api.page("http://127.0.0.1:10248/healthz", 200);
   if (age >= timetable.clientCertificate && !host.files.contains(kKubeletPem))
     host.put(kKubeletPem, "made by the kubelet\n", 0600);
   if (age >= timetable.others) {
-    if (runs("kube-controller-manager")) api.page("https://127.0.0.1:10257/healthz", 200);
-    if (runs("kube-scheduler")) api.page("https://127.0.0.1:10259/livez", 200);
+    if (runs("kube-controller-manager")) api.page(fmt::format("https://{}:10257/healthz", address("kube-controller-manager")), 200);
+    if (runs("kube-scheduler")) api.page(fmt::format("https://{}:10259/livez", address("kube-scheduler")), 200);
   }
   if (age >= timetable.node && runs("kube-apiserver") && !api.object("/api/v1/nodes/n1"))
     api.put(

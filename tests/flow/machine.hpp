@@ -101,6 +101,8 @@ public:
 
 private:
   plan::Outcome run(plan::Mode mode);
+  bool isRescued(const std::string& component) const;
+  bool runs(const std::string& component) const;
 };
 
 /// The verdicts that are not keep, as "phase: verb subject (reason)".

@@ -1,0 +1,101 @@
+// A control plane of layout hosted: in slots, behind the node's front, with standbys.
+#include "tests/flow/machine.hpp"
+
+#include "config/paths.hpp"
+#include "kube/kubeconfig.hpp"
+#include "manifests/front.hpp"
+#include "manifests/hosted.hpp"
+#include "support/yaml.hpp"
+
+#include <doctest/doctest.h>
+
+namespace kubestrap::flow {
+
+namespace {
+
+using Lines = std::vector<std::string>;
+namespace paths = config::paths;
+
+struct Hosted {
+  Machine machine;
+
+  Hosted() {
+    machine.cri.images = {"kubestrap.io/kubestrap:v1"};
+    machine.host.put("/etc/hosts", "127.0.0.1 localhost\n10.0.0.11 n1\n", 0644);
+    machine.api.servers = {"https://10.0.0.11:6443", "https://api.kubernetes.internal:6443"};
+    machine.adjust = [this](config::Setup& setup) {
+      setup.cluster.kubestrap.layout = config::Layout::hosted;
+      setup.cluster.kubestrap.endpointMode = config::EndpointMode::local;
+      setup.cluster.controlPlaneEndpoint = config::Endpoint{"api.kubernetes.internal", 6443};
+      setup.request.ownImage = "kubestrap.io/kubestrap:v1";
+      setup.node.hostsFile = machine.host.text("/etc/hosts");
+      setup.node.hosting = machine.host.read(paths::nodeState).value_or("");
+      if (const auto manifest = machine.host.read(manifests::frontManifest("a"))) setup.node.fronts["a"] = *manifest;
+    };
+  }
+
+  const manifests::Component& component(std::string_view name) { return manifests::component(name); }
+  bool promoted(std::string_view name) { return machine.host.files.contains(manifests::rescueManifest(component(name), manifests::Slot::rescue)); }
+  std::string standby(std::string_view name) { return machine.host.text(manifests::standby(component(name), manifests::Slot::rescue)); }
+};
+
+} // namespace
+
+TEST_CASE("hosted components begin as static pods in the slot rescue, and the same stands by") {
+  Hosted hosted;
+  auto& machine = hosted.machine;
+  machine.init();
+  for (const auto name : manifests::hostedComponents) {
+    CAPTURE(name);
+    CHECK(hosted.promoted(name));
+    CHECK(hosted.standby(name) == machine.host.text(manifests::rescueManifest(hosted.component(name), manifests::Slot::rescue)));
+    CHECK_FALSE(machine.host.files.contains(manifests::manifestPath(hosted.component(name))));
+  }
+  CHECK_FALSE(machine.host.files.contains(paths::controllerManagerConf));
+  CHECK(kube::parseKubeconfig(machine.host.text(paths::kubeletConf), "kubelet.conf").server == "https://api.kubernetes.internal:6443");
+  CHECK(changesOf(machine.plan()) == Lines{});
+  CHECK(machine.effectsOf([&] { machine.init(); }) == 0);
+}
+
+TEST_CASE("other nodes are told of the port for this node's own API servers") {
+  Hosted hosted;
+  hosted.machine.init();
+  const auto info = hosted.machine.api.object("/api/v1/namespaces/kube-public/configmaps/cluster-info");
+  REQUIRE(info);
+  CHECK((*info)["data"]["api-server.n1"] == "10.0.0.11:6444");
+}
+
+TEST_CASE("once the guard governs, init brings no static pod back and leaves what stands by") {
+  Hosted hosted;
+  auto& machine = hosted.machine;
+  machine.init();
+  machine.host.put(paths::nodeState, R"({"mode":"selfhosted","held":[]})", 0644);
+  for (const auto name : manifests::hostedComponents) {
+    machine.host.files.erase(manifests::rescueManifest(hosted.component(name), manifests::Slot::rescue));
+    machine.host.put(manifests::standby(hosted.component(name), manifests::Slot::rescue), "proved on this node\n", 0600);
+  }
+  CHECK(changesOf(machine.plan()) == Lines{});
+  machine.init();
+  for (const auto name : manifests::hostedComponents) {
+    CHECK_FALSE(hosted.promoted(name));
+    CHECK(hosted.standby(name) == "proved on this node\n");
+  }
+}
+
+TEST_CASE("stopped after any effect, init of a hosted control plane goes on and ends as if nothing had happened") {
+  Hosted undisturbed;
+  undisturbed.machine.init();
+  for (std::size_t n = 1;; ++n) {
+    CAPTURE(n);
+    Hosted hosted;
+    if (!hosted.machine.initStoppedAt(n)) break;
+    hosted.machine.init();
+    for (const auto name : manifests::hostedComponents) {
+      CHECK(hosted.promoted(name));
+      CHECK(hosted.standby(name) == undisturbed.standby(name));
+    }
+    CHECK(changesOf(hosted.machine.plan()) == Lines{});
+  }
+}
+
+} // namespace kubestrap::flow
