@@ -19,6 +19,7 @@ Command renewCommand();
 std::vector<Command> certinfoCommands();
 Command completionCommand();
 Command frontCommand();
+Command guardCommand();
 /// pivot and unpivot.
 std::vector<Command> pivotCommands();
 

@@ -9,7 +9,7 @@ Command rootCommand() {
                          "On the first machine: kubestrap init; on each further one: kubestrap join. Every command says with --help "
                          "what it does, and init and join say with --dry-run what they would do.",
                .children = {initCommand(), joinCommand(), preflightCommand(), tokenCommand(), configCommand(), certsCommand(),
-                       completionCommand(), frontCommand(), versionCommand()}};
+                       completionCommand(), frontCommand(), guardCommand(), versionCommand()}};
   auto further = pivotCommands();
   root.children.insert(root.children.begin() + 2, further.begin(), further.end());
   return root;

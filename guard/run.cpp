@@ -1,0 +1,218 @@
+#include "guard/run.hpp"
+
+#include "guard/disk.hpp"
+#include "guard/healer.hpp"
+#include "guard/report.hpp"
+#include "guard/told.hpp"
+#include "guard/watcher.hpp"
+#include "host/host.hpp"
+#include "manifests/components.hpp"
+#include "manifests/guard.hpp"
+#include "support/log.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+
+namespace kubestrap::guard {
+
+using phases::guard::Decision;
+using phases::guard::nameOf;
+using phases::guard::Seen;
+
+namespace {
+
+constexpr Duration turnLength = std::chrono::seconds(1), shortestPause = std::chrono::milliseconds(100);
+const config::Path statusFile = config::Path(manifests::guardStatusFolder) / "guard.json";
+const config::Path memoryFile = config::Path(manifests::guardStatusFolder) / "guard-memory.json";
+
+kube::Kubeconfig identityIn(host::Host& host, const std::string& file) {
+  const auto text = host.read(file);
+  if (!text) throw Error(fmt::format("{} is absent", file));
+  auto identity = kube::parseKubeconfig(*text, file);
+  // Every API server has that name, whatever its address (decision D21).
+  identity.tlsServerName = "kubernetes";
+  return identity;
+}
+
+std::string revisionOf(const std::optional<Value>& standby) {
+  const auto* annotations = standby ? find(*standby, "metadata.annotations") : nullptr;
+  return annotations ? annotations->value(std::string(manifests::revisionAnnotation), "") : "";
+}
+
+class Loop {
+public:
+  Loop(const Options& options, host::Host& host, const std::stop_token& stop)
+      : options_(options), host_(host), stop_(stop), disk_(host), state_(phases::guard::begin(sinceBoot())),
+        identity_(identityIn(host, options.kubeconfig)), asking_(options.targets, identity_, stop),
+        watcher_(options.node, identity_, options.targets.front, stop),
+        healer_(identity_, options.targets.front, options.address, options.targets.apiServerPort, stop) {
+    try {
+      if (const auto text = host.read(memoryFile)) recall(parseJson(*text, memoryFile.string()), state_);
+    } catch (const Error& error) {
+      log::warn(error.message());
+    }
+    log::info(0, "the guard of {} begins", options.node);
+  }
+
+  void turn() {
+    auto seen = look();
+    auto decision = phases::guard::decide(seen, state_, sinceBoot(), options_.timings);
+    if (decision.asksPeers) {
+      seen.peerReady = asking_.anyReady(others_);
+      seen.stopping = stop_.stop_requested();
+      decision = phases::guard::decide(seen, state_, sinceBoot(), options_.timings);
+    }
+    tell(decision);
+    state_ = decision.state;
+    for (const auto& action : decision.actions)
+      if (!stop_.stop_requested()) act(action);
+    publish(seen, decision);
+  }
+
+private:
+  Seen look() {
+    const auto asked = asking_.all();
+    Seen seen{.etcdReady = asked.etcdReady, .apiAnswers = asked.apiAnswers};
+    const auto told = asked.apiAnswers ? watcher_.told() : std::nullopt;
+    lookAtDisk(told, seen);
+    for (Component component = 0; component < phases::guard::count; ++component) seen.components[component].slots = asked.slots[component];
+    if (told) put(*told, options_.node, standbys_, seen);
+    seen.stopping = stop_.stop_requested();
+    return seen;
+  }
+
+  void lookAtDisk(const std::optional<Told>& told, Seen& seen) {
+    auto node = disk_.nodeState();
+    if (told) follow(*told, node);
+    seen.held = node.held;
+    seen.leaving = node.mode == "leaving";
+    seen.fenced = disk_.isFenced();
+    for (Component component = 0; component < phases::guard::count; ++component) {
+      auto& own = seen.components[component];
+      standbys_[component] = disk_.standby(component, Slot::rescue);
+      own.standbyValid = standbys_[component].has_value();
+      own.previousValid = disk_.standby(component, Slot::previous).has_value();
+      const auto promoted = disk_.promoted(component);
+      own.promoted = promoted.rescue;
+      own.previousPromoted = promoted.previous;
+      own.activations = promoted.activations;
+    }
+    lookForPeers(seen);
+  }
+
+  /// The Node says what is held; node.json keeps it for when there is no API.
+  void follow(const Told& told, NodeState& node) {
+    if (const auto held = heldIn(told.node)) node.held = *held;
+    const auto membership = membershipIn(told.node);
+    using enum phases::guard::Membership;
+    if (node.mode != "leaving" && membership == labelled) node.mode = "selfhosted";
+    if (node.mode != "leaving" && membership == unlabelled) node.mode = "bootstrap";
+    attempt("node.json", [&] { disk_.keep(node); });
+  }
+
+  void lookForPeers(Seen& seen) {
+    if (const auto found = watcher_.peers(); !found.empty()) attempt("peers.json", [&] { disk_.keep(found); });
+    others_ = disk_.peers();
+    seen.rank = static_cast<std::size_t>(std::ranges::count_if(others_, [&](const auto& each) { return each.first < options_.node; }));
+    others_.erase(options_.node);
+  }
+
+  void tell(const Decision& decision) {
+    for (const auto& change : decision.changes) log::info(0, "{}", change);
+    for (const auto& condition : decision.conditions)
+      if (std::ranges::find(conditions_, condition.name, &phases::guard::Condition::name) == conditions_.end())
+        log::warn(fmt::format("{}: {}", condition.name, condition.message));
+    conditions_ = decision.conditions;
+  }
+
+  void act(const phases::guard::Action& action) {
+    if (const auto* promote = std::get_if<phases::guard::Promote>(&action)) {
+      log::info(0, "promoting {} ({}), since {}", nameOf(promote->component), manifests::slotName(promote->slot), promote->why);
+      attempt("promoting", [&] { disk_.promote(promote->component, promote->slot); });
+    } else if (const auto* demote = std::get_if<phases::guard::Demote>(&action)) {
+      log::info(0, "demoting {}, since {}", nameOf(demote->component), demote->why);
+      attempt("demoting", [&] { disk_.demote(demote->component); });
+    } else {
+      commit(std::get<phases::guard::WriteStandby>(action).component);
+    }
+  }
+
+  /// What becomes the standby is the template that was judged, or nothing.
+  void commit(Component component) {
+    const auto told = watcher_.told();
+    const auto* set = told ? &told->daemonSets[component] : nullptr;
+    if (!set || !*set || !**set) return;
+    attempt("writing a standby", [&] {
+      const auto pod = manifests::rescuePodOf(manifests::component(nameOf(component)), (**set)->at("spec").at("template"));
+      disk_.writeStandby(component, pod);
+      log::info(0, "{}: revision {} is the standby now", nameOf(component), revisionOf(pod));
+    });
+  }
+
+  void publish(const Seen& seen, const Decision& decision) {
+    std::array<std::string, phases::guard::count> revisions;
+    for (Component component = 0; component < phases::guard::count; ++component) revisions[component] = revisionOf(disk_.standby(component, Slot::rescue));
+    auto after = seen; // with what was promoted or demoted just now
+    for (Component component = 0; component < phases::guard::count; ++component) after.components[component].promoted = disk_.promoted(component).rescue;
+    auto document = report(options_.node, after, decision, revisions);
+    writeWhenChanged(statusFile, document, status_);
+    writeWhenChanged(memoryFile, memory(decision.state), remembered_);
+    const bool calm = std::ranges::all_of(decision.state.components, [](const auto& each) { return each.hosting == phases::guard::Hosting::shadow; });
+    const auto& slots = seen.components[phases::guard::apiServer];
+    healer_.tell(slots.any(phases::guard::SlotState::ready), others_.empty());
+    watcher_.tell(std::move(document), others_, calm);
+  }
+
+  void writeWhenChanged(const config::Path& file, const Value& document, Value& last) {
+    if (document == last) return;
+    attempt(file.string(), [&] {
+      host_.write(file, document.dump() + "\n", 0644);
+      last = document;
+    });
+  }
+
+  /// A disk that does not take something is told of; the next turn tries again.
+  template <typename Body> void attempt(std::string_view what, Body body) {
+    try {
+      body();
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const std::exception& error) {
+      log::warn(fmt::format("{}: {}", what, error.what()));
+    }
+  }
+
+  const Options& options_;
+  host::Host& host_;
+  std::stop_token stop_;
+  Disk disk_;
+  phases::guard::State state_;
+  kube::Kubeconfig identity_;
+  Asking asking_;
+  std::array<std::optional<Value>, phases::guard::count> standbys_;
+  std::map<std::string, config::Endpoint> others_; ///< API servers of other nodes
+  std::vector<phases::guard::Condition> conditions_;
+  Value status_, remembered_;
+  Watcher watcher_;
+  Healer healer_;
+};
+
+} // namespace
+
+void run(const Options& options, host::Host& host, const std::stop_token& stop) {
+  Loop loop(options, host, stop);
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  while (!stop.stop_requested()) {
+    const auto begin = sinceBoot();
+    loop.turn();
+    std::unique_lock lock(mutex);
+    wake.wait_for(lock, stop, std::max(shortestPause, begin + turnLength - sinceBoot()), [] { return false; });
+  }
+  log::info(0, "told to end: nothing is promoted any more");
+}
+
+} // namespace kubestrap::guard

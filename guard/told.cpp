@@ -1,0 +1,147 @@
+#include "guard/told.hpp"
+
+#include "guard/disk.hpp"
+#include "manifests/components.hpp"
+#include "manifests/guard.hpp"
+#include "support/error.hpp"
+#include "support/text.hpp"
+#include "support/version.hpp"
+
+#include <algorithm>
+
+namespace kubestrap::guard {
+
+using phases::guard::ComponentSeen;
+using phases::guard::DaemonSetSeen;
+using phases::guard::Membership;
+using phases::guard::nameOf;
+using phases::guard::Plan;
+using phases::guard::Seen;
+
+namespace {
+
+/// A label or annotation, whose names have dots; nothing: it is not there.
+std::optional<std::string> marked(const Value& object, std::string_view list, std::string_view name) {
+  const auto* marks = find(object, list);
+  if (!marks || !marks->is_object()) return {};
+  const auto found = marks->find(std::string(name));
+  if (found == marks->end() || !found->is_string()) return {};
+  return found->get<std::string>();
+}
+
+long numberAt(const Value& object, std::string_view path) {
+  const auto* found = find(object, path);
+  return found && found->is_number_integer() ? found->get<long>() : 0;
+}
+
+/// Everywhere, and observed as such.
+bool isRolledOut(const Value& daemonSet) {
+  const auto desired = numberAt(daemonSet, "status.desiredNumberScheduled");
+  return desired > 0 && numberAt(daemonSet, "status.observedGeneration") == numberAt(daemonSet, "metadata.generation") &&
+         numberAt(daemonSet, "status.updatedNumberScheduled") == desired && numberAt(daemonSet, "status.numberAvailable") == desired &&
+         numberAt(daemonSet, "status.numberUnavailable") == 0;
+}
+
+/// "v1.37.2" of "registry.k8s.io/kube-apiserver:v1.37.2@sha256:..."; empty where an image has no tag.
+std::string tagOf(const std::string& image) {
+  const auto named = image.substr(0, image.find('@'));
+  const auto colon = named.rfind(':');
+  return colon == std::string::npos || named.find('/', colon) != std::string::npos ? "" : named.substr(colon + 1);
+}
+
+void putPods(const std::vector<Value>& pods, Component component, ComponentSeen& seen) {
+  seen.podFailed = false;
+  seen.podMissing = true;
+  seen.mirrors.emplace();
+  for (const auto& pod : pods) {
+    if (marked(pod, "metadata.labels", manifests::componentLabel) != nameOf(component)) continue;
+    if (marked(pod, "metadata.labels", manifests::hostingLabel) == "self") {
+      seen.podMissing = false;
+      if (stringAt(pod, "status.phase") == "Failed") seen.podFailed = true;
+    } else if (const auto activation = marked(pod, "metadata.annotations", manifests::activationAnnotation)) {
+      seen.mirrors->insert(*activation);
+    }
+  }
+}
+
+void putLeases(const std::map<std::string, Value>& leases, const std::string& node, Seen& seen) {
+  const auto version = [&](const std::string& name) {
+    const auto found = leases.find(name);
+    return found == leases.end() ? std::string() : stringAt(found->second, "metadata.resourceVersion");
+  };
+  for (const auto component : {phases::guard::controllerManager, phases::guard::scheduler})
+    seen.components[component].lease = version(std::string(nameOf(component)));
+  const auto prefix = manifests::guardLease("");
+  for (const auto& [name, lease] : leases)
+    if (name.starts_with(prefix) && name != manifests::guardLease(node)) seen.otherGuards[name.substr(prefix.size())] = version(name);
+}
+
+} // namespace
+
+Membership membershipIn(const Told::Absentable& node) {
+  if (!node) return Membership::unknown;
+  if (!*node) return Membership::gone;
+  return marked(**node, "metadata.labels", manifests::selfHostedLabel) == "true" ? Membership::labelled : Membership::unlabelled;
+}
+
+std::optional<std::set<Component>> heldIn(const Told::Absentable& node) {
+  if (!node || !*node) return {};
+  const auto names = marked(**node, "metadata.annotations", manifests::heldAnnotation);
+  return names ? std::optional(componentsIn(*names)) : std::nullopt;
+}
+
+Plan planIn(const Told::Absentable& plan) {
+  // Not known is as good as under way: nothing is written then.
+  if (!plan) return Plan::running;
+  if (!*plan) return Plan::none;
+  const auto state = stringAt(**plan, "data.state");
+  if (state == "commits") return Plan::commits;
+  if (state == "stalled") return Plan::stalled;
+  return state == "running" ? Plan::running : Plan::none;
+}
+
+DaemonSetSeen daemonSetIn(Component component, const std::optional<Value>& daemonSet, const std::optional<Value>& standby) {
+  DaemonSetSeen seen;
+  if (!daemonSet || find(*daemonSet, "metadata.deletionTimestamp")) return seen;
+  seen.exists = true;
+  seen.rolledOut = isRolledOut(*daemonSet);
+  const auto* podTemplate = find(*daemonSet, "spec.template");
+  if (!podTemplate) return seen;
+  seen.revision = marked(*podTemplate, "metadata.annotations", manifests::revisionAnnotation).value_or("");
+  try {
+    seen.slot = manifests::slotOf(marked(*podTemplate, "metadata.annotations", manifests::slotAnnotation).value_or(""));
+    const auto rescue = manifests::rescuePodOf(manifests::component(nameOf(component)), *podTemplate);
+    seen.unfit = unfitStandby(component, Slot::rescue, rescue);
+    seen.isStandby = standby && sameDocument(*standby, rescue);
+  } catch (const Error& error) {
+    seen.unfit = error.message();
+  }
+  return seen;
+}
+
+bool isTooOld(const std::optional<Value>& standby, const std::string& version) {
+  const auto* containers = standby ? find(*standby, "spec.containers") : nullptr;
+  if (!containers || containers->empty() || version.empty()) return false;
+  const auto tag = tagOf(stringAt(containers->at(0), "image"));
+  try {
+    const auto ours = parseVersion(tag), theirs = parseVersion(version);
+    return ours.major == theirs.major && theirs.minor - ours.minor > 1;
+  } catch (const Error&) {
+    return false; // a tag of the operator's own says nothing
+  }
+}
+
+void put(const Told& told, const std::string& node, const std::array<std::optional<Value>, phases::guard::count>& standbys, Seen& seen) {
+  seen.membership = membershipIn(told.node);
+  seen.unlabelledAtPeer = told.unlabelledAtPeer == true;
+  seen.plan = planIn(told.plan);
+  if (told.leases) putLeases(*told.leases, node, seen);
+  for (Component component = 0; component < phases::guard::count; ++component) {
+    auto& own = seen.components[component];
+    if (told.pods) putPods(*told.pods, component, own);
+    if (const auto& set = told.daemonSets[component]) own.daemonSet = daemonSetIn(component, *set, standbys[component]);
+    own.standbyTooOld = isTooOld(standbys[component], told.version);
+  }
+}
+
+} // namespace kubestrap::guard
