@@ -33,7 +33,8 @@ std::vector<std::string> namesOf(const std::set<Component>& components) {
 
 std::string activationOf(const Value& pod) {
   const auto* annotations = find(pod, "metadata.annotations");
-  return annotations && annotations->is_object() ? annotations->value(std::string(manifests::activationAnnotation), "") : "";
+  const auto name = std::string(manifests::activationAnnotation);
+  return annotations && annotations->contains(name) && annotations->at(name).is_string() ? annotations->at(name).get<std::string>() : "";
 }
 
 /// Each folder that a container mounts is one that the machine gives.
@@ -71,9 +72,11 @@ std::set<Component> componentsIn(const std::string& names) {
   return components;
 }
 
-std::string unfitStandby(Component component, Slot slot, const Value& pod) {
+namespace {
+
+std::string unfit(Component component, Slot slot, const Value& pod) {
   if (stringAt(pod, "kind") != "Pod") return "no Pod";
-  if (auto unfit = manifests::notFitForStaticPod(pod); !unfit.empty()) return unfit;
+  if (auto reason = manifests::notFitForStaticPod(pod); !reason.empty()) return reason;
   const auto* spec = find(pod, "spec");
   if (spec->value("hostNetwork", false) == false) return "no network of the machine";
   const auto address = fmt::format("--bind-address={}", manifests::slotAddress(slot));
@@ -85,6 +88,16 @@ std::string unfitStandby(Component component, Slot slot, const Value& pod) {
     return volumesCoverMounts(*spec, container) ? "" : "a mount without a volume";
   }
   return "no container of its name";
+}
+
+} // namespace
+
+std::string unfitStandby(Component component, Slot slot, const Value& pod) {
+  try {
+    return unfit(component, slot, pod);
+  } catch (const Value::exception&) {
+    return "something of another form than a Pod's"; // a file that was cut off or written by hand
+  }
 }
 
 NodeState Disk::nodeState() {
@@ -174,8 +187,8 @@ void Disk::demote(Component component) {
 
 void Disk::writeStandby(Component component, const Value& pod) {
   const auto& row = rowOf(component);
-  if (const auto unfit = unfitStandby(component, Slot::rescue, pod); !unfit.empty())
-    throw Error(fmt::format("no standby of {} can be made: {}", nameOf(component), unfit));
+  if (const auto reason = unfitStandby(component, Slot::rescue, pod); !reason.empty())
+    throw Error(fmt::format("no standby of {} can be made: {}", nameOf(component), reason));
   if (const auto present = standby(component, Slot::rescue))
     host_.write(manifests::standby(row, Slot::previous), emitYaml(manifests::previousPodOf(row, *present)), 0600, 0700);
   host_.write(manifests::standby(row, Slot::rescue), emitYaml(pod), 0600, 0700);

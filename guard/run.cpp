@@ -39,7 +39,8 @@ kube::Kubeconfig identityIn(host::Host& host, const std::string& file) {
 
 std::string revisionOf(const std::optional<Value>& standby) {
   const auto* annotations = standby ? find(*standby, "metadata.annotations") : nullptr;
-  return annotations ? annotations->value(std::string(manifests::revisionAnnotation), "") : "";
+  const auto name = std::string(manifests::revisionAnnotation);
+  return annotations && annotations->contains(name) && annotations->at(name).is_string() ? annotations->at(name).get<std::string>() : "";
 }
 
 class Loop {
@@ -208,7 +209,13 @@ void run(const Options& options, host::Host& host, const std::stop_token& stop) 
   std::condition_variable_any wake;
   while (!stop.stop_requested()) {
     const auto begin = sinceBoot();
-    loop.turn();
+    try {
+      loop.turn();
+    } catch (const Interrupted&) {
+      break;
+    } catch (const std::exception& error) { // whatever it is: a guard that ends guards nobody
+      log::warn(error.what());
+    }
     std::unique_lock lock(mutex);
     wake.wait_for(lock, stop, std::max(shortestPause, begin + turnLength - sinceBoot()), [] { return false; });
   }

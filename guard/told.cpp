@@ -113,8 +113,8 @@ DaemonSetSeen daemonSetIn(Component component, const std::optional<Value>& daemo
     const auto rescue = manifests::rescuePodOf(manifests::component(nameOf(component)), *podTemplate);
     seen.unfit = unfitStandby(component, Slot::rescue, rescue);
     seen.isStandby = standby && sameDocument(*standby, rescue);
-  } catch (const Error& error) {
-    seen.unfit = error.message();
+  } catch (const std::exception& error) { // ours, or the document's, which is of another form than expected
+    seen.unfit = error.what();
   }
   return seen;
 }

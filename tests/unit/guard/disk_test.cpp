@@ -46,11 +46,16 @@ TEST_CASE("each promotion is a new pod to the kubelet, and the standby stays as 
 TEST_CASE("the count goes up before the manifest is there") {
   Node node;
   node.disk.promote(scheduler, Slot::rescue);
-  CHECK(node.host.effects == std::vector<std::string>{"write /etc/kubernetes/kubestrap/activation", "write " + promoted});
+  std::vector<std::string> writes;
+  for (const auto& effect : node.host.effects)
+    if (effect.starts_with("write ")) writes.push_back(effect);
+  CHECK(writes == std::vector<std::string>{"write /etc/kubernetes/kubestrap/activation", "write " + promoted});
 }
 
 TEST_CASE("a guard that is killed in any moment of a promotion leaves a whole manifest or none") {
-  for (std::size_t stop = 1; stop <= 2; ++stop) {
+  Node whole;
+  whole.disk.promote(scheduler, Slot::rescue);
+  for (std::size_t stop = 1; stop <= whole.host.effects.size(); ++stop) {
     Node node;
     node.host.stopAtEffect = stop;
     CHECK_THROWS_AS(node.disk.promote(scheduler, Slot::rescue), fakes::Killed);

@@ -127,6 +127,9 @@ TEST_CASE("a template that no static pod can be made of is told of, and is no st
   set = test::daemonSet(scheduler, Slot::green, 2);
   set["spec"]["template"]["metadata"].erase("annotations");
   CHECK(daemonSetIn(scheduler, set, {}).unfit != "");
+  set = test::daemonSet(scheduler, Slot::green, 2);
+  set["spec"]["template"]["spec"] = Value();
+  CHECK(daemonSetIn(scheduler, set, {}).unfit != "");
 }
 
 TEST_CASE("a standby may be one minor version behind the cluster") {
