@@ -1,6 +1,9 @@
 #include "phases/hosted.hpp"
 
+#include "manifests/front.hpp"
+#include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
+#include "phases/certificates.hpp"
 #include "phases/node.hpp"
 #include "support/yaml.hpp"
 
@@ -21,6 +24,30 @@ Resources controlPlanePod(std::string_view name, const Setup& setup) {
   if (governed) return {std::move(standby)};
   promoted.path = manifests::rescueManifest(component, manifests::Slot::rescue);
   return {std::move(standby), std::move(promoted)};
+}
+
+Resources guard(const Setup& setup, const plan::Phase&) {
+  if (!manifests::frontHasSlots(setup)) return {};
+  auto resources = hostedKubeconfigs(setup);
+  // What is held is the guard's affair once the file is there.
+  resources.push_back(plan::File{.path = config::paths::nodeState,
+                                 .content = manifests::bootstrapState().dump() + "\n",
+                                 .compare = plan::Compare::presence,
+                                 .folderMode = 0700});
+  resources.push_back(plan::File{.path = manifests::guardManifest(),
+                                 .content = emitYaml(manifests::guardPod(setup)),
+                                 .mode = 0600,
+                                 .compare = plan::Compare::document,
+                                 .folderMode = 0700});
+  return resources;
+}
+
+Resources guardRights(const Setup& setup, const plan::Phase&) {
+  if (!manifests::isHosted(setup.cluster)) return {};
+  auto resources = objects(manifests::guardRules(setup.cluster), asAdmin(setup));
+  append(resources, objects(manifests::keepEndpointsPolicy(), asAdmin(setup)));
+  append(resources, objects(manifests::guardRailsPolicy(), asAdmin(setup)));
+  return resources;
 }
 
 } // namespace kubestrap::phases

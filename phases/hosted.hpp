@@ -1,7 +1,7 @@
 #pragma once
 
 #include "config/model.hpp"
-#include "plan/resource.hpp"
+#include "plan/phase.hpp"
 
 #include <string_view>
 
@@ -10,5 +10,15 @@ namespace kubestrap::phases {
 /// What makes kube-apiserver, kube-controller-manager or kube-scheduler run on this node from a file. In the plain layout that is its
 /// manifest; in the hosted one the standby and, until the guard governs the node, the same as a static pod in the slot rescue.
 plan::Resources controlPlanePod(std::string_view component, const config::Setup& setup);
+
+/// The guard of a hosted control plane: its pod, its credentials, and node.json, which holds all components until pivot lets them go.
+plan::Resources guard(const config::Setup& setup, const plan::Phase&);
+/// What guards may do, and the policies by which nobody takes the control plane away by accident.
+plan::Resources guardRights(const config::Setup& setup, const plan::Phase&);
+
+/// The guard of a hosted control plane: its pod, its credentials, and node.json, which holds all components until pivot lets them go.
+plan::Resources guard(const config::Setup& setup, const plan::Phase& phase);
+/// What guards may do, and the policies by which nobody takes the control plane away by accident.
+plan::Resources guardRights(const config::Setup& setup, const plan::Phase& phase);
 
 } // namespace kubestrap::phases

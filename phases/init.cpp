@@ -218,10 +218,12 @@ const plan::Workflow& initWorkflow() {
       {.name = "etcd", .summary = "Write the static pod manifest of etcd", .children = etcd},
       {.name = "control-plane", .summary = "Write the static pod manifests of the control plane", .children = controlPlane},
       {.name = "front", .summary = "Put a balancer on this node, where endpoint.mode is local", .desired = front},
+      {.name = "guard", .summary = "Put a guard on this node, where layout is hosted", .desired = guard},
       {.name = "kubelet-start", .summary = "Write the kubelet's settings and start it", .desired = kubelet},
       {.name = "wait-control-plane", .summary = "Wait until the control plane answers", .desired = controlPlaneIsUp},
       // From here on the API server answers, and admin.conf may do everything.
       {.name = "upload-config", .summary = "Keep the configuration in the cluster", .children = uploadConfig},
+      {.name = "guard-rights", .summary = "Let guards do their work, where layout is hosted", .desired = guardRights},
       {.name = "upload-certs", .summary = "Keep the certificates in the cluster, encrypted, for two hours", .desired = uploadedCerts},
       {.name = "mark-control-plane", .summary = "Label and taint the node as a control plane", .desired = controlPlaneMark},
       {.name = "bootstrap-token", .summary = "Let nodes join: tokens, cluster-info, rights", .desired = bootstrapTokens},

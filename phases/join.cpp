@@ -225,6 +225,7 @@ const plan::Workflow& joinWorkflow() {
       {.name = "control-plane-prepare", .summary = "Prepare the machine to be a control plane", .children = prepare},
       {.name = "check-etcd", .summary = "See that etcd can take a further member", .desired = etcdIsHealthy},
       {.name = "front", .summary = "Put a balancer on this node, where endpoint.mode is local", .desired = front},
+      {.name = "guard", .summary = "Put a guard on this node, where layout is hosted", .desired = guard},
       {.name = "kubelet-start", .summary = "Write the kubelet's settings and start it", .desired = kubelet},
       {.name = "etcd-join", .summary = "Add a member to etcd, one node at a time", .desired = joinEtcd, .undo = leaveEtcd},
       {.name = "kubelet-wait-bootstrap", .summary = "Wait until the kubelet has its own certificate", .desired = bootstrapIsDone},
