@@ -307,7 +307,9 @@ void writeStandby(const Turn& turn) {
   if (!parent || !parent->exists || !parent->rolledOut || !parent->slot || parent->isStandby) return;
   if (turn.seen.plan == Plan::running || turn.seen.plan == Plan::stalled) return;
   if (!parent->unfit.empty()) return turn.report("TemplateUnfit", fmt::format("its DaemonSet's template has {}", parent->unfit));
-  if (turn.lasting(*parent->slot, true) >= turn.timings.commit) turn.decision.actions.push_back(WriteStandby{turn.component});
+  // An operation that commits has waited until the pods were available, and waits for the standby.
+  const auto lasts = turn.seen.plan == Plan::commits ? Duration(1) : turn.timings.commit;
+  if (turn.lasting(*parent->slot, true) >= lasts) turn.decision.actions.push_back(WriteStandby{turn.component});
 }
 
 // ---- conditions
