@@ -103,10 +103,12 @@ std::string unfitStandby(Component component, Slot slot, const Value& pod) {
 NodeState Disk::nodeState() {
   try {
     if (const auto text = host_.read(paths::nodeState)) last_ = parseNodeState(*text);
+    trouble_.clear();
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {
-    log::warn(error.message());
+    if (trouble_ != error.message()) log::warn(error.message());
+    trouble_ = error.message();
   }
   return last_;
 }
@@ -153,10 +155,14 @@ const std::optional<Value>& Disk::document(const config::Path& path) {
   return cached.value;
 }
 
-std::optional<Value> Disk::standby(Component component, Slot slot) {
+bool Disk::has(Component component, Slot slot) {
   const auto& pod = document(manifests::standby(rowOf(component), slot));
-  if (!pod || !unfitStandby(component, slot, *pod).empty()) return {};
-  return pod;
+  return pod && unfitStandby(component, slot, *pod).empty();
+}
+
+std::optional<Value> Disk::standby(Component component, Slot slot) {
+  if (!has(component, slot)) return {};
+  return document(manifests::standby(rowOf(component), slot));
 }
 
 Promoted Disk::promoted(Component component) {

@@ -51,6 +51,7 @@ public:
   void keep(const std::map<std::string, config::Endpoint>& peers);
 
   std::optional<Value> standby(Component component, Slot slot); ///< nothing: none, or one that is not fit
+  bool has(Component component, Slot slot);                     ///< the same, without a copy
   Promoted promoted(Component component);
 
   /// The standby as a static pod, with a count that makes it a new one.
@@ -73,6 +74,7 @@ private:
   host::Host& host_;
   std::map<config::Path, Cached> cache_;
   NodeState last_;
+  std::string trouble_; ///< with node.json, told of once
 };
 
 } // namespace kubestrap::guard

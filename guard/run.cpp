@@ -76,13 +76,25 @@ public:
 private:
   Seen look() {
     const auto asked = asking_.all();
-    Seen seen{.etcdReady = asked.etcdReady, .apiAnswers = asked.apiAnswers};
     const auto told = asked.apiAnswers ? watcher_.told() : std::nullopt;
+    for (Component component = 0; component < phases::guard::count; ++component) standbys_[component] = disk_.standby(component, Slot::rescue);
+    auto seen = told ? learned(*told) : Seen{};
+    seen.etcdReady = asked.etcdReady;
+    seen.apiAnswers = asked.apiAnswers;
     lookAtDisk(told, seen);
     for (Component component = 0; component < phases::guard::count; ++component) seen.components[component].slots = asked.slots[component];
-    if (told) put(*told, options_.node, standbys_, seen);
     seen.stopping = stop_.stop_requested();
     return seen;
+  }
+
+  /// Rendering three templates is most of a turn's work, and a round is gone by several times.
+  Seen learned(const Told& told) {
+    if (told.at != learnedAt_) {
+      learned_ = {};
+      put(told, options_.node, standbys_, learned_);
+      learnedAt_ = told.at;
+    }
+    return learned_;
   }
 
   void lookAtDisk(const std::optional<Told>& told, Seen& seen) {
@@ -93,9 +105,8 @@ private:
     seen.fenced = disk_.isFenced();
     for (Component component = 0; component < phases::guard::count; ++component) {
       auto& own = seen.components[component];
-      standbys_[component] = disk_.standby(component, Slot::rescue);
       own.standbyValid = standbys_[component].has_value();
-      own.previousValid = disk_.standby(component, Slot::previous).has_value();
+      own.previousValid = disk_.has(component, Slot::previous);
       const auto promoted = disk_.promoted(component);
       own.promoted = promoted.rescue;
       own.previousPromoted = promoted.previous;
@@ -149,13 +160,15 @@ private:
     attempt("writing a standby", [&] {
       const auto pod = manifests::rescuePodOf(manifests::component(nameOf(component)), (**set)->at("spec").at("template"));
       disk_.writeStandby(component, pod);
+      standbys_[component] = pod;
+      learnedAt_ = {};
       log::info(0, "{}: revision {} is the standby now", nameOf(component), revisionOf(pod));
     });
   }
 
   void publish(const Seen& seen, const Decision& decision) {
     std::array<std::string, phases::guard::count> revisions;
-    for (Component component = 0; component < phases::guard::count; ++component) revisions[component] = revisionOf(disk_.standby(component, Slot::rescue));
+    for (Component component = 0; component < phases::guard::count; ++component) revisions[component] = revisionOf(standbys_[component]);
     auto after = seen; // with what was promoted or demoted just now
     for (Component component = 0; component < phases::guard::count; ++component) after.components[component].promoted = disk_.promoted(component).rescue;
     auto document = report(options_.node, after, decision, revisions);
@@ -197,6 +210,8 @@ private:
   std::map<std::string, config::Endpoint> others_; ///< API servers of other nodes
   std::vector<phases::guard::Condition> conditions_;
   Value status_, remembered_;
+  Seen learned_; ///< of the API's last round
+  phases::guard::Moment learnedAt_{};
   Watcher watcher_;
   Healer healer_;
 };

@@ -203,8 +203,9 @@ std::vector<Value> keepEndpointsPolicy() {
                  .failurePolicy = "Ignore",
                  .nameSpace = "default",
                  .matches = {{"", "endpoints", {"UPDATE"}, {"kubernetes"}}, {"discovery.k8s.io", "endpointslices", {"UPDATE"}, {"kubernetes"}}},
-                 .checks = {{"object.kind == 'Endpoints' ? (has(object.subsets) && object.subsets.exists(s, has(s.addresses) && "
-                             "size(s.addresses) > 0)) : (has(object.endpoints) && size(object.endpoints) > 0)",
+                 // dyn: one expression for two kinds, each of which lacks the other's fields.
+                 .checks = {{"object.kind == 'Endpoints' ? (has(dyn(object).subsets) && dyn(object).subsets.exists(s, has(s.addresses) && "
+                             "size(s.addresses) > 0)) : (has(dyn(object).endpoints) && size(dyn(object).endpoints) > 0)",
                              "the address list of default/kubernetes must not become empty"}}});
 }
 
