@@ -110,7 +110,7 @@ constexpr std::string_view hostPathTypes[] = {"DirectoryOrCreate", "Directory", 
                                               "CharDevice",        "BlockDevice"};
 constexpr std::string_view taintEffects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute"};
 constexpr std::string_view layouts[] = {"plain", "hosted"};
-constexpr std::string_view hostings[] = {"static"}, laterHostings[] = {"self"};
+constexpr std::string_view hostings[] = {"static", "self"};
 constexpr std::string_view endpointModes[] = {"local", "external", "single"}, laterEndpointModes[] = {"vip"};
 
 } // namespace
@@ -184,7 +184,7 @@ const Rule unmountFlag{.choices = unmountFlags};
 const Rule hostPathType{.choices = hostPathTypes};
 const Rule taintEffect{.choices = taintEffects};
 const Rule layout{.choices = layouts};
-const Rule hosting{.choices = hostings, .unavailable = laterHostings};
+const Rule hosting{.choices = hostings};
 const Rule endpointMode{.choices = endpointModes, .unavailable = laterEndpointModes};
 
 } // namespace kubestrap::config::rules

@@ -233,6 +233,8 @@ void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::
   if (mode == "external" && given.empty())
     kubestrapReport.add(at("endpoint.mode"), "external says that there is a balancer, and nothing says where",
                         "controlPlaneEndpoint in the ClusterConfiguration");
+  if (kubestrap.hosting == "self")
+    kubestrapReport.add(at("hosting"), "self is what pivot makes of a cluster, which begins with static pods", "static; then run kubestrap pivot");
   if (kubestrap.layout == "hosted" && mode != "local")
     kubestrapReport.add(at("endpoint.mode"), fmt::format("\"{}\" does not go with layout hosted, whose control planes have a balancer on every node", mode),
                         "local, or no mode");

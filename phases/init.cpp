@@ -94,8 +94,10 @@ Resources controlPlaneIsUp(const Setup& setup, const Phase&) {
 // ---- in the cluster; from here on the API server answers
 
 Resources kubeadmConfig(const Setup& setup, const Phase&) {
-  auto resources = objects(manifests::uploadedKubeadmConfig(setup.cluster), asAdmin(setup));
-  append(resources, objects(manifests::uploadedKubestrapConfig(setup.cluster), asAdmin(setup)));
+  auto cluster = setup.cluster;
+  if (isGoverned(setup)) cluster.kubestrap.hosting = config::Hosting::self; // as pivot has left it
+  auto resources = objects(manifests::uploadedKubeadmConfig(cluster), asAdmin(setup));
+  append(resources, objects(manifests::uploadedKubestrapConfig(cluster), asAdmin(setup)));
   return resources;
 }
 

@@ -74,8 +74,11 @@ TEST_CASE("once the guard governs, init brings no static pod back and leaves wha
     machine.host.files.erase(manifests::rescueManifest(hosted.component(name), manifests::Slot::rescue));
     machine.host.put(manifests::standby(hosted.component(name), manifests::Slot::rescue), "proved on this node\n", 0600);
   }
-  CHECK(changesOf(machine.plan()) == Lines{});
+  // As pivot would have stored it.
+  CHECK(changesOf(machine.plan()) ==
+        Lines{"upload-config/kubeadm: update ConfigMap kube-system/kubestrap-config (differs in data.KubestrapConfiguration)"});
   machine.init();
+  CHECK(changesOf(machine.plan()) == Lines{});
   for (const auto name : manifests::hostedComponents) {
     CHECK_FALSE(hosted.promoted(name));
     CHECK(hosted.standby(name) == "proved on this node\n");

@@ -146,6 +146,12 @@ TEST_CASE("fields of KubestrapConfiguration that do nothing yet are refused with
   CHECK(problemOf(kubestrap("layout: flat\n")) == "k.yaml:3:1: layout: \"flat\" is not known (expected one of plain, hosted)");
 }
 
+TEST_CASE("what a layout needs is said where something else was asked for") {
+  const auto with = [](const std::string& text) { return problemOf(stream({cluster(""), kubestrap(text)})); };
+  CHECK(with("hosting: self\n").find("self is what pivot makes of a cluster, which begins with static pods") != std::string::npos);
+  CHECK(with("layout: hosted\nendpoint: {mode: single}\n").find("\"single\" does not go with layout hosted") != std::string::npos);
+}
+
 namespace {
 
 /// Puts each kind of value at every place that the schema knows, two list items deep, and hands the documents to
