@@ -122,7 +122,7 @@ def test_it_comes_back_every_time(node, round):
 def test_unpivot_and_pivot_lose_no_request(node):
     asked = probes(node)
     pivot(node, "unpivot")
-    assert is_kept_by_files(node)
+    node.until("only static pods are left", lambda: is_kept_by_files(node))
     pivot(node)
     none_failed(asked)
     node.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(node))
