@@ -48,7 +48,10 @@ std::vector<Value> podsOf(kube::Client& client, const std::string& node) {
 
 std::map<std::string, Value> leasesOf(kube::Client& client) {
   std::map<std::string, Value> leases;
-  for (auto& each : client.list("coordination.k8s.io/v1", "Lease", "kube-system")) leases[stringAt(each, "metadata.name")] = std::move(each);
+  for (auto& each : client.list("coordination.k8s.io/v1", "Lease", "kube-system")) {
+    const auto name = stringAt(each, "metadata.name"); // before it is moved from
+    leases.insert_or_assign(name, std::move(each));
+  }
   return leases;
 }
 

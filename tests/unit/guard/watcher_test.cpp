@@ -37,6 +37,22 @@ TEST_CASE("a round learns what there is, and what there is not") {
   for (const auto& record : cluster.api.records()) CHECK(record.request.method == "GET");
 }
 
+TEST_CASE("Leases are known by their names") {
+  Cluster cluster;
+  cluster.api.put(leaseOf("n2", Value::object({{"node", "n2"}}), parseRfc3339("2026-11-25T18:00:00Z")));
+  const auto scheduler = Value::parse(R"({"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"kube-scheduler","namespace":"kube-system"},
+    "spec":{"holderIdentity":"n2_1"}})");
+  cluster.api.put(scheduler);
+  const auto told = askApi(cluster.client, "n1", nobody);
+  REQUIRE(told.leases);
+  REQUIRE(told.leases->size() == 2);
+  CHECK(stringAt(told.leases->at("kube-scheduler"), "spec.holderIdentity") == "n2_1");
+  Seen seen;
+  put(told, "n1", {}, seen);
+  CHECK(seen.components[phases::guard::scheduler].lease != "");
+  CHECK(seen.otherGuards.contains("n2"));
+}
+
 TEST_CASE("what is refused is not learned, and the rest is") {
   Cluster cluster;
   cluster.api.failNext(1, 429); // the Node
