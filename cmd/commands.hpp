@@ -7,6 +7,8 @@ namespace kubestrap::cmd {
 // One file per command; each gives its node of the command tree.
 Command initCommand();
 Command joinCommand();
+Command resetCommand();
+Command statusCommand();
 Command configCommand();
 Command preflightCommand();
 Command tokenCommand();

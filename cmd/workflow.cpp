@@ -11,7 +11,9 @@ namespace {
 
 /// kubeadm's other names for phases.
 constexpr std::pair<std::string_view, std::string_view> phaseAliases[] = {{"bootstrap-token", "bootstraptoken"},
-                                                                          {"upload-config", "uploadconfig"}};
+                                                                          {"upload-config", "uploadconfig"},
+                                                                          {"preflight", "pre-flight"},
+                                                                          {"cleanup-node", "cleanupnode"}};
 
 Command runnable(const std::string& name, std::string_view summary, const std::string& phase, const PhaseRun& phaseRun) {
   return {.name = name,

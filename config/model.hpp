@@ -13,6 +13,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -241,6 +242,52 @@ struct Renewal {
   Duration within = Duration::max();  ///< only those that end within it
 };
 
+/// One thing of this machine that was made or changed, with what was there before.
+struct Recorded {
+  enum class Kind {
+    file,
+    folder, ///< made on the way to something: goes once it is empty
+    data,   ///< a folder whose whole content is the cluster's
+    unit,
+    sysctl,
+    swap
+  } kind = Kind::file;
+  std::string name;              ///< a path, a unit, a setting, an area of swap
+  bool existed = false;
+  std::optional<Secret> content; ///< of a file that was replaced
+  unsigned mode = 0;
+  std::string value;             ///< of a setting
+  bool enabled = false, active = false; ///< of a unit
+};
+
+/// What `reset` has learned of this machine and its cluster, before anything was changed.
+struct Resetting {
+  // asked for
+  bool force = false, cleanupTmpDir = false;
+  Path certificatesDir = paths::pki;
+  std::vector<std::string> unmountFlags; ///< "MNT_DETACH"
+  std::optional<Duration> drain;         ///< pods are moved away first, for as long as this
+
+  // this machine
+  std::vector<Recorded> recorded; ///< what was made last comes first
+  bool journal = false;           ///< false: nobody of ours made it a node, so the well-known paths hold
+  bool isNode = false;            ///< something of a node is on it
+  std::set<Path> before;          ///< what was there before, of what lies where components write
+  std::map<std::string, std::string> sysctlsBefore; ///< of those that components change; only where they differ now
+  std::optional<Path> etcdData;   ///< of the etcd whose manifest is here
+  std::vector<std::string> links; ///< network interfaces that the pod network has made
+  std::set<std::string> chainsBefore; ///< of packet filters
+
+  // the cluster
+  std::string unreachable;            ///< why it could not be asked; empty: it answered
+  std::optional<Path> kubeconfig;     ///< with which it is asked; nothing: there is none
+  std::string server;                 ///< of another control plane; empty: as the kubeconfig says
+  bool mayDeleteNode = false;
+  unsigned otherControlPlanes = 0;
+  std::string etcdPeerUrl;            ///< of this node's member; empty: it has none, or is the last
+  std::string quorumLoss;             ///< why etcd would stop without this member; empty: it goes on
+};
+
 /// What was asked for in this run only.
 struct Request {
   std::vector<BootstrapToken> tokens;
@@ -262,6 +309,7 @@ struct Request {
   Path ownImageArchive; ///< where it is shipped; empty: nowhere
   Joining joining;      ///< of `join` only
   Renewal renewal;      ///< of `certs renew` only
+  Resetting resetting;  ///< of `reset` only
 };
 
 /// All that a workflow needs to know: the input of every phase.

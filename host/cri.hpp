@@ -25,6 +25,7 @@ struct PodSandbox {
   bool ready = false;
   unsigned attempt = 0;
   TimePoint createdAt{};
+  bool ofKubelet = true; ///< a kubelet labels what it makes; others may make pods too
 };
 
 /// How long one image may take to come: far, slow and large as it may be.

@@ -205,7 +205,8 @@ std::vector<PodSandbox> GrpcCri::podSandboxes(const std::string& podNamespace) {
                       .podNamespace = found.metadata().namespace_(),
                       .ready = found.state() == v1::SANDBOX_READY,
                       .attempt = found.metadata().attempt(),
-                      .createdAt = timeOf(found.created_at())});
+                      .createdAt = timeOf(found.created_at()),
+                      .ofKubelet = found.labels().contains("io.kubernetes.pod.uid")});
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include "config/facts.hpp"
 #include "support/error.hpp"
 #include "support/time.hpp"
+#include "support/value.hpp"
 
 #include <filesystem>
 #include <functional>
@@ -69,6 +70,11 @@ public:
   virtual void setOwner(const Path& path, unsigned owner) = 0; ///< user and group
   virtual void remove(const Path& path) = 0; ///< a file, link or empty folder; fine when absent
   virtual void rename(const Path& from, const Path& to) = 0;
+  /// A folder with all that is in it, or a file; fine when absent. Throws Error, with that part left, at what lies on another file
+  /// system than `path` itself or is a mount point, and where `path` is one.
+  virtual void removeTree(const Path& path) = 0;
+  /// `flags` as umount2(2) has them. Fine when nothing is mounted there.
+  virtual void unmount(const Path& path, int flags) = 0;
 
   // processes and services
   virtual CommandResult run(const Command& command) = 0;
@@ -89,6 +95,9 @@ public:
     std::vector<int> ports; ///< whose owners shall be named; all listeners are listed in any case, without owners
   };
   virtual config::Facts facts(const Questions& questions) = 0;
+  /// What a node's components may change: files by digest, links, routes, packet filter, mounts, processes, units, settings. Equal
+  /// machines give equal documents; what cannot be looked at is left out.
+  virtual Value inventory() = 0;
 
   /// Holds the machine's lock as long as it lives.
   class Lock {

@@ -1,6 +1,7 @@
 #include "host/local_host.hpp"
 
 #include "host/facts.hpp"
+#include "host/inventory.hpp"
 #include "host/lock.hpp"
 #include "host/system_error.hpp"
 #include "support/encoding.hpp"
@@ -12,6 +13,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -271,6 +273,53 @@ void LocalHost::rename(const Path& from, const Path& to) {
   sync(sourceFolder, root_.outside(source.parent_path()));
 }
 
+namespace {
+
+/// Empties a folder and closes it. What is mounted in it makes unlinkat fail with EBUSY, or is on another device.
+void emptyFolder(Descriptor folder, dev_t device, const std::string& shown) {
+  Descriptor again(openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!again) throw systemError("list", shown);
+  for (const auto& name : namesIn(std::move(again), shown)) {
+    const auto path = shown + "/" + name;
+    struct stat found {};
+    if (fstatat(folder.get(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;
+      throw systemError("look at", path);
+    }
+    if (found.st_dev != device) throw Error(fmt::format("{} is mounted: what is in it was left alone", path), "unmount it first");
+    const bool isFolder = S_ISDIR(found.st_mode);
+    if (isFolder) {
+      Descriptor below(openat(folder.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      if (!below) throw systemError("open folder", path);
+      emptyFolder(std::move(below), device, path);
+    }
+    if (unlinkat(folder.get(), name.c_str(), isFolder ? AT_REMOVEDIR : 0) != 0 && errno != ENOENT) throw systemError("remove", path);
+  }
+}
+
+} // namespace
+
+void LocalHost::removeTree(const Path& path) {
+  const auto found = status(path);
+  if (found && found->type == FileStatus::Type::folder) {
+    Descriptor folder = root_.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    Descriptor above = folderOf(path);
+    struct stat own {
+    }, parent{};
+    if (!folder || !above || fstat(folder.get(), &own) != 0 || fstat(above.get(), &parent) != 0)
+      throw systemError("look at", root_.outside(path));
+    if (own.st_dev != parent.st_dev)
+      throw Error(fmt::format("{} is mounted: what is in it was left alone", root_.outside(path)), "unmount it first");
+    emptyFolder(std::move(folder), own.st_dev, root_.outside(path));
+  }
+  remove(path);
+}
+
+void LocalHost::unmount(const Path& path, int flags) {
+  if (umount2(root_.outside(path).c_str(), flags) != 0 && errno != EINVAL && errno != ENOENT)
+    throw systemError("unmount", root_.outside(path));
+}
+
 CommandResult LocalHost::run(const Command& command) { return runProcess(command, stop_); }
 
 ServiceState LocalHost::service(const std::string& name) { return services_->state(name); }
@@ -284,6 +333,10 @@ std::vector<std::string> LocalHost::unitLog(const std::string& name, TimePoint s
 config::Facts LocalHost::facts(const Questions& questions) {
   return gatherFacts(questions,
                      {root_, *services_, initSystem_, [this](const Command& command) { return run(command); }});
+}
+
+Value LocalHost::inventory() {
+  return takeInventory({*this, [this](const Command& command) { return run(command); }});
 }
 
 std::unique_ptr<Host::Lock> LocalHost::lock(const std::string& command) {

@@ -35,6 +35,8 @@ public:
   void setMode(const Path& path, unsigned mode) override;
   void remove(const Path& path) override;
   void rename(const Path& from, const Path& to) override;
+  void removeTree(const Path& path) override;
+  void unmount(const Path& path, int flags) override;
 
   CommandResult run(const Command& command) override;
   using Host::service;
@@ -43,6 +45,7 @@ public:
   std::vector<std::string> unitLog(const std::string& name, TimePoint since, std::size_t lines) override;
 
   config::Facts facts(const Questions& questions) override;
+  Value inventory() override;
   std::unique_ptr<Lock> lock(const std::string& command) override;
 
 private:

@@ -32,12 +32,7 @@ bool joinsEtcd(const Setup& setup) { return isControlPlane(setup) && setup.clust
 /// As admin at an API server that ran before this node joined: its own comes only later.
 Access atTheCluster(const Setup& setup) { return {paths::adminConf, setup.request.joining.server}; }
 
-plan::EtcdAccess etcdAccess(const Setup& setup) {
-  return {.api = atTheCluster(setup),
-          .authority = certificateFile(setup.cluster, "etcd-ca"),
-          .certificate = certificateFile(setup.cluster, "etcd-healthcheck-client"),
-          .key = keyFile(setup.cluster, "etcd-healthcheck-client")};
-}
+plan::EtcdAccess etcdAccess(const Setup& setup) { return etcdAccessOf(setup.cluster, atTheCluster(setup)); }
 
 // ---- preflight
 
@@ -97,20 +92,10 @@ Resources etcdIsHealthy(const Setup& setup, const Phase&) {
                           .hint = "a member is only added to a healthy cluster: look at etcd's pods on the other control planes"}};
 }
 
-/// etcd takes one learner at a time, and a quorum is never changed by two at once: nodes take turns.
 plan::EtcdMember etcdMember(const Setup& setup, plan::Standing standing) {
-  const auto patience = setup.request.timeouts.etcdAPICall;
-  return {.access = etcdAccess(setup),
-          .name = setup.node.name,
-          .peerUrl = manifests::etcdPeerUrl(setup.node),
-          .turn = {.access = atTheCluster(setup),
-                   .lease = "kubestrap-etcd-join",
-                   .holder = setup.node.name,
-                   .validFor = patience * 2,
-                   .patience = patience * 5},
-          .standing = standing,
-          .patience = patience,
-          .fatal = staticPodSigns(setup, {"etcd"})};
+  auto member = etcdMemberOf(setup, atTheCluster(setup), manifests::etcdPeerUrl(setup.node), standing);
+  member.fatal = staticPodSigns(setup, {"etcd"});
+  return member;
 }
 
 Resources joinEtcd(const Setup& setup, const Phase&) {

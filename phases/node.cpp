@@ -50,6 +50,28 @@ Resources controlPlaneImages(const Setup& setup) {
   return resources;
 }
 
+plan::EtcdAccess etcdAccessOf(const config::Cluster& cluster, const Access& api) {
+  return {.api = api,
+          .authority = certificateFile(cluster, "etcd-ca"),
+          .certificate = certificateFile(cluster, "etcd-healthcheck-client"),
+          .key = keyFile(cluster, "etcd-healthcheck-client")};
+}
+
+plan::EtcdMember etcdMemberOf(const Setup& setup, const Access& api, const std::string& peerUrl, plan::Standing standing) {
+  const auto patience = setup.request.timeouts.etcdAPICall;
+  return {.access = etcdAccessOf(setup.cluster, api),
+          .name = setup.node.name,
+          .peerUrl = peerUrl,
+          .turn = {.access = api,
+                   .lease = "kubestrap-etcd-join",
+                   .holder = setup.node.name,
+                   .validFor = patience * 2,
+                   .patience = patience * 5},
+          .standing = standing,
+          .patience = patience,
+          .fatal = {}};
+}
+
 plan::File staticPod(std::string_view component, Value pod) {
   // The kubelet hashes the decoded pod, so a difference of layout alone must not rewrite the file: nothing would restart, and a wait for
   // the new pod would never end.

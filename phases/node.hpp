@@ -20,6 +20,12 @@ void append(plan::Resources& resources, plan::Resources more);
 
 /// The images of a control plane node are in the runtime.
 plan::Resources controlPlaneImages(const config::Setup& setup);
+/// etcd as a client that may do everything, by the certificate for health checks (kubeadm: util/etcd/etcd.go).
+plan::EtcdAccess etcdAccessOf(const config::Cluster& cluster, const plan::Access& api);
+/// A member of etcd as it joins, votes or leaves. etcd takes one learner at a time, and a quorum is never changed by two at once: nodes
+/// take turns.
+plan::EtcdMember etcdMemberOf(const config::Setup& setup, const plan::Access& api, const std::string& peerUrl, plan::Standing standing);
+
 /// The manifest of a component, below the folder that the kubelet watches.
 plan::File staticPod(std::string_view component, Value pod);
 /// The kubelet's files are there and it runs with them, and was started since the manifests of `components` were written.

@@ -13,4 +13,7 @@ const plan::Workflow& joinWorkflow();
 /// New keys and certificates for what `request.renewal` names on a control plane, a component at a time.
 const plan::Workflow& renewWorkflow();
 
+/// From a node back to a bare machine.
+const plan::Workflow& resetWorkflow();
+
 } // namespace kubestrap::phases

@@ -55,6 +55,8 @@ struct IntentOfTask {
   Intent operator()(const TurnSwapOff&) const {
     return recorded("Swap", {{"swap", "all"}}, {{"areas", activeSwaps(host)}});
   }
+  /// What only reset does is not recorded: nobody undoes it.
+  template <class Undoing> Intent operator()(const Undoing&) const { return recorded("Undoing", {}); }
 };
 
 struct IntentsOf {
@@ -64,7 +66,12 @@ struct IntentsOf {
   host::Host& host() const { return context.world.host; }
 
   std::vector<Intent> operator()(const File& file) const { return {fileIntent("File", file.path, change, host())}; }
-  std::vector<Intent> operator()(const Folder& folder) const { return {fileIntent("Folder", folder.path, change, host())}; }
+  /// What is in a folder that was asked for is the cluster's, unless something was in it before.
+  std::vector<Intent> operator()(const Folder& folder) const {
+    auto intent = fileIntent("Folder", folder.path, change, host());
+    intent.target["content"] = host().list(folder.path).empty() ? "ours" : "others";
+    return {std::move(intent)};
+  }
   std::vector<Intent> operator()(const Absent& absent) const {
     return {fileIntent(change.seen == "folder" ? "Folder" : "File", absent.path, change, host())};
   }

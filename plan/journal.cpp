@@ -13,6 +13,7 @@ namespace {
 
 const host::Path kJournal = config::paths::state / "journal";
 const host::Path kBefore = config::paths::state / "before";
+const host::Path kInventory = config::paths::state / "inventory";
 
 } // namespace
 
@@ -22,7 +23,8 @@ void Journal::start(TimePoint now) {
   if (started_) return;
   host_.makeFolder(config::paths::state, 0700);
   host_.makeFolder(kBefore, 0700);
-  for (const auto& record : read(host_))
+  if (read(host_).empty()) host_.write(kInventory, host_.inventory().dump(1) + '\n', 0600, 0700);
+  for (const auto& record : readAll(host_))
     if (record.contains("number")) next_ = std::max(next_, record["number"].get<std::uint64_t>() + 1);
   std::string line = Value{{"event", "begin"}, {"time", formatRfc3339(now)}, {"command", command_}}.dump() + '\n';
   // A line that a power loss tore is closed first, so that it spoils nothing but itself.
@@ -68,7 +70,30 @@ bool Journal::names(const host::Path& path) const {
   return std::any_of(records.begin(), records.end(), [&](const Value& record) { return stringAt(record, "target.path") == path.string(); });
 }
 
+void Journal::close(TimePoint now) {
+  if (read(host_).empty()) return;
+  std::string lines = "\n"; // a line that a power loss tore is closed first
+  for (const auto& record : {Value{{"event", "begin"}, {"time", formatRfc3339(now)}, {"command", command_}},
+                             Value{{"event", "closed"}, {"time", formatRfc3339(now)}}})
+    lines += record.dump() + '\n';
+  host_.append(kJournal, lines, 0600);
+  for (const auto& name : host_.list(kBefore)) host_.remove(kBefore / name);
+}
+
 std::vector<Value> Journal::read(host::Host& host) {
+  auto records = readAll(host);
+  const auto closed = std::find_if(records.rbegin(), records.rend(), [](const Value& record) { return stringAt(record, "event") == "closed"; });
+  records.erase(records.begin(), closed.base());
+  return records;
+}
+
+Value Journal::inventory(host::Host& host) {
+  const auto text = host.read(kInventory);
+  auto inventory = text ? Value::parse(*text, nullptr, false) : Value();
+  return inventory.is_discarded() ? Value() : inventory;
+}
+
+std::vector<Value> Journal::readAll(host::Host& host) {
   std::vector<Value> records;
   const auto text = host.read(kJournal);
   if (!text) return records;

@@ -35,11 +35,18 @@ public:
   /// Marks the end of a command: "done", "failed: ...", "interrupted".
   void end(const std::string& result, TimePoint now);
 
+  /// Closes the records: what they name was undone. What was kept to be put back is removed.
+  void close(TimePoint now);
+
   /// Whether some record names this path.
   bool names(const host::Path& path) const;
 
-  /// All records, oldest first; a torn last line is left out.
+  /// All records since they were closed the last time, oldest first; a torn last line is left out.
   static std::vector<Value> read(host::Host& host);
+  /// The closed ones too.
+  static std::vector<Value> readAll(host::Host& host);
+  /// What the machine was like before the first record; null where nobody has looked.
+  static Value inventory(host::Host& host);
 
 private:
   void start(TimePoint now);

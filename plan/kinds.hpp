@@ -53,6 +53,7 @@ struct Context {
   KeyPool* keys = nullptr;
   Kubeconfigs* kubeconfigs = nullptr;
   std::set<Path>* wouldWrite = nullptr; ///< when only looking: the files that the plan has written so far
+  std::set<Path>* wouldRemove = nullptr; ///< the same of what it has removed
 };
 
 Change diff(const File& wanted, const Context& context);
@@ -86,6 +87,26 @@ void enact(const EtcdMember& wanted, const Change& change, const Context& contex
 void enact(const Condition& wanted, const Change& change, const Context& context);
 void enact(const Task& wanted, const Change& change, const Context& context);
 void enact(const Resource& wanted, const Change& change, const Context& context);
+
+// Tasks of reset (undoing.cpp, drain.cpp): whether they are needed, and their doing.
+Change needed(const TurnSwapOn& wanted, const Context& context);
+Change needed(const RestoreUnit& wanted, const Context& context);
+Change needed(const RemovePods& wanted, const Context& context);
+Change needed(const Unmount& wanted, const Context& context);
+Change needed(const RemoveClusterRules& wanted, const Context& context);
+Change needed(const RemoveLink& wanted, const Context& context);
+Change needed(const Drain& wanted, const Context& context);
+void perform(const TurnSwapOn& wanted, const Change& change, const Context& context);
+void perform(const RestoreUnit& wanted, const Change& change, const Context& context);
+void perform(const RemovePods& wanted, const Change& change, const Context& context);
+void perform(const Unmount& wanted, const Change& change, const Context& context);
+void perform(const RemoveClusterRules& wanted, const Change& change, const Context& context);
+void perform(const RemoveLink& wanted, const Change& change, const Context& context);
+void perform(const Drain& wanted, const Change& change, const Context& context);
+
+/// Runs a program whose failure ends the run, told in its own words.
+void runOrThrow(host::Host& host, const std::string& program, std::vector<std::string> arguments, const std::string& hint,
+                const std::string& input = {});
 
 /// Where the kernel shows a sysctl: "net.ipv4.ip_forward" is /proc/sys/net/ipv4/ip_forward.
 Path sysctlFile(std::string_view name);

@@ -101,33 +101,6 @@ void enact(const Folder& wanted, const Change& change, const Context& context) {
 
 namespace {
 
-void removeTree(const Path& path, host::Host& host) {
-  const auto status = host.status(path);
-  if (status && status->type == host::FileStatus::Type::folder)
-    for (const auto& name : host.list(path)) removeTree(path / name, host);
-  host.remove(path);
-}
-
-} // namespace
-
-Change diff(const Absent& wanted, const Context& context) {
-  Change change{.subject = subject(wanted)};
-  if (!context.world.host.status(wanted.path)) return change;
-  change.verb = Verb::remove;
-  change.reason = "not needed any more";
-  change.seen = seenAt(wanted.path, context.world.host);
-  return change;
-}
-
-void enact(const Absent& wanted, const Change& change, const Context& context) {
-  auto& host = context.world.host;
-  if (wanted.depth == Absent::Depth::tree) return removeTree(wanted.path, host);
-  expectUnchanged(wanted.path, change.seen, host);
-  host.remove(wanted.path);
-}
-
-namespace {
-
 struct Restart {
   Verb verb = Verb::keep;
   std::string reason;

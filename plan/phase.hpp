@@ -23,8 +23,13 @@ struct Finding {
 };
 using Findings = std::vector<Finding>;
 
-/// What a failure of a later resource does to the files that this phase changed.
-enum class OnFailure { stop, restoreFiles };
+/// What a failure of a resource does to its phase.
+enum class OnFailure {
+  stop,
+  restoreFiles, ///< the files that the phase changed are put back
+  warn,         ///< it is told, and the next resource's turn: what could not be had, or need not be
+  goOn          ///< the same, but the phase has failed in the end
+};
 
 /// A row of a workflow: a pure function from a Setup to what should be true.
 struct Phase {
@@ -42,6 +47,9 @@ struct Phase {
 struct Workflow {
   std::string_view command, summary;
   std::span<const Phase> phases;
+  /// The phase that undoes what the journal has: then nothing is recorded, since a record would only be undone again, and after this
+  /// phase the journal's records are closed.
+  std::string_view undoing = {};
 };
 
 /// "certs", "certs/ca": every phase and sub-phase in order.

@@ -20,6 +20,13 @@ struct SubjectOfTask {
   std::string operator()(const LoadModule& module) const { return "kernel module " + module.name; }
   std::string operator()(const TurnSwapOff&) const { return "swap"; }
   std::string operator()(const RestartStaticPod& restart) const { return "static pod " + restart.pod.component; }
+  std::string operator()(const TurnSwapOn& on) const { return "swap on " + on.area; }
+  std::string operator()(const RestoreUnit& unit) const { return fmt::format("service {} as it was", unit.name); }
+  std::string operator()(const RemovePods&) const { return "pods"; }
+  std::string operator()(const Unmount& unmount) const { return fmt::format("mounts below {}", unmount.below.string()); }
+  std::string operator()(const RemoveClusterRules&) const { return "packet filter rules of the cluster"; }
+  std::string operator()(const RemoveLink& link) const { return "network interface " + link.name; }
+  std::string operator()(const Drain& drain) const { return "pods that may move from node " + drain.node; }
 };
 
 struct SubjectOf {

@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -67,7 +68,14 @@ struct Folder {
 /// What must not be there. Only what kubestrap may remove is ever listed.
 struct Absent {
   Path path;
-  enum class Depth { entry, tree } depth = Depth::entry; ///< a folder with all that is in it only where that was asked for
+  enum class Depth {
+    entry,
+    whenEmpty, ///< a folder stays while something of others is in it
+    tree,      ///< a folder with all that is in it; never anything of another file system
+    content    ///< what is in a folder; the folder stays
+  } depth = Depth::entry;
+  std::set<Path> keep = {}; ///< of a tree or content: what stays, and the folders above it
+  std::string reason = "not needed any more";
 };
 
 struct Certificate {
@@ -276,7 +284,39 @@ struct RestartStaticPod {
   StaticPod pod;
   std::vector<Path> files;
 };
-using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff, RestartStaticPod>;
+struct TurnSwapOn {
+  std::string area; ///< "/dev/sda2"
+};
+/// A unit is as it was found once.
+struct RestoreUnit {
+  std::string name;
+  bool enabled = false, active = false;
+};
+/// No pod that a kubelet made is in the runtime.
+struct RemovePods {};
+/// Nothing is mounted below a folder; what `keep` names stays.
+struct Unmount {
+  Path below;
+  std::vector<std::string> flags; ///< "MNT_DETACH": kubeadm's names
+  std::set<Path> keep;
+};
+/// The chains, tables and rules of kubelet, kube-proxy and CNI plugins are gone; all others are as they were.
+struct RemoveClusterRules {
+  std::set<std::string> keep;  ///< chains that were there before
+  bool ofPodNetwork = false;   ///< those of CNI plugins as well, which others may use too
+};
+/// A network interface is gone.
+struct RemoveLink {
+  std::string name;
+};
+/// A node takes no new pods, and those that may move have left it.
+struct Drain {
+  Access access;
+  std::string node;
+  Duration patience{};
+};
+using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff, RestartStaticPod, TurnSwapOn, RestoreUnit, RemovePods,
+                          Unmount, RemoveClusterRules, RemoveLink, Drain>;
 
 using Resource =
     std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, EtcdMember, Condition, Task>;

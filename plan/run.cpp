@@ -17,8 +17,9 @@ bool isWithin(std::string_view phase, std::string_view parent) {
 }
 
 bool touchesThisMachineOnly(const Resource& resource) {
-  return std::holds_alternative<File>(resource) || std::holds_alternative<Folder>(resource) ||
-         std::holds_alternative<Absent>(resource) || std::holds_alternative<Certificate>(resource) ||
+  // What is in a folder is seen when those before it have had their turn, and takes what others would look at with it.
+  if (const auto* absent = std::get_if<Absent>(&resource)) return absent->depth == Absent::Depth::entry;
+  return std::holds_alternative<File>(resource) || std::holds_alternative<Folder>(resource) || std::holds_alternative<Certificate>(resource) ||
          std::holds_alternative<KeyPair>(resource) || std::holds_alternative<Kubeconfig>(resource);
 }
 
@@ -63,6 +64,8 @@ public:
         journal_(world.host, command) {}
 
   Outcome over(const Workflow& workflow) {
+    recording_ = workflow.undoing.empty();
+    undoing_ = workflow.undoing;
     try {
       for (const auto& phase : workflow.phases) enter(phase, std::string(phase.name));
     } catch (const Error& error) {
@@ -108,17 +111,23 @@ private:
         replaced_.clear();
         restorable_ = phase.onFailure == OnFailure::restoreFiles;
         if (phase.desired) realiseOrUndo(phase, name);
+        if (applying() && !undoing_.empty() && name == undoing_) journal_.close(world_.clock.now());
       });
       reporter_.phaseEnds(name);
     }
     for (const auto& child : phase.children) enter(child, name + "/" + std::string(child.name));
   }
 
+  void warn(const std::string& name, std::string text) {
+    reporter_.warning(name, text);
+    outcome_.warnings.push_back(std::move(text));
+  }
+
   void judge(const Phase& phase, const std::string& name) {
     std::vector<Problem> refused;
     for (const auto& finding : phase.judge(setup_, facts_)) {
       if (finding.severity == Severity::warning)
-        reporter_.warning(name, fmt::format("{}: {}{}", finding.check, finding.evidence,
+        warn(name, fmt::format("{}: {}{}", finding.check, finding.evidence,
                                             finding.remedy.empty() ? "" : " (" + remedyOf(finding) + ")"));
       else refused.push_back({.field = finding.check, .message = finding.evidence, .remedy = remedyOf(finding)});
     }
@@ -126,6 +135,8 @@ private:
   }
 
   void realiseOrUndo(const Phase& phase, const std::string& name) {
+    if (phase.onFailure == OnFailure::warn || phase.onFailure == OnFailure::goOn)
+      return realiseWhatCanBe(phase.desired(setup_, phase), phase, name);
     try {
       realise(phase.desired(setup_, phase), name);
     } catch (const Interrupted&) {
@@ -174,10 +185,54 @@ private:
     }
   }
 
+  /// Tells what has failed, and takes the next resource's turn. An interrupt ends it all the same.
+  void realiseWhatCanBe(const Resources& resources, const Phase& phase, const std::string& name) {
+    std::vector<std::string> failed;
+    for (std::size_t begin = 0; begin < resources.size();) {
+      const auto end = phase.onFailure == OnFailure::warn ? begin + 1 : groupEnd(resources, begin);
+      try {
+        realise({resources.begin() + static_cast<std::ptrdiff_t>(begin), resources.begin() + static_cast<std::ptrdiff_t>(end)}, name);
+        begin = end;
+        continue;
+      } catch (const Interrupted&) {
+        throw;
+      } catch (const Error& error) {
+        if (end - begin > 1) { // one of several neighbours: each has its own turn
+          realiseOneByOne(std::span(resources).subspan(begin, end - begin), name, failed);
+        } else {
+          tellFailure(error, name, failed);
+        }
+      }
+      begin = end;
+    }
+    if (phase.onFailure == OnFailure::goOn && !failed.empty())
+      throw Error(fmt::format("{} of the steps of {} failed: {}", failed.size(), name, join(failed, "; ")), "mend the cause and run the command again: it goes on");
+  }
+
+  void realiseOneByOne(std::span<const Resource> resources, const std::string& name, std::vector<std::string>& failed) {
+    for (const auto& resource : resources) {
+      try {
+        realise({resource}, name);
+      } catch (const Interrupted&) {
+        throw;
+      } catch (const Error& error) {
+        tellFailure(error, name, failed);
+      }
+    }
+  }
+
+  void tellFailure(const Error& error, const std::string& name, std::vector<std::string>& failed) {
+    auto text = error.contexts().empty() ? error.message() : error.contexts().front() + ": " + error.message();
+    reporter_.warning(name, text + (error.hint().empty() ? "" : " (" + error.hint() + ")"));
+    outcome_.warnings.push_back(text);
+    failed.push_back(std::move(text));
+  }
+
   void realise(const Resources& resources, const std::string& name) {
     const Context context{.world = world_, .applying = applying(), .apiPatience = setup_.request.timeouts.kubernetesAPICall,
                           .phase = name, .reporter = &reporter_, .keys = &keys_, .kubeconfigs = &kubeconfigs_,
-                          .wouldWrite = applying() ? nullptr : &wouldWrite_};
+                          .wouldWrite = applying() ? nullptr : &wouldWrite_,
+                          .wouldRemove = applying() ? nullptr : &wouldRemove_};
     for (std::size_t begin = 0; begin < resources.size();) {
       const auto end = groupEnd(resources, begin);
       realiseGroup(std::span(resources).subspan(begin, end - begin), name, context);
@@ -193,12 +248,13 @@ private:
       world_.clock.sleep({}); // the place where an interrupt is noticed
       changes.push_back(while_("looking at " + subject(resource), [&] { return diff(resource, context); }));
       if (!applying()) continue;
+      if (const auto algorithm = keyNeededBy(resource); algorithm && changes.back().changes()) keys.push_back(*algorithm);
+      if (!recording_) continue;
       // A folder that was there, empty, is used from now on: what the next run finds in it is ours.
       const auto* folder = std::get_if<Folder>(&resource);
       const bool adopted = folder && !changes.back().changes() && !journal_.names(folder->path);
       if (!changes.back().changes() && !adopted) continue;
       for (auto& intent : intents(resource, changes.back(), context)) add(intended, std::move(intent));
-      if (const auto algorithm = keyNeededBy(resource)) keys.push_back(*algorithm);
     }
     if (applying()) {
       const auto numbers = journal_.begin(intended, world_.clock.now());
@@ -232,7 +288,7 @@ private:
   Journal journal_;
   KeyPool keys_;
   Kubeconfigs kubeconfigs_;
-  std::set<Path> wouldWrite_;
+  std::set<Path> wouldWrite_, wouldRemove_;
   struct Replaced {
     Path path;
     std::optional<Secret> content; ///< nothing: it was not there
@@ -240,6 +296,8 @@ private:
   };
   bool restorable_ = false;        ///< the present phase puts its files back when it fails
   std::vector<Replaced> replaced_; ///< by such a phase, in that order
+  bool recording_ = true;
+  std::string_view undoing_;
   Outcome outcome_;
 };
 

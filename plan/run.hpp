@@ -31,6 +31,7 @@ struct PhaseChange {
 
 struct Outcome {
   std::vector<PhaseChange> changes; ///< every verdict, the kept ones too
+  std::vector<std::string> warnings; ///< what preflight found, and what failed where that ends nothing
   /// Whether anything was, or would be, made different. Waits do not count.
   bool changed() const;
 };

@@ -17,14 +17,6 @@ std::string replaced(std::string text, char from, char to) {
   return text;
 }
 
-/// Runs a program whose failure ends the run, told in its own words.
-void runOrThrow(host::Host& host, const std::string& program, std::vector<std::string> arguments, const std::string& hint) {
-  const auto result = host.run({.program = program, .arguments = std::move(arguments), .input = {}});
-  if (result.timedOut) throw Error(fmt::format("{} did not end in time", program), hint);
-  if (result.exitCode != 0)
-    throw Error(fmt::format("{} ended with code {}: {}", program, result.exitCode, trim(result.errors)), hint);
-}
-
 /// Why a static pod does not run with its files as they are, or will not when the plan is carried out.
 std::optional<std::string> whyOutdated(const RestartStaticPod& restart, const Context& context) {
   std::optional<TimePoint> made;
@@ -95,6 +87,7 @@ struct Needed {
     }
     return change;
   }
+  template <class Undoing> Change operator()(const Undoing& wanted) const { return needed(wanted, context); }
 };
 
 struct Do {
@@ -148,9 +141,19 @@ struct Do {
   void operator()(const TurnSwapOff&) const {
     runOrThrow(context.world.host, "swapoff", {"-a"}, "free memory first: what is swapped out has to fit into it");
   }
+
+  template <class Undoing> void operator()(const Undoing& wanted) const { perform(wanted, change, context); }
 };
 
 } // namespace
+
+void runOrThrow(host::Host& host, const std::string& program, std::vector<std::string> arguments, const std::string& hint,
+                const std::string& input) {
+  const auto result = host.run({.program = program, .arguments = std::move(arguments), .input = input});
+  if (result.timedOut) throw Error(fmt::format("{} did not end in time", program), hint);
+  if (result.exitCode != 0)
+    throw Error(fmt::format("{} ended with code {}: {}", program, result.exitCode, trim(result.errors)), hint);
+}
 
 Path sysctlFile(std::string_view name) { return "/proc/sys/" + replaced(std::string(name), '.', '/'); }
 

@@ -1,5 +1,6 @@
 #include "tests/fakes/fake_host.hpp"
 
+#include "support/encoding.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
@@ -207,6 +208,47 @@ void FakeHost::rename(const host::Path& from, const host::Path& to) {
     }
   }
   for (auto& [path, file] : moved) files[path] = std::move(file);
+}
+
+void FakeHost::removeTree(const host::Path& path) {
+  auto key = keyOf(path), prefix = beneath(key);
+  if (!files.contains(key) && !isFolder(key)) return;
+  for (const auto& line : split(text("/proc/self/mounts"), '\n'))
+    for (const auto& word : split(line, ' '))
+      if (word == key || word.starts_with(prefix)) throw Error(fmt::format("{} is mounted: what is in it was left alone", word));
+  effect("remove tree " + key);
+  makeParents(key, 0755);
+  std::erase_if(files, [&](const auto& each) { return each.first == key || each.first.starts_with(prefix); });
+  if (auto parent = host::Path(key).parent_path().string(); parent != "/" && !files.contains(parent))
+    files[parent] = {.content = "", .mode = 0755, .modified = now, .type = FileStatus::Type::folder};
+}
+
+void FakeHost::unmount(const host::Path& path, int) {
+  auto& mounts = files["/proc/self/mounts"];
+  std::string left;
+  for (const auto& line : split(mounts.content, '\n')) {
+    const auto words = split(line, ' ');
+    if (words.size() > 1 && words[1] == path.string()) continue;
+    if (!line.empty()) left += line + "\n";
+  }
+  if (left == mounts.content) return;
+  effect("unmount " + path.string());
+  mounts.content = std::move(left);
+}
+
+Value FakeHost::inventory() {
+  Value list = Value::object();
+  for (const auto& [path, file] : files) {
+    if (path.starts_with("/proc/") || path.starts_with("/var/lib/kubestrap/") || path == "/var/lib/kubestrap") continue;
+    const bool folder = file.type == FileStatus::Type::folder;
+    for (auto above = host::Path(path).parent_path(); above.has_relative_path(); above = above.parent_path())
+      if (!files.contains(above.string())) list[above.string()] = "folder 0755"; // not listed, and there all the same
+    list[path] = folder ? fmt::format("folder {:04o}", file.mode) : fmt::format("file {:04o} {}", file.mode, sha256Hex(file.content));
+  }
+  Value units = Value::object();
+  for (const auto& [name, state] : services)
+    units[name] = fmt::format("{} {}", state.active == "active" ? "active" : "inactive", state.enabled ? "enabled" : "disabled");
+  return {{"files", list}, {"units", units}};
 }
 
 host::CommandResult FakeHost::run(const host::Command& command) {

@@ -68,11 +68,14 @@ public:
   void setMode(const host::Path& path, unsigned mode) override;
   void remove(const host::Path& path) override;
   void rename(const host::Path& from, const host::Path& to) override;
+  void removeTree(const host::Path& path) override;
+  void unmount(const host::Path& path, int flags) override; ///< takes its line out of /proc/self/mounts
   host::CommandResult run(const host::Command& command) override;
   host::ServiceState service(const std::string& name) override;
   void service(const std::string& name, ServiceAction action) override;
   std::vector<std::string> unitLog(const std::string& name, TimePoint since, std::size_t lines) override;
   config::Facts facts(const Questions& questions) override;
+  Value inventory() override; ///< files by digest, units
   std::unique_ptr<Lock> lock(const std::string& command) override;
 
 private:

@@ -4,6 +4,7 @@
 #include "manifests/cluster_objects.hpp"
 #include "phases/preflight.hpp"
 #include "plan/journal.hpp"
+#include "plan/leaving.hpp"
 #include "support/encoding.hpp"
 #include "support/yaml.hpp"
 
@@ -198,6 +199,39 @@ bool Machine::initStoppedAt(std::size_t n) {
   host.stopAtEffect = host.effects.size() + n;
   try {
     init();
+    host.stopAtEffect.reset();
+    return false;
+  } catch (const fakes::Killed&) {
+    return true;
+  }
+}
+
+plan::Outcome Machine::reset(Force force, plan::Mode mode) {
+  settle();
+  config::Setup setup;
+  setup.node.name = "n1";
+  setup.request.timeouts.kubernetesAPICall = std::chrono::seconds(10);
+  setup.request.resetting.force = force == Force::yes;
+  if (adjustReset) adjustReset(setup);
+  plan::World world{host, cri, api, clock, entropy};
+  plan::lookAtLeavingNode(setup, world);
+  plan::lookAtClusterLeft(setup, world);
+  return plan::run(phases::resetWorkflow(), resetSelection, setup, host.machine, world, mode, listener, "reset");
+}
+
+std::string Machine::resetFails(Force force) {
+  try {
+    reset(force);
+    return {};
+  } catch (const Error& error) {
+    return error.message() + (error.hint().empty() ? "" : "; " + error.hint());
+  }
+}
+
+bool Machine::resetStoppedAt(std::size_t n) {
+  host.stopAtEffect = host.effects.size() + n;
+  try {
+    reset();
     host.stopAtEffect.reset();
     return false;
   } catch (const fakes::Killed&) {

@@ -95,6 +95,14 @@ public:
   /// before.
   bool initStoppedAt(std::size_t n);
 
+  /// Makes it a bare machine again; `force` goes on where the cluster ends with it.
+  enum class Force { no, yes };
+  plan::Outcome reset(Force force = Force::yes, plan::Mode mode = plan::Mode::apply);
+  std::string resetFails(Force force = Force::yes);
+  bool resetStoppedAt(std::size_t n);
+  plan::Selection resetSelection;
+  std::function<void(config::Setup&)> adjustReset;
+
   /// Effects on machine and cluster, in order: "write /etc/...", "start kubelet", "PATCH /api/v1/...".
   const std::vector<std::string>& effects() const { return host.effects; }
   std::size_t effectsOf(const std::function<void()>& body);

@@ -1,0 +1,271 @@
+#include "plan/leaving.hpp"
+
+#include "certs/x509.hpp"
+#include "host/inventory.hpp"
+#include "plan/journal.hpp"
+#include "plan/kinds.hpp"
+#include "plan/recorded.hpp"
+#include "support/log.hpp"
+#include "support/text.hpp"
+#include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::plan {
+
+namespace {
+
+using config::Resetting;
+using config::Setup;
+namespace paths = config::paths;
+
+constexpr std::string_view serverAnnotation = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint";
+
+// ---- this machine
+
+std::optional<Value> staticPodOf(const char* component, host::Host& host) {
+  const auto path = paths::manifests / (std::string(component) + ".yaml");
+  const auto text = host.read(path);
+  if (!text) return std::nullopt;
+  try {
+    return parseYamlValue(*text, path.string());
+  } catch (const Error& error) {
+    log::warn(error.message()); // whoever wrote it: it is no reason to keep the node
+    return std::nullopt;
+  }
+}
+
+std::string flagOf(const Value& pod, std::string_view name) {
+  const auto* containers = find(pod, "spec.containers");
+  if (!containers || !containers->is_array() || containers->empty()) return {};
+  const auto* command = find(containers->front(), "command");
+  const auto prefix = fmt::format("--{}=", name);
+  if (command && command->is_array())
+    for (const auto& word : *command)
+      if (word.is_string() && word.get<std::string>().starts_with(prefix)) return word.get<std::string>().substr(prefix.size());
+  return {};
+}
+
+std::optional<Path> dataFolderOf(const Value& pod) {
+  const auto* volumes = find(pod, "spec.volumes");
+  if (volumes && volumes->is_array())
+    for (const auto& volume : *volumes)
+      if (stringAt(volume, "name") == "etcd-data")
+        if (const auto path = stringAt(volume, "hostPath.path"); !path.empty()) return path;
+  return std::nullopt;
+}
+
+/// The name that the kubelet's certificate says; "" when there is none.
+std::string nameInCertificate(host::Host& host) {
+  constexpr std::string_view prefix = "system:node:";
+  const auto pem = host.read(paths::kubeletClientCertificate);
+  if (!pem) return {};
+  try {
+    const auto name = certs::X509Certificate::parse(*pem, paths::kubeletClientCertificate.string()).subject().commonName;
+    return name.starts_with(prefix) ? name.substr(prefix.size()) : "";
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+bool hasSomethingOfANode(host::Host& host) {
+  for (const auto& path : {paths::adminConf, paths::kubeletConf, paths::bootstrapKubeletConf, paths::kubeletConfig, paths::kubeletFlags})
+    if (host.status(path)) return true;
+  for (const auto* component : {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"})
+    if (host.status(paths::manifests / (std::string(component) + ".yaml"))) return true;
+  return host.status(paths::pki / "ca.crt").has_value();
+}
+
+/// Bridges that CNI configurations name, and the interfaces of well-known pod networks.
+bool isOfPodNetwork(const std::string& link, const std::vector<std::string>& bridges) {
+  if (std::ranges::find(bridges, link) != bridges.end()) return true;
+  for (const std::string_view name : {"cni0", "flannel.1", "flannel-v6.1", "flannel-wg", "kube-bridge", "kube-ipvs0", "nodelocaldns", "tunl0", "vxlan.calico", "weave"})
+    if (link == name) return true;
+  return link.starts_with("cilium_") || link.starts_with("cali");
+}
+
+std::vector<std::string> bridgesOf(host::Host& host) {
+  std::vector<std::string> bridges;
+  const Path folder = "/etc/cni/net.d";
+  for (const auto& name : host.list(folder)) {
+    const auto text = host.status(folder / name)->type == host::FileStatus::Type::file ? host.read(folder / name) : std::nullopt;
+    const auto document = text ? Value::parse(*text, nullptr, false) : Value();
+    if (!document.is_object()) continue;
+    std::vector<Value> plugins{document};
+    if (const auto* chained = find(document, "plugins"); chained && chained->is_array()) plugins.insert(plugins.end(), chained->begin(), chained->end());
+    for (const auto& plugin : plugins)
+      if (stringAt(plugin, "type") == "bridge") bridges.push_back(stringAt(plugin, "bridge", "cni0"));
+  }
+  return bridges;
+}
+
+/// What a component wrote first and kubestrap replaced later (a kubelet's kubelet.conf) was not there before either.
+void forgetWhatCameLater(Resetting& known) {
+  for (auto& one : known.recorded) {
+    const bool looked = one.name.starts_with(paths::kubernetes.string() + "/") || one.name.starts_with(paths::kubelet.string() + "/");
+    if (!looked || known.before.contains(one.name)) continue;
+    one.existed = false;
+    one.content.reset();
+  }
+}
+
+void compareWithInventory(Resetting& known, host::Host& host) {
+  const auto inventory = Journal::inventory(host);
+  const auto links = host.list("/sys/class/net");
+  if (!inventory.is_object()) {
+    if (std::ranges::find(links, "kube-ipvs0") != links.end()) known.links.emplace_back("kube-ipvs0");
+    return;
+  }
+  const Value none = Value::object();
+  const auto part = [&](const char* name) -> const Value& { return inventory.contains(name) ? inventory[name] : none; };
+  for (const auto* name : {"files", "mounts"})
+    for (const auto& [path, text] : part(name).items()) known.before.insert(path);
+  forgetWhatCameLater(known);
+  const auto bridges = bridgesOf(host);
+  for (const auto& link : links)
+    if (!part("links").contains(link) && isOfPodNetwork(link, bridges)) known.links.push_back(link);
+  for (const auto& [rule, text] : part("rules").items())
+    if (const auto at = rule.rfind(':'); at != std::string::npos && rule.find(" -A ") == std::string::npos) known.chainsBefore.insert(rule.substr(at + 1));
+  for (const auto& [name, value] : part("sysctls").items()) {
+    const auto now = host.read(sysctlFile(name));
+    if (now && trim(*now) != value.get<std::string>()) known.sysctlsBefore[name] = value.get<std::string>();
+  }
+}
+
+/// Others write /etc/hosts too, before and after: only lines of ours are taken out of what it says now.
+void keepEditsOfHosts(Resetting& known, host::Host& host) {
+  for (auto& one : known.recorded) {
+    const auto now = one.name == paths::hosts && one.content ? host.read(paths::hosts) : std::nullopt;
+    if (!now) continue;
+    std::string kept;
+    for (const auto& line : split(*now, '\n'))
+      if (line.find(" # kubestrap: ") == std::string::npos) kept += line + "\n";
+    if (now->ends_with('\n')) kept.pop_back(); // what follows the last line's end is none
+    if (trim(kept) != trim(one.content->reveal())) one.content = Secret(kept);
+  }
+}
+
+// ---- the cluster
+
+bool isControlPlane(const Value& node) {
+  const auto* labels = find(node, "metadata.labels");
+  return labels && labels->contains("node-role.kubernetes.io/control-plane");
+}
+
+/// An API server of another control plane that answers: this node's own ends with its etcd member.
+std::string otherServer(kube::Client& client, const kube::Kubeconfig& kubeconfig, const std::string& node, World& world) {
+  for (const auto& pod : client.list("v1", "Pod", "kube-system", "component=kube-apiserver,tier=control-plane")) {
+    const auto* annotations = find(pod, "metadata.annotations");
+    if (stringAt(pod, "spec.nodeName") == node || !annotations || !annotations->contains(std::string(serverAnnotation))) continue;
+    const auto server = "https://" + (*annotations)[std::string(serverAnnotation)].get<std::string>();
+    try {
+      if (kube::Client(world.http, kubeconfig, server).raw("GET", "/readyz").status == 200) return server;
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      log::info(1, "{} does not answer: {}", server, error.message());
+    }
+  }
+  return {};
+}
+
+bool isHealthy(etcd::Client& client, const etcd::Member& member) {
+  for (const auto& url : member.clientUrls) {
+    try {
+      if (client.status(url).leaderId != 0) return true;
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      log::info(1, "etcd member {}: {}", member.name, error.message());
+    }
+  }
+  return false;
+}
+
+/// What etcd would be without this node's member.
+void lookAtEtcd(Setup& setup, const Context& context) {
+  auto& known = setup.request.resetting;
+  const auto& folder = setup.cluster.pki.folder;
+  auto client = connect(EtcdAccess{.api = {*known.kubeconfig, known.server},
+                                   .authority = folder / "etcd/ca.crt",
+                                   .certificate = folder / "etcd/healthcheck-client.crt",
+                                   .key = folder / "etcd/healthcheck-client.key"},
+                        context);
+  std::size_t voters = 0, healthy = 0;
+  bool votes = false;
+  std::vector<std::string> down;
+  for (const auto& member : client.members()) {
+    const bool own = member.hasPeerUrl(known.etcdPeerUrl);
+    if (own && !member.learner) votes = true;
+    if (own || member.learner) continue;
+    ++voters;
+    if (isHealthy(client, member)) ++healthy;
+    else down.push_back(member.name.empty() ? member.hexId() : member.name);
+  }
+  if (voters == 0) known.etcdPeerUrl.clear(); // the last: nobody is left who could take it out
+  else if (votes && healthy < voters / 2 + 1)
+    known.quorumLoss = fmt::format("without {} etcd has {} members, of which {} {} not answer: it would stop, and the cluster with it", setup.node.name,
+                                   voters, join(down, ", "), down.size() == 1 ? "does" : "do");
+}
+
+} // namespace
+
+void lookAtLeavingNode(Setup& setup, World& world) {
+  auto& known = setup.request.resetting;
+  auto& host = world.host;
+  const auto records = Journal::read(host);
+  known.recorded = recorded(records, host);
+  known.journal = !known.recorded.empty();
+  keepEditsOfHosts(known, host);
+  known.isNode = known.journal || hasSomethingOfANode(host);
+  if (known.journal) compareWithInventory(known, host);
+  if (const auto name = nameInCertificate(host); !name.empty()) setup.node.name = name;
+  setup.node.controlPlane = staticPodOf("kube-apiserver", host).has_value();
+  if (const auto pod = staticPodOf("etcd", host)) {
+    setup.node.controlPlane = true;
+    known.etcdPeerUrl = flagOf(*pod, "initial-advertise-peer-urls");
+    if (const auto name = flagOf(*pod, "name"); !name.empty()) setup.node.name = name;
+    if (!known.journal) known.etcdData = dataFolderOf(*pod);
+  }
+  if (!known.kubeconfig)
+    for (const auto& own : {paths::adminConf, paths::kubeletConf})
+      if (!known.kubeconfig && host.status(own)) known.kubeconfig = own;
+}
+
+void lookAtClusterLeft(Setup& setup, World& world) {
+  auto& known = setup.request.resetting;
+  if (!known.kubeconfig) {
+    known.unreachable = "there is no kubeconfig on this machine";
+    return;
+  }
+  // A worker's own credentials may read next to nothing, and change nothing but its own status.
+  if (*known.kubeconfig == paths::kubeletConf) return;
+  try {
+    const Context context{.world = world};
+    const auto text = world.host.read(*known.kubeconfig);
+    if (!text) throw Error(known.kubeconfig->string() + " is absent");
+    const auto kubeconfig = kube::parseKubeconfig(*text, known.kubeconfig->string());
+    kube::Client client(world.http, kubeconfig);
+    known.mayDeleteNode = true;
+    for (const auto& node : client.list("v1", "Node", ""))
+      if (isControlPlane(node) && stringAt(node, "metadata.name") != setup.node.name) ++known.otherControlPlanes;
+    if (!setup.node.controlPlane || known.otherControlPlanes == 0) return;
+    known.server = otherServer(client, kubeconfig, setup.node.name, world);
+    if (known.etcdPeerUrl.empty()) return;
+    try {
+      lookAtEtcd(setup, context);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      log::warn(fmt::format("whether etcd can do without this node is not known: {}", error.message()));
+    }
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    known.unreachable = error.message();
+  }
+}
+
+} // namespace kubestrap::plan
