@@ -1,0 +1,197 @@
+"""`kubestrap reset`: the machine is what it was, the cluster that stays is whole, and nothing of others is touched."""
+
+import json
+import shlex
+
+import pytest
+
+IGNORED = "--ignore-preflight-errors=SystemVerification"
+CERTIFICATE_KEY = "0123456789abcdef" * 4
+
+# As in test_interruption: kills kubestrap itself DELAY seconds after it has said TEXT.
+KILL = r"""
+text=$1 delay=$2; shift 2
+rm -f /run/said; mkfifo /run/said
+kubestrap "$@" >/run/out 2>/run/said & pid=$!
+while IFS= read -r line; do
+  printf '%s\n' "$line"
+  case $line in *"$text"*) [ -n "$done" ] || { done=1; (sleep "$delay"; kill -KILL $pid) & } ;; esac
+done </run/said
+wait $pid; echo "ended $?"
+"""
+
+
+def reset(machine, *flags: str, **more):
+    return machine.try_("kubestrap", "reset", "--force", *flags, **more)
+
+
+def is_as_before(machine) -> None:
+    result = machine.try_("kubestrap", "reset", "--verify", "-o", "json")
+    assert result.code == 0, str(result)
+    assert result.json["clean"] and result.json["deviations"] == []
+
+
+def join(machine, control_plane, *flags: str):
+    printed = control_plane.run("env", "KUBECONFIG=/etc/kubernetes/admin.conf", "kubestrap", "token", "create", "--print-join-command")
+    words = shlex.split(printed.replace("\\\n", " "))[1:]
+    done = machine.try_("kubestrap", *words, IGNORED, "--node-name", machine.name, *flags)
+    assert done.code == 0, str(done)
+
+
+@pytest.fixture(scope="module")
+def machine(lab):
+    return lab.machine("n1")
+
+
+@pytest.fixture
+def bare(machine):
+    machine.lab.reset(machine)
+    machine.give_pod_network()
+    return machine
+
+
+def initialised(machine, **more):
+    done = machine.init(**more)
+    assert done.code == 0, str(done)
+    return machine
+
+
+# ---- the machine
+
+
+def test_after_a_workload_the_machine_is_as_before_init(bare):
+    initialised(bare)
+    bare.wait_ready()
+    bare.start_pod("web", bare.name)
+    verified = bare.try_("kubestrap", "reset", "--verify")
+    assert verified.code == 4, str(verified)
+    assert "/etc/kubernetes/admin.conf" in verified.out and "KUBE-" in verified.out and "cni0" in verified.out
+    refused = bare.try_("kubestrap", "reset", "--yes")
+    assert refused.code == 3 and "LastControlPlane" in refused.err, str(refused)
+    done = reset(bare, "-o", "json")
+    assert done.code == 0 and done.json["changed"], str(done)
+    is_as_before(bare)
+    assert bare.try_("pgrep", "-f", "kube-apiserver|kube-proxy|etcd").code == 1
+    again = reset(bare, "--exit-code")
+    assert again.code == 0, str(again)
+    assert "there was nothing to do" in again.out
+
+
+def test_a_machine_is_a_node_again_after_a_reset(bare):
+    initialised(bare)
+    assert reset(bare).code == 0
+    bare.give_pod_network()
+    initialised(bare)
+    bare.wait_nodes_ready()
+
+
+def test_an_init_that_failed_is_undone(bare):
+    # A flag that the API server does not know: it ends at once, and init with it, when files are written and the kubelet runs.
+    broken = bare.config(("\nclusterName: kubernetes", "\nclusterName: kubernetes\napiServer:\n  extraArgs: [{name: no-such-flag, value: 'true'}]"))
+    failed = bare.init(config=broken)
+    assert failed.code == 1, str(failed)
+    done = reset(bare)
+    assert done.code == 0, str(done)
+    is_as_before(bare)
+
+
+def test_what_belongs_to_others_stays(bare):
+    initialised(bare)
+    bare.wait_nodes_ready()
+    bare.sh("""
+        set -e
+        iptables -A INPUT -p tcp --dport 4711 -j ACCEPT
+        mkdir -p /srv/theirs /etc/kubernetes/theirs; mount -t tmpfs theirs /srv/theirs; echo theirs >/srv/theirs/file; echo theirs >/etc/kubernetes/theirs/file
+        ip link add theirs0 type bridge
+        ctr -n k8s.io images export - lab.local/test:1 | ctr -n theirs images import -
+        ctr -n theirs run --detach --net-host lab.local/test:1 theirs testtool serve :4712
+    """)
+    done = reset(bare)
+    assert done.code == 0, str(done)
+    assert "--dport 4711" in bare.run("iptables-save")
+    assert bare.read("/srv/theirs/file") == bare.read("/etc/kubernetes/theirs/file") == "theirs\n"
+    assert "theirs0" in bare.run("ip", "-o", "link")
+    assert "theirs" in bare.run("ctr", "-n", "theirs", "tasks", "ls")
+    assert "KUBE-" not in bare.run("iptables-save")
+    verified = bare.try_("kubestrap", "reset", "--verify", "-o", "json")
+    assert verified.code == 4, str(verified)
+    names = {each["name"] for each in verified.json["deviations"]}
+    assert {"theirs0", "/srv/theirs", "/etc/kubernetes/theirs/file"} <= names
+
+
+def test_a_node_of_kubeadms_goes_by_the_well_known_paths(bare):
+    bare.write("/root/kubeadm.yaml", bare.config())
+    bare.run("kubeadm", "init", "--config", "/root/kubeadm.yaml", IGNORED, timeout=300)
+    done = reset(bare)
+    assert done.code == 0, str(done)
+    for path in ("/etc/kubernetes/admin.conf", "/etc/kubernetes/pki/ca.key", "/etc/kubernetes/manifests/etcd.yaml", "/var/lib/etcd/member", "/var/lib/kubelet/pki"):
+        assert bare.try_("test", "-e", path).code != 0, path
+    assert bare.try_("pgrep", "kube-apiserver").code == 1
+    assert "nothing to do" in reset(bare).out
+    bare.run("kubeadm", "init", "--config", "/root/kubeadm.yaml", IGNORED, timeout=300)
+
+
+# ---- kills
+
+MOMENTS = [("init", "[certs/etcd-ca]", 0), ("init", "service kubelet", 1.0), ("init", "[addon/coredns]", 0), ("reset", "pods", 0), ("reset", "/etc/kubernetes/pki/sa.key", 0)]
+SPREAD = [("init", text, delay) for text, delay in [
+    ("[preflight]", 0), ("[certs/ca]", 0), ("[certs/apiserver]", 0.002), ("[certs/front-proxy-ca]", 0), ("[certs/sa]", 0.001), ("[kubeconfig/admin]", 0),
+    ("[kubeconfig/scheduler]", 0), ("[etcd/local]", 0), ("[control-plane/apiserver]", 0), ("kubeadm-flags.env", 0), ("service kubelet", 0),
+    ("service kubelet", 2.5), ("the API server answers", 0), ("[upload-config/kubeadm]", 0), ("[bootstrap-token]", 0), ("[addon/kube-proxy]", 0)]] + [
+    ("reset", text, delay) for text, delay in [
+        ("service kubelet", 0), ("service kubelet", 0.2), ("pods", 0.05), ("packet filter", 0), ("the kubelet's data", 0), ("manifests/etcd.yaml", 0),
+        ("the cluster's data", 0), ("admin.conf", 0), ("pki/ca.key", 0)]]
+
+
+@pytest.mark.parametrize(("command", "text", "delay"), MOMENTS + [pytest.param(*one, marks=pytest.mark.long) for one in SPREAD], ids=lambda value: str(value))
+def test_after_a_kill_anywhere_reset_leaves_the_machine_as_it_was(bare, command, text, delay):
+    if command == "reset":
+        initialised(bare)
+        words = ["reset", "--force"]
+    else:
+        bare.write("/root/init.yaml", bare.config())
+        words = ["init", "--config", "/root/init.yaml"]
+    said = bare.sh(KILL, text, str(delay), *words)
+    assert text in said, said
+    done = reset(bare)
+    assert done.code == 0, str(done)
+    if bare.try_("test", "-e", "/var/lib/kubestrap/inventory").code == 0:
+        is_as_before(bare)
+
+
+# ---- the cluster that stays
+
+
+def test_nodes_leave_a_cluster_that_stays_whole(lab, bare):
+    """A control plane and a worker of three machines."""
+    endpoint = f"\ncontrolPlaneEndpoint: {bare.address}:6443\nclusterName: kubernetes"
+    key = "\ncertificateKey: " + CERTIFICATE_KEY + "\nlocalAPIEndpoint:"
+    done = bare.init("--upload-certs", config=bare.config(("\nclusterName: kubernetes", endpoint), ("\nlocalAPIEndpoint:", key)))
+    assert done.code == 0, str(done)
+    second, worker = lab.machine("n2"), lab.machine("w1")
+    join(second, bare, "--control-plane", "--certificate-key", CERTIFICATE_KEY)
+    join(worker, bare)
+    assert {node["metadata"]["name"] for node in bare.get("nodes")["items"]} == {"n1", "n2", "w1"}
+
+    left = reset(second)
+    assert left.code == 0, str(left)
+    is_as_before(second)
+    assert members(bare) == {"n1"}
+    assert {node["metadata"]["name"] for node in bare.get("nodes")["items"]} == {"n1", "w1"}
+    assert "n2" not in {lease["metadata"]["name"] for lease in bare.get("leases", "-n", "kube-node-lease")["items"]}
+
+    worker.write("/root/admin.conf", bare.read("/etc/kubernetes/admin.conf"), "600")
+    left = worker.try_("kubestrap", "reset", "--yes", "--kubeconfig", "/root/admin.conf")
+    assert left.code == 0, str(left)
+    is_as_before(worker)
+    assert {node["metadata"]["name"] for node in bare.get("nodes")["items"]} == {"n1"}
+    assert bare.kubectl("get", "--raw", "/readyz") == "ok"
+
+
+def members(control_plane) -> set[str]:
+    said = control_plane.kubectl(
+        "-n", "kube-system", "exec", f"etcd-{control_plane.name}", "--", "etcdctl", "--endpoints=https://127.0.0.1:2379",
+        "--cacert=/etc/kubernetes/pki/etcd/ca.crt", "--cert=/etc/kubernetes/pki/etcd/server.crt",
+        "--key=/etc/kubernetes/pki/etcd/server.key", "member", "list", "-w", "json",
+    )
+    return {member["name"] for member in json.loads(said)["members"]}
