@@ -41,7 +41,7 @@ plan::Discovered findCluster(const config::JoinRequest& wanted, plan::World& wor
   const auto* token = std::get_if<config::TokenDiscovery>(&wanted.discovery.how);
   if (token && !plan::isPinned(own->cluster, *token))
     throw Error(fmt::format("this machine is a node of another cluster already, at {}", own->cluster.server),
-                "take it out of that cluster first (kubeadm reset, where kubeadm made it a node)", ExitCode::refused);
+                "take it out of that cluster first (kubestrap reset)", ExitCode::refused);
   return *std::move(own);
 }
 

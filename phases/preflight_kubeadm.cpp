@@ -88,11 +88,11 @@ Observations authorityFree(const Setup& setup, const Facts& facts) {
   return fileAvailable(facts, certificateFile(setup.cluster, "ca"));
 }
 
-constexpr auto freeNode = "take the machine out of its cluster first (kubeadm reset, where kubeadm made it a node)";
+constexpr auto freeNode = "take the machine out of its cluster first (kubestrap reset)";
 constexpr auto freePort = "stop what holds the port";
 constexpr auto freeFile =
-    "this machine seems to be a control plane already: take that away first (kubeadm reset, where kubeadm made "
-    "it), or move the file away";
+    "this machine seems to be a control plane already: take that away first (kubestrap reset), or move "
+    "the file away";
 
 } // namespace
 

@@ -46,8 +46,7 @@ bool isKubernetesComponent(std::string_view process) {
 
 std::string remedyFor(const PortOwner& owner) {
   if (isKubernetesComponent(owner.process))
-    return "this machine seems to be a node of a cluster already: take that away first (kubeadm reset, where kubeadm "
-           "made it)";
+    return "this machine seems to be a node of a cluster already: take that away first (kubestrap reset)";
   if (!owner.unit.empty() && owner.unit.ends_with(".service"))
     return fmt::format("systemctl disable --now {}", owner.unit);
   if (owner.pid != 0) return fmt::format("stop process {}, or let it listen elsewhere", owner.pid);

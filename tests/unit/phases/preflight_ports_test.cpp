@@ -102,7 +102,7 @@ TEST_CASE("a port finding says what is known of each owner, and what to do") {
   }
   SUBCASE("a component of a foreign cluster") {
     facts.listening = {{.port = 6443, .address = "::", .pid = 7, .process = "kube-apiserver"}};
-    CHECK(mentions(theFinding("Port-6443", plainSetup(), facts).remedy, "kubeadm reset"));
+    CHECK(mentions(theFinding("Port-6443", plainSetup(), facts).remedy, "kubestrap reset"));
   }
 }
 
