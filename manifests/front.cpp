@@ -134,11 +134,19 @@ std::string hostsFile(const Setup& setup) {
   return there ? text : text + line + "\n";
 }
 
-Value apiServerNotice(const Setup& setup) {
+namespace {
+
+Value partOfClusterInfo(const config::Node& node, Value told) {
   return Value::object({{"apiVersion", "v1"},
                         {"kind", "ConfigMap"},
                         {"metadata", Value::object({{"name", "cluster-info"}, {"namespace", "kube-public"}})},
-                        {"data", Value::object({{fmt::format("{}{}", config::apiServerNotice, setup.node.name), ownApiServers(setup).string()}})}});
+                        {"data", Value::object({{fmt::format("{}{}", config::apiServerNotice, node.name), std::move(told)}})}});
 }
+
+} // namespace
+
+Value apiServerNotice(const Setup& setup) { return partOfClusterInfo(setup.node, ownApiServers(setup).string()); }
+
+Value apiServerWithdrawal(const config::Node& node) { return partOfClusterInfo(node, nullptr); }
 
 } // namespace kubestrap::manifests

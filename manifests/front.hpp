@@ -58,5 +58,7 @@ std::string hostsFile(const config::Setup& setup);
 
 /// The part of kube-public/cluster-info that tells everybody of this node's API server.
 Value apiServerNotice(const config::Setup& setup);
+/// The same part, to be taken away again.
+Value apiServerWithdrawal(const config::Node& node);
 
 } // namespace kubestrap::manifests

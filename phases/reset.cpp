@@ -3,6 +3,7 @@
 
 #include "certs/catalogue.hpp"
 #include "manifests/components.hpp"
+#include "manifests/front.hpp"
 #include "phases/certificates.hpp"
 #include "phases/node.hpp"
 #include "support/text.hpp"
@@ -79,6 +80,12 @@ plan::Object absentObject(const Setup& setup, const char* apiVersion, const char
 
 plan::Service kubeletStopped() { return {.name = "kubelet", .wanted = plan::Wanted::stopped, .restartWhenChanged = {}, .restartWhenIdle = {}}; }
 
+/// Balancers of other nodes learn from it that there is one API server less.
+bool isTold(const Setup& setup) {
+  return setup.node.controlPlane &&
+         std::ranges::any_of(resetting(setup).recorded, [](const Recorded& each) { return each.name == paths::frontState.string(); });
+}
+
 Resources leaveCluster(const Setup& setup, const Phase&) {
   if (!tellsCluster(setup) || isLast(setup)) return {};
   Resources resources;
@@ -87,6 +94,8 @@ Resources leaveCluster(const Setup& setup, const Phase&) {
   // A kubelet that runs renews its Lease, and one that starts registers its Node again.
   resources.push_back(kubeletStopped());
   if (!resetting(setup).mayDeleteNode) return resources;
+  if (isTold(setup))
+    resources.push_back(plan::Object{.document = manifests::apiServerWithdrawal(setup.node), .mode = plan::ApplyMode::mark, .access = access(setup)});
   resources.push_back(absentObject(setup, "v1", "Node", ""));
   resources.push_back(absentObject(setup, "coordination.k8s.io/v1", "Lease", "kube-node-lease"));
   return resources;

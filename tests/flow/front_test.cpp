@@ -25,7 +25,7 @@ struct Balanced {
   Balanced() {
     machine.cri.images = {kImage, kNewerImage};
     machine.host.put("/etc/hosts", "127.0.0.1 localhost\n10.0.0.11 n1\n", 0644);
-    machine.api.servers = {"https://10.0.0.11:6443", "https://api.kubernetes.internal:6445"};
+    machine.api.servers = {"https://10.0.0.11:6443", "https://api.kubernetes.internal:6443", "https://api.kubernetes.internal:6445"};
     machine.adjust = [this](config::Setup& setup) {
       setup.cluster.kubestrap.endpointMode = config::EndpointMode::local;
       setup.cluster.controlPlaneEndpoint = config::Endpoint{"api.kubernetes.internal", 6443};
@@ -91,6 +91,21 @@ TEST_CASE("the older balancer stays as long as the newer one does not serve") {
   machine.clock.onSleep = [&] { machine.settle(); };
   CHECK(machine.initFails().find("the balancer of slot b serves") != std::string::npos);
   CHECK(machine.host.files.contains(manifests::frontManifest("a")));
+}
+
+TEST_CASE("after a reset nothing of the balancer is left, and the cluster does not tell of this node's API server any more") {
+  Balanced balanced;
+  auto& machine = balanced.machine;
+  const auto hosts = machine.host.text("/etc/hosts");
+  machine.init();
+  machine.host.put(manifests::frontSocket("a"), "", 0600);
+  machine.api.put({{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", "n2"}, {"labels", {{"node-role.kubernetes.io/control-plane", ""}}}}}});
+  machine.api.reachable = [](const net::Request&) { return true; }; // its pods run on without the kubelet
+  CHECK(machine.resetFails(Machine::Force::no) == "");
+  CHECK(machine.host.text("/etc/hosts") == hosts);
+  CHECK_FALSE(machine.host.files.contains(config::paths::frontState));
+  CHECK_FALSE(machine.host.files.contains(config::paths::front));
+  CHECK_FALSE((*machine.api.object("/api/v1/namespaces/kube-public/configmaps/cluster-info"))["data"].contains("api-server.n1"));
 }
 
 TEST_CASE("without kubestrap's image nothing else is begun") {
