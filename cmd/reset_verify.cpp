@@ -21,6 +21,8 @@ ExitCode verifyReset(Machine& machine) {
   const auto before = plan::Journal::inventory(machine.host());
   if (!before.is_object())
     throw Error("nobody has looked at this machine before it became a node", "only what kubestrap's init or join has begun can be compared");
+  if (plan::isOfANode(before))
+    throw Error("this machine was a node already when kubestrap looked at it first", "only what kubestrap's init or join has begun can be compared");
   const auto found = plan::deviations(before, machine.host().inventory());
   if (const auto as = format(globals()); as != Format::text) {
     auto document = result("ResetVerification");

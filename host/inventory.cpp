@@ -132,6 +132,9 @@ Value mountsOf(Host& host) {
   return mounts;
 }
 
+// A kubelet that has no settings yet ends and is started again for ever: which of both is seen is chance.
+bool runs(const ServiceState& state) { return state.active == "active" || state.active == "activating"; }
+
 Value processesOf(Host& host) {
   std::map<std::string, unsigned> counts;
   for (const auto& name : host.list("/proc")) {
@@ -146,6 +149,8 @@ Value processesOf(Host& host) {
     if (std::ranges::any_of(components, [&](std::string_view each) { return command.starts_with(each); })) ++counts[command];
     if (arguments.find("k8s.io") != std::string::npos) ++counts["pods in the runtime"];
   }
+  // The process of a unit that runs is told by the unit; another one is somebody's.
+  if (const auto kubelet = counts.find("kubelet"); kubelet != counts.end() && runs(host.service("kubelet")) && --kubelet->second == 0) counts.erase(kubelet);
   Value processes = Value::object();
   for (const auto& [command, count] : counts) processes[command] = std::to_string(count);
   return processes;
@@ -154,9 +159,7 @@ Value processesOf(Host& host) {
 Value unitsOf(Host& host) {
   const auto kubelet = host.service("kubelet");
   if (!kubelet.exists) return Value::object();
-  // A kubelet that has no settings yet ends and is started again for ever: which of both is seen is chance.
-  const bool runs = kubelet.active == "active" || kubelet.active == "activating";
-  return {{"kubelet", fmt::format("{}, {}", runs ? "active" : "inactive", kubelet.enabled ? "enabled" : "disabled")}};
+  return {{"kubelet", fmt::format("{}, {}", runs(kubelet) ? "active" : "inactive", kubelet.enabled ? "enabled" : "disabled")}};
 }
 
 Value sysctlsOf(Host& host) {

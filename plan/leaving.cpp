@@ -17,6 +17,7 @@ namespace kubestrap::plan {
 
 namespace {
 
+using config::Recorded;
 using config::Resetting;
 using config::Setup;
 namespace paths = config::paths;
@@ -101,18 +102,31 @@ std::vector<std::string> bridgesOf(host::Host& host) {
   return bridges;
 }
 
+bool isOfNode(std::string_view path) {
+  return path.starts_with(paths::kubernetes.string() + "/") || path.starts_with(paths::kubelet.string() + "/");
+}
+
 /// What a component wrote first and kubestrap replaced later (a kubelet's kubelet.conf) was not there before either.
 void forgetWhatCameLater(Resetting& known) {
   for (auto& one : known.recorded) {
-    const bool looked = one.name.starts_with(paths::kubernetes.string() + "/") || one.name.starts_with(paths::kubelet.string() + "/");
-    if (!looked || known.before.contains(one.name)) continue;
+    if (!isOfNode(one.name) || known.before.contains(one.name)) continue;
     one.existed = false;
     one.content.reset();
   }
 }
 
-void compareWithInventory(Resetting& known, host::Host& host) {
-  const auto inventory = Journal::inventory(host);
+/// A node that somebody else had made when the first record was written (kubeadm, and then our renewal of certificates): its files go by
+/// their names, and what it was like as a node does not come back.
+void forgetFormerNode(Resetting& known) {
+  std::erase_if(known.recorded, [](const Recorded& one) { return one.kind == Recorded::Kind::unit || one.kind == Recorded::Kind::sysctl; });
+  for (auto& one : known.recorded) {
+    if (!isOfNode(one.name) || one.kind != Recorded::Kind::file) continue;
+    one.existed = false;
+    one.content.reset();
+  }
+}
+
+void compareWithInventory(Resetting& known, const Value& inventory, host::Host& host) {
   const auto links = host.list("/sys/class/net");
   if (!inventory.is_object()) {
     if (std::ranges::find(links, "kube-ipvs0") != links.end()) known.links.emplace_back("kube-ipvs0");
@@ -217,10 +231,12 @@ void lookAtLeavingNode(Setup& setup, World& world) {
   auto& host = world.host;
   const auto records = Journal::read(host);
   known.recorded = recorded(records, host);
-  known.journal = !known.recorded.empty();
+  const auto inventory = known.recorded.empty() ? Value() : Journal::inventory(host);
+  known.journal = inventory.is_object() && !isOfANode(inventory);
+  known.isNode = !known.recorded.empty() || hasSomethingOfANode(host);
   keepEditsOfHosts(known, host);
-  known.isNode = known.journal || hasSomethingOfANode(host);
-  if (known.journal) compareWithInventory(known, host);
+  if (isOfANode(inventory)) forgetFormerNode(known);
+  compareWithInventory(known, known.journal ? inventory : Value(), host);
   if (const auto name = nameInCertificate(host); !name.empty()) setup.node.name = name;
   setup.node.controlPlane = staticPodOf("kube-apiserver", host).has_value();
   if (const auto pod = staticPodOf("etcd", host)) {

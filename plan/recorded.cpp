@@ -1,6 +1,8 @@
 // The journal read backwards: what has to be undone, and what inventories say of it.
 #include "plan/recorded.hpp"
 
+#include "config/paths.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <set>
@@ -58,6 +60,10 @@ std::vector<Recorded> recorded(const std::vector<Value>& records, host::Host& ho
   }
   std::ranges::reverse(things);
   return things;
+}
+
+bool isOfANode(const Value& inventory) {
+  return inventory.is_object() && inventory.contains("files") && inventory["files"].contains(config::paths::kubeletConf.string());
 }
 
 std::vector<Deviation> deviations(const Value& before, const Value& now) {

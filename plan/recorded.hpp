@@ -13,6 +13,9 @@ namespace kubestrap::plan {
 /// there before. Contents that were kept are read.
 std::vector<config::Recorded> recorded(const std::vector<Value>& records, host::Host& host);
 
+/// Whether the machine was a node already when the inventory was taken.
+bool isOfANode(const Value& inventory);
+
 struct Deviation {
   std::string part;   ///< "files", "rules"
   std::string name;   ///< "/etc/kubernetes/admin.conf"

@@ -324,6 +324,29 @@ TEST_CASE("a node of kubeadm's goes by the well-known paths") {
   CHECK_FALSE(machine.reset().changed());
 }
 
+TEST_CASE("a node of kubeadm's whose certificates were renewed by kubestrap gets no old ones back") {
+  Machine machine;
+  makeNodeOfKubeadm(machine);
+  machine.adjust = [](config::Setup& setup) {
+    setup.cluster.apiServerCertSANs.push_back("another.name");
+    setup.request.ignorePreflightErrors = {"all"};
+  };
+  machine.initFails();
+  REQUIRE_FALSE(plan::Journal::read(machine.host).empty());
+  REQUIRE_FALSE(machine.host.list("/var/lib/kubestrap/before").empty());
+  machine.host.put("/etc/cni/net.d/10-bridge.conflist", "{}");
+  CHECK(machine.resetFails() == "");
+  for (const auto* path : {"/etc/kubernetes/admin.conf", "/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/pki/ca.key", "/var/lib/kubelet/config.yaml",
+                           "/var/lib/etcd/member/snap/db"}) {
+    CAPTURE(path);
+    CHECK_FALSE(machine.host.files.contains(path));
+  }
+  CHECK(machine.host.files.contains("/etc/cni/net.d/10-bridge.conflist"));
+  CHECK(machine.host.services["kubelet"].active == "inactive");
+  CHECK(machine.host.list("/var/lib/kubestrap/before").empty());
+  CHECK_FALSE(machine.reset().changed());
+}
+
 TEST_CASE("the folder /var/lib/etcd of somebody else's etcd is left alone") {
   Machine machine;
   makeNodeOfKubeadm(machine);
