@@ -108,4 +108,7 @@ public:
   virtual std::unique_ptr<Lock> lock(const std::string& command) = 0;
 };
 
+/// How the name of what `write` leaves beside a file begins when it is killed: ".ca.key.kubestrap-".
+std::string leftoverPrefix(const std::string& name);
+
 } // namespace kubestrap::host

@@ -78,9 +78,10 @@ void addRoutes(Value& routes, std::string_view table, std::initializer_list<std:
   for (const auto& line : split(table, '\n')) {
     const auto parts = words(line);
     if (parts.size() < 10 || parts.front() == "Iface" || parts.back() == "lo") continue;
+    // What the kernel adds for each interface that is up, seconds after it: multicast, and addresses of the link.
+    if (parts.size() == 10 && (parts.front().starts_with("ff") || parts.front().starts_with("fe80"))) continue;
     std::string key;
     for (const auto column : columns) key += (key.empty() ? "" : " ") + parts[column];
-    if (parts.size() == 10 && key.find(" ff") != std::string::npos) continue; // multicast of each interface
     routes[key] = "is there";
   }
 }

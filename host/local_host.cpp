@@ -75,8 +75,6 @@ std::vector<std::string> namesIn(Descriptor folder, const std::string& shown) {
   return names;
 }
 
-std::string neighbourPrefix(const std::string& name) { return "." + name + ".kubestrap-"; }
-
 /// A new empty file beside the one to be written. It is locked while it is ours, and removed unless it was renamed.
 class Neighbour {
 public:
@@ -84,7 +82,7 @@ public:
     std::array<char, 4> chance{};
     if (getrandom(chance.data(), chance.size(), 0) != static_cast<ssize_t>(chance.size()))
       throw systemError("name", "a temporary file");
-    name_ = neighbourPrefix(name) + hex({chance.data(), chance.size()});
+    name_ = leftoverPrefix(name) + hex({chance.data(), chance.size()});
     file = Descriptor(openat(folder_, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) throw systemError("create a file beside", shown);
     flock(file.get(), LOCK_EX | LOCK_NB);
@@ -112,7 +110,7 @@ private:
 void removeLeftovers(const Descriptor& folder, const std::string& name, const std::string& shown) {
   Descriptor again(openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!again) throw systemError("list", shown);
-  auto prefix = neighbourPrefix(name);
+  auto prefix = leftoverPrefix(name);
   for (const auto& left : namesIn(std::move(again), shown)) {
     if (!left.starts_with(prefix) || left.size() != prefix.size() + 8) continue;
     Descriptor file(openat(folder.get(), left.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -298,6 +296,8 @@ void emptyFolder(Descriptor folder, dev_t device, const std::string& shown) {
 }
 
 } // namespace
+
+std::string leftoverPrefix(const std::string& name) { return "." + name + ".kubestrap-"; }
 
 void LocalHost::removeTree(const Path& path) {
   const auto found = status(path);

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 namespace kubestrap::plan {
 
@@ -126,6 +127,32 @@ void forgetFormerNode(Resetting& known) {
   }
 }
 
+/// A run that is killed while it writes a file leaves another one beside it.
+void addLeftovers(Resetting& known, host::Host& host) {
+  std::vector<Recorded> leftovers;
+  std::map<Path, std::vector<std::string>> folders;
+  for (const auto& one : known.recorded) {
+    if (one.kind != Recorded::Kind::file) continue;
+    const Path path = one.name;
+    const auto prefix = host::leftoverPrefix(path.filename().string());
+    const auto [folder, isNew] = folders.try_emplace(path.parent_path());
+    if (isNew) folder->second = host.list(folder->first);
+    for (const auto& name : folder->second)
+      if (name.starts_with(prefix)) leftovers.push_back({.kind = Recorded::Kind::file, .name = (folder->first / name).string(), .content = {}, .value = {}});
+  }
+  known.recorded.insert(known.recorded.begin(), leftovers.begin(), leftovers.end());
+}
+
+/// A unit is stopped by reset itself, whether or not a run came as far as to start it.
+void addUnits(Resetting& known, const Value& units) {
+  for (const auto& [name, text] : units.items()) {
+    const auto state = text.get<std::string>();
+    if (std::ranges::none_of(known.recorded, [&](const Recorded& one) { return one.kind == Recorded::Kind::unit && one.name == name; }))
+      known.recorded.push_back({.kind = Recorded::Kind::unit, .name = name, .existed = true, .content = {}, .value = {},
+                                .enabled = state.ends_with(", enabled"), .active = state.starts_with("active,")});
+  }
+}
+
 void compareWithInventory(Resetting& known, const Value& inventory, host::Host& host) {
   const auto links = host.list("/sys/class/net");
   if (!inventory.is_object()) {
@@ -137,6 +164,7 @@ void compareWithInventory(Resetting& known, const Value& inventory, host::Host& 
   for (const auto* name : {"files", "mounts"})
     for (const auto& [path, text] : part(name).items()) known.before.insert(path);
   forgetWhatCameLater(known);
+  addUnits(known, part("units"));
   const auto bridges = bridgesOf(host);
   for (const auto& link : links)
     if (!part("links").contains(link) && isOfPodNetwork(link, bridges)) known.links.push_back(link);
@@ -168,19 +196,42 @@ bool isControlPlane(const Value& node) {
   return labels && labels->contains("node-role.kubernetes.io/control-plane");
 }
 
+bool answers(const kube::Kubeconfig& kubeconfig, const std::string& server, World& world) {
+  try {
+    return kube::Client(world.http, kubeconfig, server).raw("GET", "/readyz").status == 200;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::info(1, "{} does not answer: {}", server.empty() ? kubeconfig.server : server, error.message());
+    return false;
+  }
+}
+
+/// The kubeconfig's own server (""), or where the kubelet was led to: a control plane that has not come up yet is no help in leaving.
+std::string answeringServer(const kube::Kubeconfig& kubeconfig, World& world) {
+  if (answers(kubeconfig, {}, world)) return {};
+  for (const auto& path : {paths::kubeletConf, paths::bootstrapKubeletConf}) {
+    const auto text = world.host.read(path);
+    if (!text) continue;
+    try {
+      const auto server = kube::parseKubeconfig(*text, path.string()).server;
+      if (server != kubeconfig.server && answers(kubeconfig, server, world)) return server;
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      log::info(1, "{}", error.message());
+    }
+  }
+  return {};
+}
+
 /// An API server of another control plane that answers: this node's own ends with its etcd member.
 std::string otherServer(kube::Client& client, const kube::Kubeconfig& kubeconfig, const std::string& node, World& world) {
   for (const auto& pod : client.list("v1", "Pod", "kube-system", "component=kube-apiserver,tier=control-plane")) {
     const auto* annotations = find(pod, "metadata.annotations");
     if (stringAt(pod, "spec.nodeName") == node || !annotations || !annotations->contains(std::string(serverAnnotation))) continue;
     const auto server = "https://" + (*annotations)[std::string(serverAnnotation)].get<std::string>();
-    try {
-      if (kube::Client(world.http, kubeconfig, server).raw("GET", "/readyz").status == 200) return server;
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const Error& error) {
-      log::info(1, "{} does not answer: {}", server, error.message());
-    }
+    if (answers(kubeconfig, server, world)) return server;
   }
   return {};
 }
@@ -235,16 +286,22 @@ void lookAtLeavingNode(Setup& setup, World& world) {
   known.journal = inventory.is_object() && !isOfANode(inventory);
   known.isNode = !known.recorded.empty() || hasSomethingOfANode(host);
   keepEditsOfHosts(known, host);
+  addLeftovers(known, host);
   if (isOfANode(inventory)) forgetFormerNode(known);
   compareWithInventory(known, known.journal ? inventory : Value(), host);
   if (const auto name = nameInCertificate(host); !name.empty()) setup.node.name = name;
-  setup.node.controlPlane = staticPodOf("kube-apiserver", host).has_value();
+  const auto manifests = host.list(paths::manifests); // in a slot its name says which
+  setup.node.controlPlane = std::ranges::any_of(manifests, [](const auto& name) { return name.starts_with("kube-apiserver"); });
   if (const auto pod = staticPodOf("etcd", host)) {
     setup.node.controlPlane = true;
     known.etcdPeerUrl = flagOf(*pod, "initial-advertise-peer-urls");
     if (const auto name = flagOf(*pod, "name"); !name.empty()) setup.node.name = name;
     if (!known.journal) known.etcdData = dataFolderOf(*pod);
   }
+  // A member is added before its manifest is written.
+  if (known.etcdPeerUrl.empty())
+    for (const auto& record : records)
+      if (stringAt(record, "kind") == "EtcdMember") known.etcdPeerUrl = stringAt(record, "target.peerUrl");
   if (!known.kubeconfig)
     for (const auto& own : {paths::adminConf, paths::kubeletConf})
       if (!known.kubeconfig && host.status(own)) known.kubeconfig = own;
@@ -263,12 +320,13 @@ void lookAtClusterLeft(Setup& setup, World& world) {
     const auto text = world.host.read(*known.kubeconfig);
     if (!text) throw Error(known.kubeconfig->string() + " is absent");
     const auto kubeconfig = kube::parseKubeconfig(*text, known.kubeconfig->string());
-    kube::Client client(world.http, kubeconfig);
+    known.server = answeringServer(kubeconfig, world);
+    kube::Client client(world.http, kubeconfig, known.server);
     known.mayDeleteNode = true;
     for (const auto& node : client.list("v1", "Node", ""))
       if (isControlPlane(node) && stringAt(node, "metadata.name") != setup.node.name) ++known.otherControlPlanes;
     if (!setup.node.controlPlane || known.otherControlPlanes == 0) return;
-    known.server = otherServer(client, kubeconfig, setup.node.name, world);
+    if (auto other = otherServer(client, kubeconfig, setup.node.name, world); !other.empty()) known.server = std::move(other);
     if (known.etcdPeerUrl.empty()) return;
     try {
       lookAtEtcd(setup, context);

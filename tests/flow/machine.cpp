@@ -179,7 +179,7 @@ plan::Outcome Machine::run(plan::Mode mode) {
   facts.runtime = cri.facts();
   for (const auto& record : plan::Journal::read(host))
     if (const auto path = stringAt(record, "target.path"); !path.empty()) facts.recorded.push_back(path);
-  plan::World world{host, cri, api, clock, entropy};
+  plan::World world{host, cri, *http, clock, entropy};
   return plan::run(phases::initWorkflow(), selection, wanted, facts, world, mode, listener, "init");
 }
 
@@ -213,7 +213,7 @@ plan::Outcome Machine::reset(Force force, plan::Mode mode) {
   setup.request.timeouts.kubernetesAPICall = std::chrono::seconds(10);
   setup.request.resetting.force = force == Force::yes;
   if (adjustReset) adjustReset(setup);
-  plan::World world{host, cri, api, clock, entropy};
+  plan::World world{host, cri, *http, clock, entropy};
   plan::lookAtLeavingNode(setup, world);
   plan::lookAtClusterLeft(setup, world);
   return plan::run(phases::resetWorkflow(), resetSelection, setup, host.machine, world, mode, listener, "reset");

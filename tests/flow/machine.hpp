@@ -76,6 +76,7 @@ public:
   fakes::FakeHost host;
   fakes::FakeCri cri{&host};
   fakes::FakeApi api;
+  net::Transport* http = &api; ///< by which the world is reached
   JumpingClock clock{host};
   SteadyEntropy entropy;
   Listener listener;

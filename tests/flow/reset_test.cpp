@@ -141,6 +141,32 @@ TEST_CASE("wherever reset was killed, the next one comes to the same end") {
   CHECK(n > 30);
 }
 
+TEST_CASE("what a killed run has left beside a file goes too") {
+  Machine machine;
+  const auto before = aBareMachine(machine);
+  REQUIRE(machine.initStoppedAt(20));
+  std::string last;
+  for (const auto& record : plan::Journal::read(machine.host))
+    if (stringAt(record, "kind") == "Key") last = stringAt(record, "target.path");
+  REQUIRE(last.find('/') != std::string::npos);
+  const auto name = last.rfind('/') + 1;
+  machine.host.put(last.substr(0, name) + "." + last.substr(name) + ".kubestrap-0123abcd", "half a key", 0600);
+  CHECK(machine.resetFails() == "");
+  CHECK(left(before, machine) == Lines{});
+}
+
+TEST_CASE("a kubelet that was started again and again before is so again, wherever init was killed") {
+  for (std::size_t n = 10; n < 120; n += 9) {
+    Machine machine;
+    machine.host.services["kubelet"].active = "activating";
+    const auto before = aBareMachine(machine);
+    REQUIRE(machine.initStoppedAt(n));
+    CAPTURE(n);
+    CHECK(machine.resetFails() == "");
+    CHECK(left(before, machine) == Lines{});
+  }
+}
+
 TEST_CASE("reset that the operator interrupts says so, and the next one comes to the same end") {
   unsigned interrupted = 0;
   for (unsigned n = 0;; n += 7) {

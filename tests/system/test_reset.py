@@ -31,11 +31,18 @@ def is_as_before(machine) -> None:
     assert result.json["clean"] and result.json["deviations"] == []
 
 
-def join(machine, control_plane, *flags: str):
+def join_words(machine, control_plane, *flags: str) -> list[str]:
     printed = control_plane.run("env", "KUBECONFIG=/etc/kubernetes/admin.conf", "kubestrap", "token", "create", "--print-join-command")
-    words = shlex.split(printed.replace("\\\n", " "))[1:]
-    done = machine.try_("kubestrap", *words, IGNORED, "--node-name", machine.name, *flags)
+    return [*shlex.split(printed.replace("\\\n", " "))[1:], IGNORED, "--node-name", machine.name, *flags]
+
+
+def join(machine, control_plane, *flags: str):
+    done = machine.try_("kubestrap", *join_words(machine, control_plane, *flags))
     assert done.code == 0, str(done)
+
+
+def names(control_plane, kind: str) -> set[str]:
+    return {one["metadata"]["name"] for one in control_plane.get(*kind.split())["items"]}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +66,7 @@ def initialised(machine, **more):
 # ---- the machine
 
 
-def test_after_a_workload_the_machine_is_as_before_init(bare):
+def test_after_a_workload_the_machine_is_as_before_init_and_can_be_a_node_again(bare):
     initialised(bare)
     bare.wait_ready()
     bare.start_pod("web", bare.name)
@@ -75,11 +82,6 @@ def test_after_a_workload_the_machine_is_as_before_init(bare):
     again = reset(bare, "--exit-code")
     assert again.code == 0, str(again)
     assert "there was nothing to do" in again.out
-
-
-def test_a_machine_is_a_node_again_after_a_reset(bare):
-    initialised(bare)
-    assert reset(bare).code == 0
     bare.give_pod_network()
     initialised(bare)
     bare.wait_nodes_ready()
@@ -161,31 +163,69 @@ def test_after_a_kill_anywhere_reset_leaves_the_machine_as_it_was(bare, command,
 
 # ---- the cluster that stays
 
+AS_CONTROL_PLANE = ("--control-plane", "--certificate-key", CERTIFICATE_KEY)
+
+
+def first_control_plane(machine):
+    endpoint = f"\ncontrolPlaneEndpoint: {machine.address}:6443\nclusterName: kubernetes"
+    key = "\ncertificateKey: " + CERTIFICATE_KEY + "\nlocalAPIEndpoint:"
+    done = machine.init("--upload-certs", config=machine.config(("\nclusterName: kubernetes", endpoint), ("\nlocalAPIEndpoint:", key)))
+    assert done.code == 0, str(done)
+    return machine
+
 
 def test_nodes_leave_a_cluster_that_stays_whole(lab, bare):
     """A control plane and a worker of three machines."""
-    endpoint = f"\ncontrolPlaneEndpoint: {bare.address}:6443\nclusterName: kubernetes"
-    key = "\ncertificateKey: " + CERTIFICATE_KEY + "\nlocalAPIEndpoint:"
-    done = bare.init("--upload-certs", config=bare.config(("\nclusterName: kubernetes", endpoint), ("\nlocalAPIEndpoint:", key)))
-    assert done.code == 0, str(done)
+    first_control_plane(bare)
     second, worker = lab.machine("n2"), lab.machine("w1")
-    join(second, bare, "--control-plane", "--certificate-key", CERTIFICATE_KEY)
+    join(second, bare, *AS_CONTROL_PLANE)
     join(worker, bare)
-    assert {node["metadata"]["name"] for node in bare.get("nodes")["items"]} == {"n1", "n2", "w1"}
+    assert names(bare, "nodes") == {"n1", "n2", "w1"}
+    assert members(bare) == {"n1", "n2"}
 
     left = reset(second)
     assert left.code == 0, str(left)
     is_as_before(second)
     assert members(bare) == {"n1"}
-    assert {node["metadata"]["name"] for node in bare.get("nodes")["items"]} == {"n1", "w1"}
-    assert "n2" not in {lease["metadata"]["name"] for lease in bare.get("leases", "-n", "kube-node-lease")["items"]}
+    assert names(bare, "nodes") == {"n1", "w1"}
+    assert "n2" not in names(bare, "leases -n kube-node-lease")
 
     worker.write("/root/admin.conf", bare.read("/etc/kubernetes/admin.conf"), "600")
     left = worker.try_("kubestrap", "reset", "--yes", "--kubeconfig", "/root/admin.conf")
     assert left.code == 0, str(left)
     is_as_before(worker)
-    assert {node["metadata"]["name"] for node in bare.get("nodes")["items"]} == {"n1"}
+    assert names(bare, "nodes") == {"n1"}
     assert bare.kubectl("get", "--raw", "/readyz") == "ok"
+
+
+JOINS = [("worker", text, delay) for text, delay in [("kubeadm-flags.env", 0), ("service kubelet", 0), ("service kubelet", 0.5)]] + [
+    ("control plane", text, delay) for text, delay in [
+        ("[control-plane-prepare/certs]", 0.002), ("service kubelet", 0), ("etcd member", 0), ("etcd member", 0.05), ("manifests/etcd.yaml", 0),
+        ("kubelet.conf", 0), ("[control-plane-join/mark-control-plane]", 0), ("the API server answers", 0)]]
+
+
+@pytest.mark.long
+def test_a_join_that_was_killed_anywhere_can_be_run_again_or_reset(lab, bare):
+    first_control_plane(bare)
+    for role, text, delay in JOINS:
+        joining = lab.machine("n2")
+        before = members(bare)
+        words = join_words(joining, bare, *(AS_CONTROL_PLANE if role == "control plane" else ()))
+        for again in (False, True):
+            said = joining.sh(KILL, text, str(delay), *words)
+            assert text in said, said
+            if again:
+                done = joining.try_("kubestrap", *words)
+                assert done.code == 0, f"{role}, {text}, {delay}: {done}"
+                bare.until("it has registered", lambda: "n2" in names(bare, "nodes"))
+            joining.write("/root/admin.conf", bare.read("/etc/kubernetes/admin.conf"), "600")
+            done = reset(joining, *(("--kubeconfig", "/root/admin.conf") if role == "worker" else ()))
+            assert done.code == 0, f"{role}, {text}, {delay}: {done}"
+            is_as_before(joining)
+            assert members(bare) == before, f"{role}, {text}, {delay}: {done}"
+            if "n2" in names(bare, "nodes"):  # killed before it had an administrator's file
+                assert role == "control plane" and not again, f"{role}, {text}, {delay}: {done}"
+                bare.kubectl("delete", "node", "n2")
 
 
 def members(control_plane) -> set[str]:

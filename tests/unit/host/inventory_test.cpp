@@ -92,6 +92,14 @@ TEST_CASE("routes and services of IPVS are told without what counts") {
   CHECK(namesIn(inventory["ipvs"]) == Names{"TCP 0A600001:01BB"});
 }
 
+TEST_CASE("routes that the kernel makes for every interface, when it has come up, are left out") {
+  Looked looked;
+  looked.host.put("/proc/net/ipv6_route", "fe80000000000000f80af7fffeb77efc 80 00000000000000000000000000000000 00 00000000000000000000000000000000 00000000 00000003 00000000 80200001 eth0\n"
+                                          "ff000000000000000000000000000000 08 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000003 00000000 00000001 eth0\n"
+                                          "fd000000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000003 00000000 00000001 eth0\n");
+  CHECK(namesIn(looked.inventory()["routes"]) == Names{"eth0 fd000000000000000000000000000000 40 00000000000000000000000000000000"});
+}
+
 TEST_CASE("components that run are counted; the kubelet that its unit runs is told by the unit") {
   Looked looked;
   looked.host.put("/proc/70/comm", "kubelet\n");

@@ -1,0 +1,95 @@
+#include "tests/fakes/fake_etcd.hpp"
+
+#include "net/grpc.hpp"
+
+#include <etcd_rpc.pb.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace kubestrap::fakes {
+
+namespace {
+
+namespace pb = ::etcdserverpb;
+
+constexpr std::string_view clusterCalls = "/etcdserverpb.Cluster/", maintenanceCalls = "/etcdserverpb.Maintenance/";
+
+void fill(pb::Member& into, const FakeEtcd::Member& member) {
+  into.set_id(member.id);
+  into.set_name(member.name);
+  into.add_peerurls(member.peerUrl);
+  if (!member.clientUrl.empty()) into.add_clienturls(member.clientUrl);
+  into.set_islearner(member.learner);
+}
+
+template <class Message> Message read(const std::string& bytes) {
+  Message message;
+  if (!message.ParseFromString(bytes)) throw std::logic_error("no message of etcd's");
+  return message;
+}
+
+net::Response failure(int code, std::string text) {
+  return {.status = 200, .headers = {{"grpc-status", std::to_string(code)}, {"grpc-message", std::move(text)}}, .body = {}};
+}
+
+} // namespace
+
+std::string FakeEtcd::answer(const std::string& method, const std::string& message) {
+  const auto change = [&](const std::string& what) {
+    if (onChange) onChange(what);
+  };
+  const auto byId = [&](std::uint64_t id) {
+    const auto found = std::ranges::find(members, id, &Member::id);
+    if (found == members.end()) throw std::out_of_range("etcdserver: member not found");
+    return found;
+  };
+  if (method == "MemberAdd") {
+    const auto request = read<pb::MemberAddRequest>(message);
+    change("add " + request.peerurls(0));
+    std::uint64_t next = 1;
+    for (const auto& member : members) next = std::max(next, member.id + 1);
+    members.push_back({.id = next, .name = {}, .peerUrl = request.peerurls(0), .clientUrl = {}, .learner = request.islearner()});
+    pb::MemberAddResponse response;
+    fill(*response.mutable_member(), members.back());
+    for (const auto& member : members) fill(*response.add_members(), member);
+    return response.SerializeAsString();
+  }
+  if (method == "MemberPromote") {
+    const auto member = byId(read<pb::MemberPromoteRequest>(message).id());
+    change("promote " + member->peerUrl);
+    member->learner = false;
+  } else if (method == "MemberRemove") {
+    const auto member = byId(read<pb::MemberRemoveRequest>(message).id());
+    change("remove " + member->peerUrl);
+    members.erase(member);
+  }
+  pb::MembersResponse response;
+  for (const auto& member : members) fill(*response.add_members(), member);
+  return response.SerializeAsString();
+}
+
+net::Response FakeEtcd::perform(const net::Request& request) {
+  std::string message;
+  const auto unpack = [&] { net::GrpcDeframer("fake").feed(request.body, [&](std::string_view bytes) { return message = bytes, true; }); };
+  if (const auto at = request.url.find(clusterCalls); at != std::string::npos) {
+    unpack();
+    try {
+      const auto method = request.url.substr(at + clusterCalls.size());
+      return {.status = 200, .headers = {{"grpc-status", "0"}}, .body = net::grpcFrame(answer(method, message))};
+    } catch (const std::out_of_range& error) {
+      return failure(5, error.what());
+    }
+  }
+  if (request.url.find(maintenanceCalls) == std::string::npos) return others_.perform(request);
+  pb::StatusResponse status;
+  status.set_version("3.7.0");
+  status.set_leader(1);
+  return {.status = 200, .headers = {{"grpc-status", "0"}}, .body = net::grpcFrame(status.SerializeAsString())};
+}
+
+net::Response FakeEtcd::stream(const net::Request& request, const std::function<bool(std::string_view)>& onData) {
+  return others_.stream(request, onData);
+}
+
+} // namespace kubestrap::fakes

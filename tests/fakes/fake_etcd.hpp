@@ -1,0 +1,34 @@
+#pragma once
+
+#include "net/http.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace kubestrap::fakes {
+
+/// etcd's members behind the HTTP seam: calls to them are answered here, all others by the transport behind it. Any member answers for all.
+class FakeEtcd : public net::Transport {
+public:
+  explicit FakeEtcd(net::Transport& others) : others_(others) {}
+
+  struct Member {
+    std::uint64_t id = 0;
+    std::string name; ///< empty until it runs
+    std::string peerUrl, clientUrl;
+    bool learner = false;
+  };
+  std::vector<Member> members;
+  std::function<void(const std::string& change)> onChange; ///< called before "add https://10.0.0.11:2380" and the like; may throw
+
+  net::Response perform(const net::Request& request) override;
+  net::Response stream(const net::Request& request, const std::function<bool(std::string_view)>& onData) override;
+
+private:
+  std::string answer(const std::string& method, const std::string& message);
+  net::Transport& others_;
+};
+
+} // namespace kubestrap::fakes

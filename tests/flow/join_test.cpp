@@ -1,0 +1,113 @@
+// What init promises holds for a machine that joins: wherever it was stopped, the next run comes to the same end, and reset makes the
+// machine what it was, and the cluster what it was without it.
+#include "tests/flow/end_state.hpp"
+#include "tests/flow/joining.hpp"
+#include "tests/lines.hpp"
+
+#include "plan/recorded.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using namespace kubestrap;
+using namespace kubestrap::flow;
+
+namespace {
+
+using Role = Joining::Role;
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::size_t stride = 9;
+#else
+constexpr std::size_t stride = 1;
+#endif
+
+Value aBareMachine(Joining& joining) {
+  joining.machine.host.put("/proc/self/mounts", "/dev/vda1 / ext4 rw 0 0\n");
+  return joining.machine.host.inventory();
+}
+
+Lines members(const Joining& joining) {
+  Lines lines;
+  for (const auto& member : joining.etcd.members) lines.push_back(member.name + (member.learner ? " (learner)" : ""));
+  return lines;
+}
+
+Lines left(const Value& before, Machine& machine) {
+  Lines lines;
+  for (const auto& each : plan::deviations(before, machine.host.inventory())) lines.push_back(each.part + " " + each.name + ": " + each.before + " -> " + each.now);
+  return lines;
+}
+
+void joinsAgainWhereverItWasKilled(Role role, std::size_t atLeast) {
+  Joining whole(role);
+  aBareMachine(whole);
+  REQUIRE(whole.joinFails() == "");
+  const auto expected = endState(whole.machine);
+  std::size_t n = 1;
+  for (;; n += stride) {
+    Joining joining(role);
+    aBareMachine(joining);
+    if (!joining.joinStoppedAt(n)) break;
+    const auto next = joining.machine.effects().empty() ? "the first effect" : "what follows \"" + joining.machine.effects().back() + "\"";
+    CAPTURE(n);
+    CAPTURE(next);
+    CHECK(joining.joinFails() == "");
+    CHECK(differing(expected, endState(joining.machine)) == Lines{});
+    CHECK(members(joining) == members(whole));
+  }
+  CHECK(n > atLeast);
+}
+
+void leavesWhereverItWasKilled(Role role, std::size_t atLeast) {
+  std::size_t n = 1;
+  for (;; n += stride) {
+    Joining joining(role);
+    const auto before = aBareMachine(joining);
+    if (!joining.joinStoppedAt(n)) break;
+    const auto next = joining.machine.effects().empty() ? "the first effect" : "what follows \"" + joining.machine.effects().back() + "\"";
+    CAPTURE(n);
+    CAPTURE(next);
+    CHECK(joining.machine.resetFails(Machine::Force::no) == "");
+    CHECK(left(before, joining.machine) == Lines{});
+    CHECK(members(joining) == Lines{"n2"});
+    if (role == Role::controlPlane) CHECK_FALSE(joining.machine.api.object("/api/v1/nodes/n1"));
+  }
+  CHECK(n > atLeast);
+}
+
+} // namespace
+
+TEST_CASE("a control plane joins, its member of etcd votes, and a second run finds nothing to do") {
+  Joining joining(Role::controlPlane);
+  REQUIRE(joining.joinFails() == "");
+  CHECK(members(joining) == Lines{"n2", "n1"});
+  CHECK_FALSE(joining.join().changed());
+}
+
+TEST_CASE("a worker's join that is killed before any effect and run again comes to the same end") { joinsAgainWhereverItWasKilled(Role::worker, 15); }
+TEST_CASE("a control plane's join that is killed before any effect and run again comes to the same end") {
+  joinsAgainWhereverItWasKilled(Role::controlPlane, 60);
+}
+TEST_CASE("wherever a worker's join was killed, reset leaves the machine as it was") { leavesWhereverItWasKilled(Role::worker, 15); }
+TEST_CASE("wherever a control plane's join was killed, reset leaves machine, etcd and cluster as they were") {
+  leavesWhereverItWasKilled(Role::controlPlane, 60);
+}
+
+TEST_CASE("wherever the reset of a control plane was killed, the next one comes to the same end") {
+  std::size_t n = 1;
+  for (;; n += stride) {
+    Joining joining(Role::controlPlane);
+    const auto before = aBareMachine(joining);
+    REQUIRE(joining.joinFails() == "");
+    if (!joining.machine.resetStoppedAt(n)) break;
+    const auto next = "what follows \"" + joining.machine.effects().back() + "\"";
+    CAPTURE(n);
+    CAPTURE(next);
+    CHECK(joining.machine.resetFails() == "");
+    CHECK(left(before, joining.machine) == Lines{});
+    CHECK(members(joining) == Lines{"n2"});
+  }
+  CHECK(n > 30);
+}
