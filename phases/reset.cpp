@@ -4,6 +4,7 @@
 #include "certs/catalogue.hpp"
 #include "manifests/components.hpp"
 #include "manifests/front.hpp"
+#include "manifests/hosted.hpp"
 #include "phases/certificates.hpp"
 #include "phases/node.hpp"
 #include "support/text.hpp"
@@ -145,7 +146,11 @@ Resources wellKnown(const Setup& setup) {
   const auto& known = resetting(setup);
   std::vector<Path> files{paths::adminConf, paths::superAdminConf, paths::kubeletConf, paths::bootstrapKubeletConf, paths::controllerManagerConf,
                           paths::schedulerConf};
-  for (const auto& component : manifests::components()) files.push_back(manifests::manifestPath(component));
+  for (const auto& component : manifests::components()) {
+    files.push_back(manifests::manifestPath(component));
+    // What the guard promotes is not in the journal.
+    for (const auto slot : {manifests::Slot::rescue, manifests::Slot::previous}) files.push_back(manifests::rescueManifest(component, slot));
+  }
   for (const auto& row : certs::catalogue())
     for (const auto* ending : {".crt", ".key"}) files.push_back(known.certificatesDir / (std::string(row.file) + ending));
   for (const auto* name : {"sa.key", "sa.pub"}) files.push_back(known.certificatesDir / name);
@@ -155,6 +160,7 @@ Resources wellKnown(const Setup& setup) {
   Resources resources;
   for (auto& file : files)
     if (!known.before.contains(file) && !isRecorded(file)) resources.push_back(gone(std::move(file), Absent::Depth::entry, "of this node"));
+  resources.push_back({Absent{.path = paths::kubernetes / "kubestrap", .depth = Absent::Depth::tree, .keep = known.before, .reason = "of this node"}});
   for (const auto& folder : {known.certificatesDir / "etcd", known.certificatesDir, paths::manifests})
     if (!known.before.contains(folder) && !known.journal) resources.push_back(gone(folder, Absent::Depth::whenEmpty, "of this node"));
   return resources;

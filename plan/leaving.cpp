@@ -290,8 +290,8 @@ void lookAtLeavingNode(Setup& setup, World& world) {
   if (isOfANode(inventory)) forgetFormerNode(known);
   compareWithInventory(known, known.journal ? inventory : Value(), host);
   if (const auto name = nameInCertificate(host); !name.empty()) setup.node.name = name;
-  const auto manifests = host.list(paths::manifests); // in a slot its name says which
-  setup.node.controlPlane = std::ranges::any_of(manifests, [](const auto& name) { return name.starts_with("kube-apiserver"); });
+  // In the hosted layout nothing but what stands by needs to lie here.
+  setup.node.controlPlane = staticPodOf("kube-apiserver", host).has_value() || host.status(paths::standbys).has_value();
   if (const auto pod = staticPodOf("etcd", host)) {
     setup.node.controlPlane = true;
     known.etcdPeerUrl = flagOf(*pod, "initial-advertise-peer-urls");

@@ -120,16 +120,42 @@ Change needed(const RemovePods& wanted, const Context& context) {
   return {.verb = Verb::remove, .subject = counted(pods.size(), "pod"), .reason = "of this node's kubelet"};
 }
 
-void perform(const RemovePods&, const Change&, const Context& context) {
+namespace {
+
+/// Stops and removes all there are; what the runtime said of the last one that it could not.
+std::optional<Error> tryToRemovePods(World& world) {
   // A runtime stops each at once; most of the time it waits for the network plugin, so they go side by side.
   constexpr std::size_t width = 4;
-  const auto pods = podsOfKubelet(context.world);
+  std::optional<Error> failure;
+  const auto pods = podsOfKubelet(world);
   for (std::size_t begin = 0; begin < pods.size(); begin += width) {
     std::vector<std::future<void>> going;
     for (std::size_t i = begin; i < std::min(begin + width, pods.size()); ++i)
-      going.push_back(std::async(std::launch::async, [&context, id = pods[i].id] { context.world.cri.stopAndRemovePod(id); }));
+      going.push_back(std::async(std::launch::async, [&world, id = pods[i].id] { world.cri.stopAndRemovePod(id); }));
     for (auto& each : going) each.wait();
-    for (auto& each : going) each.get();
+    for (auto& each : going) {
+      try {
+        each.get();
+      } catch (const Interrupted&) {
+        throw;
+      } catch (const Error& error) {
+        failure = error;
+      }
+    }
+  }
+  return failure;
+}
+
+} // namespace
+
+void perform(const RemovePods&, const Change&, const Context& context) {
+  // A container that ends by itself while it is stopped (etcd's, once its member is gone) fails for the runtime, and is gone the next time.
+  constexpr int attempts = 5;
+  for (int attempt = 1;; ++attempt) {
+    const auto failure = tryToRemovePods(context.world);
+    if (!failure) return;
+    if (attempt == attempts) throw *failure;
+    context.world.clock.sleep(std::chrono::milliseconds(500));
   }
 }
 

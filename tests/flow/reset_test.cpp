@@ -216,6 +216,22 @@ TEST_CASE("what cannot be removed is told, all else goes, and the next run ends 
   CHECK(left(before, machine) == Lines{});
 }
 
+TEST_CASE("a pod that the runtime cannot stop at once is stopped the next time; one that it never can is told") {
+  for (const int failures : {2, 100}) {
+    CAPTURE(failures);
+    Machine machine;
+    aBareMachine(machine);
+    machine.init();
+    work(machine);
+    machine.host.onEffect = [left = failures](const std::string& effect) mutable {
+      if (effect.starts_with("remove pod ") && left-- > 0) throw Error("failed to kill container: ttrpc: closed");
+    };
+    const auto failure = machine.resetFails();
+    CHECK((failure.find("ttrpc: closed") != std::string::npos) == (failures == 100));
+    CHECK(machine.cri.pods.empty() == (failures == 2));
+  }
+}
+
 // ---- what was replaced comes back, what belongs to others stays
 
 TEST_CASE("a file that was replaced comes back with its mode") {
