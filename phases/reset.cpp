@@ -218,11 +218,12 @@ Resources cleanUp(const Setup& setup, const Phase&) {
 const plan::Workflow& resetWorkflow() {
   static const Phase phases[] = {
       {.name = "preflight", .summary = "See whether the cluster can do without this node", .judge = judge},
-      // What fails in the next two is told, and no reason to keep the node: the cluster may be gone.
+      // What fails here is told, and no reason to keep the node: the cluster may be gone.
       {.name = "leave-cluster", .summary = "Move pods away if asked to, stop the kubelet, delete the Node", .desired = leaveCluster,
        .onFailure = plan::OnFailure::warn},
+      // A member that votes and is gone may cost the others their quorum: of two members it does.
       {.name = "remove-etcd-member", .summary = "Take this node's member out of etcd", .desired = removeEtcdMember,
-       .onFailure = plan::OnFailure::warn},
+       .onFailure = plan::OnFailure::unlessForced},
       // From here on the cluster does not count on this node any more.
       {.name = "cleanup-node", .summary = "Stop what runs, remove what was made, put back what was replaced", .desired = cleanUp,
        .onFailure = plan::OnFailure::goOn},

@@ -105,6 +105,21 @@ std::optional<std::string> lackOfPromotion(const EtcdMember& wanted, const Conte
   }
 }
 
+/// Tries to take it out; nothing when it is.
+std::optional<std::string> lackOfRemoval(const EtcdMember& wanted, const Context& context) {
+  try {
+    auto client = connect(wanted.access, context);
+    const auto members = client.members();
+    if (const auto* member = findMember(members, wanted.peerUrl)) client.remove(member->id);
+    return std::nullopt;
+  } catch (const net::GrpcError& error) {
+    if (!etcd::isPassing(error)) throw;
+    return error.detail();
+  } catch (const net::TransportError& error) {
+    return error.message();
+  }
+}
+
 /// "the learner n2 at https://10.0.0.12:2380": the one that stands in the way of another.
 std::string learnerAmong(const std::vector<etcd::Member>& members) {
   const auto found = std::find_if(members.begin(), members.end(), [](const auto& each) { return each.learner; });
@@ -241,12 +256,14 @@ void enact(const EtcdMember& wanted, const Change& change, const Context& contex
                   .fatal = wanted.fatal},
           change, context, [&] { return lackOfPromotion(wanted, context); });
     return endTurn(wanted.turn, context);
-  case Standing::absent: {
-    auto client = connect(wanted.access, context);
-    const auto members = client.members();
-    if (const auto* member = findMember(members, wanted.peerUrl)) client.remove(member->id);
+  case Standing::absent:
+    // A member that has only just begun to vote cannot be spared for some seconds, for all etcd knows.
+    await({.what = fmt::format("etcd is without {}", wanted.peerUrl),
+           .probe = EtcdHealthy{wanted.access},
+           .patience = wanted.patience,
+           .hint = "look at etcd's log on the other control planes, below /var/log/pods/kube-system_etcd-*"},
+          change, context, [&] { return lackOfRemoval(wanted, context); });
     return endTurn(wanted.turn, context);
-  }
   }
 }
 

@@ -28,7 +28,8 @@ enum class OnFailure {
   stop,
   restoreFiles, ///< the files that the phase changed are put back
   warn,         ///< it is told, and the next resource's turn: what could not be had, or need not be
-  goOn          ///< the same, but the phase has failed in the end
+  goOn,         ///< the same, but the phase has failed in the end
+  unlessForced  ///< the end, or with --force as `warn`
 };
 
 /// A row of a workflow: a pure function from a Setup to what should be true.

@@ -135,7 +135,8 @@ private:
   }
 
   void realiseOrUndo(const Phase& phase, const std::string& name) {
-    if (phase.onFailure == OnFailure::warn || phase.onFailure == OnFailure::goOn)
+    const bool forced = phase.onFailure == OnFailure::unlessForced && setup_.request.resetting.force;
+    if (phase.onFailure == OnFailure::warn || phase.onFailure == OnFailure::goOn || forced)
       return realiseWhatCanBe(phase.desired(setup_, phase), phase, name);
     try {
       realise(phase.desired(setup_, phase), name);
@@ -143,6 +144,7 @@ private:
       throw; // the next run goes on
     } catch (Error& error) {
       if (!replaced_.empty()) restoreFiles(phase, name, error);
+      if (phase.onFailure == OnFailure::unlessForced) error.addContext("what follows relies on it; --force goes on all the same");
       if (!applying() || !phase.undo) throw;
       try {
         realise(phase.undo(setup_, phase), name);
@@ -189,7 +191,7 @@ private:
   void realiseWhatCanBe(const Resources& resources, const Phase& phase, const std::string& name) {
     std::vector<std::string> failed;
     for (std::size_t begin = 0; begin < resources.size();) {
-      const auto end = phase.onFailure == OnFailure::warn ? begin + 1 : groupEnd(resources, begin);
+      const auto end = phase.onFailure == OnFailure::goOn ? groupEnd(resources, begin) : begin + 1;
       try {
         realise({resources.begin() + static_cast<std::ptrdiff_t>(begin), resources.begin() + static_cast<std::ptrdiff_t>(end)}, name);
         begin = end;

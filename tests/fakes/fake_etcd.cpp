@@ -76,6 +76,7 @@ net::Response FakeEtcd::perform(const net::Request& request) {
     unpack();
     try {
       const auto method = request.url.substr(at + clusterCalls.size());
+      if (method != "MemberList" && refusals > 0 && refusals--) return failure(14, "etcdserver: unhealthy cluster");
       return {.status = 200, .headers = {{"grpc-status", "0"}}, .body = net::grpcFrame(answer(method, message))};
     } catch (const std::out_of_range& error) {
       return failure(5, error.what());

@@ -21,6 +21,7 @@ public:
     bool learner = false;
   };
   std::vector<Member> members;
+  int refusals = 0; ///< so many of the next changes are answered "unhealthy cluster"
   std::function<void(const std::string& change)> onChange; ///< called before "add https://10.0.0.11:2380" and the like; may throw
 
   net::Response perform(const net::Request& request) override;

@@ -95,6 +95,27 @@ TEST_CASE("wherever a control plane's join was killed, reset leaves machine, etc
   leavesWhereverItWasKilled(Role::controlPlane, 60);
 }
 
+TEST_CASE("a member that etcd cannot spare yet is taken out when it can") {
+  Joining joining(Role::controlPlane);
+  const auto before = aBareMachine(joining);
+  REQUIRE(joining.joinFails() == "");
+  joining.etcd.refusals = 3;
+  CHECK(joining.machine.resetFails(Machine::Force::no) == "");
+  CHECK(members(joining) == Lines{"n2"});
+  CHECK(left(before, joining.machine) == Lines{});
+}
+
+TEST_CASE("a control plane whose member etcd never spares is kept, unless it is forced") {
+  Joining joining(Role::controlPlane);
+  const auto before = aBareMachine(joining);
+  REQUIRE(joining.joinFails() == "");
+  joining.etcd.refusals = 1000;
+  CHECK(joining.machine.resetFails(Machine::Force::no).find("unhealthy cluster") != std::string::npos);
+  CHECK(joining.machine.host.files.contains("/etc/kubernetes/manifests/etcd.yaml"));
+  CHECK(joining.machine.resetFails(Machine::Force::yes) == "");
+  CHECK(left(before, joining.machine) == Lines{});
+}
+
 TEST_CASE("wherever the reset of a control plane was killed, the next one comes to the same end") {
   std::size_t n = 1;
   for (;; n += stride) {
@@ -105,7 +126,7 @@ TEST_CASE("wherever the reset of a control plane was killed, the next one comes 
     const auto next = "what follows \"" + joining.machine.effects().back() + "\"";
     CAPTURE(n);
     CAPTURE(next);
-    CHECK(joining.machine.resetFails() == "");
+    CHECK(joining.machine.resetFails(Machine::Force::no) == "");
     CHECK(left(before, joining.machine) == Lines{});
     CHECK(members(joining) == Lines{"n2"});
   }

@@ -120,7 +120,7 @@ TEST_CASE("reset on a disk that is read-only says what is left, and the next one
   }
 }
 
-TEST_CASE("a cluster that answers 500, or hangs, at whatever moment of the reset, keeps no machine a node") {
+TEST_CASE("a cluster that answers 500, or hangs, at whatever moment of a forced reset, keeps no machine a node") {
   for (const std::string how : {"500", "hangs"})
     for (std::size_t n = 1; n < 16; n += coarse) {
       CAPTURE(how);
@@ -131,7 +131,7 @@ TEST_CASE("a cluster that answers 500, or hangs, at whatever moment of the reset
       REQUIRE(joining.joinFails() == "");
       breakCluster(machine, n, how);
       const auto began = machine.host.now;
-      CHECK(machine.resetFails(Machine::Force::no) == "");
+      CHECK(machine.resetFails() == "");
       CHECK(left(before, machine) == Lines{});
       CHECK(machine.host.now - began < std::chrono::minutes(5)); // of the machine in memory: patience has an end
       CHECK(std::ranges::any_of(machine.listener.lines, [](const auto& line) { return line.find("warning: ") != std::string::npos; }));

@@ -1,0 +1,158 @@
+// What a node's cluster is like without it, and who can be asked to let it go.
+#include "plan/leaving.hpp"
+
+#include "plan/kinds.hpp"
+#include "support/log.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+namespace kubestrap::plan {
+
+namespace {
+
+using config::Setup;
+namespace paths = config::paths;
+
+constexpr std::string_view serverAnnotation = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint";
+
+bool isControlPlane(const Value& node) {
+  const auto* labels = find(node, "metadata.labels");
+  return labels && labels->contains("node-role.kubernetes.io/control-plane");
+}
+
+enum class Voice { ready, unready, silent };
+
+struct Said {
+  Voice voice = Voice::ready;
+  std::string why; ///< nothing was heard
+};
+
+Said ask(const kube::Kubeconfig& kubeconfig, const std::string& server, World& world) {
+  try {
+    return {kube::Client(world.http, kubeconfig, server).raw("GET", "/readyz").status == 200 ? Voice::ready : Voice::unready, {}};
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::info(1, "{} does not answer: {}", server.empty() ? kubeconfig.server : server, error.message());
+    return {Voice::silent, error.message()};
+  }
+}
+
+bool answers(const kube::Kubeconfig& kubeconfig, const std::string& server, World& world) {
+  return ask(kubeconfig, server, world).voice == Voice::ready;
+}
+
+/// The kubeconfig's own server (""), or where the kubelet was led to: a control plane that has not come up yet is no help in leaving.
+/// Throws when there is none.
+std::string answeringServer(const kube::Kubeconfig& kubeconfig, World& world) {
+  const auto own = ask(kubeconfig, {}, world);
+  if (own.voice == Voice::ready) return {};
+  for (const auto& path : {paths::kubeletConf, paths::bootstrapKubeletConf}) {
+    const auto text = world.host.read(path);
+    if (!text) continue;
+    try {
+      const auto server = kube::parseKubeconfig(*text, path.string()).server;
+      if (server != kubeconfig.server && answers(kubeconfig, server, world)) return server;
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      log::info(1, "{}", error.message());
+    }
+  }
+  if (own.voice == Voice::silent) throw Error(own.why);
+  return {};
+}
+
+/// An API server of another control plane that answers: this node's own ends with its etcd member.
+std::string otherServer(kube::Client& client, const kube::Kubeconfig& kubeconfig, const std::string& node, World& world) {
+  for (const auto& pod : client.list("v1", "Pod", "kube-system", "component=kube-apiserver,tier=control-plane")) {
+    const auto* annotations = find(pod, "metadata.annotations");
+    if (stringAt(pod, "spec.nodeName") == node || !annotations || !annotations->contains(std::string(serverAnnotation))) continue;
+    const auto server = "https://" + (*annotations)[std::string(serverAnnotation)].get<std::string>();
+    if (answers(kubeconfig, server, world)) return server;
+  }
+  return {};
+}
+
+bool isHealthy(etcd::Client& client, const etcd::Member& member) {
+  for (const auto& url : member.clientUrls) {
+    try {
+      if (client.status(url).leaderId != 0) return true;
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      log::info(1, "etcd member {}: {}", member.name, error.message());
+    }
+  }
+  return false;
+}
+
+/// What etcd would be without this node's member.
+void lookAtEtcd(Setup& setup, const Context& context) {
+  auto& known = setup.request.resetting;
+  const auto& folder = setup.cluster.pki.folder;
+  auto client = connect(EtcdAccess{.api = {*known.kubeconfig, known.server},
+                                   .authority = folder / "etcd/ca.crt",
+                                   .certificate = folder / "etcd/healthcheck-client.crt",
+                                   .key = folder / "etcd/healthcheck-client.key"},
+                        context);
+  std::size_t voters = 0, healthy = 0;
+  bool votes = false;
+  std::vector<std::string> down;
+  for (const auto& member : client.members()) {
+    const bool own = member.hasPeerUrl(known.etcdPeerUrl);
+    if (own && !member.learner) votes = true;
+    if (own || member.learner) continue;
+    ++voters;
+    if (isHealthy(client, member)) ++healthy;
+    else down.push_back(member.name.empty() ? member.hexId() : member.name);
+  }
+  if (voters == 0) known.etcdPeerUrl.clear(); // the last: nobody is left who could take it out
+  else if (votes && healthy < voters / 2 + 1)
+    known.quorumLoss = fmt::format("without {} etcd has {} members, of which {} {} not answer: it would stop, and the cluster with it", setup.node.name,
+                                   voters, join(down, ", "), down.size() == 1 ? "does" : "do");
+}
+
+} // namespace
+
+void lookAtClusterLeft(Setup& setup, World& world) {
+  auto& known = setup.request.resetting;
+  if (!known.kubeconfig) {
+    known.unreachable = "there is no kubeconfig on this machine";
+    return;
+  }
+  // A worker's own credentials may read next to nothing, and change nothing but its own status.
+  if (*known.kubeconfig == paths::kubeletConf) return;
+  try {
+    const Context context{.world = world};
+    const auto text = world.host.read(*known.kubeconfig);
+    if (!text) throw Error(known.kubeconfig->string() + " is absent");
+    const auto kubeconfig = kube::parseKubeconfig(*text, known.kubeconfig->string());
+    known.server = answeringServer(kubeconfig, world);
+    kube::Client client(world.http, kubeconfig, known.server);
+    known.mayDeleteNode = true;
+    for (const auto& node : client.list("v1", "Node", ""))
+      if (isControlPlane(node) && stringAt(node, "metadata.name") != setup.node.name) ++known.otherControlPlanes;
+    if (!setup.node.controlPlane || known.otherControlPlanes == 0) return;
+    if (auto other = otherServer(client, kubeconfig, setup.node.name, world); !other.empty()) known.server = std::move(other);
+    if (known.etcdPeerUrl.empty()) return;
+    try {
+      lookAtEtcd(setup, context);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const NotYet& error) {
+      // An earlier run has come further than this, or the member never began.
+      log::warn(fmt::format("whether etcd still has a member of this node is not known: {}", error.message()));
+      known.etcdPeerUrl.clear();
+    } catch (const Error& error) {
+      log::warn(fmt::format("whether etcd can do without this node is not known: {}", error.message()));
+    }
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    known.unreachable = error.message();
+  }
+}
+
+} // namespace kubestrap::plan
