@@ -43,23 +43,44 @@ bool answers(const kube::Kubeconfig& kubeconfig, const std::string& server, Worl
   return ask(kubeconfig, server, world).voice == Voice::ready;
 }
 
-/// The kubeconfig's own server (""), or where the kubelet was led to: a control plane that has not come up yet is no help in leaving.
-/// Throws when there is none.
-std::string answeringServer(const kube::Kubeconfig& kubeconfig, World& world) {
-  const auto own = ask(kubeconfig, {}, world);
-  if (own.voice == Voice::ready) return {};
+/// "https://10.0.0.12:6443": the control planes that etcd's manifest began with, at this one's port.
+std::vector<std::string> serversBesideEtcd(const std::string& own, host::Host& host) {
+  constexpr std::string_view flag = "--initial-cluster=", scheme = "https://";
+  std::vector<std::string> servers;
+  const auto port = own.rfind(':');
+  for (const auto& line : split(host.read(paths::manifests / "etcd.yaml").value_or(""), '\n')) {
+    const auto at = line.find(flag);
+    if (at == std::string::npos || port == std::string::npos) continue;
+    for (const auto& entry : split(trim(std::string_view(line).substr(at + flag.size())), ',')) {
+      const auto begin = entry.find(scheme), end = entry.rfind(':');
+      if (begin != std::string::npos && end > begin + scheme.size()) servers.push_back(entry.substr(begin, end - begin) + own.substr(port));
+    }
+  }
+  return servers;
+}
+
+/// Other servers than the kubeconfig's own: a control plane that has not come up, or has broken down, is no help in leaving.
+std::vector<std::string> serversElsewhere(const kube::Kubeconfig& kubeconfig, host::Host& host) {
+  auto servers = serversBesideEtcd(kubeconfig.server, host);
   for (const auto& path : {paths::kubeletConf, paths::bootstrapKubeletConf}) {
-    const auto text = world.host.read(path);
+    const auto text = host.read(path);
     if (!text) continue;
     try {
-      const auto server = kube::parseKubeconfig(*text, path.string()).server;
-      if (server != kubeconfig.server && answers(kubeconfig, server, world)) return server;
-    } catch (const Interrupted&) {
-      throw;
+      servers.push_back(kube::parseKubeconfig(*text, path.string()).server);
     } catch (const Error& error) {
       log::info(1, "{}", error.message());
     }
   }
+  std::erase(servers, kubeconfig.server);
+  return servers;
+}
+
+/// The kubeconfig's own server (""), or another one. Throws when there is none.
+std::string answeringServer(const kube::Kubeconfig& kubeconfig, World& world) {
+  const auto own = ask(kubeconfig, {}, world);
+  if (own.voice == Voice::ready) return {};
+  for (const auto& server : serversElsewhere(kubeconfig, world.host))
+    if (answers(kubeconfig, server, world)) return server;
   if (own.voice == Voice::silent) throw Error(own.why);
   return {};
 }

@@ -149,12 +149,11 @@ std::optional<Error> tryToRemovePods(World& world) {
 } // namespace
 
 void perform(const RemovePods&, const Change&, const Context& context) {
-  // A container that ends by itself while it is stopped (etcd's, once its member is gone) fails for the runtime, and is gone the next time.
-  constexpr int attempts = 5;
-  for (int attempt = 1;; ++attempt) {
-    const auto failure = tryToRemovePods(context.world);
-    if (!failure) return;
-    if (attempt == attempts) throw *failure;
+  // A container that is just starting, or ends by itself while it is stopped (etcd's, once its member is gone), fails for the runtime, and
+  // not the next time.
+  const auto deadline = context.world.clock.now() + std::chrono::seconds(30);
+  while (const auto failure = tryToRemovePods(context.world)) {
+    if (context.world.clock.now() >= deadline) throw *failure;
     context.world.clock.sleep(std::chrono::milliseconds(500));
   }
 }

@@ -109,7 +109,7 @@ TEST_CASE("a control plane whose member etcd never spares is kept, unless it is 
   Joining joining(Role::controlPlane);
   const auto before = aBareMachine(joining);
   REQUIRE(joining.joinFails() == "");
-  joining.etcd.refusals = 1000;
+  joining.etcd.refusals = 1000000;
   CHECK(joining.machine.resetFails(Machine::Force::no).find("unhealthy cluster") != std::string::npos);
   CHECK(joining.machine.host.files.contains("/etc/kubernetes/manifests/etcd.yaml"));
   CHECK(joining.machine.resetFails(Machine::Force::yes) == "");

@@ -71,6 +71,7 @@ config::Setup Joining::setup() {
   auto wanted = machine.setup();
   const auto& files = filesOfTheCluster();
   wanted.node.controlPlane = role_ == Role::controlPlane;
+  wanted.node.externalAuthority = false; // its key comes with the shared files
   wanted.request.tokens.clear();
   auto& joining = wanted.request.joining;
   joining.server = kServer;

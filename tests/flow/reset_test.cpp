@@ -144,7 +144,7 @@ TEST_CASE("wherever reset was killed, the next one comes to the same end") {
 TEST_CASE("what a killed run has left beside a file goes too") {
   Machine machine;
   const auto before = aBareMachine(machine);
-  REQUIRE(machine.initStoppedAt(20));
+  REQUIRE(machine.initStoppedAt(50));
   std::string last;
   for (const auto& record : plan::Journal::read(machine.host))
     if (stringAt(record, "kind") == "Key") last = stringAt(record, "target.path");
@@ -217,7 +217,7 @@ TEST_CASE("what cannot be removed is told, all else goes, and the next run ends 
 }
 
 TEST_CASE("a pod that the runtime cannot stop at once is stopped the next time; one that it never can is told") {
-  for (const int failures : {2, 100}) {
+  for (const int failures : {2, 1000}) {
     CAPTURE(failures);
     Machine machine;
     aBareMachine(machine);
@@ -227,7 +227,7 @@ TEST_CASE("a pod that the runtime cannot stop at once is stopped the next time; 
       if (effect.starts_with("remove pod ") && left-- > 0) throw Error("failed to kill container: ttrpc: closed");
     };
     const auto failure = machine.resetFails();
-    CHECK((failure.find("ttrpc: closed") != std::string::npos) == (failures == 100));
+    CHECK((failure.find("ttrpc: closed") != std::string::npos) == (failures == 1000));
     CHECK(machine.cri.pods.empty() == (failures == 2));
   }
 }

@@ -106,7 +106,7 @@ TEST_CASE("join on a disk that takes no more says so, and with room again it com
 }
 
 TEST_CASE("reset on a disk that is read-only says what is left, and the next one ends the work") {
-  for (std::size_t n = 1; n < 60; n += 7 * coarse) {
+  for (std::size_t n = 1; n < 45; n += 7 * coarse) {
     CAPTURE(n);
     Machine machine;
     const auto before = aBareMachine(machine);
@@ -122,7 +122,7 @@ TEST_CASE("reset on a disk that is read-only says what is left, and the next one
 
 TEST_CASE("a cluster that answers 500, or hangs, at whatever moment of a forced reset, keeps no machine a node") {
   for (const std::string how : {"500", "hangs"})
-    for (std::size_t n = 1; n < 16; n += coarse) {
+    for (std::size_t n = 1; n < 13; n += coarse) {
       CAPTURE(how);
       CAPTURE(n);
       Joining joining(Role::controlPlane);
