@@ -105,7 +105,7 @@ def test_what_belongs_to_others_stays(bare):
         iptables -A INPUT -p tcp --dport 4711 -j ACCEPT
         mkdir -p /srv/theirs /etc/kubernetes/theirs; mount -t tmpfs theirs /srv/theirs; echo theirs >/srv/theirs/file; echo theirs >/etc/kubernetes/theirs/file
         ip link add theirs0 type bridge
-        ctr -n k8s.io images export - lab.local/test:1 | ctr -n theirs images import -
+        ctr -n k8s.io images export /root/theirs.tar lab.local/test:1; ctr -n theirs images import /root/theirs.tar
         ctr -n theirs run --detach --net-host lab.local/test:1 theirs testtool serve :4712
     """)
     done = reset(bare)
