@@ -146,6 +146,7 @@ CurlTransport::CurlTransport(std::stop_token stop) : stop_(std::move(stop)) {}
 CurlTransport::~CurlTransport() = default;
 
 std::unique_ptr<CurlTransport::Handle> CurlTransport::take(const std::string& key) {
+  const std::lock_guard lock(mutex_);
   const auto found = std::find_if(idle_.begin(), idle_.end(), [&](const auto& handle) { return handle->key == key; });
   if (found == idle_.end()) return std::make_unique<Handle>(key);
   auto handle = std::move(*found);
@@ -155,6 +156,7 @@ std::unique_ptr<CurlTransport::Handle> CurlTransport::take(const std::string& ke
 
 void CurlTransport::keep(std::unique_ptr<Handle> handle) {
   curl_easy_reset(handle->curl.get()); // forgets options and blobs, keeps the connection
+  const std::lock_guard lock(mutex_);
   if (idle_.size() >= idleHandles) idle_.erase(idle_.begin());
   idle_.push_back(std::move(handle));
 }

@@ -3,14 +3,15 @@
 #include "net/http.hpp"
 
 #include <memory>
+#include <mutex>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 namespace kubestrap::net {
 
-/// The network itself, by libcurl. Connections are kept per server and identity and used again. One object serves one
-/// thread at a time; a call made from inside a stream's callback gets a connection of its own.
+/// The network itself, by libcurl. Connections are kept per server and identity and used again. Threads may call at once: each call
+/// under way has a connection of its own, also one made from inside a stream's callback.
 class CurlTransport : public Transport {
 public:
   /// Calls under way end with Interrupted within a second of a stop request, calls made afterwards at once.
@@ -29,6 +30,7 @@ private:
   std::unique_ptr<Handle> take(const std::string& key);
   void keep(std::unique_ptr<Handle> handle);
   std::stop_token stop_;
+  std::mutex mutex_;                          ///< of idle_
   std::vector<std::unique_ptr<Handle>> idle_; ///< the one used last at the end
 };
 

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 using namespace kubestrap;
@@ -243,4 +244,18 @@ TEST_CASE_FIXTURE(Fixture, "a proxy of the environment is used when asked for an
   CHECK(transport.perform({.url = server.http + "/"}).status == 200);
   CHECK(failureOf(transport, {.url = server.http + "/", .proxy = Request::Proxy::environment}).kind() == Kind::refused);
   unsetenv("http_proxy");
+}
+
+TEST_CASE_FIXTURE(Fixture, "threads use one transport at once, and each gets its own answers") {
+  std::atomic<int> right = 0;
+  std::vector<std::jthread> threads;
+  for (int number = 0; number < 8; ++number)
+    threads.emplace_back([&, number] {
+      for (int call = 0; call < 40; ++call) {
+        const auto path = "/" + std::to_string(number) + "/" + std::to_string(call);
+        if (stringAt(parseJson(transport.perform({.method = "GET", .url = server.http + path}).body), "path") == path) ++right;
+      }
+    });
+  threads.clear(); // joins them
+  CHECK(right == 8 * 40);
 }
