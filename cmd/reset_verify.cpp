@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace kubestrap::cmd {
 
 namespace {
@@ -23,7 +25,13 @@ ExitCode verifyReset(Machine& machine) {
     throw Error("nobody has looked at this machine before it became a node", "only what kubestrap's init or join has begun can be compared");
   if (plan::isOfANode(before))
     throw Error("this machine was a node already when kubestrap looked at it first", "only what kubestrap's init or join has begun can be compared");
-  const auto found = plan::deviations(before, machine.host().inventory());
+  auto found = plan::deviations(before, machine.host().inventory());
+  // Processes end some time after they were told to.
+  const auto isProcess = [](const plan::Deviation& each) { return each.part == "processes"; };
+  for (int look = 0; look < 10 && std::ranges::any_of(found, isProcess); ++look) {
+    machine.clock().sleep(std::chrono::milliseconds(500));
+    found = plan::deviations(before, machine.host().inventory());
+  }
   if (const auto as = format(globals()); as != Format::text) {
     auto document = result("ResetVerification");
     document["clean"] = found.empty();

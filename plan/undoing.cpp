@@ -151,10 +151,13 @@ std::optional<Error> tryToRemovePods(World& world) {
 void perform(const RemovePods&, const Change&, const Context& context) {
   // A container that is just starting, or ends by itself while it is stopped (etcd's, once its member is gone), fails for the runtime, and
   // not the next time.
+  // And one that was being made when the kubelet was stopped is seen a moment later.
   const auto deadline = context.world.clock.now() + std::chrono::seconds(30);
-  while (const auto failure = tryToRemovePods(context.world)) {
-    if (context.world.clock.now() >= deadline) throw *failure;
+  for (;;) {
+    const auto failure = tryToRemovePods(context.world);
+    if (failure && context.world.clock.now() >= deadline) throw *failure;
     context.world.clock.sleep(std::chrono::milliseconds(500));
+    if (!failure && (podsOfKubelet(context.world).empty() || context.world.clock.now() >= deadline)) return;
   }
 }
 
