@@ -12,6 +12,7 @@
 #include "manifests/cluster_objects.hpp"
 #include "manifests/front.hpp"
 #include "manifests/messages.hpp"
+#include "phases/node.hpp"
 #include "phases/workflows.hpp"
 #include "support/log.hpp"
 
@@ -33,7 +34,7 @@ std::optional<config::BootstrapToken> earlierDefaultToken(Machine& machine, cons
   if (!text) return std::nullopt;
   try {
     kube::Client client(machine.http(), kube::parseKubeconfig(*text, path.string()),
-                        setup.request.kubeconfig ? "" : setup.node.localEndpoint().url());
+                        setup.request.kubeconfig ? "" : phases::apiServerOf(setup));
     for (auto& stored : kube::listTokens(client)) {
       if (stored.description != kDefaultTokenDescription || stored.expired(machine.clock().now())) continue;
       return config::BootstrapToken{.id = stored.id, .secret = stored.secret, .description = stored.description,
@@ -79,7 +80,7 @@ struct JoinCommands {
 };
 
 JoinCommands joinCommands(Machine& machine, const config::Setup& setup, const InitOptions& options) {
-  manifests::JoinCommand join{.endpoint = manifests::hasFront(setup.cluster) ? setup.node.localEndpoint() : setup.publicEndpoint(), .pins = authorityPins(machine, setup)};
+  manifests::JoinCommand join{.endpoint = manifests::hasFront(setup.cluster) ? manifests::ownApiServers(setup) : setup.publicEndpoint(), .pins = authorityPins(machine, setup)};
   if (!setup.request.tokens.empty() && !options.skipTokenPrint) join.token = setup.request.tokens.front().token();
   JoinCommands commands{.worker = manifests::text(join)};
   if (setup.cluster.controlPlaneEndpoint) {

@@ -8,6 +8,7 @@
 #include "kube/client.hpp"
 #include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
+#include "phases/node.hpp"
 #include "phases/pivot.hpp"
 #include "plan/operation.hpp"
 #include "support/text.hpp"
@@ -24,7 +25,6 @@ namespace {
 
 using phases::pivot::Goal;
 using phases::pivot::Seen;
-namespace paths = config::paths;
 
 struct PivotOptions {
   std::optional<std::string> kubeconfig;
@@ -146,7 +146,7 @@ ExitCode run(Goal goal, const std::string& name, const PivotOptions& options) {
   config::Setup setup{.cluster = own.cluster, .node = {}, .request = {}};
   setup.node = ownNode(machine, setup.cluster);
   if (options.kubeconfig) setup.request.kubeconfig = std::filesystem::absolute(*options.kubeconfig);
-  const plan::Access access{setup.request.kubeconfig.value_or(paths::adminConf), options.kubeconfig ? "" : setup.node.localEndpoint().url()};
+  const auto access = phases::asAdmin(setup);
   const auto text = machine.host().read(access.kubeconfig);
   if (!text) throw Error(fmt::format("{} is absent", access.kubeconfig.string()), "name another one with --kubeconfig");
   kube::Client client(machine.http(), kube::parseKubeconfig(*text, access.kubeconfig.string()), access.server);

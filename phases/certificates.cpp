@@ -2,6 +2,7 @@
 
 #include "manifests/front.hpp"
 #include "manifests/hosted.hpp"
+#include "phases/node.hpp"
 #include "support/error.hpp"
 #include "support/text.hpp"
 
@@ -112,7 +113,7 @@ config::Path kubeconfigFile(const KubeconfigRow& row, const config::Setup& setup
 
 std::string serverOf(const KubeconfigRow& row, const config::Setup& setup) {
   if (!row.localServer) return setup.publicEndpoint().url();
-  return manifests::frontHasSlots(setup) ? manifests::frontEndpoint(setup).url() : setup.node.localEndpoint().url();
+  return apiServerOf(setup);
 }
 
 } // namespace

@@ -30,7 +30,7 @@ namespace paths = config::paths;
 // ---- how the cluster is spoken to
 
 /// As a member of system:masters, whom no missing binding can keep out.
-Access asSuperAdmin(const Setup& setup) { return {paths::superAdminConf, setup.node.localEndpoint().url()}; }
+Access asSuperAdmin(const Setup& setup) { return {paths::superAdminConf, apiServerOf(setup)}; }
 
 // ---- preflight
 

@@ -26,9 +26,13 @@ bool isGoverned(const Setup& setup) {
   return held && held->empty();
 }
 
+std::string apiServerOf(const Setup& setup) {
+  return manifests::frontHasSlots(setup) ? manifests::frontEndpoint(setup).url() : setup.node.localEndpoint().url();
+}
+
 Access asAdmin(const Setup& setup) {
   if (setup.request.kubeconfig) return {*setup.request.kubeconfig, {}};
-  return {paths::adminConf, setup.node.localEndpoint().url()};
+  return {paths::adminConf, apiServerOf(setup)};
 }
 
 Resources objects(std::vector<Value> documents, const Access& access) {
@@ -185,7 +189,9 @@ Resources kubeletTakesUpItsKubeconfig(const Setup& setup) {
   return resources;
 }
 
-Resources controlPlaneAnswers(const Setup& setup, const Access& access) {
+Resources controlPlaneAnswers(const Setup& setup, const Access& asked) {
+  auto access = asked;
+  if (manifests::frontHasSlots(setup)) access.server = manifests::ownApiServers(setup).url(); // and no other's
   Resources resources{plan::Condition{.what = fmt::format("the API server answers at {}/livez", access.server),
                           .probe = plan::ApiServerAnswers{access},
                           .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,

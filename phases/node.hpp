@@ -9,6 +9,9 @@
 
 namespace kubestrap::phases {
 
+/// Where this node's own components reach the API. A hosted control plane's balancer may lead to another node's API server, whose
+/// certificate has the control plane's name, and not this node's address.
+std::string apiServerOf(const config::Setup& setup);
 /// As admin, at this node's own API server: the public endpoint may be a balancer that is not there yet.
 plan::Access asAdmin(const config::Setup& setup);
 

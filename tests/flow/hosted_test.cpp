@@ -22,7 +22,7 @@ struct Hosted {
   Hosted() {
     machine.cri.images = {"kubestrap.io/kubestrap:v1"};
     machine.host.put("/etc/hosts", "127.0.0.1 localhost\n10.0.0.11 n1\n", 0644);
-    machine.api.servers = {"https://10.0.0.11:6443", "https://api.kubernetes.internal:6443"};
+    machine.api.servers = {"https://10.0.0.11:6444", "https://api.kubernetes.internal:6443"};
     machine.adjust = [this](config::Setup& setup) {
       setup.cluster.kubestrap.layout = config::Layout::hosted;
       setup.cluster.kubestrap.endpointMode = config::EndpointMode::local;

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from kubelab import documents
+from test_join import CERTIFICATE_KEY, join, join_words
 from testbed import Probe
 
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -28,13 +29,13 @@ def none_failed(asked: list[Probe]) -> None:
 
 
 def pods(machine) -> dict[str, tuple[str, bool]]:
-    """Name -> hosting and readiness of the control plane's pods."""
+    """Name -> hosting and readiness of the control plane's pods on this node."""
     return {
         pod["metadata"]["name"]: (
             pod["metadata"]["labels"]["kubestrap.io/hosting"],
             all(each["ready"] for each in pod["status"].get("containerStatuses", [])),
         )
-        for pod in machine.get("pods", "-n", "kube-system", "-l", "kubestrap.io/component")["items"]
+        for pod in machine.get("pods", "-n", "kube-system", "-l", "kubestrap.io/component", f"--field-selector=spec.nodeName={machine.name}")["items"]
     }
 
 
@@ -99,13 +100,16 @@ def test_a_second_pivot_and_a_second_init_change_nothing(node):
     assert is_self_hosted(node)
 
 
-def cold_start(node) -> None:
-    node.lab.off(node)
+def cold_start(*nodes) -> None:
+    """All of them lose their power in the same moment, and get it back."""
+    nodes[0].lab.off(*nodes)
     began = time.monotonic()
-    node.lab.call("power-on", node.name)
-    node.until("the API answers", lambda: node.try_("curl", "-sk", "-m", "2", "https://127.0.0.1:6443/readyz").out == "ok")
+    nodes[0].lab.call("power-on", *(node.name for node in nodes))
+    for node in nodes:
+        node.until("the API answers", lambda: node.try_("curl", "-sk", "-m", "2", "https://127.0.0.1:6443/readyz").out == "ok")
     print(f"API after {time.monotonic() - began:.1f} s")
-    node.until("it is self-hosted again", lambda: is_self_hosted(node))
+    for node in nodes:
+        node.until("it is self-hosted again", lambda: is_self_hosted(node))
     print(f"self-hosted after {time.monotonic() - began:.1f} s")
 
 
@@ -126,3 +130,46 @@ def test_unpivot_and_pivot_lose_no_request(node):
     pivot(node)
     none_failed(asked)
     node.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(node))
+
+
+@pytest.fixture(scope="module")
+def three(lab):
+    """Three control planes and a worker, in a lab of their own machines."""
+    machines = [lab.machine(name) for name in ("n1", "n2", "n3", "w1")]
+    first = machines[0]
+    made = first.init("--upload-certs", config=hosted(first).replace("\nlocalAPIEndpoint:", f"\ncertificateKey: {CERTIFICATE_KEY}\nlocalAPIEndpoint:", 1))
+    assert made.code == 0, str(made)
+    lab.install_pod_network(first)
+    for machine in machines[1:]:
+        words = join_words(first)
+        if machine.name.startswith("n"):
+            words = [*words, "--control-plane", "--certificate-key", CERTIFICATE_KEY]
+        joined = join(machine, words)
+        assert joined.code == 0, str(joined)
+    lab.install_pod_network(first)
+    first.wait_ready()
+    return machines
+
+
+@pytest.mark.long
+def test_pivot_of_three_nodes_loses_no_request(three):
+    asked = [Probe(machine, 6443) for machine in three] + [Probe(three[3], 443, host=SERVICE)]
+    pivot(three[0])
+    none_failed(asked)
+    for node in three[:3]:
+        node.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(node))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("round", range(3))
+def test_three_nodes_come_back_from_a_power_loss_by_themselves(three, round):
+    cold_start(*three[:3])
+
+
+@pytest.mark.long
+def test_unpivot_of_three_nodes_loses_no_request(three):
+    asked = [Probe(machine, 6443) for machine in three] + [Probe(three[3], 443, host=SERVICE)]
+    pivot(three[0], "unpivot")
+    none_failed(asked)
+    for node in three[:3]:
+        node.until("only static pods are left", lambda: is_kept_by_files(node))
