@@ -5,7 +5,5 @@ if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 target_compile_options(kubestrap_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual -Werror
-  # g++ 12 reports false positives of these from inside its own standard library at -O2 and under the sanitizers.
-  -Wno-restrict -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-dangling-pointer
   # Designated initialisers that leave out defaulted members are how tables are written here.
   -Wno-missing-field-initializers)
