@@ -4,6 +4,7 @@
 #include "certs/seal.hpp"
 #include "config/store.hpp"
 #include "kube/client.hpp"
+#include "kube/reading.hpp"
 #include "manifests/cluster_objects.hpp"
 #include "plan/discover.hpp"
 #include "support/encoding.hpp"
@@ -45,14 +46,6 @@ plan::Discovered findCluster(const config::JoinRequest& wanted, plan::World& wor
   return *std::move(own);
 }
 
-bool isReady(const Value& node) {
-  const auto* conditions = find(node, "status.conditions");
-  if (!conditions || !conditions->is_array()) return false;
-  for (const auto& condition : *conditions)
-    if (stringAt(condition, "type") == "Ready") return stringAt(condition, "status") == "True";
-  return false;
-}
-
 /// Two machines of one name would take each other's pods and certificates.
 void refuseTakenName(kube::Client& client, const std::string& name) {
   std::optional<Value> node;
@@ -62,7 +55,7 @@ void refuseTakenName(kube::Client& client, const std::string& name) {
     if (error.status() != 403) throw;
     log::info(1, "whether there is a node {} may not be asked: {}", name, error.message());
   }
-  if (node && isReady(*node))
+  if (node && kube::isNodeReady(*node))
     throw Error(fmt::format("the cluster has a Ready node {} already", name), "choose another name with --node-name, or delete that node",
                 ExitCode::refused);
 }

@@ -6,6 +6,7 @@
 #include "cmd/workflow.hpp"
 
 #include "kube/client.hpp"
+#include "kube/reading.hpp"
 #include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
 #include "phases/node.hpp"
@@ -39,26 +40,13 @@ bool isFresh(const Value& lease, Duration lasts, TimePoint now) {
   return !renewed.empty() && now - parseRfc3339(renewed) < lasts;
 }
 
-bool isReady(const Value& node) {
-  const auto* conditions = find(node, "status.conditions");
-  return conditions && std::ranges::any_of(*conditions, [](const Value& each) {
-           return stringAt(each, "type") == "Ready" && stringAt(each, "status") == "True";
-         });
-}
-
-std::optional<std::string> member(const Value& object, const char* dotted, std::string_view key) {
-  const auto* found = find(object, dotted);
-  if (!found || !found->contains(key)) return std::nullopt;
-  return found->at(std::string(key)).get<std::string>();
-}
-
 phases::pivot::NodeSeen nodeSeen(const Value& node) {
   phases::pivot::NodeSeen seen{.name = stringAt(node, "metadata.name"),
-                               .ready = isReady(node),
-                               .selfHosted = member(node, "metadata.labels", manifests::selfHostedLabel) == "true",
+                               .ready = kube::isNodeReady(node),
+                               .selfHosted = kube::labelOf(node, manifests::selfHostedLabel) == "true",
                                .held = {},
                                .guard = {}};
-  if (const auto held = member(node, "metadata.annotations", manifests::heldAnnotation)) {
+  if (const auto held = kube::annotationOf(node, manifests::heldAnnotation)) {
     seen.held.emplace();
     for (const auto& name : split(*held, ','))
       if (!name.empty()) seen.held->emplace(name);
@@ -66,24 +54,19 @@ phases::pivot::NodeSeen nodeSeen(const Value& node) {
   return seen;
 }
 
-int number(const Value& object, const char* dotted) {
-  const auto* found = find(object, dotted);
-  return found && found->is_number_integer() ? found->get<int>() : 0;
-}
-
 phases::pivot::DaemonSetSeen daemonSetSeen(const Value& set) {
-  return {.revision = member(set, "spec.template.metadata.annotations", manifests::revisionAnnotation).value_or(""),
-          .observed = number(set, "status.observedGeneration") == number(set, "metadata.generation"),
-          .desired = number(set, "status.desiredNumberScheduled"),
-          .available = number(set, "status.numberAvailable"),
-          .mayGo = member(set, "metadata.annotations", manifests::allowDeleteAnnotation).has_value()};
+  return {.revision = kube::annotationOf(set.at("spec").at("template"), manifests::revisionAnnotation).value_or(""),
+          .observed = kube::numberAt(set, "status.observedGeneration") == kube::numberAt(set, "metadata.generation"),
+          .desired = static_cast<int>(kube::numberAt(set, "status.desiredNumberScheduled")),
+          .available = static_cast<int>(kube::numberAt(set, "status.numberAvailable")),
+          .mayGo = kube::annotationOf(set, manifests::allowDeleteAnnotation).has_value()};
 }
 
 void lookAtLease(const Value& lease, TimePoint now, Seen& seen) {
   const auto name = stringAt(lease, "metadata.name");
   for (auto& node : seen.nodes) {
     if (name != manifests::guardLease(node.name)) continue;
-    const auto report = member(lease, "metadata.annotations", manifests::guardAnnotation);
+    const auto report = kube::annotationOf(lease, manifests::guardAnnotation);
     if (!report) return;
     node.guard = phases::pivot::parseGuardReport(*report);
     node.guard->fresh = isFresh(lease, reportLasts, now);
@@ -92,7 +75,7 @@ void lookAtLease(const Value& lease, TimePoint now, Seen& seen) {
   if (std::ranges::find(manifests::hostedComponents, name) == manifests::hostedComponents.end()) return;
   const auto holder = stringAt(lease, "spec.holderIdentity");
   seen.leaders[name] = {.node = holder.substr(0, holder.rfind('_')),
-                        .fresh = !holder.empty() && isFresh(lease, std::chrono::seconds(number(lease, "spec.leaseDurationSeconds")), now)};
+                        .fresh = !holder.empty() && isFresh(lease, std::chrono::seconds(kube::numberAt(lease, "spec.leaseDurationSeconds")), now)};
 }
 
 Seen look(kube::Client& client, TimePoint now) {

@@ -7,6 +7,7 @@
 #include "certs/catalogue.hpp"
 #include "certs/x509.hpp"
 #include "kube/kubeconfig.hpp"
+#include "manifests/hosted.hpp"
 #include "phases/workflows.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
@@ -127,6 +128,8 @@ ExitCode renew(const RenewOptions& options, const std::vector<std::string>& argu
   Machine machine(globals().rootfs);
   const auto own = ownCluster(options.flags, options.kubeconfig, machine);
   if (!own.known) log::warn("certificates keep the names that they have");
+  if (manifests::isHosted(own.cluster))
+    throw Error("certificates of control planes of layout hosted cannot be renewed yet", "kubestrap certs certinfo shows when they end", ExitCode::refused);
   config::Setup setup{.cluster = own.cluster};
   if (options.certDir) setup.cluster.pki.folder = std::filesystem::absolute(*options.certDir);
   setup.node = ownNode(machine, setup.cluster);

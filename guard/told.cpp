@@ -1,6 +1,7 @@
 #include "guard/told.hpp"
 
 #include "guard/disk.hpp"
+#include "kube/reading.hpp"
 #include "manifests/components.hpp"
 #include "manifests/guard.hpp"
 #include "support/error.hpp"
@@ -20,26 +21,12 @@ using phases::guard::Seen;
 
 namespace {
 
-/// A label or annotation, whose names have dots; nothing: it is not there.
-std::optional<std::string> marked(const Value& object, std::string_view list, std::string_view name) {
-  const auto* marks = find(object, list);
-  if (!marks || !marks->is_object()) return {};
-  const auto found = marks->find(std::string(name));
-  if (found == marks->end() || !found->is_string()) return {};
-  return found->get<std::string>();
-}
-
-long numberAt(const Value& object, std::string_view path) {
-  const auto* found = find(object, path);
-  return found && found->is_number_integer() ? found->get<long>() : 0;
-}
-
 /// Everywhere, and observed as such.
 bool isRolledOut(const Value& daemonSet) {
-  const auto desired = numberAt(daemonSet, "status.desiredNumberScheduled");
-  return desired > 0 && numberAt(daemonSet, "status.observedGeneration") == numberAt(daemonSet, "metadata.generation") &&
-         numberAt(daemonSet, "status.updatedNumberScheduled") == desired && numberAt(daemonSet, "status.numberAvailable") == desired &&
-         numberAt(daemonSet, "status.numberUnavailable") == 0;
+  const auto desired = kube::numberAt(daemonSet, "status.desiredNumberScheduled");
+  return desired > 0 && kube::numberAt(daemonSet, "status.observedGeneration") == kube::numberAt(daemonSet, "metadata.generation") &&
+         kube::numberAt(daemonSet, "status.updatedNumberScheduled") == desired && kube::numberAt(daemonSet, "status.numberAvailable") == desired &&
+         kube::numberAt(daemonSet, "status.numberUnavailable") == 0;
 }
 
 /// "v1.37.2" of "registry.k8s.io/kube-apiserver:v1.37.2@sha256:..."; empty where an image has no tag.
@@ -54,11 +41,11 @@ void putPods(const std::vector<Value>& pods, Component component, ComponentSeen&
   seen.podMissing = true;
   seen.mirrors.emplace();
   for (const auto& pod : pods) {
-    if (marked(pod, "metadata.labels", manifests::componentLabel) != nameOf(component)) continue;
-    if (marked(pod, "metadata.labels", manifests::hostingLabel) == "self") {
+    if (kube::labelOf(pod, manifests::componentLabel) != nameOf(component)) continue;
+    if (kube::labelOf(pod, manifests::hostingLabel) == "self") {
       seen.podMissing = false;
       if (stringAt(pod, "status.phase") == "Failed") seen.podFailed = true;
-    } else if (const auto activation = marked(pod, "metadata.annotations", manifests::activationAnnotation)) {
+    } else if (const auto activation = kube::annotationOf(pod, manifests::activationAnnotation)) {
       seen.mirrors->insert(*activation);
     }
   }
@@ -81,12 +68,12 @@ void putLeases(const std::map<std::string, Value>& leases, const std::string& no
 Membership membershipIn(const Told::Absentable& node) {
   if (!node) return Membership::unknown;
   if (!*node) return Membership::gone;
-  return marked(**node, "metadata.labels", manifests::selfHostedLabel) == "true" ? Membership::labelled : Membership::unlabelled;
+  return kube::labelOf(**node, manifests::selfHostedLabel) == "true" ? Membership::labelled : Membership::unlabelled;
 }
 
 std::optional<std::set<Component>> heldIn(const Told::Absentable& node) {
   if (!node || !*node) return {};
-  const auto names = marked(**node, "metadata.annotations", manifests::heldAnnotation);
+  const auto names = kube::annotationOf(**node, manifests::heldAnnotation);
   return names ? std::optional(componentsIn(*names)) : std::nullopt;
 }
 
@@ -107,9 +94,9 @@ DaemonSetSeen daemonSetIn(Component component, const std::optional<Value>& daemo
   seen.rolledOut = isRolledOut(*daemonSet);
   const auto* podTemplate = find(*daemonSet, "spec.template");
   if (!podTemplate) return seen;
-  seen.revision = marked(*podTemplate, "metadata.annotations", manifests::revisionAnnotation).value_or("");
+  seen.revision = kube::annotationOf(*podTemplate, manifests::revisionAnnotation).value_or("");
   try {
-    seen.slot = manifests::slotOf(marked(*podTemplate, "metadata.annotations", manifests::slotAnnotation).value_or(""));
+    seen.slot = manifests::slotOf(kube::annotationOf(*podTemplate, manifests::slotAnnotation).value_or(""));
     const auto rescue = manifests::rescuePodOf(manifests::component(nameOf(component)), *podTemplate);
     seen.unfit = unfitStandby(component, Slot::rescue, rescue);
     seen.isStandby = standby && sameDocument(*standby, rescue);

@@ -11,13 +11,6 @@
 
 namespace kubestrap::test {
 
-inline config::Setup hostedSetup() {
-  auto setup = referenceSetup();
-  setup.cluster.kubestrap.layout = config::Layout::hosted;
-  setup.cluster.kubestrap.endpointMode = config::EndpointMode::local;
-  return setup;
-}
-
 inline const manifests::Component& rowOf(phases::guard::Component component) { return manifests::component(phases::guard::nameOf(component)); }
 inline Value rescuePod(phases::guard::Component component) { return manifests::rescuePod(rowOf(component), hostedSetup()); }
 

@@ -43,6 +43,16 @@ inline config::Setup referenceSetup() {
   return setup;
 }
 
+/// The same node as a control plane of layout hosted.
+inline config::Setup hostedSetup() {
+  auto setup = referenceSetup();
+  setup.cluster.kubestrap.layout = config::Layout::hosted;
+  setup.cluster.kubestrap.endpointMode = config::EndpointMode::local;
+  setup.cluster.controlPlaneEndpoint = {{"api.kubernetes.internal", 6443}};
+  setup.request.ownImage = "kubestrap.io/kubestrap:v0";
+  return setup;
+}
+
 /// SHA-256 of the document as JSON with sorted keys and without white space.
 inline std::string fingerprint(const Value& document) { return sha256Hex(sorted(document).dump()); }
 

@@ -13,14 +13,7 @@ using namespace kubestrap::manifests;
 
 namespace {
 
-config::Setup hostedSetup() {
-  auto setup = test::referenceSetup();
-  setup.cluster.kubestrap.layout = config::Layout::hosted;
-  setup.cluster.kubestrap.endpointMode = config::EndpointMode::local;
-  setup.cluster.controlPlaneEndpoint = {{"api.kubernetes.internal", 6443}};
-  setup.request.ownImage = "kubestrap.io/kubestrap:v0";
-  return setup;
-}
+using test::hostedSetup;
 
 std::string joined(const Value& list) {
   const auto words = test::strings(list);

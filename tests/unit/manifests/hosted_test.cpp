@@ -12,11 +12,7 @@ using namespace kubestrap::manifests;
 namespace {
 
 config::Setup hostedSetup() {
-  auto setup = test::referenceSetup();
-  setup.cluster.kubestrap.layout = config::Layout::hosted;
-  setup.cluster.kubestrap.endpointMode = config::EndpointMode::local;
-  setup.cluster.controlPlaneEndpoint = {{"api.kubernetes.internal", 6443}};
-  setup.request.ownImage = "kubestrap.io/kubestrap:v0";
+  auto setup = test::hostedSetup();
   setup.request.apiServers = {{"n1", {"10.88.0.11", 6444}}, {"n2", {"10.88.0.12", 6444}}};
   return setup;
 }

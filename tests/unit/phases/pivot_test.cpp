@@ -13,13 +13,7 @@ using manifests::hostedComponents;
 
 namespace {
 
-config::Setup setup() {
-  auto setup = test::referenceSetup();
-  setup.cluster.kubestrap.layout = config::Layout::hosted;
-  setup.cluster.kubestrap.endpointMode = config::EndpointMode::local;
-  setup.cluster.controlPlaneEndpoint = {{"api.kubernetes.internal", 6443}};
-  return setup;
-}
+config::Setup setup() { return test::hostedSetup(); }
 
 /// As init and join leave a cluster: static pods on every node, held there.
 Seen bootstrapped(std::initializer_list<std::string> names) {

@@ -1,0 +1,34 @@
+#include "kube/reading.hpp"
+
+#include <algorithm>
+
+namespace kubestrap::kube {
+
+namespace {
+
+std::optional<std::string> marked(const Value& object, std::string_view list, std::string_view name) {
+  const auto* marks = find(object, list);
+  if (!marks || !marks->is_object()) return {};
+  const auto found = marks->find(std::string(name));
+  if (found == marks->end() || !found->is_string()) return {};
+  return found->get<std::string>();
+}
+
+} // namespace
+
+std::optional<std::string> labelOf(const Value& object, std::string_view name) { return marked(object, "metadata.labels", name); }
+std::optional<std::string> annotationOf(const Value& object, std::string_view name) { return marked(object, "metadata.annotations", name); }
+
+long numberAt(const Value& object, std::string_view dottedPath) {
+  const auto* found = find(object, dottedPath);
+  return found && found->is_number_integer() ? found->get<long>() : 0;
+}
+
+bool isNodeReady(const Value& node) {
+  const auto* conditions = find(node, "status.conditions");
+  return conditions && conditions->is_array() && std::ranges::any_of(*conditions, [](const Value& each) {
+           return stringAt(each, "type") == "Ready" && stringAt(each, "status") == "True";
+         });
+}
+
+} // namespace kubestrap::kube

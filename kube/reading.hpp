@@ -1,0 +1,23 @@
+#pragma once
+
+#include "support/value.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace kubestrap::kube {
+
+// What objects of the API say, where a member's name has dots or a list has to be searched.
+
+/// The text of a label or annotation, of an object or a pod template; nothing: it is not there.
+std::optional<std::string> labelOf(const Value& object, std::string_view name);
+std::optional<std::string> annotationOf(const Value& object, std::string_view name);
+
+/// The number at a dotted path, 0 where there is none, as the API leaves out zeros.
+long numberAt(const Value& object, std::string_view dottedPath);
+
+/// Whether the Node's condition Ready is true.
+bool isNodeReady(const Value& node);
+
+} // namespace kubestrap::kube

@@ -1,0 +1,30 @@
+#include "kube/reading.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace kubestrap;
+using namespace kubestrap::kube;
+
+TEST_CASE("labels and annotations are found by names with dots, and are absent where they are not texts") {
+  const auto object = parseJson(R"({"metadata": {"labels": {"a.b/c": "1"}, "annotations": {"d.e/f": "2", "g": 3}}})");
+  CHECK(labelOf(object, "a.b/c") == "1");
+  CHECK(annotationOf(object, "d.e/f") == "2");
+  CHECK_FALSE(labelOf(object, "d.e/f"));
+  CHECK_FALSE(annotationOf(object, "g"));
+  CHECK_FALSE(labelOf(Value::object(), "a"));
+  CHECK_FALSE(labelOf(parseJson(R"({"metadata": {"labels": null}})"), "a"));
+}
+
+TEST_CASE("a number that is left out is zero") {
+  const auto object = parseJson(R"({"status": {"desired": 3, "text": "4"}})");
+  CHECK(numberAt(object, "status.desired") == 3);
+  CHECK(numberAt(object, "status.available") == 0);
+  CHECK(numberAt(object, "status.text") == 0);
+}
+
+TEST_CASE("a node is ready when it says so itself") {
+  CHECK(isNodeReady(parseJson(R"({"status": {"conditions": [{"type": "DiskPressure", "status": "False"}, {"type": "Ready", "status": "True"}]}})")));
+  CHECK_FALSE(isNodeReady(parseJson(R"({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}})")));
+  CHECK_FALSE(isNodeReady(parseJson(R"({"status": {"conditions": null}})")));
+  CHECK_FALSE(isNodeReady(Value::object()));
+}
