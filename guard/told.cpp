@@ -87,6 +87,11 @@ Plan planIn(const Told::Absentable& plan) {
   return state == "running" ? Plan::running : Plan::none;
 }
 
+std::optional<std::string> planSignIn(const Told::Absentable& plan) {
+  if (!plan) return {};
+  return *plan ? stringAt(**plan, "data.refreshed") : "";
+}
+
 DaemonSetSeen daemonSetIn(Component component, const std::optional<Value>& daemonSet, const std::optional<Value>& standby) {
   DaemonSetSeen seen;
   if (!daemonSet || find(*daemonSet, "metadata.deletionTimestamp")) return seen;
@@ -122,6 +127,7 @@ void put(const Told& told, const std::string& node, const std::array<std::option
   seen.membership = membershipIn(told.node);
   seen.unlabelledAtPeer = told.unlabelledAtPeer == true;
   seen.plan = planIn(told.plan);
+  seen.planSign = planSignIn(told.plan);
   if (told.leases) putLeases(*told.leases, node, seen);
   for (Component component = 0; component < phases::guard::count; ++component) {
     auto& own = seen.components[component];

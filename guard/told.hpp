@@ -28,6 +28,8 @@ phases::guard::Membership membershipIn(const Told::Absentable& node);
 /// What is held as the Node says; nothing: it does not say.
 std::optional<std::set<phases::guard::Component>> heldIn(const Told::Absentable& node);
 phases::guard::Plan planIn(const Told::Absentable& plan);
+/// When its driver gave its last sign, as it says; "" without a plan, nothing: not learned.
+std::optional<std::string> planSignIn(const Told::Absentable& plan);
 /// A DaemonSet, and what lies here as standby of it.
 phases::guard::DaemonSetSeen daemonSetIn(phases::guard::Component component, const std::optional<Value>& daemonSet, const std::optional<Value>& standby);
 /// Whether the standby is more than a minor version behind.

@@ -87,6 +87,13 @@ void rememberMembership(const Seen& seen, State& state, Moment now) {
   else if (!state.unlabelledSince) state.unlabelledSince = now;
 }
 
+/// The first look says nothing about a driver: the plan may be an old one.
+void rememberPlan(const Seen& seen, State& state, Moment now) {
+  if (!seen.planSign) return;
+  if (state.planSign && *state.planSign != *seen.planSign) state.planMoved = now;
+  state.planSign = seen.planSign;
+}
+
 void remember(const Seen& seen, State& state, Moment now) {
   if (!seen.etcdReady) state.etcdSince.reset();
   else if (!state.etcdSince) state.etcdSince = now;
@@ -99,6 +106,7 @@ void remember(const Seen& seen, State& state, Moment now) {
     rememberLease(seen, seen.components[component], state.components[component], now);
   }
   rememberMembership(seen, state, now);
+  rememberPlan(seen, state, now);
   for (const auto& [node, version] : seen.otherGuards)
     if (auto& lease = state.otherGuards[node]; lease.version != version) lease = {version, now};
 }
@@ -308,7 +316,9 @@ void writeStandby(const Turn& turn) {
   if (turn.seen.plan == Plan::running || turn.seen.plan == Plan::stalled) return;
   if (!parent->unfit.empty()) return turn.report("TemplateUnfit", fmt::format("its DaemonSet's template has {}", parent->unfit));
   // An operation that commits has waited until the pods were available, and waits for the standby.
-  const auto lasts = turn.seen.plan == Plan::commits ? Duration(1) : turn.timings.commit;
+  const auto& moved = turn.decision.state.planMoved;
+  const bool commits = turn.seen.plan == Plan::commits && moved && turn.now - *moved < turn.timings.driver;
+  const auto lasts = commits ? Duration(1) : turn.timings.commit;
   if (turn.lasting(*parent->slot, true) >= lasts) turn.decision.actions.push_back(WriteStandby{turn.component});
 }
 

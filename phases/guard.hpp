@@ -78,6 +78,7 @@ struct Seen {
   bool unlabelledAtPeer = false; ///< an API server of another node says, too, that the node or its label is gone
   std::map<std::string, std::string> otherGuards; ///< versions of their Leases, by node
   Plan plan = Plan::none;
+  std::optional<std::string> planSign; ///< by which its driver shows that it lives: another text each time; "" without a plan, nothing: not learned
   std::set<Component> held;
   bool leaving = false, fenced = false;
   bool stopping = false; ///< the guard itself was told to end
@@ -124,6 +125,8 @@ struct State {
   std::optional<Moment> apiLast;   ///< when it answered last
   bool selfAnswered = false;       ///< a pod of the API server's DaemonSet has answered since the guard began
   std::optional<Moment> unlabelledSince;
+  std::optional<std::string> planSign;
+  std::optional<Moment> planMoved; ///< nothing: no sign of its driver was seen since the guard began
   std::map<std::string, GuardLease> otherGuards;
 };
 
@@ -146,6 +149,7 @@ struct Timings {
   Duration peer = std::chrono::seconds(180);       ///< the kubelet's chance while other nodes serve
   Duration broken = std::chrono::seconds(120);     ///< a rescue pod that is not ready
   Duration unlabelled = std::chrono::minutes(10);
+  Duration driver = std::chrono::seconds(60);  ///< an operation whose driver has given no sign for that long is left alone
   Duration fresh = std::chrono::seconds(40);   ///< a Lease of another guard that has moved this recently
   Duration ends = std::chrono::seconds(120);   ///< a demoted pod's process
   Duration vanishes = std::chrono::minutes(5); ///< and its mirror pod

@@ -43,6 +43,14 @@ public:
     write({{"refreshed", formatRfc3339(now)}, {"step", step}});
   }
 
+  /// So that guards do not go by it, if there is somebody to tell; the first error is the one to tell the operator.
+  void giveUp() {
+    try {
+      end("aborted");
+    } catch (const Error&) {
+    }
+  }
+
   void end(const std::string& state) { write({{"state", state}, {"refreshed", formatRfc3339(context_.world.clock.now())}}); }
 
 private:
@@ -122,12 +130,9 @@ private:
 
 } // namespace
 
-void perform(const Operation& operation, World& world, Reporter& reporter) {
-  Kubeconfigs kubeconfigs;
-  const Context context{.world = world, .applying = true, .apiPatience = apiPatience, .phase = operation.name, .reporter = &reporter,
-                        .kubeconfigs = &kubeconfigs};
-  Plan plan(operation, context);
-  plan.take();
+namespace {
+
+void drive(const Operation& operation, Plan& plan, World& world, const Context& context) {
   Wait wait;
   std::string last;
   for (;;) {
@@ -141,13 +146,31 @@ void perform(const Operation& operation, World& world, Reporter& reporter) {
       continue;
     }
     wait.isOver(context, operation.name);
-    if (std::holds_alternative<Done>(*next)) break;
+    if (std::holds_alternative<Done>(*next)) return;
     if (const auto* stuck = std::get_if<Stuck>(&*next)) throw Error(stuck->cause, stuck->remedy);
     const auto& step = std::get<Step>(*next);
     if (step.name == last) throw Error(fmt::format("{} had no effect", step.name), "somebody else may be changing it back");
     last = step.name;
     plan.refresh(step.name, true);
-    enactAll(step.work, step.name, operation.name, world, reporter);
+    enactAll(step.work, step.name, operation.name, world, *context.reporter);
+  }
+}
+
+} // namespace
+
+void perform(const Operation& operation, World& world, Reporter& reporter) {
+  Kubeconfigs kubeconfigs;
+  const Context context{.world = world, .applying = true, .apiPatience = apiPatience, .phase = operation.name, .reporter = &reporter,
+                        .kubeconfigs = &kubeconfigs};
+  Plan plan(operation, context);
+  plan.take();
+  try {
+    drive(operation, plan, world, context);
+  } catch (const Interrupted&) {
+    throw; // nothing is sent any more; guards leave a plan alone whose driver gives no sign
+  } catch (const Error&) {
+    plan.giveUp();
+    throw;
   }
   plan.end("done");
 }

@@ -117,6 +117,12 @@ TEST_CASE("a DaemonSet says its slot and revision, and whether what stands by is
   CHECK(!daemonSetIn(scheduler, leaving, standby).exists);
 }
 
+TEST_CASE("a plan's driver is known to live by what it writes, and no plan is not the same as not knowing") {
+  CHECK_FALSE(planSignIn({}));
+  CHECK(planSignIn(Told::Absentable(std::optional<Value>())) == "");
+  CHECK(planSignIn(Told::Absentable(parseJson(R"({"data": {"state": "commits", "refreshed": "2026-01-01T00:00:00Z"}})"))) == "2026-01-01T00:00:00Z");
+}
+
 TEST_CASE("a template that no static pod can be made of is told of, and is no standby") {
   auto set = test::daemonSet(scheduler, Slot::green, 2);
   set["spec"]["template"]["spec"]["volumes"].push_back(Value::parse(R"({"name":"x","secret":{"secretName":"x"}})"));

@@ -576,8 +576,32 @@ TEST_CASE("a revision becomes the standby when it is everywhere and has lasted t
     node.turns(10min);
     CHECK(node.done() == "");
     node.seen.plan = Plan::commits;
+    node.seen.planSign = "12:00:00";
     node.turn();
     CHECK(node.done() == "write kube-scheduler");
+  }
+  SUBCASE("a plan that says so and has no driver any more says nothing") {
+    node.seen.plan = Plan::commits;
+    node.seen.planSign = "12:00:00"; // and never another
+    node.turns(30s);
+    CHECK(node.done() == "");
+    node.turns(90s);
+    CHECK(node.done() == "write kube-scheduler"); // as one that has lasted
+  }
+  SUBCASE("nor when its driver has fallen silent") {
+    node.seen.plan = Plan::commits;
+    for (const auto* sign : {"12:00:00", "12:00:10"}) {
+      node.seen.planSign = sign;
+      node.of(scheduler).daemonSet->rolledOut = false;
+      node.turn();
+    }
+    node.turns(70s);
+    node.slot(scheduler, Slot::green) = SlotState::refuses;
+    node.turn();
+    node.slot(scheduler, Slot::green) = SlotState::ready;
+    node.of(scheduler).daemonSet->rolledOut = true;
+    node.turns(30s);
+    CHECK(node.done() == "");
   }
   SUBCASE("not one that dies in between") {
     node.turns(60s);

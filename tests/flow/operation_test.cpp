@@ -1,0 +1,129 @@
+// Operations over several nodes: one driver, steps until there are none, and what becomes of the plan in the cluster.
+#include "tests/flow/machine.hpp"
+
+#include "config/paths.hpp"
+#include "plan/operation.hpp"
+
+#include <doctest/doctest.h>
+
+namespace kubestrap::flow {
+
+namespace {
+
+const std::string kPlan = "/api/v1/namespaces/kube-system/configmaps/kubestrap-plan";
+
+Value configMap(const std::string& name) {
+  return Value::object({{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", Value::object({{"name", name}, {"namespace", "kube-system"}})}});
+}
+
+/// A control plane, and an operation that makes the ConfigMaps "one" and "two" in its cluster.
+struct Driven {
+  Machine machine;
+  std::string holder = "n1";
+  std::function<plan::Next()> next = [this] { return twoSteps(); };
+
+  Driven() { machine.init(); }
+
+  plan::Access access() const { return {config::paths::adminConf, "https://10.0.0.11:6443"}; }
+
+  std::optional<Value> stored(const std::string& name) { return machine.api.object("/api/v1/namespaces/kube-system/configmaps/" + name); }
+  std::string planSays(const char* member) { return stringAt(machine.api.object(kPlan).value_or(Value::object()), std::string("data.") + member); }
+
+  plan::Next twoSteps() {
+    for (const auto* name : {"one", "two"})
+      if (!stored(name)) return plan::Step{name, {plan::Object{.document = configMap(name), .access = access()}}};
+    return plan::Done{};
+  }
+
+  void perform() {
+    plan::World world{machine.host, machine.cri, machine.api, machine.clock, machine.entropy};
+    plan::perform({.name = "example", .access = access(), .holder = holder, .next = next}, world, machine.listener);
+  }
+  std::string fails() {
+    try {
+      perform();
+      return "";
+    } catch (const Error& error) {
+      return error.message() + "; " + error.hint();
+    }
+  }
+};
+
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+} // namespace
+
+TEST_CASE("an operation goes on until nothing is left to do, and another run finds nothing") {
+  Driven driven;
+  driven.perform();
+  CHECK(driven.stored("one"));
+  CHECK(driven.stored("two"));
+  CHECK(driven.planSays("state") == "done");
+  CHECK(driven.planSays("holder") == "n1");
+  const auto version = stringAt(*driven.stored("two"), "metadata.resourceVersion");
+  driven.perform();
+  CHECK(stringAt(*driven.stored("two"), "metadata.resourceVersion") == version);
+}
+
+TEST_CASE("while one drives, another is told who and how far, and one that has fallen silent is followed") {
+  Driven driven;
+  std::string refused;
+  driven.next = [&]() -> plan::Next {
+    Driven* other = &driven;
+    if (refused.empty()) {
+      const auto mine = std::exchange(other->holder, "n2");
+      refused = other->fails();
+      other->holder = mine;
+    }
+    return driven.twoSteps();
+  };
+  driven.perform();
+  CHECK(has(refused, "n1 is at it already: example since "));
+  CHECK(driven.planSays("holder") == "n1");
+
+  Driven abandoned;
+  abandoned.next = []() -> plan::Next { throw Interrupted(); };
+  CHECK_THROWS_AS(abandoned.perform(), Interrupted);
+  CHECK(abandoned.planSays("state") == "commits");
+  abandoned.next = [&] { return abandoned.twoSteps(); };
+  abandoned.holder = "n2";
+  CHECK(has(abandoned.fails(), "n1 is at it already"));
+  abandoned.machine.host.now += std::chrono::seconds(61);
+  abandoned.perform();
+  CHECK(abandoned.planSays("holder") == "n2");
+  CHECK(abandoned.stored("two"));
+}
+
+TEST_CASE("a wait is told of, its driver gives signs meanwhile, and it ends with what is lacking when patience is over") {
+  Driven driven;
+  std::set<std::string> signs;
+  driven.next = [&]() -> plan::Next {
+    signs.insert(driven.planSays("refreshed"));
+    return plan::Waiting{"the moon is full", "it is new", std::chrono::minutes(2), "look up"};
+  };
+  const auto said = driven.fails();
+  CHECK(has(said, "the moon is full: still not after 2m: it is new"));
+  CHECK(has(said, "look up; kubestrap example goes on from here"));
+  CHECK(signs.size() > 8);
+  CHECK(driven.planSays("state") == "aborted");
+}
+
+TEST_CASE("a step that comes again had no effect, and what cannot go on says why") {
+  Driven driven;
+  driven.next = [&]() -> plan::Next { return plan::Step{"one", {plan::Object{.document = configMap("one"), .access = driven.access()}}}; };
+  CHECK(has(driven.fails(), "one had no effect"));
+  driven.next = []() -> plan::Next { return plan::Stuck{"there is no way", "turn back"}; };
+  CHECK(driven.fails() == "there is no way; turn back");
+  CHECK(driven.planSays("state") == "aborted");
+}
+
+TEST_CASE("an API server that is away for a moment is waited for") {
+  Driven driven;
+  int silent = 3;
+  const auto answers = driven.machine.api.reachable;
+  driven.machine.api.reachable = [&](const net::Request& request) { return --silent < 0 && answers(request); };
+  driven.perform();
+  CHECK(driven.stored("two"));
+}
+
+} // namespace kubestrap::flow
