@@ -4,6 +4,7 @@
 #include "config/paths.hpp"
 #include "config/store.hpp"
 #include "kube/client.hpp"
+#include "kube/reading.hpp"
 #include "manifests/hosted.hpp"
 #include "support/ip.hpp"
 #include "support/log.hpp"
@@ -29,11 +30,10 @@ std::optional<std::string> nameOfCertificate(host::Host& host, const config::Pat
 
 /// The address in an annotation, which is one or a URL.
 std::optional<HostPort> annotated(const Value& pod, std::string_view annotation) {
-  const auto* annotations = find(pod, "metadata.annotations");
-  if (!annotations || !annotations->contains(annotation)) return std::nullopt;
-  const auto text = annotations->at(std::string(annotation)).get<std::string>();
-  const auto mark = text.find("://");
-  return splitHostPort(mark == text.npos ? text : text.substr(mark + 3));
+  const auto text = kube::annotationOf(pod, annotation);
+  if (!text) return std::nullopt;
+  const auto mark = text->find("://");
+  return splitHostPort(mark == text->npos ? *text : text->substr(mark + 3));
 }
 
 std::vector<Document> storedDocuments(kube::Client& client, const std::string& configMap, const std::string& key) {

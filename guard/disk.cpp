@@ -2,6 +2,7 @@
 
 #include "config/assemble.hpp"
 #include "config/paths.hpp"
+#include "kube/reading.hpp"
 #include "manifests/components.hpp"
 #include "manifests/guard.hpp"
 #include "support/log.hpp"
@@ -31,11 +32,7 @@ std::vector<std::string> namesOf(const std::set<Component>& components) {
   return names;
 }
 
-std::string activationOf(const Value& pod) {
-  const auto* annotations = find(pod, "metadata.annotations");
-  const auto name = std::string(manifests::activationAnnotation);
-  return annotations && annotations->contains(name) && annotations->at(name).is_string() ? annotations->at(name).get<std::string>() : "";
-}
+std::string activationOf(const Value& pod) { return kube::annotationOf(pod, manifests::activationAnnotation).value_or(""); }
 
 /// Each folder that a container mounts is one that the machine gives.
 bool volumesCoverMounts(const Value& spec, const Value& container) {

@@ -6,6 +6,7 @@
 #include "guard/told.hpp"
 #include "guard/watcher.hpp"
 #include "host/host.hpp"
+#include "kube/reading.hpp"
 #include "manifests/components.hpp"
 #include "manifests/guard.hpp"
 #include "support/log.hpp"
@@ -38,9 +39,7 @@ kube::Kubeconfig identityIn(host::Host& host, const std::string& file) {
 }
 
 std::string revisionOf(const std::optional<Value>& standby) {
-  const auto* annotations = standby ? find(*standby, "metadata.annotations") : nullptr;
-  const auto name = std::string(manifests::revisionAnnotation);
-  return annotations && annotations->contains(name) && annotations->at(name).is_string() ? annotations->at(name).get<std::string>() : "";
+  return standby ? kube::annotationOf(*standby, manifests::revisionAnnotation).value_or("") : "";
 }
 
 class Loop {

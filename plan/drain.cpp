@@ -1,4 +1,5 @@
 // Moves pods off a node, as kubectl drain does: cordon, then evict what may move.
+#include "kube/reading.hpp"
 #include "plan/kinds.hpp"
 
 #include "support/text.hpp"
@@ -17,10 +18,7 @@ bool ownedByDaemonSet(const Value& pod) {
          std::any_of(owners->begin(), owners->end(), [](const Value& owner) { return stringAt(owner, "kind") == "DaemonSet"; });
 }
 
-bool isMirror(const Value& pod) {
-  const auto* annotations = find(pod, "metadata.annotations");
-  return annotations && annotations->contains("kubernetes.io/config.mirror");
-}
+bool isMirror(const Value& pod) { return kube::annotationOf(pod, "kubernetes.io/config.mirror").has_value(); }
 
 bool mayMove(const Value& pod, const std::string& node) {
   const auto phase = stringAt(pod, "status.phase");

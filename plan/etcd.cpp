@@ -1,6 +1,7 @@
 // Members of etcd: found through the cluster, changed by etcd's own API.
 #include "etcd/client.hpp"
 
+#include "kube/reading.hpp"
 #include "plan/kinds.hpp"
 #include "support/text.hpp"
 
@@ -18,9 +19,9 @@ constexpr std::string_view podLabels = "component=etcd,tier=control-plane";
 std::vector<std::string> endpointsOf(kube::Client& api) {
   std::vector<std::string> endpoints;
   for (const auto& pod : api.list("v1", "Pod", "kube-system", std::string(podLabels))) {
-    const auto* annotations = find(pod, "metadata.annotations");
-    if (!annotations || !annotations->contains(std::string(clientUrlsAnnotation))) continue;
-    for (auto& url : split((*annotations)[std::string(clientUrlsAnnotation)].get<std::string>(), ',')) endpoints.push_back(std::move(url));
+    const auto urls = kube::annotationOf(pod, clientUrlsAnnotation);
+    if (!urls) continue;
+    for (auto& url : split(*urls, ',')) endpoints.push_back(std::move(url));
   }
   std::sort(endpoints.begin(), endpoints.end());
   return endpoints;

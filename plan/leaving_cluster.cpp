@@ -1,6 +1,7 @@
 // What a node's cluster is like without it, and who can be asked to let it go.
 #include "plan/leaving.hpp"
 
+#include "kube/reading.hpp"
 #include "plan/kinds.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
@@ -16,10 +17,7 @@ namespace paths = config::paths;
 
 constexpr std::string_view serverAnnotation = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint";
 
-bool isControlPlane(const Value& node) {
-  const auto* labels = find(node, "metadata.labels");
-  return labels && labels->contains("node-role.kubernetes.io/control-plane");
-}
+bool isControlPlane(const Value& node) { return kube::labelOf(node, "node-role.kubernetes.io/control-plane").has_value(); }
 
 enum class Voice { ready, unready, silent };
 
@@ -88,9 +86,9 @@ std::string answeringServer(const kube::Kubeconfig& kubeconfig, World& world) {
 /// An API server of another control plane that answers: this node's own ends with its etcd member.
 std::string otherServer(kube::Client& client, const kube::Kubeconfig& kubeconfig, const std::string& node, World& world) {
   for (const auto& pod : client.list("v1", "Pod", "kube-system", "component=kube-apiserver,tier=control-plane")) {
-    const auto* annotations = find(pod, "metadata.annotations");
-    if (stringAt(pod, "spec.nodeName") == node || !annotations || !annotations->contains(std::string(serverAnnotation))) continue;
-    const auto server = "https://" + (*annotations)[std::string(serverAnnotation)].get<std::string>();
+    const auto endpoint = kube::annotationOf(pod, serverAnnotation);
+    if (stringAt(pod, "spec.nodeName") == node || !endpoint) continue;
+    const auto server = "https://" + *endpoint;
     if (answers(kubeconfig, server, world)) return server;
   }
   return {};
