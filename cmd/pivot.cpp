@@ -1,5 +1,6 @@
 // pivot and unpivot: looks at the cluster for phases/pivot.cpp, and drives what it says.
 #include "cmd/commands.hpp"
+#include "cmd/control_plane.hpp"
 #include "cmd/machine.hpp"
 #include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
@@ -31,64 +32,6 @@ struct PivotOptions {
   std::optional<std::string> kubeconfig;
   bool dryRun = false;
 };
-
-/// A guard renews its Lease every ten seconds.
-constexpr auto reportLasts = std::chrono::seconds(40);
-
-bool isFresh(const Value& lease, Duration lasts, TimePoint now) {
-  const auto renewed = stringAt(lease, "spec.renewTime");
-  return !renewed.empty() && now - parseRfc3339(renewed) < lasts;
-}
-
-phases::pivot::NodeSeen nodeSeen(const Value& node) {
-  phases::pivot::NodeSeen seen{.name = stringAt(node, "metadata.name"),
-                               .ready = kube::isNodeReady(node),
-                               .selfHosted = kube::labelOf(node, manifests::selfHostedLabel) == "true",
-                               .held = {},
-                               .guard = {}};
-  if (const auto held = kube::annotationOf(node, manifests::heldAnnotation)) {
-    seen.held.emplace();
-    for (const auto& name : split(*held, ','))
-      if (!name.empty()) seen.held->emplace(name);
-  }
-  return seen;
-}
-
-phases::pivot::DaemonSetSeen daemonSetSeen(const Value& set) {
-  return {.revision = kube::annotationOf(set.at("spec").at("template"), manifests::revisionAnnotation).value_or(""),
-          .observed = kube::numberAt(set, "status.observedGeneration") == kube::numberAt(set, "metadata.generation"),
-          .desired = static_cast<int>(kube::numberAt(set, "status.desiredNumberScheduled")),
-          .available = static_cast<int>(kube::numberAt(set, "status.numberAvailable")),
-          .mayGo = kube::annotationOf(set, manifests::allowDeleteAnnotation).has_value()};
-}
-
-void lookAtLease(const Value& lease, TimePoint now, Seen& seen) {
-  const auto name = stringAt(lease, "metadata.name");
-  for (auto& node : seen.nodes) {
-    if (name != manifests::guardLease(node.name)) continue;
-    const auto report = kube::annotationOf(lease, manifests::guardAnnotation);
-    if (!report) return;
-    node.guard = phases::pivot::parseGuardReport(*report);
-    node.guard->fresh = isFresh(lease, reportLasts, now);
-    return;
-  }
-  if (std::ranges::find(manifests::hostedComponents, name) == manifests::hostedComponents.end()) return;
-  const auto holder = stringAt(lease, "spec.holderIdentity");
-  seen.leaders[name] = {.node = holder.substr(0, holder.rfind('_')),
-                        .fresh = !holder.empty() && isFresh(lease, std::chrono::seconds(kube::numberAt(lease, "spec.leaseDurationSeconds")), now)};
-}
-
-Seen look(kube::Client& client, TimePoint now) {
-  Seen seen;
-  for (const auto& node : client.list("v1", "Node", "", "node-role.kubernetes.io/control-plane")) seen.nodes.push_back(nodeSeen(node));
-  std::ranges::sort(seen.nodes, {}, &phases::pivot::NodeSeen::name);
-  for (const auto& set : client.list("apps/v1", "DaemonSet", "kube-system", std::string(manifests::componentLabel)))
-    seen.daemonSets[stringAt(set, "metadata.name")] = daemonSetSeen(set);
-  for (const auto& lease : client.list("coordination.k8s.io/v1", "Lease", "kube-system")) lookAtLease(lease, now, seen);
-  if (const auto stored = client.get({"v1", "ConfigMap", "kube-system", "kubestrap-config"}))
-    seen.stored = stringAt(parseYamlValue(stringAt(*stored, "data.KubestrapConfiguration"), "kubestrap-config"), "hosting") == "self";
-  return seen;
-}
 
 Value asValue(const std::vector<std::string>& steps, bool planned) {
   auto document = result(planned ? "OperationPlan" : "OperationResult");
@@ -133,7 +76,7 @@ ExitCode run(Goal goal, const std::string& name, const PivotOptions& options) {
   const auto text = machine.host().read(access.kubeconfig);
   if (!text) throw Error(fmt::format("{} is absent", access.kubeconfig.string()), "name another one with --kubeconfig");
   kube::Client client(machine.http(), kube::parseKubeconfig(*text, access.kubeconfig.string()), access.server);
-  const auto looked = [&] { return look(client, machine.clock().now()); };
+  const auto looked = [&] { return lookAtControlPlane(client, machine.clock().now()); };
   if (options.dryRun) return planSteps(goal, setup, looked());
 
   machine.useRuntime("unix:///var/run/containerd/containerd.sock");
