@@ -36,10 +36,23 @@ std::optional<HostPort> annotated(const Value& pod, std::string_view annotation)
   return splitHostPort(mark == text->npos ? *text : text->substr(mark + 3));
 }
 
-std::vector<Document> storedDocuments(kube::Client& client, const std::string& configMap, const std::string& key) {
-  const auto stored = client.get({"v1", "ConfigMap", "kube-system", configMap});
-  const auto text = stored ? stringAt(*stored, "data." + key) : "";
-  return text.empty() ? std::vector<Document>{} : parseYaml(text, configMap);
+struct StoredRow {
+  const char *configMap, *key;
+};
+constexpr StoredRow storedRows[] = {{"kubeadm-config", "ClusterConfiguration"},
+                                    {"kubestrap-config", "KubestrapConfiguration"},
+                                    {"kubelet-config", "kubelet"},
+                                    {"kube-proxy", "config.conf"}};
+
+std::vector<Document> storedDocuments(kube::Client& client) {
+  std::vector<Document> documents;
+  for (const auto& row : storedRows) {
+    const auto stored = client.get({"v1", "ConfigMap", "kube-system", row.configMap});
+    const auto* data = stored ? find(*stored, "data") : nullptr;
+    if (!data || !data->contains(row.key)) continue;
+    for (auto& document : parseYaml(data->at(row.key).get<std::string>(), row.configMap)) documents.push_back(std::move(document));
+  }
+  return documents;
 }
 
 } // namespace
@@ -57,9 +70,7 @@ OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::s
   try {
     if (const auto text = machine.host().read(path)) {
       kube::Client client(machine.http(), kube::parseKubeconfig(*text, path.string()));
-      auto documents = storedDocuments(client, "kubeadm-config", "ClusterConfiguration");
-      for (auto& document : storedDocuments(client, "kubestrap-config", "KubestrapConfiguration")) documents.push_back(std::move(document));
-      if (!documents.empty()) return {config::clusterFromDocuments(documents, warnings)};
+      if (auto cluster = storedCluster(client)) return {*std::move(cluster)};
     }
   } catch (const Interrupted&) {
     throw;
@@ -67,6 +78,16 @@ OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::s
     log::warn(fmt::format("the cluster's configuration cannot be read ({}); the defaults are taken", error.what()));
   }
   return {placeholders({}), false};
+}
+
+std::optional<config::Cluster> storedCluster(kube::Client& client, const std::optional<Version>& version) {
+  auto documents = storedDocuments(client);
+  if (documents.empty()) return std::nullopt;
+  if (version)
+    for (auto& document : documents)
+      if (stringAt(document.value, "kind") == "ClusterConfiguration") document.value["kubernetesVersion"] = version->tag();
+  std::vector<std::string> warnings; // of fields that a newer tool has written, which were told when they were stored
+  return config::clusterFromDocuments(documents, warnings);
 }
 
 namespace {

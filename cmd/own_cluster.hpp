@@ -2,6 +2,7 @@
 
 #include "cmd/machine.hpp"
 #include "config/load.hpp"
+#include "kube/client.hpp"
 
 #include <optional>
 #include <string>
@@ -16,6 +17,10 @@ struct OwnCluster {
 
 /// Of the file that `flags` name, else of the cluster, else kubeadm's defaults, with a warning.
 OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::string>& kubeconfig, Machine& machine);
+
+/// The configuration that the cluster keeps of itself, the kubelet's and kube-proxy's with it; nothing: it keeps none. With `version` it
+/// is what it would be in that one: images and defaults follow.
+std::optional<config::Cluster> storedCluster(kube::Client& client, const std::optional<Version>& version = {});
 
 /// This control plane node, as its own files tell: its name of the kubelet's or etcd's certificate, its address of the API server's
 /// manifest. Throws Error where there is none.

@@ -12,11 +12,6 @@ namespace kubestrap::phases {
 plan::Resources controlPlanePod(std::string_view component, const config::Setup& setup);
 
 /// The guard of a hosted control plane: its pod, its credentials, and node.json, which holds all components until pivot lets them go.
-plan::Resources guard(const config::Setup& setup, const plan::Phase&);
-/// What guards may do, and the policies by which nobody takes the control plane away by accident.
-plan::Resources guardRights(const config::Setup& setup, const plan::Phase&);
-
-/// The guard of a hosted control plane: its pod, its credentials, and node.json, which holds all components until pivot lets them go.
 plan::Resources guard(const config::Setup& setup, const plan::Phase& phase);
 /// What guards may do, and the policies by which nobody takes the control plane away by accident.
 plan::Resources guardRights(const config::Setup& setup, const plan::Phase& phase);

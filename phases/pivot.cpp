@@ -44,6 +44,8 @@ plan::Step marked(std::string name, Value document, const Setup& setup) {
   return {std::move(name), {plan::Object{.document = std::move(document), .mode = plan::ApplyMode::mark, .access = asAdmin(setup)}}};
 }
 
+} // namespace
+
 plan::Step hold(const NodeSeen& seen, const std::set<std::string>& components, std::string name, const Setup& setup) {
   const auto list = join(std::vector<std::string>(components.begin(), components.end()), ",");
   return marked(std::move(name), node(seen, Value::object({{"annotations", Value::object({{manifests::heldAnnotation, list}})}})), setup);
@@ -53,17 +55,10 @@ std::string logsOf(std::string_view component, const NodeSeen& seen) {
   return fmt::format("look at: kubectl -n kube-system get pods -l {}={} -o wide, and at /var/log/pods on {}", manifests::componentLabel, component, seen.name);
 }
 
-const ComponentReport& reportOf(const NodeSeen& seen, std::string_view component) {
-  static const ComponentReport none;
-  const auto found = seen.guard->components.find(std::string(component));
-  return found == seen.guard->components.end() ? none : found->second;
-}
-
 std::set<std::string> heldOn(const NodeSeen& seen) { return seen.held.value_or(seen.guard->held); }
 
 std::string guardLog(const NodeSeen& seen) { return fmt::format("look at: kubectl -n kube-system logs kubestrap-guard-{}", seen.name); }
 
-/// Nothing when all nodes can be changed.
 std::optional<Next> notInOrder(const Seen& seen) {
   if (seen.nodes.empty()) return plan::Stuck{"the cluster has no control plane node", "is this the right cluster?"};
   for (const auto& each : seen.nodes) {
@@ -72,10 +67,18 @@ std::optional<Next> notInOrder(const Seen& seen) {
                      fmt::format("look at the kubelet of {}: journalctl -u kubelet", each.name)};
     if (!each.guard || !each.guard->fresh)
       return Waiting{fmt::format("the guard of {} reports", each.name), each.guard ? "its report is old" : "there is no report of it",
-                     std::chrono::minutes(1), fmt::format("pivot needs control planes of layout hosted; {}", guardLog(each))};
+                     std::chrono::minutes(1), fmt::format("control planes of layout hosted have one; {}", guardLog(each))};
   }
   return std::nullopt;
 }
+
+const ComponentReport& reportOf(const NodeSeen& seen, std::string_view component) {
+  static const ComponentReport none;
+  const auto found = seen.guard->components.find(std::string(component));
+  return found == seen.guard->components.end() ? none : found->second;
+}
+
+namespace {
 
 // ---- to DaemonSets
 

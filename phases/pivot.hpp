@@ -59,6 +59,21 @@ struct Seen {
   bool stored = false;                       ///< the cluster's configuration says hosting: self
 };
 
+/// What a node's guard says of a component; nothing at all where it has not said anything.
+const ComponentReport& reportOf(const NodeSeen& seen, std::string_view component);
+
+/// Nothing when all nodes can be changed.
+std::optional<plan::Next> notInOrder(const Seen& seen);
+
+/// The components whose static pods are wanted on a node.
+std::set<std::string> heldOn(const NodeSeen& seen);
+/// They are from now on these.
+plan::Step hold(const NodeSeen& seen, const std::set<std::string>& components, std::string name, const config::Setup& setup);
+
+/// Where an operator looks further: "look at: kubectl ...".
+std::string logsOf(std::string_view component, const NodeSeen& seen);
+std::string guardLog(const NodeSeen& seen);
+
 enum class Goal { selfHosted, staticPods };
 
 plan::Next next(Goal goal, const config::Setup& setup, const Seen& seen);

@@ -15,8 +15,8 @@ struct Operation {
   std::string name; ///< "pivot": as the plan's ConfigMap and the journal call it
   Access access;
   std::string holder; ///< who drives it: "n1"
-  /// As guards read it: "commits" lets a revision become the standby as soon as it runs.
-  std::string state = "commits";
+  /// As guards read it: with "commits" a revision becomes the standby as soon as it runs, while one is "running" none does.
+  std::string state = "running";
   std::function<Next()> next;
 };
 

@@ -84,7 +84,7 @@ TEST_CASE("while one drives, another is told who and how far, and one that has f
   Driven abandoned;
   abandoned.next = []() -> plan::Next { throw Interrupted(); };
   CHECK_THROWS_AS(abandoned.perform(), Interrupted);
-  CHECK(abandoned.planSays("state") == "commits");
+  CHECK(abandoned.planSays("state") == "running");
   abandoned.next = [&] { return abandoned.twoSteps(); };
   abandoned.holder = "n2";
   CHECK(has(abandoned.fails(), "n1 is at it already"));

@@ -1,0 +1,75 @@
+#include "cmd/operation.hpp"
+
+#include "cmd/output.hpp"
+#include "cmd/own_cluster.hpp"
+#include "cmd/workflow.hpp"
+#include "manifests/hosted.hpp"
+#include "phases/node.hpp"
+
+#include <fmt/format.h>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+Value asValue(const std::vector<std::string>& steps, std::string_view kind) {
+  auto document = result(kind);
+  document["changed"] = !steps.empty();
+  document["steps"] = Value::array();
+  for (const auto& step : steps) document["steps"].push_back(Value::object({{"name", step}}));
+  return document;
+}
+
+} // namespace
+
+HostedCluster hostedCluster(const std::string& command, const std::optional<std::string>& kubeconfig, Machine& machine) {
+  const auto own = ownCluster({}, kubeconfig, machine);
+  if (!own.known) throw Error("the cluster's configuration cannot be read", "run this on a control plane node whose API server answers");
+  if (!manifests::isHosted(own.cluster))
+    throw Error(fmt::format("{} needs control planes of layout hosted, and this cluster's are plain", command),
+                "make a cluster with layout: hosted in KubestrapConfiguration", ExitCode::refused);
+  config::Setup setup{.cluster = own.cluster, .node = {}, .request = {}};
+  setup.node = ownNode(machine, setup.cluster);
+  if (kubeconfig) setup.request.kubeconfig = std::filesystem::absolute(*kubeconfig);
+  const auto access = phases::asAdmin(setup);
+  const auto text = machine.host().read(access.kubeconfig);
+  if (!text) throw Error(fmt::format("{} is absent", access.kubeconfig.string()), "name another one with --kubeconfig");
+  return {std::move(setup), access, kube::Client(machine.http(), kube::parseKubeconfig(*text, access.kubeconfig.string()), access.server)};
+}
+
+ExitCode planOperation(const std::function<plan::Next()>& next, const std::function<void(const plan::Next&)>& assume) {
+  std::vector<std::string> steps;
+  for (;;) {
+    const auto coming = next();
+    if (const auto* stuck = std::get_if<plan::Stuck>(&coming)) throw Error(stuck->cause, stuck->remedy);
+    if (std::holds_alternative<plan::Done>(coming)) break;
+    if (const auto* waiting = std::get_if<plan::Waiting>(&coming)) {
+      steps.push_back("wait until " + waiting->what);
+      break; // what comes after it hangs on what is seen then
+    }
+    steps.push_back(std::get<plan::Step>(coming).name);
+    assume(coming);
+  }
+  if (const auto as = format(globals()); as != Format::text) printResult(asValue(steps, "OperationPlan"), as);
+  else fmt::print("{}\n", steps.empty() ? "nothing to do" : fmt::format("{}", fmt::join(steps, "\n")));
+  return ExitCode::done;
+}
+
+ExitCode performOperation(plan::Operation operation, Machine& machine, std::string_view outcome) {
+  machine.useRuntime("unix:///var/run/containerd/containerd.sock");
+  auto world = machine.world();
+  const auto reporter = reporterFor(plan::Mode::apply);
+  const auto lock = machine.host().lock(operation.name);
+  std::vector<std::string> steps;
+  operation.next = [&steps, next = std::move(operation.next)] {
+    auto coming = next();
+    if (const auto* step = std::get_if<plan::Step>(&coming)) steps.push_back(step->name);
+    return coming;
+  };
+  plan::perform(operation, world, *reporter);
+  if (const auto as = format(globals()); as != Format::text) printResult(asValue(steps, "OperationResult"), as);
+  else fmt::print(stderr, "{}\n", outcome);
+  return ExitCode::done;
+}
+
+} // namespace kubestrap::cmd

@@ -1,0 +1,31 @@
+#pragma once
+// What the commands that change a hosted control plane over all of its nodes have in common (plan/operation.hpp).
+
+#include "cmd/globals.hpp"
+#include "cmd/machine.hpp"
+#include "kube/client.hpp"
+#include "plan/operation.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kubestrap::cmd {
+
+/// A hosted control plane, as one of its nodes sees it.
+struct HostedCluster {
+  config::Setup setup;
+  plan::Access access;
+  kube::Client client;
+};
+/// Throws Error where there is none, `command` being what needs one.
+HostedCluster hostedCluster(const std::string& command, const std::optional<std::string>& kubeconfig, Machine& machine);
+
+/// Prints every step there would be. `assume` is told of each as if it had gone well.
+ExitCode planOperation(const std::function<plan::Next()>& next, const std::function<void(const plan::Next&)>& assume);
+
+/// Does it, with a line on standard error when it is done, `outcome`; where JSON or YAML is asked for the steps go to standard output.
+ExitCode performOperation(plan::Operation operation, Machine& machine, std::string_view outcome);
+
+} // namespace kubestrap::cmd

@@ -1,0 +1,421 @@
+#include "phases/roll.hpp"
+
+#include "manifests/components.hpp"
+#include "manifests/trial.hpp"
+#include "phases/node.hpp"
+#include "phases/workflows.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace kubestrap::phases::roll {
+
+namespace {
+
+using config::Setup;
+using manifests::Slot;
+using pivot::NodeSeen;
+using plan::Next;
+using plan::Resources;
+using plan::Waiting;
+
+constexpr Duration forGuard = std::chrono::minutes(4), forLeader = std::chrono::seconds(90), forCanary = std::chrono::seconds(60);
+constexpr std::string_view configured = "addons and the cluster's configuration";
+/// A pod that has ended this often has had its chance.
+constexpr int ends = 2;
+
+bool hasLeader(std::string_view component) { return component != "kube-apiserver"; }
+
+std::size_t selfHosted(const Seen& seen) { return std::ranges::count_if(seen.controlPlane.nodes, &NodeSeen::selfHosted); }
+
+const ComponentSeen& of(const Seen& seen, std::string_view component) { return seen.components.at(std::string(component)); }
+
+std::string annotation(const Value& podTemplate, std::string_view name) {
+  const auto* annotations = find(podTemplate, "metadata.annotations");
+  return annotations && annotations->contains(name) ? annotations->at(std::string(name)).get<std::string>() : "";
+}
+
+std::string revisionOf(const Value& podTemplate) { return annotation(podTemplate, manifests::revisionAnnotation); }
+int numberOf(const std::string& revision) {
+  int number = 0;
+  std::from_chars(revision.data(), revision.data() + revision.size(), number);
+  return number;
+}
+Slot slotOf(const Value& podTemplate) { return manifests::slotOf(annotation(podTemplate, manifests::slotAnnotation)); }
+
+// ---- what there shall be
+
+/// One template that a component gets on the way.
+struct Stage {
+  std::string component, what; ///< "kube-apiserver v1.37.2, as 1.36"
+  Setup setup;
+  bool soaks = false; ///< lasts before the next one comes
+};
+
+std::string imageTag(std::string_view component, const Setup& setup) {
+  const std::string image = setup.cluster.images.*manifests::component(component).image;
+  return image.substr(image.rfind(':') + 1);
+}
+
+Setup emulating(Setup setup, const std::string& minor) {
+  for (const auto* flag : {"emulated-version", "min-compatibility-version"}) setup.cluster.apiServer.extraArgs.push_back({flag, minor});
+  return setup;
+}
+
+/// An API server of a new minor version behaves like the one before it until it has lasted: nothing is stored by then that the old one
+/// could not read.
+std::vector<Stage> stages(const Intent& intent) {
+  std::vector<Stage> all;
+  const auto version = [&](std::string_view component) { return fmt::format("{} {}", component, imageTag(component, intent.setup)); };
+  if (!intent.emulates.empty())
+    all.push_back({"kube-apiserver", fmt::format("{}, as {}", version("kube-apiserver"), intent.emulates), emulating(intent.setup, intent.emulates), true});
+  for (const auto component : manifests::hostedComponents) all.push_back({std::string(component), version(component), intent.setup});
+  return all;
+}
+
+Value daemonSet(const Stage& stage, Slot slot, int revision) {
+  return manifests::daemonSet(manifests::component(stage.component), stage.setup, slot, revision);
+}
+
+Value templateOf(const Value& daemonSet) { return daemonSet.at("spec").at("template"); }
+
+/// Whether the component runs by what the stage wants, whatever slot and number it has.
+bool isAt(const Stage& stage, const ComponentSeen& component) {
+  const auto revision = revisionOf(component.podTemplate);
+  auto wanted = templateOf(daemonSet(stage, slotOf(component.podTemplate), 0));
+  wanted["metadata"]["annotations"][std::string(manifests::revisionAnnotation)] = revision;
+  return covers(component.podTemplate, wanted);
+}
+
+/// The last stage that a component has reached; those before it are over.
+std::vector<Stage> remaining(const Intent& intent, const Seen& seen) {
+  auto all = stages(intent);
+  for (auto stage = all.rbegin(); stage != all.rend(); ++stage)
+    if (stage->component == "kube-apiserver" && isAt(*stage, of(seen, stage->component))) {
+      all.erase(all.begin(), stage.base() - 1);
+      break;
+    }
+  return all;
+}
+
+plan::Object put(Value daemonSet, const Intent& intent) { return {.document = std::move(daemonSet), .access = asAdmin(intent.setup)}; }
+
+plan::Object gone(std::string_view apiVersion, std::string_view kind, const std::string& name, const Intent& intent) {
+  return {.document = Value::object({{"apiVersion", apiVersion}, {"kind", kind}, {"metadata", Value::object({{"name", name}, {"namespace", "kube-system"}})}}),
+          .mode = plan::ApplyMode::absent,
+          .access = asAdmin(intent.setup)};
+}
+
+// ---- rehearsals: each node shows that it has the image, and that its program knows the command line
+
+/// The rehearsal of a stage on a node.
+Value rehearsal(const Stage& stage, const std::string& node) {
+  return manifests::rehearsalPod(manifests::component(stage.component), templateOf(daemonSet(stage, Slot::blue, 0)), node);
+}
+
+const PodSeen* rehearsed(const Seen& seen, const Value& pod) {
+  const auto name = stringAt(pod, "metadata.name");
+  const auto found = std::ranges::find(seen.rehearsals, name, &PodSeen::name);
+  return found == seen.rehearsals.end() ? nullptr : &*found;
+}
+
+std::optional<Next> rehearse(const std::vector<Stage>& stages, const Intent& intent, const Seen& seen) {
+  Resources missing;
+  std::string unfinished;
+  for (const auto& stage : stages) {
+    if (isAt(stage, of(seen, stage.component))) continue;
+    for (const auto& node : seen.controlPlane.nodes) {
+      auto pod = rehearsal(stage, node.name);
+      const auto* there = rehearsed(seen, pod);
+      if (there && there->phase == "Succeeded") continue;
+      if (unfinished.empty()) unfinished = fmt::format("{} on {}{}", stage.what, node.name, there && !there->trouble.empty() ? ": " + there->trouble : "");
+      if (!there) missing.push_back(plan::Object{.document = std::move(pod), .mode = plan::ApplyMode::createOnly, .access = asAdmin(intent.setup)});
+    }
+  }
+  if (!missing.empty()) return plan::Step{"every node tries the new command lines", std::move(missing)};
+  if (unfinished.empty()) return std::nullopt;
+  return Waiting{"every node has tried the new command lines", unfinished, intent.deadline, "look at: kubectl -n kube-system get pods -l kubestrap.io/rehearsal"};
+}
+
+/// Rehearsals and canaries, which nobody needs any more.
+std::optional<Next> tidied(const Intent& intent, const Seen& seen) {
+  Resources remains;
+  for (const auto& pod : seen.rehearsals)
+    if (!pod.ending) remains.push_back(gone("v1", "Pod", pod.name, intent));
+  for (const auto& [component, canary] : seen.canaries) {
+    const auto document = manifests::canary(manifests::component(component), intent.setup);
+    if (canary.exists) remains.push_back(gone(stringAt(document, "apiVersion"), stringAt(document, "kind"), stringAt(document, "metadata.name"), intent));
+  }
+  if (remains.empty()) return std::nullopt;
+  return plan::Step{"what tried things out is removed", std::move(remains)};
+}
+
+// ---- one revision
+
+/// Nothing when the present template is everywhere, and nothing else is left.
+std::optional<Next> rolled(const std::string& component, const Intent& intent, const Seen& seen) {
+  const auto& set = seen.controlPlane.daemonSets.at(component);
+  const auto& own = of(seen, component);
+  const auto nodes = static_cast<int>(selfHosted(seen));
+  const auto patience = (intent.deadline + std::chrono::minutes(2)) * std::max(nodes, 1);
+  const auto what = fmt::format("{}: revision {} is on every node", component, set.revision);
+  const auto where = fmt::format("look at: kubectl -n kube-system get pods -l {}={} -o wide", manifests::componentLabel, component);
+  if (!set.observed || set.desired < nodes || own.updated < set.desired || set.available < set.desired) {
+    const auto pod = std::ranges::find_if(own.pods, [&](const PodSeen& each) { return each.revision == set.revision && !each.ready; });
+    return Waiting{what, fmt::format("{} of {} nodes{}", std::min(own.updated, set.available), nodes,
+                                     pod == own.pods.end() ? "" : fmt::format(", {} is not ready{}", pod->node, pod->trouble.empty() ? "" : ": " + pod->trouble)),
+                   patience, where};
+  }
+  const auto last = std::ranges::find_if(own.pods, [&](const PodSeen& each) { return each.revision != set.revision; });
+  if (last != own.pods.end()) return Waiting{what, fmt::format("{} still runs revision {}", last->node, last->revision), patience, where};
+  for (const auto& node : seen.controlPlane.nodes)
+    if (node.selfHosted && !pivot::reportOf(node, component).is(slotOf(own.podTemplate), "ready"))
+      return Waiting{fmt::format("{}: the guard sees {} ready", node.name, component), "it does not yet", forGuard, pivot::guardLog(node)};
+  if (!hasLeader(component)) return std::nullopt;
+  const auto leader = seen.controlPlane.leaders.find(component);
+  if (leader == seen.controlPlane.leaders.end() || !leader->second.fresh)
+    return Waiting{fmt::format("a {} leads", component), "the last one has left its Lease to run out", forLeader, where};
+  return std::nullopt;
+}
+
+/// Who leads does its work: it has taken up a canary since the present template came.
+std::optional<Next> proved(const std::string& component, const Intent& intent, const Seen& seen) {
+  const auto& own = of(seen, component);
+  const auto revision = revisionOf(own.podTemplate);
+  if (!hasLeader(component) || own.proved == revision) return std::nullopt;
+  const auto canary = seen.canaries.find(component);
+  auto document = manifests::canary(manifests::component(component), intent.setup);
+  if (canary == seen.canaries.end() || !canary->second.exists)
+    return plan::Step{fmt::format("{}: gets something to do", component),
+                      {plan::Object{.document = std::move(document), .mode = plan::ApplyMode::createOnly, .access = asAdmin(intent.setup)}}};
+  if (!canary->second.taken)
+    return Waiting{fmt::format("{}: does what it is there for", component), fmt::format("{} is not taken up", plan::subject(plan::Object{.document = document})),
+                   forCanary * 2, fmt::format("look at: kubectl -n kube-system logs -l {}={}", manifests::componentLabel, component)};
+  Value mark = Value::object({{"apiVersion", "apps/v1"}, {"kind", "DaemonSet"},
+                              {"metadata", Value::object({{"annotations", Value::object({{manifests::provedAnnotation, revision}})},
+                                                          {"name", component}, {"namespace", "kube-system"}})}});
+  return plan::Step{fmt::format("{}: revision {} does its work", component, revision),
+                    {plan::Object{.document = std::move(mark), .mode = plan::ApplyMode::mark, .access = asAdmin(intent.setup)},
+                     gone(stringAt(document, "apiVersion"), stringAt(document, "kind"), stringAt(document, "metadata.name"), intent)}};
+}
+
+std::optional<Next> soaked(const Stage& stage, const Intent& intent, const Seen& seen) {
+  const auto& pods = of(seen, stage.component).pods;
+  const auto youngest = std::ranges::min_element(pods, {}, &PodSeen::readyFor);
+  if (youngest == pods.end() || youngest->readyFor >= intent.soak) return std::nullopt;
+  return Waiting{fmt::format("{} has lasted for {}", stage.what, humanDuration(intent.soak)), fmt::format("{} left", humanDuration(intent.soak - youngest->readyFor)),
+                 intent.soak + intent.deadline, fmt::format("kubestrap {} rollback goes back", intent.command)};
+}
+
+/// Before something new comes all is as it was meant to be: a node whose pod is not available would get a pod of the new revision too,
+/// and a bad one would take two nodes (daemon/update.go).
+std::optional<Next> atRest(const Intent& intent, const Seen& seen) {
+  for (const auto& node : seen.controlPlane.nodes)
+    for (const auto component : manifests::hostedComponents)
+      if (pivot::reportOf(node, component).promoted)
+        return Waiting{fmt::format("{}: no static pod stands in for {}", node.name, component), "one does", forGuard, pivot::guardLog(node)};
+  for (const auto component : manifests::hostedComponents)
+    if (auto wait = rolled(std::string(component), intent, seen)) return wait;
+  return std::nullopt;
+}
+
+plan::Step change(const Stage& stage, const Intent& intent, const Seen& seen) {
+  const auto& present = of(seen, stage.component).podTemplate;
+  const auto slot = manifests::otherColour(slotOf(present));
+  const auto revision = numberOf(revisionOf(present)) + 1;
+  return {fmt::format("{}: revision {}, in slot {}", stage.what, revision, manifests::slotName(slot)), {put(daemonSet(stage, slot, revision), intent)}};
+}
+
+Next forward(const Intent& intent, const Seen& seen) {
+  const auto left = remaining(intent, seen);
+  if (auto step = rehearse(left, intent, seen)) return *std::move(step);
+  for (const auto& stage : left) {
+    if (!isAt(stage, of(seen, stage.component))) {
+      if (auto wait = atRest(intent, seen)) return *std::move(wait);
+      return change(stage, intent, seen);
+    }
+    if (auto wait = rolled(stage.component, intent, seen)) return *std::move(wait);
+    if (auto step = proved(stage.component, intent, seen)) return *std::move(step);
+    if (!stage.soaks) continue;
+    if (auto wait = soaked(stage, intent, seen)) return *std::move(wait);
+    // Only what is left of the road is looked at, and this is over.
+  }
+  if (auto step = tidied(intent, seen)) return *std::move(step);
+  if (!seen.stored && !intent.afterwards.empty()) return plan::Step{std::string(configured), intent.afterwards};
+  return plan::Done{};
+}
+
+// ---- the way back
+
+/// Static pods lead while the DaemonSet's do not do their work.
+std::optional<Next> takenOver(const Failure& failure, const Intent& intent, const Seen& seen) {
+  const auto& node = seen.controlPlane.nodes.front();
+  auto held = pivot::heldOn(node);
+  if (held.insert(failure.component).second)
+    return pivot::hold(node, held, fmt::format("{}: a static pod of {} takes over", node.name, failure.component), intent.setup);
+  if (!pivot::reportOf(node, failure.component).is(Slot::rescue, "ready"))
+    return Waiting{fmt::format("{}: the static pod of {} is ready", node.name, failure.component), "it is not", forGuard, pivot::guardLog(node)};
+  return std::nullopt;
+}
+
+/// The old template is in force again. Who holds the Lease and does nothing would hold it for ever: it is sent away by hand.
+plan::Step backStep(const Failure& failure, const Intent& intent, const Seen& seen) {
+  const auto& own = of(seen, failure.component);
+  auto document = manifests::daemonSet(manifests::component(failure.component), intent.setup, slotOf(failure.back), 0);
+  document["spec"]["template"] = failure.back;
+  Resources work{put(std::move(document), intent)};
+  if (failure.takeover)
+    for (const auto& pod : own.pods) work.push_back(gone("v1", "Pod", pod.name, intent));
+  return {fmt::format("{}: back to revision {}", failure.component, revisionOf(failure.back)), std::move(work)};
+}
+
+std::optional<Next> released(const Failure& failure, const Intent& intent, const Seen& seen) {
+  const auto& node = seen.controlPlane.nodes.front();
+  auto held = pivot::heldOn(node);
+  if (held.erase(failure.component) == 0) return std::nullopt;
+  return pivot::hold(node, held, fmt::format("{}: the static pod of {} is not needed any more", node.name, failure.component), intent.setup);
+}
+
+Next backward(const Failure& failure, const Intent& intent, const Seen& seen) {
+  if (!failure.back.is_null()) {
+    if (!covers(of(seen, failure.component).podTemplate, failure.back)) {
+      if (failure.takeover)
+        if (auto step = takenOver(failure, intent, seen)) return *std::move(step);
+      return backStep(failure, intent, seen);
+    }
+    if (auto wait = rolled(failure.component, intent, seen)) return *std::move(wait);
+    if (failure.takeover)
+      if (auto step = released(failure, intent, seen)) return *std::move(step);
+  }
+  if (auto step = tidied(intent, seen)) return *std::move(step);
+  const auto remedy = failure.back.is_null() ? "nothing was changed" : fmt::format("{} runs by its revision {} again", failure.component, revisionOf(failure.back));
+  return plan::Stuck{failure.cause, fmt::format("{}; mend the cause, then run kubestrap {} again", remedy, intent.command)};
+}
+
+// ---- what went wrong
+
+std::string verdict(const PodSeen& pod, const Intent& intent) {
+  const auto why = pod.trouble.empty() ? "" : ": " + pod.trouble;
+  if (pod.restarts >= ends) return fmt::format("it has ended {} times{}", pod.restarts, why);
+  if (pod.ready || pod.ending) return {};
+  if (pod.hopeless) return pod.trouble;
+  return pod.age > intent.deadline ? fmt::format("it is not ready after {}{}", humanDuration(intent.deadline), why) : "";
+}
+
+std::optional<Failure> ofRehearsals(const Intent& intent, const Seen& seen) {
+  for (const auto& stage : remaining(intent, seen)) {
+    if (isAt(stage, of(seen, stage.component))) continue;
+    for (const auto& node : seen.controlPlane.nodes) {
+      const auto* pod = rehearsed(seen, rehearsal(stage, node.name));
+      if (!pod || pod->phase == "Succeeded") continue;
+      auto why = pod->phase == "Failed" ? pod->trouble : verdict(*pod, intent);
+      if (!why.empty()) return Failure{stage.component, fmt::format("{} does not begin on {}: {}", stage.what, node.name, why)};
+    }
+  }
+  return std::nullopt;
+}
+
+/// Of a revision of ours that is on its way, or soaks. One that runs since before is not judged.
+std::optional<Failure> ofPods(const Intent& intent, const Seen& seen) {
+  for (const auto& stage : stages(intent)) {
+    const auto& own = of(seen, stage.component);
+    if (own.before.is_null() || !isAt(stage, own) || (!stage.soaks && !rolled(stage.component, intent, seen))) continue;
+    const auto revision = revisionOf(own.podTemplate);
+    for (const auto& pod : own.pods)
+      if (auto why = pod.revision == revision ? verdict(pod, intent) : ""; !why.empty())
+        return Failure{stage.component, fmt::format("{} on {}: {}", stage.what, pod.node, why), own.before};
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> ofCanaries(const Seen& seen) {
+  for (const auto& [component, canary] : seen.canaries)
+    if (canary.exists && !canary.taken && canary.age > forCanary)
+      return Failure{component, fmt::format("{} leads, and does not do its work", component), of(seen, component).before, true};
+  return std::nullopt;
+}
+
+} // namespace
+
+Resources afterwards(const Setup& setup) {
+  Resources all;
+  for (const auto* name : {"addon", "upload-config"})
+    for (const auto& phase : initWorkflow().phases)
+      if (phase.name == name)
+        for (const auto& part : phase.children) append(all, part.desired(setup, part));
+  return all;
+}
+
+std::optional<Failure> failureIn(const Intent& intent, const Seen& seen) {
+  if (auto failure = ofRehearsals(intent, seen)) return failure;
+  if (auto failure = ofPods(intent, seen)) return failure;
+  return ofCanaries(seen);
+}
+
+Next next(const Intent& intent, const std::optional<Failure>& failure, const Seen& seen) {
+  if (auto trouble = pivot::notInOrder(seen.controlPlane)) return *std::move(trouble);
+  for (const auto component : manifests::hostedComponents)
+    if (!seen.controlPlane.daemonSets.contains(std::string(component)) || !seen.components.contains(std::string(component)))
+      return plan::Stuck{fmt::format("{} has no DaemonSet", component), "kubestrap pivot makes it"};
+  return failure ? backward(*failure, intent, seen) : forward(intent, seen);
+}
+
+namespace {
+
+PodSeen podOf(const std::string& component, const std::string& node, const std::string& revision) {
+  return {.name = fmt::format("{}-{}", component, node), .node = node, .uid = {}, .revision = revision, .phase = "Running", .bound = true, .ready = true,
+          .readyFor = std::chrono::hours(1)};
+}
+
+void assumeRolled(const std::string& component, const Value& podTemplate, Seen& seen) {
+  auto& own = seen.components.at(component);
+  auto& set = seen.controlPlane.daemonSets.at(component);
+  own.before = std::exchange(own.podTemplate, podTemplate);
+  own.pods.clear();
+  set.revision = revisionOf(podTemplate);
+  for (auto& node : seen.controlPlane.nodes) {
+    if (!node.selfHosted) continue;
+    own.pods.push_back(podOf(component, node.name, set.revision));
+    node.guard->components[component].slots[std::string(manifests::slotName(slotOf(podTemplate)))] = "ready";
+  }
+  own.updated = set.available = set.desired;
+}
+
+void assume(const plan::Object& object, Seen& seen) {
+  const auto kind = stringAt(object.document, "kind"), name = stringAt(object.document, "metadata.name");
+  const auto* labels = find(object.document, "metadata.labels");
+  if (kind == "Pod" && labels && labels->contains(manifests::rehearsalLabel)) {
+    auto pod = podOf(name, stringAt(object.document, "spec.nodeName"), {});
+    pod.name = name;
+    pod.phase = "Succeeded";
+    seen.rehearsals.push_back(std::move(pod));
+  } else if (labels && labels->contains(manifests::canaryLabel)) {
+    seen.canaries[labels->at(std::string(manifests::canaryLabel)).get<std::string>()] = {.exists = true, .taken = true};
+  } else if (kind == "DaemonSet" && object.mode == plan::ApplyMode::apply) {
+    assumeRolled(name, templateOf(object.document), seen);
+  } else if (kind == "DaemonSet" && object.mode == plan::ApplyMode::mark) {
+    seen.components.at(name).proved = revisionOf(seen.components.at(name).podTemplate);
+  } else if (object.mode == plan::ApplyMode::absent) {
+    std::erase_if(seen.rehearsals, [&](const PodSeen& each) { return each.name == name; });
+    std::erase_if(seen.canaries, [&](const auto& each) { return name.ends_with(each.first); });
+  }
+}
+
+} // namespace
+
+Seen assumed(const Intent&, Seen seen, const Next& done) {
+  const auto* step = std::get_if<plan::Step>(&done);
+  if (!step) return seen;
+  if (step->name == configured) {
+    seen.stored = true;
+    return seen;
+  }
+  for (const auto& resource : step->work)
+    if (const auto* object = std::get_if<plan::Object>(&resource)) assume(*object, seen);
+  return seen;
+}
+
+} // namespace kubestrap::phases::roll

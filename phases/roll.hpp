@@ -1,0 +1,80 @@
+#pragma once
+// A roll: the DaemonSets of a control plane that runs in its own cluster get new templates (a new version, other settings), one component
+// after the other, each revision beside the one before it, in the other slot. Pure: one look in, the next step out (plan/next.hpp).
+// How far it is can be seen in the cluster; what is remembered is only that something went wrong, and a run begins without.
+
+#include "phases/pivot.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kubestrap::phases::roll {
+
+/// A pod of a component's DaemonSet, or one that rehearses a command line.
+struct PodSeen {
+  std::string name, node, uid;
+  std::string revision; ///< of its template
+  std::string phase;    ///< "Running", "Succeeded", ...
+  bool bound = false;   ///< a scheduler has put it on its node
+  bool ready = false, ending = false;
+  int restarts = 0; ///< since it was seen for the first time
+  bool hopeless = false; ///< waiting longer does not help: its image cannot be had
+  std::string trouble;   ///< "ImagePullBackOff: ...", "exit code 1: unknown flag: --x"; empty: none is seen
+  Duration age{};       ///< since it was seen for the first time
+  Duration readyFor{};
+};
+
+struct ComponentSeen {
+  Value podTemplate; ///< of its DaemonSet
+  Value before;      ///< the template that it had before that one, of its ControllerRevision; null: it has had no other
+  int updated = 0;     ///< nodes with a pod of the present template
+  std::string proved;  ///< the revision whose leader has shown that it does its work
+  std::vector<PodSeen> pods;
+};
+
+/// What shows that a controller-manager, or a scheduler, works: it takes up an object that nobody else does.
+struct CanarySeen {
+  bool exists = false, taken = false;
+  Duration age{};
+};
+
+struct Seen {
+  pivot::Seen controlPlane;
+  std::map<std::string, ComponentSeen> components;
+  std::vector<PodSeen> rehearsals;
+  std::map<std::string, CanarySeen> canaries;             ///< by component
+  bool stored = false; ///< the cluster's configuration is the one that is rolled to
+};
+
+/// What went wrong. From there on the component goes back to the template that it had before.
+struct Failure {
+  std::string component, cause;
+  Value back;            ///< that template; null: the new one was not put in force
+  bool takeover = false; ///< who leads is useless: static pods lead until the old template runs again
+};
+
+/// What is wished, the same in all steps.
+struct Intent {
+  config::Setup setup;   ///< how things shall be
+  std::string command;   ///< "upgrade": what goes on from where this one ends
+  std::string emulates;  ///< "1.36": as what a new API server behaves until it has lasted; empty: as itself from the first moment
+  Duration soak{};       ///< how long a new version of the API server lasts with the old one's behaviour, before it gets its own
+  Duration deadline = std::chrono::minutes(5); ///< for a new pod to get ready
+  plan::Resources afterwards; ///< addons, and last of all the configuration
+};
+
+/// Addons and the configuration that the cluster keeps of itself, which comes last.
+plan::Resources afterwards(const config::Setup& setup);
+
+/// What in `seen` shows that the roll went wrong. Nothing: all is well so far.
+std::optional<Failure> failureIn(const Intent& intent, const Seen& seen);
+
+/// The next step; with a failure the way back, which ends Stuck with its cause.
+plan::Next next(const Intent& intent, const std::optional<Failure>& failure, const Seen& seen);
+
+/// The look after a step or a wait that went well: by it a dry run shows all steps.
+Seen assumed(const Intent& intent, Seen seen, const plan::Next& done);
+
+} // namespace kubestrap::phases::roll

@@ -1,0 +1,343 @@
+#include "phases/roll.hpp"
+
+#include "manifests/trial.hpp"
+#include "tests/unit/manifests/fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using namespace kubestrap;
+using namespace kubestrap::phases::roll;
+using manifests::hostedComponents;
+using manifests::Slot;
+using phases::pivot::GuardReport;
+using phases::pivot::NodeSeen;
+
+namespace {
+
+const std::string apiServer = "kube-apiserver", manager = "kube-controller-manager", scheduler = "kube-scheduler";
+
+config::Setup at(const std::string& tag) {
+  auto setup = test::hostedSetup();
+  auto& images = setup.cluster.images;
+  images.apiServer = "registry.k8s.io/kube-apiserver:" + tag;
+  images.controllerManager = "registry.k8s.io/kube-controller-manager:" + tag;
+  images.scheduler = "registry.k8s.io/kube-scheduler:" + tag;
+  return setup;
+}
+
+Intent toNextMinor() {
+  return {.setup = at("v1.37.2"), .command = "upgrade", .emulates = "1.36", .soak = std::chrono::minutes(5),
+          .afterwards = {plan::Object{.document = Value::object({{"kind", "ConfigMap"}, {"metadata", Value::object({{"name", "kubeadm-config"}})}})}}};
+}
+
+Value templateOf(const std::string& component, const config::Setup& setup, Slot slot, int revision) {
+  return manifests::daemonSet(manifests::component(component), setup, slot, revision).at("spec").at("template");
+}
+
+PodSeen pod(const std::string& component, const std::string& node, const std::string& revision) {
+  return {.name = component + "-" + node, .node = node, .uid = {}, .revision = revision, .phase = "Running", .ready = true, .trouble = {},
+          .readyFor = std::chrono::hours(1)};
+}
+
+/// After pivot, at v1.36.3.
+Seen pivoted(std::initializer_list<std::string> names) {
+  Seen seen;
+  for (const auto& name : names) {
+    NodeSeen node{.name = name, .ready = true, .selfHosted = true, .held = std::set<std::string>{}, .guard = GuardReport{}};
+    node.guard->fresh = true;
+    for (const auto component : hostedComponents)
+      node.guard->components[std::string(component)] = {
+          .slots = {{"blue", "ready"}, {"green", "refuses"}, {"rescue", "refuses"}, {"previous", "refuses"}}, .promoted = false, .standby = "1"};
+    seen.controlPlane.nodes.push_back(std::move(node));
+  }
+  const int count = static_cast<int>(names.size());
+  for (const auto component : hostedComponents) {
+    const std::string name(component);
+    seen.controlPlane.daemonSets[name] = {.revision = "1", .observed = true, .desired = count, .available = count};
+    seen.components[name] = {.podTemplate = templateOf(name, at("v1.36.3"), Slot::blue, 1), .before = {}, .updated = count, .proved = {}, .pods = {}};
+    for (const auto& node : names) seen.components[name].pods.push_back(pod(name, node, "1"));
+  }
+  seen.controlPlane.leaders = {{manager, {.node = *names.begin(), .fresh = true}}, {scheduler, {.node = *names.begin(), .fresh = true}}};
+  return seen;
+}
+
+std::vector<std::string> steps(const Intent& intent, Seen& seen, std::size_t most = 50) {
+  std::vector<std::string> done;
+  while (done.size() < most) {
+    CHECK_FALSE(failureIn(intent, seen));
+    const auto next = phases::roll::next(intent, {}, seen);
+    if (std::holds_alternative<plan::Done>(next)) return done;
+    REQUIRE(std::holds_alternative<plan::Step>(next));
+    done.push_back(std::get<plan::Step>(next).name);
+    seen = assumed(intent, std::move(seen), next);
+  }
+  return done;
+}
+
+std::string waitsFor(const plan::Next& next) {
+  const auto* waiting = std::get_if<plan::Waiting>(&next);
+  return waiting ? waiting->what : "";
+}
+std::string stepOf(const plan::Next& next) {
+  const auto* step = std::get_if<plan::Step>(&next);
+  return step ? step->name : "";
+}
+
+std::string commandOf(const Value& podTemplate) {
+  std::string all;
+  for (const auto& word : podTemplate.at("spec").at("containers").at(0).at("command")) all += word.get<std::string>() + " ";
+  return all;
+}
+
+/// The template of the component is changed, and the DaemonSet's controller has put a pod of it on n1, which is not ready.
+Seen begun(const std::string& component, const Intent& intent, std::size_t after) {
+  auto seen = pivoted({"n1", "n2", "n3"});
+  steps(intent, seen, after);
+  auto& own = seen.components.at(component);
+  const auto old = own.before.at("metadata").at("annotations").at(std::string(manifests::revisionAnnotation)).get<std::string>();
+  for (auto& each : own.pods) each.revision = old;
+  auto fresh = pod(component, "n1", seen.controlPlane.daemonSets.at(component).revision);
+  fresh.name = "new";
+  fresh.ready = false;
+  fresh.readyFor = {};
+  own.pods.push_back(fresh);
+  own.updated = 1;
+  return seen;
+}
+
+} // namespace
+
+TEST_CASE("a new minor version is tried everywhere, then comes as the old one, then as itself, and the others follow") {
+  auto seen = pivoted({"n1", "n2", "n3"});
+  const auto intent = toNextMinor();
+  CHECK(steps(intent, seen) == std::vector<std::string>{"every node tries the new command lines",
+                                                        "kube-apiserver v1.37.2, as 1.36: revision 2, in slot green",
+                                                        "kube-apiserver v1.37.2: revision 3, in slot blue",
+                                                        "kube-controller-manager v1.37.2: revision 2, in slot green",
+                                                        "kube-controller-manager: gets something to do",
+                                                        "kube-controller-manager: revision 2 does its work",
+                                                        "kube-scheduler v1.37.2: revision 2, in slot green",
+                                                        "kube-scheduler: gets something to do",
+                                                        "kube-scheduler: revision 2 does its work",
+                                                        "what tried things out is removed",
+                                                        "addons and the cluster's configuration"});
+  CHECK(steps(intent, seen).empty());
+}
+
+TEST_CASE("a new patch version comes at once, and what is as it should be is not touched") {
+  auto seen = pivoted({"n1"});
+  auto intent = toNextMinor();
+  intent.emulates.clear();
+  seen.components.at(scheduler).podTemplate = templateOf(scheduler, intent.setup, Slot::blue, 1);
+  seen.components.at(scheduler).proved = "1";
+  CHECK(steps(intent, seen) == std::vector<std::string>{"every node tries the new command lines",
+                                                        "kube-apiserver v1.37.2: revision 2, in slot green",
+                                                        "kube-controller-manager v1.37.2: revision 2, in slot green",
+                                                        "kube-controller-manager: gets something to do",
+                                                        "kube-controller-manager: revision 2 does its work",
+                                                        "what tried things out is removed",
+                                                        "addons and the cluster's configuration"});
+}
+
+TEST_CASE("while it behaves as the old version an API server says so, and afterwards no more") {
+  auto seen = pivoted({"n1"});
+  const auto intent = toNextMinor();
+  steps(intent, seen, 2);
+  CHECK(commandOf(seen.components.at(apiServer).podTemplate).find("--emulated-version=1.36 ") != std::string::npos);
+  steps(intent, seen, 1);
+  CHECK(commandOf(seen.components.at(apiServer).podTemplate).find("emulated") == std::string::npos);
+}
+
+TEST_CASE("what an API server answers to the default of a field does not make it another revision") {
+  auto seen = pivoted({"n1"});
+  const auto intent = toNextMinor();
+  steps(intent, seen);
+  for (auto& [name, component] : seen.components) {
+    component.podTemplate["spec"]["schedulerName"] = "default-scheduler";
+    component.podTemplate["spec"]["containers"][0]["terminationMessagePath"] = "/dev/termination-log";
+  }
+  CHECK(steps(intent, seen).empty());
+}
+
+TEST_CASE("the old behaviour lasts until all of its pods have been ready for long enough") {
+  auto seen = pivoted({"n1", "n2", "n3"});
+  const auto intent = toNextMinor();
+  steps(intent, seen, 2);
+  seen.components.at(apiServer).pods[1].readyFor = std::chrono::minutes(4);
+  CHECK(waitsFor(next(intent, {}, seen)) == "kube-apiserver v1.37.2, as 1.36 has lasted for 5m");
+  seen.components.at(apiServer).pods[1].readyFor = std::chrono::minutes(5);
+  CHECK(stepOf(next(intent, {}, seen)) == "kube-apiserver v1.37.2: revision 3, in slot blue");
+}
+
+TEST_CASE("nothing new comes while a node has not got what is there") {
+  const auto intent = toNextMinor();
+  const auto tried = [&] {
+    auto seen = pivoted({"n1", "n2", "n3"});
+    steps(intent, seen, 1);
+    return seen;
+  };
+  auto seen = tried();
+  SUBCASE("a pod is not available") {
+    seen.controlPlane.daemonSets.at(scheduler).available = 2;
+    CHECK(waitsFor(next(intent, {}, seen)) == "kube-scheduler: revision 1 is on every node");
+  }
+  SUBCASE("the controller has not seen the last change") {
+    seen.controlPlane.daemonSets.at(apiServer).observed = false;
+    CHECK(waitsFor(next(intent, {}, seen)) == "kube-apiserver: revision 1 is on every node");
+  }
+  SUBCASE("a static pod stands in") {
+    seen.controlPlane.nodes[2].guard->components.at(manager).promoted = true;
+    CHECK(waitsFor(next(intent, {}, seen)) == "n3: no static pod stands in for kube-controller-manager");
+  }
+  SUBCASE("a guard does not see its slot ready") {
+    seen.controlPlane.nodes[1].guard->components.at(apiServer).slots["blue"] = "hangs";
+    CHECK(waitsFor(next(intent, {}, seen)) == "n2: the guard sees kube-apiserver ready");
+  }
+  SUBCASE("nobody leads") {
+    seen.controlPlane.leaders.at(manager).fresh = false;
+    CHECK(waitsFor(next(intent, {}, seen)) == "a kube-controller-manager leads");
+  }
+  SUBCASE("a node is not Ready") {
+    seen.controlPlane.nodes[0].ready = false;
+    CHECK(waitsFor(next(intent, {}, seen)) == "n1 is Ready");
+  }
+}
+
+TEST_CASE("a node that cannot begin the new command line ends it before anything is changed") {
+  auto seen = pivoted({"n1", "n2", "n3"});
+  const auto intent = toNextMinor();
+  steps(intent, seen, 1);
+  auto& bad = seen.rehearsals.at(4);
+  bad.phase = "Failed";
+  bad.trouble = "exit code 1: Error: unknown flag: --no-such-flag";
+  const auto failure = failureIn(intent, seen);
+  REQUIRE(failure);
+  CHECK(failure->cause.find("does not begin on " + bad.node + ": exit code 1: Error: unknown flag: --no-such-flag") != std::string::npos);
+  CHECK(failure->back.is_null());
+  CHECK(stepOf(next(intent, failure, seen)) == "what tried things out is removed");
+  seen.rehearsals.clear();
+  const auto end = next(intent, failure, seen);
+  REQUIRE(std::holds_alternative<plan::Stuck>(end));
+  CHECK(std::get<plan::Stuck>(end).remedy.starts_with("nothing was changed"));
+}
+
+TEST_CASE("an image that a node cannot get ends it as well") {
+  auto seen = pivoted({"n1"});
+  const auto intent = toNextMinor();
+  steps(intent, seen, 1);
+  auto& bad = seen.rehearsals.at(0);
+  bad.phase = "Pending";
+  bad.ready = false;
+  CHECK_FALSE(failureIn(intent, seen));
+  CHECK(waitsFor(next(intent, {}, seen)) == "every node has tried the new command lines");
+  bad.hopeless = true;
+  bad.trouble = "ImagePullBackOff: not found";
+  CHECK(failureIn(intent, seen));
+}
+
+TEST_CASE("a revision that does not get ready goes back to the one before, and the cause is told") {
+  const auto intent = toNextMinor();
+  struct Row {
+    std::string component;
+    std::size_t after;
+    std::string slot;
+  };
+  for (const auto& row : {Row{apiServer, 2, "blue"}, Row{apiServer, 3, "green"}, Row{manager, 4, "blue"}, Row{scheduler, 7, "blue"}}) {
+    CAPTURE(row.component);
+    CAPTURE(row.after);
+    auto seen = begun(row.component, intent, row.after);
+    CHECK_FALSE(failureIn(intent, seen));
+    auto& bad = seen.components.at(row.component).pods.back();
+    bad.restarts = 2;
+    bad.trouble = "exit code 1: it broke";
+    const auto failure = failureIn(intent, seen);
+    REQUIRE(failure);
+    CHECK(failure->cause.ends_with("on n1: it has ended 2 times: exit code 1: it broke"));
+    const auto back = next(intent, failure, seen);
+    REQUIRE(std::holds_alternative<plan::Step>(back));
+    const auto& object = std::get<plan::Object>(std::get<plan::Step>(back).work.at(0));
+    CHECK(object.document.at("spec").at("template") == seen.components.at(row.component).before);
+    CHECK(stringAt(object.document, "metadata.name") == row.component);
+    CHECK(std::get<plan::Step>(back).work.size() == 1);
+    seen = assumed(intent, std::move(seen), back);
+    // The DaemonSet's controller has not done it yet.
+    seen.controlPlane.daemonSets.at(row.component).available = 2;
+    CHECK(waitsFor(next(intent, failure, seen)).find("is on every node") != std::string::npos);
+    seen.controlPlane.daemonSets.at(row.component).available = 3;
+    while (std::holds_alternative<plan::Step>(next(intent, failure, seen))) seen = assumed(intent, std::move(seen), next(intent, failure, seen));
+    const auto end = next(intent, failure, seen);
+    REQUIRE(std::holds_alternative<plan::Stuck>(end));
+    CHECK(std::get<plan::Stuck>(end).cause == failure->cause);
+  }
+}
+
+TEST_CASE("patience with a pod ends after the deadline, and a pod that has lasted may have ended once") {
+  const auto intent = toNextMinor();
+  auto seen = begun(apiServer, intent, 2);
+  auto& fresh = seen.components.at(apiServer).pods.back();
+  fresh.age = intent.deadline;
+  fresh.restarts = 1;
+  CHECK_FALSE(failureIn(intent, seen));
+  fresh.age = intent.deadline + std::chrono::seconds(1);
+  CHECK(failureIn(intent, seen)->cause.find("it is not ready after 5m") != std::string::npos);
+  fresh.ending = true;
+  CHECK_FALSE(failureIn(intent, seen));
+}
+
+TEST_CASE("what ends while it behaves as the old version goes back; what has taken its place is not judged") {
+  const auto intent = toNextMinor();
+  auto seen = pivoted({"n1"});
+  steps(intent, seen, 2);
+  seen.components.at(apiServer).pods[0].restarts = 2;
+  CHECK(failureIn(intent, seen));
+  seen.components.at(apiServer).pods[0].restarts = 0;
+  steps(intent, seen, 1);
+  seen.components.at(apiServer).pods[0].restarts = 2;
+  CHECK_FALSE(failureIn(intent, seen));
+}
+
+TEST_CASE("who leads and does nothing is followed by a static pod until the old revision runs again") {
+  const auto intent = toNextMinor();
+  for (const auto& component : {manager, scheduler}) {
+    CAPTURE(component);
+    auto seen = pivoted({"n1", "n2", "n3"});
+    steps(intent, seen, component == manager ? 5 : 8);
+    auto& canary = seen.canaries.at(component);
+    canary.taken = false;
+    CHECK(waitsFor(next(intent, {}, seen)) == component + ": does what it is there for");
+    canary.age = std::chrono::seconds(61);
+    const auto failure = failureIn(intent, seen);
+    REQUIRE(failure);
+    CHECK(failure->takeover);
+    CHECK(stepOf(next(intent, failure, seen)) == "n1: a static pod of " + component + " takes over");
+    seen.controlPlane.nodes[0].held = std::set{component};
+    CHECK(waitsFor(next(intent, failure, seen)) == "n1: the static pod of " + component + " is ready");
+    seen.controlPlane.nodes[0].guard->components.at(component).slots["rescue"] = "ready";
+    const auto back = next(intent, failure, seen);
+    CHECK(stepOf(back) == component + ": back to revision 1");
+    CHECK(std::get<plan::Step>(back).work.size() == 4); // the template, and the three that hold the Lease
+    seen = assumed(intent, std::move(seen), back);
+    CHECK(stepOf(next(intent, failure, seen)) == "n1: the static pod of " + component + " is not needed any more");
+    seen.controlPlane.nodes[0].held = std::set<std::string>{};
+    CHECK(stepOf(next(intent, failure, seen)) == "what tried things out is removed");
+  }
+}
+
+TEST_CASE("a control plane without its DaemonSets is not rolled") {
+  auto seen = pivoted({"n1"});
+  seen.controlPlane.daemonSets.erase(scheduler);
+  const auto next = phases::roll::next(toNextMinor(), {}, seen);
+  REQUIRE(std::holds_alternative<plan::Stuck>(next));
+  CHECK(std::get<plan::Stuck>(next).cause == "kube-scheduler has no DaemonSet");
+}
+
+TEST_CASE("addons come first of what follows, and the configuration that says it is done comes last") {
+  const auto resources = afterwards(at("v1.37.2"));
+  std::vector<std::string> names;
+  for (const auto& resource : resources) names.push_back(plan::subject(resource));
+  const auto place = [&](const std::string& name) { return std::ranges::find(names, name) - names.begin(); };
+  CHECK(place("DaemonSet kube-system/kube-proxy") < place("ConfigMap kube-system/kubeadm-config"));
+  CHECK(place("ConfigMap kube-system/kubeadm-config") < static_cast<long>(names.size()));
+}
