@@ -80,12 +80,20 @@ OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::s
   return {placeholders({}), false};
 }
 
-std::optional<config::Cluster> storedCluster(kube::Client& client, const std::optional<Version>& version) {
+std::optional<config::Cluster> storedCluster(kube::Client& client, const std::optional<Version>& version, std::vector<Document> instead) {
   auto documents = storedDocuments(client);
   if (documents.empty()) return std::nullopt;
+  const auto kindOf = [](const Document& document) { return stringAt(document.value, "kind"); };
+  for (auto& given : instead) {
+    const auto stored = std::ranges::find(documents, kindOf(given), kindOf);
+    if (stored == documents.end()) continue;
+    if (kindOf(given) == "ClusterConfiguration" && !given.value.contains("kubernetesVersion"))
+      given.value["kubernetesVersion"] = stringAt(stored->value, "kubernetesVersion");
+    *stored = std::move(given);
+  }
   if (version)
     for (auto& document : documents)
-      if (stringAt(document.value, "kind") == "ClusterConfiguration") document.value["kubernetesVersion"] = version->tag();
+      if (kindOf(document) == "ClusterConfiguration") document.value["kubernetesVersion"] = version->tag();
   std::vector<std::string> warnings; // of fields that a newer tool has written, which were told when they were stored
   return config::clusterFromDocuments(documents, warnings);
 }

@@ -19,8 +19,9 @@ struct OwnCluster {
 OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::string>& kubeconfig, Machine& machine);
 
 /// The configuration that the cluster keeps of itself, the kubelet's and kube-proxy's with it; nothing: it keeps none. With `version` it
-/// is what it would be in that one: images and defaults follow.
-std::optional<config::Cluster> storedCluster(kube::Client& client, const std::optional<Version>& version = {});
+/// is what it would be in that one: images and defaults follow. Documents in `instead` take the place of those of their kind; a version
+/// that they do not say stays.
+std::optional<config::Cluster> storedCluster(kube::Client& client, const std::optional<Version>& version = {}, std::vector<Document> instead = {});
 
 /// This control plane node, as its own files tell: its name of the kubelet's or etcd's certificate, its address of the API server's
 /// manifest. Throws Error where there is none.

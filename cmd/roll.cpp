@@ -1,20 +1,16 @@
 #include "cmd/roll.hpp"
 
-#include "cmd/control_plane.hpp"
 #include "cmd/operation.hpp"
 #include "cmd/own_cluster.hpp"
+#include "cmd/roll_look.hpp"
+#include "cmd/workflow.hpp"
+#include "config/patches.hpp"
 #include "config/store.hpp"
-#include "kube/reading.hpp"
-#include "manifests/hosted.hpp"
-#include "manifests/trial.hpp"
-#include "phases/roll.hpp"
-#include "support/encoding.hpp"
-#include "support/text.hpp"
+#include "support/log.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
 
 namespace kubestrap::cmd {
@@ -23,133 +19,10 @@ namespace {
 
 using phases::roll::Failure;
 using phases::roll::Intent;
-using phases::roll::PodSeen;
-using phases::roll::Seen;
-
-/// Why a container waits that will not start by itself (kubelet: images/types.go, container/sync_result.go).
-constexpr std::string_view hopelessReasons[] = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"};
-
-/// What the driver itself has seen of pods, since clocks of machines differ.
-class Watched {
-public:
-  explicit Watched(plan::Clock& clock) : clock_(clock) {}
-
-  void put(PodSeen& pod) {
-    const auto now = clock_.now();
-    auto& known = pods_.try_emplace(pod.uid, Known{now, pod.restarts, {}}).first->second;
-    if (!pod.ready) known.ready.reset();
-    else if (!known.ready) known.ready = now;
-    pod.age = now - known.first;
-    pod.readyFor = known.ready ? now - *known.ready : Duration::zero();
-    pod.restarts -= known.restarts;
-  }
-
-  Duration age(const std::string& uid) { return clock_.now() - pods_.try_emplace(uid, Known{clock_.now(), 0, {}}).first->second.first; }
-
-private:
-  struct Known {
-    TimePoint first;
-    int restarts;
-    std::optional<TimePoint> ready;
-  };
-  plan::Clock& clock_;
-  std::map<std::string, Known> pods_;
-};
-
-/// The last lines that a container said before it ended; nothing where they cannot be had.
-std::string lastWords(kube::Client& client, const std::string& pod) {
-  for (const auto* previous : {"&previous=true", ""}) {
-    const auto answer = client.raw("GET", fmt::format("/api/v1/namespaces/kube-system/pods/{}/log?tailLines=20{}", percentEncode(pod), previous));
-    if (answer.status != 200) continue;
-    // Programs print their usage after what was wrong with their flags.
-    std::string last;
-    for (const auto& line : split(answer.body, '\n')) {
-      if (line.find("rror:") != line.npos || line.starts_with("E") || line.starts_with("F")) last = std::string(trim(line));
-    }
-    if (last.empty()) last = std::string(trim(answer.body.substr(0, answer.body.find('\n'))));
-    return last.substr(0, 400);
-  }
-  return {};
-}
-
-bool conditionHolds(const Value& object, std::string_view type) {
-  const auto* conditions = find(object, "status.conditions");
-  return conditions && std::ranges::any_of(*conditions, [&](const Value& each) { return stringAt(each, "type") == type && stringAt(each, "status") == "True"; });
-}
-
-void lookAtContainers(const Value& pod, kube::Client& client, PodSeen& seen) {
-  const auto* containers = find(pod, "status.containerStatuses");
-  if (!containers) return;
-  for (const auto& container : *containers) {
-    seen.restarts += static_cast<int>(kube::numberAt(container, "restartCount"));
-    const auto reason = stringAt(container, "state.waiting.reason");
-    if (std::ranges::find(hopelessReasons, reason) != std::end(hopelessReasons)) seen.hopeless = true;
-    if (seen.ready || seen.phase == "Succeeded") continue;
-    if (!reason.empty() && reason != "ContainerCreating" && reason != "PodInitializing" && reason != "CrashLoopBackOff")
-      seen.trouble = fmt::format("{}: {}", reason, stringAt(container, "state.waiting.message"));
-    for (const auto* state : {"state.terminated", "lastState.terminated"})
-      if (const auto* ended = find(container, state); ended && seen.trouble.empty())
-        seen.trouble = fmt::format("exit code {}: {}", kube::numberAt(*ended, "exitCode"), lastWords(client, seen.name));
-  }
-}
-
-PodSeen podSeen(const Value& pod, kube::Client& client, Watched& watched) {
-  PodSeen seen{.name = stringAt(pod, "metadata.name"), .node = stringAt(pod, "spec.nodeName"), .uid = stringAt(pod, "metadata.uid"),
-               .revision = kube::annotationOf(pod, manifests::revisionAnnotation).value_or(""), .phase = stringAt(pod, "status.phase"),
-               .ready = conditionHolds(pod, "Ready"), .ending = find(pod, "metadata.deletionTimestamp") != nullptr, .trouble = {}};
-  lookAtContainers(pod, client, seen);
-  watched.put(seen);
-  return seen;
-}
-
-std::vector<PodSeen> podsSeen(const std::string& selector, kube::Client& client, Watched& watched) {
-  std::vector<PodSeen> pods;
-  for (const auto& pod : client.list("v1", "Pod", "kube-system", selector)) pods.push_back(podSeen(pod, client, watched));
-  return pods;
-}
-
-/// The template that a DaemonSet had before the present one; null: it has had none.
-Value templateBefore(const std::string& daemonSet, std::vector<Value> revisions) {
-  std::erase_if(revisions, [&](const Value& each) {
-    const auto* owners = find(each, "metadata.ownerReferences");
-    return !owners || owners->empty() || stringAt(owners->at(0), "name") != daemonSet;
-  });
-  std::ranges::sort(revisions, {}, [](const Value& each) { return kube::numberAt(each, "revision"); });
-  if (revisions.size() < 2) return {};
-  auto before = revisions[revisions.size() - 2].at("data").at("spec").at("template");
-  before.erase("$patch"); // how the controller puts it back
-  return before;
-}
-
-void lookAtCanaries(kube::Client& client, Watched& watched, Seen& seen) {
-  for (const auto& set : client.list("apps/v1", "DaemonSet", "kube-system", std::string(manifests::canaryLabel)))
-    seen.canaries[*kube::labelOf(set, manifests::canaryLabel)] = {.exists = true, .taken = kube::numberAt(set, "status.observedGeneration") > 0,
-                                                                  .age = watched.age(stringAt(set, "metadata.uid"))};
-  for (const auto& pod : client.list("v1", "Pod", "kube-system", std::string(manifests::canaryLabel)))
-    seen.canaries[*kube::labelOf(pod, manifests::canaryLabel)] = {.exists = true, .taken = !stringAt(pod, "spec.nodeName").empty(),
-                                                                  .age = watched.age(stringAt(pod, "metadata.uid"))};
-}
-
-Seen look(kube::Client& client, const config::Setup& wanted, TimePoint now, Watched& watched) {
-  Seen seen{.controlPlane = lookAtControlPlane(client, now), .components = {}, .rehearsals = {}, .canaries = {}};
-  const auto revisions = client.list("apps/v1", "ControllerRevision", "kube-system", std::string(manifests::componentLabel));
-  for (const auto& set : client.list("apps/v1", "DaemonSet", "kube-system", std::string(manifests::componentLabel))) {
-    const auto name = stringAt(set, "metadata.name");
-    seen.components[name] = {.podTemplate = set.at("spec").at("template"), .before = templateBefore(name, revisions),
-                             .updated = static_cast<int>(kube::numberAt(set, "status.updatedNumberScheduled")),
-                             .proved = kube::annotationOf(set, manifests::provedAnnotation).value_or(""),
-                             .pods = podsSeen(fmt::format("{}={},{}=self", manifests::componentLabel, name, manifests::hostingLabel), client, watched)};
-  }
-  seen.rehearsals = podsSeen(std::string(manifests::rehearsalLabel), client, watched);
-  lookAtCanaries(client, watched, seen);
-  if (const auto stored = storedCluster(client))
-    seen.stored = sameDocument(config::clusterConfigurationDocument(*stored), config::clusterConfigurationDocument(wanted.cluster));
-  return seen;
-}
 
 ExitCode roll(const Intent& intent, HostedCluster& cluster, Machine& machine, bool dryRun, std::string_view outcome) {
   Watched watched(machine.clock());
-  const auto looked = [&] { return look(cluster.client, intent.setup, machine.clock().now(), watched); };
+  const auto looked = [&] { return lookAtRoll(cluster.client, intent.setup.cluster, machine.clock().now(), watched); };
   if (dryRun) {
     auto seen = looked();
     return planOperation([&] { return phases::roll::next(intent, {}, seen); },
@@ -166,17 +39,84 @@ ExitCode roll(const Intent& intent, HostedCluster& cluster, Machine& machine, bo
 
 std::string minorOf(const Version& version) { return fmt::format("{}.{}", version.major, version.minor); }
 
+Intent intentOf(std::string command, const HostedCluster& cluster, config::Cluster wanted, const RollOptions& options, Machine& machine) {
+  Intent intent{.setup = cluster.setup, .command = std::move(command), .emulates = {}, .soak = options.soak, .afterwards = {}};
+  intent.setup.cluster = std::move(wanted);
+  std::vector<std::string> warnings;
+  if (options.patches) intent.setup.request.patches = config::parsePatches(readPatchFiles(machine.host(), *options.patches), warnings);
+  for (const auto& warning : warnings) log::warn(warning);
+  intent.afterwards = phases::roll::afterwards(intent.setup);
+  return intent;
+}
+
+// ---- other settings
+
+/// What a roll can change: all else in ClusterConfiguration lies in certificates, in etcd, or in what nodes have from their beginning.
+constexpr const char* changeable[] = {"apiServer.extraArgs", "apiServer.extraEnvs", "apiServer.extraVolumes", "controllerManager", "scheduler",
+                                      "imageRepository", "dns"};
+
+Value withoutChangeable(Value document) {
+  for (const std::string path : changeable) {
+    const auto dot = path.find('.');
+    if (dot == path.npos) document.erase(path);
+    else if (document.contains(path.substr(0, dot))) document[path.substr(0, dot)].erase(path.substr(dot + 1));
+  }
+  Value left = Value::object();
+  for (const auto& [name, member] : document.items())
+    if (!member.is_object() || !member.empty()) left[name] = member;
+  return left;
+}
+
+void refuseOthers(const config::Cluster& present, const config::Cluster& wanted) {
+  const auto before = withoutChangeable(config::clusterConfigurationDocument(present)), after = withoutChangeable(config::clusterConfigurationDocument(wanted));
+  if (present.version != wanted.version) throw Error("reconfigure does not change the version", "kubestrap upgrade does", ExitCode::refused);
+  if (sameDocument(before, after)) return;
+  auto paths = differences(after, before);
+  for (auto& path : differences(before, after))
+    if (std::ranges::find(paths, path) == paths.end()) paths.push_back(std::move(path));
+  throw Error(fmt::format("a roll cannot change {}", fmt::join(paths, ", ")), fmt::format("it can change {}", fmt::join(changeable, ", ")), ExitCode::refused);
+}
+
+struct ReconfigureOptions : RollOptions {
+  std::string file;
+};
+
+ExitCode reconfigure(const ReconfigureOptions& options) {
+  if (options.file.empty()) throw Error("there is no file", "name one with --filename", ExitCode::usage);
+  Machine machine(globals().rootfs);
+  auto cluster = hostedCluster("reconfigure", options.kubeconfig, machine);
+  const auto wanted = storedCluster(cluster.client, {}, machine.readDocuments(options.file));
+  if (!wanted) throw Error("the cluster keeps no configuration", "kubestrap init phase upload-config all");
+  refuseOthers(cluster.setup.cluster, *wanted);
+  return roll(intentOf("reconfigure", cluster, *wanted, options, machine), cluster, machine, options.dryRun, "the control plane runs with these settings");
+}
+
 } // namespace
 
 ExitCode rollToVersion(const Version& version, const RollOptions& options) {
   Machine machine(globals().rootfs);
   auto cluster = hostedCluster("upgrade", options.kubeconfig, machine);
   const auto present = cluster.setup.cluster.version;
-  Intent intent{.setup = cluster.setup, .command = "upgrade", .emulates = {}, .soak = options.soak, .afterwards = {}};
-  intent.setup.cluster = storedCluster(cluster.client, version).value_or(cluster.setup.cluster);
+  auto intent = intentOf("upgrade", cluster, storedCluster(cluster.client, version).value_or(cluster.setup.cluster), options, machine);
   if (version.minor > present.minor) intent.emulates = minorOf(present);
-  intent.afterwards = phases::roll::afterwards(intent.setup);
   return roll(intent, cluster, machine, options.dryRun, fmt::format("the control plane runs {}", version.tag()));
+}
+
+Command reconfigureCommand() {
+  const auto options = std::make_shared<ReconfigureOptions>();
+  const auto flags = [options]() -> std::vector<Flag> {
+    return {{.name = "filename", .into = &options->file, .doc = "The documents as they shall be; - is standard input", .letter = 'f', .value = "FILE"},
+            {.name = "patches", .into = &options->patches, .doc = "The folder of patches that the control plane was made with", .value = "FOLDER"},
+            {.name = "kubeconfig", .into = &options->kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE", .standard = "/etc/kubernetes/admin.conf"},
+            {.name = "dry-run", .into = &options->dryRun, .doc = "Only say which steps there would be"}};
+  };
+  return {.name = "reconfigure",
+          .summary = "Give a control plane that runs in its own cluster other settings",
+          .description = "Takes a file as init takes it, with other arguments, environment or volumes of API server, controller-manager or scheduler in its "
+                         "ClusterConfiguration. Each node tries the new command lines first; then one component after the other gets a new revision, which "
+                         "runs beside the one before it until it serves. No request fails on the way. What does not get ready goes back by itself.",
+          .flags = flags,
+          .run = [=](const auto&) { return reconfigure(*options); }};
 }
 
 } // namespace kubestrap::cmd

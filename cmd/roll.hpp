@@ -12,6 +12,7 @@ namespace kubestrap::cmd {
 
 struct RollOptions {
   std::optional<std::string> kubeconfig;
+  std::optional<std::string> patches; ///< a folder
   Duration soak = std::chrono::minutes(5); ///< of a new minor version of the API server
   bool dryRun = false;
 };

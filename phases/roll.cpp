@@ -1,10 +1,12 @@
 #include "phases/roll.hpp"
 
 #include "manifests/components.hpp"
+#include "manifests/flags.hpp"
 #include "manifests/trial.hpp"
 #include "phases/node.hpp"
 #include "phases/workflows.hpp"
-#include "support/text.hpp"
+#include "support/error.hpp"
+#include "support/version.hpp"
 
 #include <fmt/format.h>
 
@@ -54,6 +56,15 @@ struct Stage {
   Setup setup;
   bool soaks = false; ///< lasts before the next one comes
 };
+
+/// Nothing for a tag of the operator's own.
+std::optional<Version> readVersion(const std::string& tag) {
+  try {
+    return parseVersion(tag);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
 
 std::string imageTag(std::string_view component, const Setup& setup) {
   const std::string image = setup.cluster.images.*manifests::component(component).image;
@@ -229,7 +240,23 @@ plan::Step change(const Stage& stage, const Intent& intent, const Seen& seen) {
   return {fmt::format("{}: revision {}, in slot {}", stage.what, revision, manifests::slotName(slot)), {put(daemonSet(stage, slot, revision), intent)}};
 }
 
+/// An API server of a newer minor version that behaves like one may have stored what an older one cannot read.
+std::optional<Next> cannotGoBack(const Intent& intent, const Seen& seen) {
+  const auto& podTemplate = of(seen, "kube-apiserver").podTemplate;
+  for (const auto& container : podTemplate.at("spec").at("containers")) {
+    if (stringAt(container, "name") != "kube-apiserver") continue;
+    const auto image = stringAt(container, "image");
+    const auto version = readVersion(image.substr(image.rfind(':') + 1));
+    if (!version || version->minor <= intent.setup.cluster.version.minor) continue;
+    if (!manifests::flagOf(container.at("command").get<std::vector<std::string>>(), "emulated-version").empty()) continue;
+    return plan::Stuck{fmt::format("{} is past the point from which the API server can go back to {}", version->tag(), intent.setup.cluster.version.tag()),
+                       "it behaves as its own version already; only a snapshot of etcd leads back"};
+  }
+  return std::nullopt;
+}
+
 Next forward(const Intent& intent, const Seen& seen) {
+  if (auto stuck = cannotGoBack(intent, seen)) return *std::move(stuck);
   const auto left = remaining(intent, seen);
   if (auto step = rehearse(left, intent, seen)) return *std::move(step);
   for (const auto& stage : left) {

@@ -261,9 +261,10 @@ class Lab:
     def status(self) -> dict[str, dict]:
         return {machine["name"]: machine for machine in json.loads(self.call("status", "-o", "json"))["machines"]}
 
-    def machine(self, name: str, version: str = VERSION, images: bool = True) -> Machine:
-        """A bare machine that runs, with this version's images or without any."""
-        self.call("machine", "--fresh", "--kubernetes", version, *([] if images else ["--no-images"]), name)
+    def machine(self, name: str, version: str = VERSION, images: bool = True, also: tuple[str, ...] = ()) -> Machine:
+        """A bare machine that runs, with this version's images, and those of others, or without any."""
+        others = [word for each in also for word in ("--also-images", each)]
+        self.call("machine", "--fresh", "--kubernetes", version, *others, *([] if images else ["--no-images"]), name)
         return Machine(self, name)
 
     def network_of(self, machine: Machine) -> str:

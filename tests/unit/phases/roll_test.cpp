@@ -325,6 +325,23 @@ TEST_CASE("who leads and does nothing is followed by a static pod until the old 
   }
 }
 
+TEST_CASE("the old version can be had back for as long as the new one behaves like it") {
+  auto seen = pivoted({"n1"});
+  const auto intent = toNextMinor();
+  auto back = toNextMinor();
+  back.setup = at("v1.36.3");
+  back.setup.cluster.version = parseVersion("v1.36.3");
+  back.emulates.clear();
+  steps(intent, seen, 2);
+  CHECK(stepOf(next(back, {}, seen)) == "every node tries the new command lines");
+  const auto done = steps(back, seen, 2);
+  CHECK(done.back() == "kube-apiserver v1.36.3: revision 3, in slot blue");
+  steps(intent, seen, 3);
+  const auto refused = next(back, {}, seen);
+  REQUIRE(std::holds_alternative<plan::Stuck>(refused));
+  CHECK(std::get<plan::Stuck>(refused).cause.find("past the point") != std::string::npos);
+}
+
 TEST_CASE("a control plane without its DaemonSets is not rolled") {
   auto seen = pivoted({"n1"});
   seen.controlPlane.daemonSets.erase(scheduler);

@@ -1,0 +1,119 @@
+#include "cmd/roll_look.hpp"
+
+#include "cmd/control_plane.hpp"
+#include "cmd/own_cluster.hpp"
+#include "config/store.hpp"
+#include "kube/reading.hpp"
+#include "manifests/hosted.hpp"
+#include "manifests/trial.hpp"
+#include "support/encoding.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::cmd {
+
+using phases::roll::PodSeen;
+using phases::roll::Seen;
+
+namespace {
+
+/// Why a container waits that will not start by itself (kubelet: images/types.go, container/sync_result.go).
+constexpr std::string_view hopelessReasons[] = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"};
+
+/// The last lines that a container said before it ended; nothing where they cannot be had.
+std::string lastWords(kube::Client& client, const std::string& pod) {
+  for (const auto* previous : {"&previous=true", ""}) {
+    const auto answer = client.raw("GET", fmt::format("/api/v1/namespaces/kube-system/pods/{}/log?tailLines=20{}", percentEncode(pod), previous));
+    if (answer.status != 200) continue;
+    // Programs print their usage after what was wrong with their flags.
+    std::string last;
+    for (const auto& line : split(answer.body, '\n')) {
+      if (line.find("rror:") != line.npos || line.starts_with("E") || line.starts_with("F")) last = std::string(trim(line));
+    }
+    if (last.empty()) last = std::string(trim(answer.body.substr(0, answer.body.find('\n'))));
+    return last.substr(0, 400);
+  }
+  return {};
+}
+
+bool conditionHolds(const Value& object, std::string_view type) {
+  const auto* conditions = find(object, "status.conditions");
+  return conditions && std::ranges::any_of(*conditions, [&](const Value& each) { return stringAt(each, "type") == type && stringAt(each, "status") == "True"; });
+}
+
+void lookAtContainers(const Value& pod, kube::Client& client, PodSeen& seen) {
+  const auto* containers = find(pod, "status.containerStatuses");
+  if (!containers) return;
+  for (const auto& container : *containers) {
+    seen.restarts += static_cast<int>(kube::numberAt(container, "restartCount"));
+    const auto reason = stringAt(container, "state.waiting.reason");
+    if (std::ranges::find(hopelessReasons, reason) != std::end(hopelessReasons)) seen.hopeless = true;
+    if (seen.ready || seen.phase == "Succeeded") continue;
+    if (!reason.empty() && reason != "ContainerCreating" && reason != "PodInitializing" && reason != "CrashLoopBackOff")
+      seen.trouble = fmt::format("{}: {}", reason, stringAt(container, "state.waiting.message"));
+    for (const auto* state : {"state.terminated", "lastState.terminated"})
+      if (const auto* ended = find(container, state); ended && seen.trouble.empty())
+        seen.trouble = fmt::format("exit code {}: {}", kube::numberAt(*ended, "exitCode"), lastWords(client, seen.name));
+  }
+}
+
+PodSeen podSeen(const Value& pod, kube::Client& client, Watched& watched) {
+  PodSeen seen{.name = stringAt(pod, "metadata.name"), .node = stringAt(pod, "spec.nodeName"), .uid = stringAt(pod, "metadata.uid"),
+               .revision = kube::annotationOf(pod, manifests::revisionAnnotation).value_or(""), .phase = stringAt(pod, "status.phase"),
+               .ready = conditionHolds(pod, "Ready"), .ending = find(pod, "metadata.deletionTimestamp") != nullptr, .trouble = {}};
+  lookAtContainers(pod, client, seen);
+  watched.put(seen);
+  return seen;
+}
+
+std::vector<PodSeen> podsSeen(const std::string& selector, kube::Client& client, Watched& watched) {
+  std::vector<PodSeen> pods;
+  for (const auto& pod : client.list("v1", "Pod", "kube-system", selector)) pods.push_back(podSeen(pod, client, watched));
+  return pods;
+}
+
+/// The template that a DaemonSet had before the present one; null: it has had none.
+Value templateBefore(const std::string& daemonSet, std::vector<Value> revisions) {
+  std::erase_if(revisions, [&](const Value& each) {
+    const auto* owners = find(each, "metadata.ownerReferences");
+    return !owners || owners->empty() || stringAt(owners->at(0), "name") != daemonSet;
+  });
+  std::ranges::sort(revisions, {}, [](const Value& each) { return kube::numberAt(each, "revision"); });
+  if (revisions.size() < 2) return {};
+  auto before = revisions[revisions.size() - 2].at("data").at("spec").at("template");
+  before.erase("$patch"); // how the controller puts it back
+  return before;
+}
+
+void lookAtCanaries(kube::Client& client, Watched& watched, Seen& seen) {
+  for (const auto& set : client.list("apps/v1", "DaemonSet", "kube-system", std::string(manifests::canaryLabel)))
+    seen.canaries[*kube::labelOf(set, manifests::canaryLabel)] = {.exists = true, .taken = kube::numberAt(set, "status.observedGeneration") > 0,
+                                                                  .age = watched.age(stringAt(set, "metadata.uid"))};
+  for (const auto& pod : client.list("v1", "Pod", "kube-system", std::string(manifests::canaryLabel)))
+    seen.canaries[*kube::labelOf(pod, manifests::canaryLabel)] = {.exists = true, .taken = !stringAt(pod, "spec.nodeName").empty(),
+                                                                  .age = watched.age(stringAt(pod, "metadata.uid"))};
+}
+
+} // namespace
+
+Seen lookAtRoll(kube::Client& client, const config::Cluster& wanted, TimePoint now, Watched& watched) {
+  Seen seen{.controlPlane = lookAtControlPlane(client, now), .components = {}, .rehearsals = {}, .canaries = {}};
+  const auto revisions = client.list("apps/v1", "ControllerRevision", "kube-system", std::string(manifests::componentLabel));
+  for (const auto& set : client.list("apps/v1", "DaemonSet", "kube-system", std::string(manifests::componentLabel))) {
+    const auto name = stringAt(set, "metadata.name");
+    seen.components[name] = {.podTemplate = set.at("spec").at("template"), .before = templateBefore(name, revisions),
+                             .updated = static_cast<int>(kube::numberAt(set, "status.updatedNumberScheduled")),
+                             .proved = kube::annotationOf(set, manifests::provedAnnotation).value_or(""),
+                             .pods = podsSeen(fmt::format("{}={},{}=self", manifests::componentLabel, name, manifests::hostingLabel), client, watched)};
+  }
+  seen.rehearsals = podsSeen(std::string(manifests::rehearsalLabel), client, watched);
+  lookAtCanaries(client, watched, seen);
+  if (const auto stored = storedCluster(client))
+    seen.stored = sameDocument(config::clusterConfigurationDocument(*stored), config::clusterConfigurationDocument(wanted));
+  return seen;
+}
+
+} // namespace kubestrap::cmd

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "kube/client.hpp"
+#include "phases/roll.hpp"
+#include "plan/world.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+
+namespace kubestrap::cmd {
+
+/// What the driver itself has seen of pods, since clocks of machines differ.
+class Watched {
+public:
+  explicit Watched(plan::Clock& clock) : clock_(clock) {}
+
+  /// Puts in how old the pod is, how long it has been ready, and how often it has ended meanwhile.
+  void put(phases::roll::PodSeen& pod) {
+    const auto now = clock_.now();
+    auto& known = pods_.try_emplace(pod.uid, Known{now, pod.restarts, {}}).first->second;
+    if (!pod.ready) known.ready.reset();
+    else if (!known.ready) known.ready = now;
+    pod.age = now - known.first;
+    pod.readyFor = known.ready ? now - *known.ready : Duration::zero();
+    pod.restarts -= known.restarts;
+  }
+
+  Duration age(const std::string& uid) { return clock_.now() - pods_.try_emplace(uid, Known{clock_.now(), 0, {}}).first->second.first; }
+
+private:
+  struct Known {
+    TimePoint first;
+    int restarts;
+    std::optional<TimePoint> ready;
+  };
+  plan::Clock& clock_;
+  std::map<std::string, Known> pods_;
+};
+
+/// One look at a control plane that is rolled to what `wanted` says.
+phases::roll::Seen lookAtRoll(kube::Client& client, const config::Cluster& wanted, TimePoint now, Watched& watched);
+
+} // namespace kubestrap::cmd
