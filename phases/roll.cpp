@@ -2,10 +2,10 @@
 
 #include "manifests/components.hpp"
 #include "manifests/flags.hpp"
+#include "manifests/second_etcd.hpp"
 #include "manifests/trial.hpp"
 #include "phases/node.hpp"
 #include "phases/workflows.hpp"
-#include "support/error.hpp"
 #include "support/version.hpp"
 
 #include <fmt/format.h>
@@ -26,6 +26,8 @@ using plan::Waiting;
 
 constexpr Duration forGuard = std::chrono::minutes(4), forLeader = std::chrono::seconds(90), forCanary = std::chrono::seconds(60);
 constexpr std::string_view configured = "addons and the cluster's configuration";
+/// As the DaemonSets' minReadySeconds.
+constexpr Duration available = std::chrono::seconds(10);
 /// A pod that has ended this often has had its chance.
 constexpr int ends = 2;
 
@@ -57,32 +59,33 @@ struct Stage {
   bool soaks = false; ///< lasts before the next one comes
 };
 
-/// Nothing for a tag of the operator's own.
-std::optional<Version> readVersion(const std::string& tag) {
-  try {
-    return parseVersion(tag);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
 std::string imageTag(std::string_view component, const Setup& setup) {
   const std::string image = setup.cluster.images.*manifests::component(component).image;
   return image.substr(image.rfind(':') + 1);
 }
 
-Setup emulating(Setup setup, const std::string& minor) {
-  for (const auto* flag : {"emulated-version", "min-compatibility-version"}) setup.cluster.apiServer.extraArgs.push_back({flag, minor});
-  return setup;
-}
+bool etcdMoves(const Intent& intent, const Seen& seen) { return intent.rollsEtcd && etcdIsOutdated(intent.setup, seen.etcd); }
 
 /// An API server of a new minor version behaves like the one before it until it has lasted: nothing is stored by then that the old one
-/// could not read.
+/// could not read. And while etcd moves it knows both places.
+Stage onTheWay(const Intent& intent) {
+  Stage stage{"kube-apiserver", fmt::format("kube-apiserver {}", imageTag("kube-apiserver", intent.setup)), intent.setup, !intent.emulates.empty()};
+  auto& arguments = stage.setup.cluster.apiServer.extraArgs;
+  if (intent.rollsEtcd) {
+    arguments.push_back({"etcd-servers", manifests::bothEtcdServers(intent.setup.node)});
+    stage.what += ", with two places for etcd";
+  }
+  if (!intent.emulates.empty()) {
+    for (const auto* flag : {"emulated-version", "min-compatibility-version"}) arguments.push_back({flag, intent.emulates});
+    stage.what += fmt::format(", as {}", intent.emulates);
+  }
+  return stage;
+}
+
 std::vector<Stage> stages(const Intent& intent) {
   std::vector<Stage> all;
   const auto version = [&](std::string_view component) { return fmt::format("{} {}", component, imageTag(component, intent.setup)); };
-  if (!intent.emulates.empty())
-    all.push_back({"kube-apiserver", fmt::format("{}, as {}", version("kube-apiserver"), intent.emulates), emulating(intent.setup, intent.emulates), true});
+  if (!intent.emulates.empty() || intent.rollsEtcd) all.push_back(onTheWay(intent));
   for (const auto component : manifests::hostedComponents) all.push_back({std::string(component), version(component), intent.setup});
   return all;
 }
@@ -104,8 +107,9 @@ bool isAt(const Stage& stage, const ComponentSeen& component) {
 /// The last stage that a component has reached; those before it are over.
 std::vector<Stage> remaining(const Intent& intent, const Seen& seen) {
   auto all = stages(intent);
+  const bool underWay = etcdMoves(intent, seen);
   for (auto stage = all.rbegin(); stage != all.rend(); ++stage)
-    if (stage->component == "kube-apiserver" && isAt(*stage, of(seen, stage->component))) {
+    if (stage->component == "kube-apiserver" && (!underWay || stage.base() - 1 == all.begin()) && isAt(*stage, of(seen, stage->component))) {
       all.erase(all.begin(), stage.base() - 1);
       break;
     }
@@ -122,9 +126,24 @@ plan::Object gone(std::string_view apiVersion, std::string_view kind, const std:
 
 // ---- rehearsals: each node shows that it has the image, and that its program knows the command line
 
-/// The rehearsal of a stage on a node.
-Value rehearsal(const Stage& stage, const std::string& node) {
-  return manifests::rehearsalPod(manifests::component(stage.component), templateOf(daemonSet(stage, Slot::blue, 0)), node);
+struct Rehearsal {
+  std::string component, what, node;
+  Value pod;
+};
+
+/// Of all that is to come, on every node.
+std::vector<Rehearsal> rehearsals(const Intent& intent, const Seen& seen) {
+  std::vector<Rehearsal> all;
+  for (const auto& node : seen.controlPlane.nodes) {
+    for (const auto& stage : remaining(intent, seen))
+      if (!isAt(stage, of(seen, stage.component)))
+        all.push_back({stage.component, stage.what, node.name,
+                       manifests::rehearsalPod(manifests::component(stage.component), templateOf(daemonSet(stage, Slot::blue, 0)), node.name)});
+    const auto& etcd = manifests::component("etcd");
+    if (etcdMoves(intent, seen))
+      all.push_back({"etcd", "etcd", node.name, manifests::rehearsalPod(etcd, etcd.pod(intent.setup), node.name)});
+  }
+  return all;
 }
 
 const PodSeen* rehearsed(const Seen& seen, const Value& pod) {
@@ -133,18 +152,14 @@ const PodSeen* rehearsed(const Seen& seen, const Value& pod) {
   return found == seen.rehearsals.end() ? nullptr : &*found;
 }
 
-std::optional<Next> rehearse(const std::vector<Stage>& stages, const Intent& intent, const Seen& seen) {
+std::optional<Next> rehearse(const Intent& intent, const Seen& seen) {
   Resources missing;
   std::string unfinished;
-  for (const auto& stage : stages) {
-    if (isAt(stage, of(seen, stage.component))) continue;
-    for (const auto& node : seen.controlPlane.nodes) {
-      auto pod = rehearsal(stage, node.name);
-      const auto* there = rehearsed(seen, pod);
-      if (there && there->phase == "Succeeded") continue;
-      if (unfinished.empty()) unfinished = fmt::format("{} on {}{}", stage.what, node.name, there && !there->trouble.empty() ? ": " + there->trouble : "");
-      if (!there) missing.push_back(plan::Object{.document = std::move(pod), .mode = plan::ApplyMode::createOnly, .access = asAdmin(intent.setup)});
-    }
+  for (auto& each : rehearsals(intent, seen)) {
+    const auto* there = rehearsed(seen, each.pod);
+    if (there && there->phase == "Succeeded") continue;
+    if (unfinished.empty()) unfinished = fmt::format("{} on {}{}", each.what, each.node, there && !there->trouble.empty() ? ": " + there->trouble : "");
+    if (!there) missing.push_back(plan::Object{.document = std::move(each.pod), .mode = plan::ApplyMode::createOnly, .access = asAdmin(intent.setup)});
   }
   if (!missing.empty()) return plan::Step{"every node tries the new command lines", std::move(missing)};
   if (unfinished.empty()) return std::nullopt;
@@ -166,17 +181,28 @@ std::optional<Next> tidied(const Intent& intent, const Seen& seen) {
 
 // ---- one revision
 
+/// How many nodes have got the present template. A controller-manager whose DaemonSets' part does not work leaves the status of its own as
+/// it was, so there the pods count.
+int reached(const std::string& component, const Seen& seen) {
+  const auto& set = seen.controlPlane.daemonSets.at(component);
+  const auto& own = of(seen, component);
+  if (!set.observed) return 0;
+  if (component != "kube-controller-manager") return std::min(own.updated, set.available);
+  return static_cast<int>(std::ranges::count_if(
+      own.pods, [&](const PodSeen& each) { return each.revision == set.revision && each.ready && !each.ending && each.readyFor >= available; }));
+}
+
 /// Nothing when the present template is everywhere, and nothing else is left.
 std::optional<Next> rolled(const std::string& component, const Intent& intent, const Seen& seen) {
   const auto& set = seen.controlPlane.daemonSets.at(component);
   const auto& own = of(seen, component);
-  const auto nodes = static_cast<int>(selfHosted(seen));
+  const auto nodes = static_cast<int>(selfHosted(seen)), there = reached(component, seen);
   const auto patience = (intent.deadline + std::chrono::minutes(2)) * std::max(nodes, 1);
   const auto what = fmt::format("{}: revision {} is on every node", component, set.revision);
   const auto where = fmt::format("look at: kubectl -n kube-system get pods -l {}={} -o wide", manifests::componentLabel, component);
-  if (!set.observed || set.desired < nodes || own.updated < set.desired || set.available < set.desired) {
+  if (there < std::max(nodes, set.desired)) {
     const auto pod = std::ranges::find_if(own.pods, [&](const PodSeen& each) { return each.revision == set.revision && !each.ready; });
-    return Waiting{what, fmt::format("{} of {} nodes{}", std::min(own.updated, set.available), nodes,
+    return Waiting{what, fmt::format("{} of {} nodes{}", there, nodes,
                                      pod == own.pods.end() ? "" : fmt::format(", {} is not ready{}", pod->node, pod->trouble.empty() ? "" : ": " + pod->trouble)),
                    patience, where};
   }
@@ -245,8 +271,7 @@ std::optional<Next> cannotGoBack(const Intent& intent, const Seen& seen) {
   const auto& podTemplate = of(seen, "kube-apiserver").podTemplate;
   for (const auto& container : podTemplate.at("spec").at("containers")) {
     if (stringAt(container, "name") != "kube-apiserver") continue;
-    const auto image = stringAt(container, "image");
-    const auto version = readVersion(image.substr(image.rfind(':') + 1));
+    const auto version = versionOfImage(stringAt(container, "image"));
     if (!version || version->minor <= intent.setup.cluster.version.minor) continue;
     if (!manifests::flagOf(container.at("command").get<std::vector<std::string>>(), "emulated-version").empty()) continue;
     return plan::Stuck{fmt::format("{} is past the point from which the API server can go back to {}", version->tag(), intent.setup.cluster.version.tag()),
@@ -258,7 +283,7 @@ std::optional<Next> cannotGoBack(const Intent& intent, const Seen& seen) {
 Next forward(const Intent& intent, const Seen& seen) {
   if (auto stuck = cannotGoBack(intent, seen)) return *std::move(stuck);
   const auto left = remaining(intent, seen);
-  if (auto step = rehearse(left, intent, seen)) return *std::move(step);
+  if (auto step = rehearse(intent, seen)) return *std::move(step);
   for (const auto& stage : left) {
     if (!isAt(stage, of(seen, stage.component))) {
       if (auto wait = atRest(intent, seen)) return *std::move(wait);
@@ -266,9 +291,8 @@ Next forward(const Intent& intent, const Seen& seen) {
     }
     if (auto wait = rolled(stage.component, intent, seen)) return *std::move(wait);
     if (auto step = proved(stage.component, intent, seen)) return *std::move(step);
-    if (!stage.soaks) continue;
-    if (auto wait = soaked(stage, intent, seen)) return *std::move(wait);
-    // Only what is left of the road is looked at, and this is over.
+    if (auto wait = stage.soaks ? soaked(stage, intent, seen) : std::nullopt) return *std::move(wait);
+    if (auto step = etcdMoves(intent, seen) ? rollEtcd(intent.setup, seen.etcd) : std::nullopt) return *std::move(step);
   }
   if (auto step = tidied(intent, seen)) return *std::move(step);
   if (!seen.stored && !intent.afterwards.empty()) return plan::Step{std::string(configured), intent.afterwards};
@@ -333,14 +357,11 @@ std::string verdict(const PodSeen& pod, const Intent& intent) {
 }
 
 std::optional<Failure> ofRehearsals(const Intent& intent, const Seen& seen) {
-  for (const auto& stage : remaining(intent, seen)) {
-    if (isAt(stage, of(seen, stage.component))) continue;
-    for (const auto& node : seen.controlPlane.nodes) {
-      const auto* pod = rehearsed(seen, rehearsal(stage, node.name));
-      if (!pod || pod->phase == "Succeeded") continue;
-      auto why = pod->phase == "Failed" ? pod->trouble : verdict(*pod, intent);
-      if (!why.empty()) return Failure{stage.component, fmt::format("{} does not begin on {}: {}", stage.what, node.name, why)};
-    }
+  for (const auto& each : rehearsals(intent, seen)) {
+    const auto* pod = rehearsed(seen, each.pod);
+    if (!pod || pod->phase == "Succeeded") continue;
+    auto why = pod->phase == "Failed" ? pod->trouble : verdict(*pod, intent);
+    if (!why.empty()) return Failure{each.component, fmt::format("{} does not begin on {}: {}", each.what, each.node, why), {}};
   }
   return std::nullopt;
 }

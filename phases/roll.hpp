@@ -3,6 +3,7 @@
 // after the other, each revision beside the one before it, in the other slot. Pure: one look in, the next step out (plan/next.hpp).
 // How far it is can be seen in the cluster; what is remembered is only that something went wrong, and a run begins without.
 
+#include "phases/etcd_roll.hpp"
 #include "phases/pivot.hpp"
 
 #include <map>
@@ -43,6 +44,7 @@ struct CanarySeen {
 struct Seen {
   pivot::Seen controlPlane;
   std::map<std::string, ComponentSeen> components;
+  std::vector<EtcdMemberSeen> etcd;
   std::vector<PodSeen> rehearsals;
   std::map<std::string, CanarySeen> canaries;             ///< by component
   bool stored = false; ///< the cluster's configuration is the one that is rolled to
@@ -60,6 +62,7 @@ struct Intent {
   config::Setup setup;   ///< how things shall be
   std::string command;   ///< "upgrade": what goes on from where this one ends
   std::string emulates;  ///< "1.36": as what a new API server behaves until it has lasted; empty: as itself from the first moment
+  bool rollsEtcd = false; ///< its version is changed, too, where it is another
   Duration soak{};       ///< how long a new version of the API server lasts with the old one's behaviour, before it gets its own
   Duration deadline = std::chrono::minutes(5); ///< for a new pod to get ready
   plan::Resources afterwards; ///< addons, and last of all the configuration

@@ -106,6 +106,27 @@ std::optional<std::string> lackOfPromotion(const EtcdMember& wanted, const Conte
   }
 }
 
+/// Tries to move leadership to it; nothing when it leads.
+std::optional<std::string> lackOfLeadership(const EtcdMember& wanted, const Context& context) {
+  try {
+    auto client = connect(wanted.access, context);
+    const auto members = client.members();
+    const auto* member = findMember(members, wanted.peerUrl);
+    if (!member || member->learner) throw Error(fmt::format("etcd has no voter {}", wanted.peerUrl), "run the command again");
+    for (const auto& endpoint : client.endpoints()) {
+      const auto status = client.status(endpoint);
+      if (status.leaderId == member->id) return std::nullopt;
+      if (status.leaderId == status.memberId) client.moveLeader(endpoint, member->id);
+    }
+    return "another leads still";
+  } catch (const net::GrpcError& error) {
+    if (!etcd::isPassing(error)) throw;
+    return error.detail();
+  } catch (const net::TransportError& error) {
+    return error.message();
+  }
+}
+
 /// Tries to take it out; nothing when it is.
 std::optional<std::string> lackOfRemoval(const EtcdMember& wanted, const Context& context) {
   try {
@@ -239,6 +260,9 @@ Change diff(const EtcdMember& wanted, const Context& context) {
     if (member && !member->learner) change.reason = "voter " + member->hexId();
     else change.verb = Verb::update, change.reason = "to be promoted once it has caught up";
     return change;
+  case Standing::leader:
+    change.verb = Verb::update, change.reason = "to lead, unless it does";
+    return change;
   case Standing::absent:
     if (member) change.verb = Verb::remove, change.reason = fmt::format("{} {}", standingOf(member), member->hexId());
     return change;
@@ -257,6 +281,13 @@ void enact(const EtcdMember& wanted, const Change& change, const Context& contex
                   .fatal = wanted.fatal},
           change, context, [&] { return lackOfPromotion(wanted, context); });
     return endTurn(wanted.turn, context);
+  case Standing::leader:
+    return await({.what = fmt::format("etcd member {} leads", wanted.name),
+                  .probe = EtcdHealthy{wanted.access},
+                  .patience = wanted.patience,
+                  .hint = "look at etcd's log on the control planes, below /var/log/pods/kube-system_etcd-*",
+                  .fatal = wanted.fatal},
+                 change, context, [&] { return lackOfLeadership(wanted, context); });
   case Standing::absent:
     // A member that has only just begun to vote cannot be spared for some seconds, for all etcd knows.
     await({.what = fmt::format("etcd is without {}", wanted.peerUrl),

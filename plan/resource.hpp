@@ -152,6 +152,7 @@ using FatalSign = std::variant<UnitFails, StaticPodFails>;
 enum class Standing {
   learner, ///< it copies, and has no vote yet; a voter is left as it is
   voter,   ///< promoted once it has caught up
+  leader,  ///< a voter, to which leadership is moved
   absent
 };
 
@@ -240,12 +241,16 @@ struct ServesCertificate {
   int port = 0;
   Path certificate;
 };
+/// No container of a static pod runs any more.
+struct StaticPodGone {
+  std::string pod; ///< "etcd-n1"
+};
 /// More than half of etcd's members answer, and see a leader.
 struct EtcdHealthy {
   EtcdAccess access;
 };
 using Probe =
-    std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists, RuntimeReady, ServesCertificate, EtcdHealthy>;
+    std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists, RuntimeReady, ServesCertificate, StaticPodGone, EtcdHealthy>;
 
 /// Waits until the probe holds.
 struct Condition {

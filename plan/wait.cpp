@@ -103,6 +103,12 @@ struct Ask {
     return Lack{"shows another certificate still"};
   }
 
+  Seen operator()(const StaticPodGone& probe) const {
+    for (const auto& container : world.cri.containers("kube-system"))
+      if (container.podName == probe.pod && container.state == host::Container::State::running) return Lack{fmt::format("{} still runs", container.name)};
+    return std::nullopt;
+  }
+
   Seen operator()(const EtcdHealthy& probe) const {
     auto client = connect(probe.access, context);
     if (auto lack = lackOfHealth(client)) return Lack{*std::move(lack)};

@@ -263,9 +263,9 @@ TEST_CASE("a revision that does not get ready goes back to the one before, and t
     CHECK(std::get<plan::Step>(back).work.size() == 1);
     seen = assumed(intent, std::move(seen), back);
     // The DaemonSet's controller has not done it yet.
-    seen.controlPlane.daemonSets.at(row.component).available = 2;
+    seen.controlPlane.daemonSets.at(row.component).observed = false;
     CHECK(waitsFor(next(intent, failure, seen)).find("is on every node") != std::string::npos);
-    seen.controlPlane.daemonSets.at(row.component).available = 3;
+    seen.controlPlane.daemonSets.at(row.component).observed = true;
     while (std::holds_alternative<plan::Step>(next(intent, failure, seen))) seen = assumed(intent, std::move(seen), next(intent, failure, seen));
     const auto end = next(intent, failure, seen);
     REQUIRE(std::holds_alternative<plan::Stuck>(end));
@@ -296,6 +296,17 @@ TEST_CASE("what ends while it behaves as the old version goes back; what has tak
   steps(intent, seen, 1);
   seen.components.at(apiServer).pods[0].restarts = 2;
   CHECK_FALSE(failureIn(intent, seen));
+}
+
+TEST_CASE("a controller-manager that does not keep the status of its own DaemonSet gets something to do all the same") {
+  const auto intent = toNextMinor();
+  auto seen = pivoted({"n1"});
+  steps(intent, seen, 4);
+  seen.controlPlane.daemonSets.at(manager).available = 0;
+  seen.components.at(manager).updated = 0;
+  CHECK(stepOf(next(intent, {}, seen)) == "kube-controller-manager: gets something to do");
+  seen.components.at(manager).pods[0].readyFor = std::chrono::seconds(9);
+  CHECK(waitsFor(next(intent, {}, seen)) == "kube-controller-manager: revision 2 is on every node");
 }
 
 TEST_CASE("who leads and does nothing is followed by a static pod until the old revision runs again") {
@@ -340,6 +351,41 @@ TEST_CASE("the old version can be had back for as long as the new one behaves li
   const auto refused = next(back, {}, seen);
   REQUIRE(std::holds_alternative<plan::Stuck>(refused));
   CHECK(std::get<plan::Stuck>(refused).cause.find("past the point") != std::string::npos);
+}
+
+TEST_CASE("etcd gets its new version while the API servers know both of its places") {
+  auto seen = pivoted({"n1"});
+  auto intent = toNextMinor();
+  intent.rollsEtcd = true;
+  const auto own = std::string("https://10.88.0.11:2380"), second = std::string("https://10.88.0.11:2382");
+  seen.etcd = {{.peerUrl = own, .version = "3.6.8"}};
+  CHECK(steps(intent, seen, 2) == std::vector<std::string>{"every node tries the new command lines",
+                                                           "kube-apiserver v1.37.2, with two places for etcd, as 1.36: revision 2, in slot green"});
+  CHECK(commandOf(seen.components.at(apiServer).podTemplate).find("--etcd-servers=https://127.0.0.1:2379,https://127.0.0.1:2383 ") != std::string::npos);
+  CHECK(stepOf(next(intent, {}, seen)) == "etcd 3.7.0-0 beside the one that runs, which makes room");
+  seen.etcd = {{.peerUrl = own, .version = "3.6.8"}, {.peerUrl = second, .version = {}, .learner = true}};
+  CHECK(stepOf(next(intent, {}, seen)) == "etcd 3.7.0-0 beside the one that runs, which makes room");
+  seen.etcd = {{.peerUrl = second, .version = "3.7.0"}};
+  const auto back = next(intent, {}, seen);
+  CHECK(stepOf(back) == "etcd 3.7.0-0 in its own place again");
+  seen.etcd = {{.peerUrl = own, .version = {}, .learner = true}, {.peerUrl = second, .version = "3.7.0"}};
+  CHECK(stepOf(next(intent, {}, seen)) == "etcd 3.7.0-0 in its own place again");
+  seen.etcd = {{.peerUrl = own, .version = "3.7.0"}};
+  CHECK(stepOf(next(intent, {}, seen)) == "kube-apiserver v1.37.2: revision 3, in slot blue");
+  steps(intent, seen, 1);
+  CHECK(commandOf(seen.components.at(apiServer).podTemplate).find("2383") == std::string::npos);
+}
+
+TEST_CASE("where only etcd is old the API servers get to know both places, and go back to the one") {
+  auto seen = pivoted({"n1"});
+  auto intent = toNextMinor();
+  steps(intent, seen);
+  intent.emulates.clear();
+  intent.rollsEtcd = true;
+  seen.etcd = {{.peerUrl = "https://10.88.0.11:2380", .version = "3.6.8"}};
+  CHECK(steps(intent, seen, 2).back() == "kube-apiserver v1.37.2, with two places for etcd: revision 4, in slot green");
+  seen.etcd[0].version = "3.7.0";
+  CHECK(steps(intent, seen, 2).back() == "kube-apiserver v1.37.2: revision 5, in slot blue");
 }
 
 TEST_CASE("a control plane without its DaemonSets is not rolled") {

@@ -1,0 +1,25 @@
+#pragma once
+// The second member of etcd that runs beside a node's own while that one is replaced: on one node, etcd's version changes without an
+// outage only if there is always a member that serves.
+
+#include "config/model.hpp"
+
+#include <string>
+
+namespace kubestrap::manifests {
+
+/// Its peers reach it at an address of the machine, not at loopback: whoever joins meanwhile has to.
+std::string secondEtcdPeerUrl(const config::Node& node);   ///< "https://10.0.0.11:2382"
+std::string secondEtcdName(const config::Node& node);      ///< "n1-second"
+/// Of both members, for API servers of the node.
+std::string bothEtcdServers(const config::Node& node);     ///< "https://127.0.0.1:2379,https://127.0.0.1:2383"
+config::Path secondEtcdData(const config::LocalEtcd& etcd); ///< "/var/lib/etcd-second"
+config::Path secondEtcdManifest();
+
+/// The pod: the node's own with other ports, name and data folder, and the members as it finds them.
+Value secondEtcdPod(const config::Setup& setup, const std::string& initialCluster);
+
+/// Why an operator's arguments do not let a second one run; empty: they do.
+std::string noSecondEtcd(const config::Cluster& cluster);
+
+} // namespace kubestrap::manifests

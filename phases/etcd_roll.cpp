@@ -1,0 +1,108 @@
+#include "phases/etcd_roll.hpp"
+
+#include "manifests/components.hpp"
+#include "manifests/second_etcd.hpp"
+#include "manifests/static_pods.hpp"
+#include "phases/node.hpp"
+#include "support/error.hpp"
+#include "support/version.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::phases {
+
+namespace {
+
+using config::Setup;
+using plan::Resources;
+using plan::Standing;
+
+/// One of the two places in which a member can run on this node.
+struct Place {
+  std::string name, peerUrl, pod;
+  config::Path manifest, data;
+};
+
+Place own(const Setup& setup) {
+  return {setup.node.name, manifests::etcdPeerUrl(setup.node), fmt::format("etcd-{}", setup.node.name), manifests::manifestPath(manifests::component("etcd")),
+          setup.cluster.etcd.local.dataDir};
+}
+
+Place second(const Setup& setup) {
+  return {manifests::secondEtcdName(setup.node), manifests::secondEtcdPeerUrl(setup.node), fmt::format("etcd-second-{}", setup.node.name),
+          manifests::secondEtcdManifest(), manifests::secondEtcdData(setup.cluster.etcd.local)};
+}
+
+plan::EtcdMember member(const Setup& setup, const Place& place, Standing standing) {
+  auto member = etcdMemberOf(setup, asAdmin(setup), place.peerUrl, standing);
+  member.name = place.name;
+  member.fatal = {plan::StaticPodFails{{.component = "etcd", .image = setup.cluster.images.etcd, .manifest = place.manifest}}};
+  return member;
+}
+
+plan::File manifest(const Setup& setup, const Place& place, Value pod) {
+  auto file = staticPod("etcd", std::move(pod));
+  file.path = place.manifest;
+  file.initialCluster = plan::InitialCluster{etcdAccessOf(setup.cluster, asAdmin(setup)), place.name, place.peerUrl};
+  return file;
+}
+
+/// The member in the one place makes room for one in the other. The leader goes over before, since a leader that is taken out leaves the
+/// others to find that out.
+Resources move(const Setup& setup, const Place& from, const Place& to, Value pod) {
+  return {plan::Folder{to.data, 0700},
+          member(setup, to, Standing::learner),
+          manifest(setup, to, std::move(pod)),
+          member(setup, to, Standing::voter),
+          member(setup, to, Standing::leader),
+          member(setup, from, Standing::absent),
+          plan::Absent{.path = from.manifest, .reason = "its member has left etcd"},
+          plan::Condition{.what = fmt::format("the pod {} is gone", from.pod),
+                          .probe = plan::StaticPodGone{from.pod},
+                          .patience = std::chrono::minutes(2),
+                          .hint = "look at: crictl ps -a, and at journalctl -u kubelet"},
+          plan::Absent{.path = from.data / "member", .depth = plan::Absent::Depth::tree, .reason = "its member has left etcd"}};
+}
+
+std::string nameOf(const Setup& setup) { return setup.cluster.images.etcd.substr(setup.cluster.images.etcd.rfind(':') + 1); }
+
+const EtcdMemberSeen* at(const Place& place, const std::vector<EtcdMemberSeen>& members) {
+  const auto found = std::ranges::find(members, place.peerUrl, &EtcdMemberSeen::peerUrl);
+  return found == members.end() ? nullptr : &*found;
+}
+
+/// Older than it is to be. A learner that has not begun yet is of the new version: it was made by this.
+bool isOld(const EtcdMemberSeen& member, const Setup& setup) {
+  const auto wanted = versionOfImage(setup.cluster.images.etcd), found = versionOfImage(member.version);
+  return !member.learner && wanted && found && *found < *wanted;
+}
+
+} // namespace
+
+std::optional<Version> versionOfImage(const std::string& image) {
+  const auto tag = image.substr(image.rfind(':') + 1);
+  try {
+    return parseVersion(tag.substr(0, tag.find('-')));
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+bool etcdIsOutdated(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
+  return std::ranges::any_of(members, [&](const auto& each) { return isOld(each, setup); }) || at(second(setup), members);
+}
+
+std::optional<plan::Next> rollEtcd(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
+  const auto here = own(setup), beside = second(setup);
+  const auto* first = at(here, members);
+  if (first && isOld(*first, setup))
+    return plan::Step{fmt::format("etcd {} beside the one that runs, which makes room", nameOf(setup)),
+                      move(setup, here, beside, manifests::secondEtcdPod(setup, std::string(plan::InitialCluster::placeholder)))};
+  if (!at(beside, members)) return std::nullopt;
+  return plan::Step{fmt::format("etcd {} in its own place again", nameOf(setup)),
+                    move(setup, beside, here, manifests::etcdPod(setup, std::string(plan::InitialCluster::placeholder)))};
+}
+
+} // namespace kubestrap::phases

@@ -1,0 +1,146 @@
+"""A control plane that runs in its own cluster gets another version, and other settings, by a roll: no request fails, and what is bad goes back."""
+
+import json
+import re
+import time
+
+import pytest
+
+from test_pivot import hosted, is_self_hosted, none_failed, pivot, probes
+
+OLD, NEW = "1.36.3", "1.37.2"
+
+
+def stored(node) -> str:
+    return node.kubectl("-n", "kube-system", "get", "configmap", "kubeadm-config", "-o", "jsonpath={.data.ClusterConfiguration}")
+
+
+def with_arguments(configuration: str, component: str, **arguments: str) -> str:
+    lines = "".join(f"\n  - {{name: {name.replace('_', '-')}, value: '{value}'}}" for name, value in arguments.items())
+    changed, count = re.subn(rf"^{component}: {{}}$", f"{component}:\n  extraArgs:{lines}", configuration, flags=re.MULTILINE)
+    assert count == 1, configuration
+    return changed
+
+
+def reconfigure(node, configuration: str):
+    began = time.monotonic()
+    done = node.try_("kubestrap", "reconfigure", "-f", "-", input=configuration, timeout=900)
+    print(f"reconfigure: exit code {done.code} after {time.monotonic() - began:.1f} s")
+    return done
+
+
+def revisions(node) -> dict[str, str]:
+    sets = node.get("daemonsets", "-n", "kube-system", "-l", "kubestrap.io/component")["items"]
+    return {each["metadata"]["name"]: each["spec"]["template"]["metadata"]["annotations"]["kubestrap.io/revision"] for each in sets}
+
+
+def remains(node) -> str:
+    """What was tried out, and not taken away."""
+    return node.kubectl("-n", "kube-system", "get", "pods,daemonsets", "-l", "kubestrap.io/rehearsal", "-o", "name") + node.kubectl(
+        "-n", "kube-system", "get", "pods,daemonsets", "-l", "kubestrap.io/canary", "-o", "name"
+    )
+
+
+def versions(node) -> set[str]:
+    return {pod["spec"]["containers"][0]["image"].rsplit(":")[-1] for pod in node.get("pods", "-n", "kube-system", "-l", "kubestrap.io/component")["items"]}
+
+
+def ends_as_before(node, configuration: str, *told: str) -> None:
+    """A change that cannot be: it is told why, no request fails, and the revisions that ran run on."""
+    images = versions(node)
+    asked = probes(node)
+    done = reconfigure(node, configuration)
+    none_failed(asked, least=10)
+    assert done.code == 1, str(done)
+    for words in told:
+        assert words in done.err, done.err
+    node.until("the control plane runs as before", lambda: is_self_hosted(node))
+    assert versions(node) == images
+    assert remains(node) == ""
+    assert stored(node) != configuration
+
+
+@pytest.fixture(scope="module")
+def node(lab):
+    machine = lab.machine("n1", OLD, also=(NEW,))
+    made = machine.init(config=hosted(machine, OLD))
+    assert made.code == 0, str(made)
+    lab.install_pod_network(machine)
+    machine.wait_ready()
+    pivot(machine)
+    machine.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(machine))
+    return machine
+
+
+def test_what_a_roll_cannot_change_is_refused(node):
+    configuration = stored(node)
+    refused = reconfigure(node, configuration.replace("podSubnet: 10.244.0.0/16", "podSubnet: 10.245.0.0/16"))
+    assert refused.code == 3
+    assert "networking.podSubnet" in refused.err
+
+
+def test_a_flag_that_nobody_knows_is_found_before_anything_is_changed(node):
+    before = revisions(node)
+    ends_as_before(node, with_arguments(stored(node), "scheduler", no_such_flag="1"), "unknown flag: --no-such-flag", "nothing was changed")
+    assert revisions(node) == before
+
+
+def test_an_upgrade_of_a_minor_version_loses_no_request(node):
+    node.run("kubestrap", "upgrade", "apply", f"v{NEW}", "--dry-run", "--yes")
+    asked = probes(node)
+    began = time.monotonic()
+    done = node.try_("kubestrap", "upgrade", "apply", f"v{NEW}", "--yes", "--soak", "15s", timeout=900)
+    print(f"upgrade: {time.monotonic() - began:.1f} s")
+    assert done.code == 0, str(done)
+    none_failed(asked)
+    assert versions(node) == {f"v{NEW}"}
+    assert f"kubernetesVersion: v{NEW}" in stored(node)
+    assert remains(node) == ""
+    node.until("it runs in its own cluster", lambda: is_self_hosted(node))
+    again = node.run("kubestrap", "upgrade", "apply", f"v{NEW}", "--yes", "-o", "json")
+    assert '"changed": false' in again
+
+
+@pytest.mark.long
+def test_other_settings_lose_no_request(node):
+    asked = probes(node)
+    done = reconfigure(node, with_arguments(stored(node), "apiServer", event_ttl="2h"))
+    assert done.code == 0, str(done)
+    none_failed(asked)
+    assert "--event-ttl=2h" in node.kubectl("-n", "kube-system", "get", "daemonset", "kube-apiserver", "-o", "yaml")
+    assert "event-ttl" in stored(node)
+    back = reconfigure(node, re.sub(r"apiServer:\n  extraArgs:\n(  .*\n)+", "apiServer: {}\n", stored(node)))
+    assert back.code == 0, str(back)
+
+
+@pytest.mark.long
+def test_an_image_that_cannot_be_had_is_found_before_anything_is_changed(node):
+    before = revisions(node)
+    ends_as_before(node, stored(node).replace("imageRepository: registry.k8s.io", "imageRepository: nowhere.invalid"), "does not begin on n1", "nothing was changed")
+    assert revisions(node) == before
+
+
+@pytest.mark.long
+def test_an_api_server_that_ends_goes_back(node):
+    ends_as_before(node, with_arguments(stored(node), "apiServer", audit_policy_file="/nowhere"), "it has ended 2 times", "/nowhere")
+
+
+@pytest.mark.long
+def test_an_api_server_that_finds_no_etcd_goes_back(node):
+    ends_as_before(node, with_arguments(stored(node), "apiServer", etcd_servers="https://127.0.0.1:9"), "kube-apiserver")
+
+
+@pytest.mark.long
+def test_a_controller_manager_that_leads_and_does_nothing_is_followed_by_the_old_one(node):
+    ends_as_before(node, with_arguments(stored(node), "controllerManager", controllers="*,-daemonset-controller"), "leads, and does not do its work")
+
+
+@pytest.mark.long
+def test_the_standby_follows_once_the_revision_has_lasted(node):
+    wanted = revisions(node)
+
+    def standbys() -> dict[str, str]:
+        report = node.get("lease", "-n", "kube-system", "kubestrap-guard-n1")["metadata"]["annotations"]["kubestrap.io/guard"]
+        return {name: component["standby"] for name, component in json.loads(report)["components"].items()}
+
+    node.until("it is the standby", lambda: standbys() == wanted, patience=200)
