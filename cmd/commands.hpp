@@ -22,8 +22,11 @@ std::vector<Command> certinfoCommands();
 Command completionCommand();
 Command frontCommand();
 Command guardCommand();
+/// What pods do on the machine of their node.
+Command nodeCommand();
 /// pivot and unpivot.
 std::vector<Command> pivotCommands();
+Command reconfigureCommand();
 
 /// The whole tree below "kubestrap".
 Command rootCommand();

@@ -22,12 +22,9 @@ Value asValue(const std::vector<std::string>& steps, std::string_view kind) {
 
 } // namespace
 
-HostedCluster hostedCluster(const std::string& command, const std::optional<std::string>& kubeconfig, Machine& machine) {
+ControlPlane ownControlPlane(const std::optional<std::string>& kubeconfig, Machine& machine) {
   const auto own = ownCluster({}, kubeconfig, machine);
   if (!own.known) throw Error("the cluster's configuration cannot be read", "run this on a control plane node whose API server answers");
-  if (!manifests::isHosted(own.cluster))
-    throw Error(fmt::format("{} needs control planes of layout hosted, and this cluster's are plain", command),
-                "make a cluster with layout: hosted in KubestrapConfiguration", ExitCode::refused);
   config::Setup setup{.cluster = own.cluster, .node = {}, .request = {}};
   setup.node = ownNode(machine, setup.cluster);
   if (kubeconfig) setup.request.kubeconfig = std::filesystem::absolute(*kubeconfig);
@@ -35,6 +32,14 @@ HostedCluster hostedCluster(const std::string& command, const std::optional<std:
   const auto text = machine.host().read(access.kubeconfig);
   if (!text) throw Error(fmt::format("{} is absent", access.kubeconfig.string()), "name another one with --kubeconfig");
   return {std::move(setup), access, kube::Client(machine.http(), kube::parseKubeconfig(*text, access.kubeconfig.string()), access.server)};
+}
+
+ControlPlane hostedControlPlane(const std::string& command, const std::optional<std::string>& kubeconfig, Machine& machine) {
+  auto own = ownControlPlane(kubeconfig, machine);
+  if (!manifests::isHosted(own.setup.cluster))
+    throw Error(fmt::format("{} needs control planes of layout hosted, and this cluster's are plain", command),
+                "make a cluster with layout: hosted in KubestrapConfiguration", ExitCode::refused);
+  return own;
 }
 
 ExitCode planOperation(const std::function<plan::Next()>& next, const std::function<void(const plan::Next&)>& assume) {

@@ -13,14 +13,16 @@
 
 namespace kubestrap::cmd {
 
-/// A hosted control plane, as one of its nodes sees it.
-struct HostedCluster {
+/// A control plane, as one of its nodes sees it.
+struct ControlPlane {
   config::Setup setup;
   plan::Access access;
   kube::Client client;
 };
-/// Throws Error where there is none, `command` being what needs one.
-HostedCluster hostedCluster(const std::string& command, const std::optional<std::string>& kubeconfig, Machine& machine);
+/// Throws Error where there is none.
+ControlPlane ownControlPlane(const std::optional<std::string>& kubeconfig, Machine& machine);
+/// Throws Error where there is none of layout hosted, `command` being what needs one.
+ControlPlane hostedControlPlane(const std::string& command, const std::optional<std::string>& kubeconfig, Machine& machine);
 
 /// Prints every step there would be. `assume` is told of each as if it had gone well.
 ExitCode planOperation(const std::function<plan::Next()>& next, const std::function<void(const plan::Next&)>& assume);

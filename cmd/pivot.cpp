@@ -19,7 +19,7 @@ struct PivotOptions {
 
 ExitCode run(Goal goal, const std::string& name, const PivotOptions& options) {
   Machine machine(globals().rootfs);
-  auto cluster = hostedCluster(name, options.kubeconfig, machine);
+  auto cluster = hostedControlPlane(name, options.kubeconfig, machine);
   const auto looked = [&] { return lookAtControlPlane(cluster.client, machine.clock().now()); };
   const auto next = [&](const Seen& seen) { return phases::pivot::next(goal, cluster.setup, seen); };
   if (options.dryRun) {

@@ -1,6 +1,8 @@
 #include "cmd/commands.hpp"
+#include "cmd/confirm.hpp"
 #include "cmd/look.hpp"
 #include "cmd/output.hpp"
+#include "cmd/reset_cluster.hpp"
 #include "cmd/reset_verify.hpp"
 #include "cmd/workflow.hpp"
 
@@ -14,7 +16,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iostream>
 #include <memory>
 
 namespace kubestrap::cmd {
@@ -27,7 +28,7 @@ namespace paths = config::paths;
 struct ResetOptions {
   std::optional<std::string> configFile, certDir, criSocket, kubeconfig, drainTimeout;
   std::optional<std::vector<std::string>> ignorePreflightErrors, skipPhases;
-  bool cleanupTmpDir = false, force = false, yes = false, dryRun = false, drain = false, verify = false, exitCode = false;
+  bool cleanupTmpDir = false, force = false, yes = false, dryRun = false, drain = false, verify = false, exitCode = false, cluster = false;
 };
 
 ResetConfiguration configurationOf(const ResetOptions& options, Machine& machine, std::vector<std::string>& warnings) {
@@ -96,13 +97,9 @@ config::Setup setupOf(const ResetOptions& options, const ResetConfiguration& con
 /// kubeadm's question, with what is at stake.
 void confirm(const config::Setup& setup) {
   const auto& known = setup.request.resetting;
-  fmt::print(stderr, "This takes {} {} out of its cluster and removes everything that made it a node{}.\nGo on? [y/N]: ",
+  fmt::print(stderr, "This takes {} {} out of its cluster and removes everything that made it a node{}.\n",
              setup.node.controlPlane ? "the control plane" : "the worker", setup.node.name, known.etcdPeerUrl.empty() && !setup.node.controlPlane ? "" : ", etcd's data too");
-  std::fflush(stderr);
-  std::string answer;
-  std::getline(std::cin, answer);
-  if (const auto said = lower(trim(answer)); said != "y" && said != "yes")
-    throw Error("nothing was done: it was not confirmed", "answer y, or give --yes");
+  confirmOrEnd();
 }
 
 void tellResult(const config::Setup& setup, const plan::Outcome& outcome, const ResetOptions& options) {
@@ -125,6 +122,10 @@ void tellResult(const config::Setup& setup, const plan::Outcome& outcome, const 
 ExitCode runReset(ResetOptions options, const std::optional<std::string>& onlyPhase) {
   Machine machine(globals().rootfs);
   if (options.verify) return verifyReset(machine);
+  if (options.cluster) {
+    resetOtherNodes({.kubeconfig = options.kubeconfig, .dryRun = options.dryRun, .force = options.force, .yes = options.yes}, machine);
+    options.force = true; // this is the last one, as was wished
+  }
   const auto facts = look(machine, Judging::no);
   std::vector<std::string> warnings;
   const auto configuration = configurationOf(options, machine, warnings);
@@ -157,6 +158,7 @@ std::vector<Flag> resetFlags(ResetOptions& options) {
   return {
       {.name = "cert-dir", .into = &options.certDir, .doc = "The folder of the certificates", .value = "DIR", .standard = "/etc/kubernetes/pki"},
       {.name = "cleanup-tmp-dir", .into = &options.cleanupTmpDir, .doc = "Empty /etc/kubernetes/tmp as well, where kubeadm keeps copies"},
+      {.name = "cluster", .into = &options.cluster, .doc = "Reset every other node first: the cluster ends"},
       {.name = "config", .into = &options.configFile, .doc = "A file with a ResetConfiguration of kubeadm.k8s.io/v1beta4; - is standard input", .value = "FILE"},
       {.name = "cri-socket", .into = &options.criSocket, .doc = "The socket of the container runtime", .value = "URL", .standard = "as the kubelet was told"},
       {.name = "drain", .into = &options.drain, .doc = "First move the pods that may move to other nodes"},

@@ -1,5 +1,6 @@
 #include "cmd/roll.hpp"
 
+#include "cmd/commands.hpp"
 #include "cmd/operation.hpp"
 #include "cmd/own_cluster.hpp"
 #include "cmd/roll_look.hpp"
@@ -20,7 +21,7 @@ namespace {
 using phases::roll::Failure;
 using phases::roll::Intent;
 
-ExitCode roll(const Intent& intent, HostedCluster& cluster, Machine& machine, bool dryRun, std::string_view outcome) {
+ExitCode roll(const Intent& intent, ControlPlane& cluster, Machine& machine, bool dryRun, std::string_view outcome) {
   Watched watched(machine.clock());
   const auto looked = [&] { return lookAtRoll(cluster.client, intent.setup.cluster, machine.clock().now(), watched); };
   if (dryRun) {
@@ -39,7 +40,7 @@ ExitCode roll(const Intent& intent, HostedCluster& cluster, Machine& machine, bo
 
 std::string minorOf(const Version& version) { return fmt::format("{}.{}", version.major, version.minor); }
 
-Intent intentOf(std::string command, const HostedCluster& cluster, config::Cluster wanted, const RollOptions& options, Machine& machine) {
+Intent intentOf(std::string command, const ControlPlane& cluster, config::Cluster wanted, const RollOptions& options, Machine& machine) {
   Intent intent{.setup = cluster.setup, .command = std::move(command), .emulates = {}, .soak = options.soak, .afterwards = {}};
   intent.setup.cluster = std::move(wanted);
   std::vector<std::string> warnings;
@@ -84,7 +85,7 @@ struct ReconfigureOptions : RollOptions {
 ExitCode reconfigure(const ReconfigureOptions& options) {
   if (options.file.empty()) throw Error("there is no file", "name one with --filename", ExitCode::usage);
   Machine machine(globals().rootfs);
-  auto cluster = hostedCluster("reconfigure", options.kubeconfig, machine);
+  auto cluster = hostedControlPlane("reconfigure", options.kubeconfig, machine);
   const auto wanted = storedCluster(cluster.client, {}, machine.readDocuments(options.file));
   if (!wanted) throw Error("the cluster keeps no configuration", "kubestrap init phase upload-config all");
   refuseOthers(cluster.setup.cluster, *wanted);
@@ -95,7 +96,7 @@ ExitCode reconfigure(const ReconfigureOptions& options) {
 
 ExitCode rollToVersion(const Version& version, const RollOptions& options) {
   Machine machine(globals().rootfs);
-  auto cluster = hostedCluster("upgrade", options.kubeconfig, machine);
+  auto cluster = hostedControlPlane("upgrade", options.kubeconfig, machine);
   const auto present = cluster.setup.cluster.version;
   auto intent = intentOf("upgrade", cluster, storedCluster(cluster.client, version).value_or(cluster.setup.cluster), options, machine);
   if (version.minor > present.minor) intent.emulates = minorOf(present);

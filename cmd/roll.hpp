@@ -1,7 +1,7 @@
 #pragma once
 // Rolls of a hosted control plane: a new version, or other settings, by its DaemonSets (phases/roll.hpp).
 
-#include "cmd/command.hpp"
+#include "support/error.hpp"
 #include "support/time.hpp"
 #include "support/version.hpp"
 
@@ -19,8 +19,5 @@ struct RollOptions {
 
 /// To a version; to the one that the cluster says it has it goes back, as long as that can be.
 ExitCode rollToVersion(const Version& version, const RollOptions& options);
-
-/// `reconfigure`: other settings from a file.
-Command reconfigureCommand();
 
 } // namespace kubestrap::cmd

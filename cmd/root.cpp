@@ -9,9 +9,10 @@ Command rootCommand() {
                          "On the first machine: kubestrap init; on each further one: kubestrap join; what is no node any more: kubestrap reset. "
                          "Every command says with --help what it does, and init and join say with --dry-run what they would do.",
                .children = {initCommand(), joinCommand(), resetCommand(), statusCommand(), preflightCommand(), tokenCommand(), configCommand(), certsCommand(),
-                       completionCommand(), frontCommand(), guardCommand(), versionCommand()}};
+                       completionCommand(), frontCommand(), guardCommand(), nodeCommand(), versionCommand()}};
   auto further = pivotCommands();
   root.children.insert(root.children.begin() + 2, further.begin(), further.end());
+  root.children.insert(root.children.begin() + 4, reconfigureCommand());
   return root;
 }
 

@@ -62,7 +62,7 @@ Findings judge(const Setup& setup, const config::Facts& facts) {
                     known.etcdData ? ", and its member out of etcd: etcdctl member remove" : ""));
   if (tellsCluster(setup) && isLast(setup))
     add("LastControlPlane", unlessForced, fmt::format("{} is the last control plane: the cluster and all that is in its etcd go with it", setup.node.name),
-        "take the other nodes out first, since none of them can be told afterwards; then --force");
+        "kubestrap reset --cluster resets the other nodes first, since none of them can be told afterwards; or --force");
   if (!known.quorumLoss.empty())
     add("EtcdQuorum", unlessForced, known.quorumLoss, "bring the other members back first, or take out those that are gone; --force goes on all the same");
   if (tellsCluster(setup) && !isLast(setup) && !known.mayDeleteNode)

@@ -132,12 +132,11 @@ def test_unpivot_and_pivot_lose_no_request(node):
     node.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(node))
 
 
-@pytest.fixture(scope="module")
-def three(lab):
-    """Three control planes and a worker, in a lab of their own machines."""
-    machines = [lab.machine(name) for name in ("n1", "n2", "n3", "w1")]
+def three_control_planes(lab, version: str = VERSION, also: tuple[str, ...] = ()):
+    """And a worker, w1, the last of the list."""
+    machines = [lab.machine(name, version, also=also) for name in ("n1", "n2", "n3", "w1")]
     first = machines[0]
-    made = first.init("--upload-certs", config=hosted(first).replace("\nlocalAPIEndpoint:", f"\ncertificateKey: {CERTIFICATE_KEY}\nlocalAPIEndpoint:", 1))
+    made = first.init("--upload-certs", config=hosted(first, version).replace("\nlocalAPIEndpoint:", f"\ncertificateKey: {CERTIFICATE_KEY}\nlocalAPIEndpoint:", 1))
     assert made.code == 0, str(made)
     lab.install_pod_network(first)
     for machine in machines[1:]:
@@ -149,6 +148,11 @@ def three(lab):
     lab.install_pod_network(first)
     first.wait_ready()
     return machines
+
+
+@pytest.fixture(scope="module")
+def three(lab):
+    return three_control_planes(lab)
 
 
 @pytest.mark.long

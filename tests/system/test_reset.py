@@ -5,6 +5,8 @@ import shlex
 
 import pytest
 
+from test_pivot import pivot, three_control_planes
+
 IGNORED = "--ignore-preflight-errors=SystemVerification"
 CERTIFICATE_KEY = "0123456789abcdef" * 4
 
@@ -235,3 +237,18 @@ def members(control_plane) -> set[str]:
         "--key=/etc/kubernetes/pki/etcd/server.key", "member", "list", "-w", "json",
     )
     return {member["name"] for member in json.loads(said)["members"]}
+
+
+@pytest.mark.long
+def test_a_whole_cluster_that_hosts_its_control_plane_is_reset_from_one_of_its_nodes(lab):
+    nodes = three_control_planes(lab)
+    pivot(nodes[0])
+    asked = nodes[0].try_("kubestrap", "reset", "--cluster", input="n\n")
+    assert asked.code == 1 and "n1, n2, n3, w1" in asked.err, str(asked)
+    planned = nodes[0].run("kubestrap", "reset", "--cluster", "--dry-run")
+    assert planned.splitlines()[:3] == ["w1: reset begins", "n2: reset begins", "n3: reset begins"]
+    done = nodes[0].try_("kubestrap", "reset", "--cluster", "--yes", timeout=600)
+    assert done.code == 0, str(done)
+    for node in nodes:
+        node.until("its reset is over", lambda: node.try_("systemctl", "is-active", "kubestrap-reset").out.strip() == "inactive")
+        is_as_before(node)

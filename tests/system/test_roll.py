@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from test_pivot import hosted, is_self_hosted, none_failed, pivot, probes
+from test_pivot import SERVICE, cold_start, hosted, is_self_hosted, none_failed, pivot, probes, three_control_planes
+from testbed import Probe
 
 OLD, NEW = "1.36.3", "1.37.2"
 
@@ -144,3 +145,60 @@ def test_the_standby_follows_once_the_revision_has_lasted(node):
         return {name: component["standby"] for name, component in json.loads(report)["components"].items()}
 
     node.until("it is the standby", lambda: standbys() == wanted, patience=200)
+
+
+def begin(node, configuration: str, revision: str):
+    """A roll of the scheduler that has got as far as to a new revision."""
+    node.write("/root/wanted.yaml", configuration)
+    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml")
+    node.until("a new revision has come", lambda: revisions(node)["kube-scheduler"] != revision)
+    return driver
+
+
+def goes_on(node, configuration: str, verbose: bool) -> None:
+    done = reconfigure(node, configuration)
+    assert done.code == 0, str(done)
+    assert ("name: v" in stored(node)) == verbose
+    assert ("--v=2" in node.kubectl("-n", "kube-system", "get", "daemonset", "kube-scheduler", "-o", "yaml")) == verbose
+    node.until("it runs in its own cluster", lambda: is_self_hosted(node))
+    assert remains(node) == ""
+
+
+@pytest.mark.long
+def test_a_roll_whose_driver_is_killed_goes_on(node):
+    wanted = with_arguments(stored(node), "scheduler", v="2")
+    asked = probes(node)
+    driver = begin(node, wanted, revisions(node)["kube-scheduler"])
+    node.sh("kill -9 $(pidof kubestrap | tr ' ' '\\n' | while read p; do grep -qz reconfigure /proc/$p/cmdline && echo $p; done)")
+    driver.wait(timeout=30)
+    goes_on(node, wanted, verbose=True)
+    none_failed(asked)
+
+
+@pytest.mark.long
+def test_a_roll_that_loses_its_power_goes_on(node):
+    wanted = re.sub(r"scheduler:\n  extraArgs:\n(  .*\n?)+", "scheduler: {}\n", stored(node))
+    driver = begin(node, wanted, revisions(node)["kube-scheduler"])
+    cold_start(node)
+    driver.wait(timeout=30)
+    goes_on(node, wanted, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def three(lab):
+    machines = three_control_planes(lab, OLD, also=(NEW,))
+    pivot(machines[0])
+    return machines
+
+
+@pytest.mark.long
+def test_an_upgrade_of_three_nodes_loses_no_request(three):
+    asked = [Probe(machine, 6443) for machine in three] + [Probe(three[3], 443, host=SERVICE)]
+    began = time.monotonic()
+    done = three[0].try_("kubestrap", "upgrade", "apply", f"v{NEW}", "--yes", "--soak", "15s", timeout=1500)
+    print(f"upgrade: {time.monotonic() - began:.1f} s")
+    assert done.code == 0, str(done)
+    none_failed(asked)
+    assert versions(three[0]) == {f"v{NEW}"}
+    for node in three[:3]:
+        node.until("it runs in its own cluster", lambda: is_self_hosted(node))
