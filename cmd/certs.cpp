@@ -1,14 +1,10 @@
 #include "cmd/commands.hpp"
+#include "cmd/expiries.hpp"
 #include "cmd/machine.hpp"
 #include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
 
-#include "certs/catalogue.hpp"
-#include "certs/x509.hpp"
 #include "config/load.hpp"
-#include "config/store.hpp"
-#include "kube/client.hpp"
-#include "support/log.hpp"
 #include "support/text.hpp"
 
 #include <fmt/chrono.h>
@@ -25,54 +21,6 @@ struct CertsOptions {
   std::optional<std::string> certDir, kubeconfig;
   config::InitFlags flags;
 };
-
-/// What is left to a certificate of the PKI folder or a kubeconfig.
-struct Expiry {
-  std::string name;
-  std::optional<TimePoint> ends; ///< nothing: it is not there
-  std::string issuer;            ///< empty: an authority
-  bool managedElsewhere = false; ///< its authority's key is not on this machine
-};
-
-struct Expiries {
-  std::vector<Expiry> certificates, authorities;
-};
-
-std::optional<TimePoint> endOf(const std::optional<std::string>& pem, const std::string& source) {
-  if (!pem || pem->empty()) return {};
-  return certs::X509Certificate::parse(*pem, source).notAfter();
-}
-
-Expiries look(const CertsOptions& options, Machine& machine) {
-  const auto cluster = ownCluster(options.flags, options.kubeconfig, machine).cluster;
-  const auto folder = options.certDir ? std::filesystem::absolute(*options.certDir) : cluster.pki.folder;
-  auto& host = machine.host();
-  const auto file = [&](std::string_view name, const char* ending) { return folder / (std::string(name) + ending); };
-  const auto keyIsElsewhere = [&](const certs::CertificateRow& authority) { return !host.status(file(authority.file, ".key")); };
-  Expiries found;
-  for (const auto& row : certs::catalogue()) {
-    if (row.localEtcdOnly && !cluster.etcd.isLocal()) continue;
-    const auto path = file(row.file, ".crt");
-    Expiry expiry{.name = std::string(row.name), .ends = endOf(host.read(path), path.string())};
-    const auto& authority = *certs::findRow(row.issuer);
-    expiry.managedElsewhere = keyIsElsewhere(authority);
-    if (!row.authority()) expiry.issuer = row.issuer;
-    (row.authority() ? found.authorities : found.certificates).push_back(std::move(expiry));
-  }
-  std::vector<certs::KubeconfigRow> kubeconfigs(certs::kubeconfigs().begin(), certs::kubeconfigs().end());
-  for (const auto& row : certs::hostedKubeconfigs())
-    if (host.status(config::paths::kubernetes / row.file)) kubeconfigs.push_back(row);
-  for (const auto& row : kubeconfigs) {
-    if (row.name == "kubelet") continue; // the kubelet renews its own
-    const auto path = config::paths::kubernetes / row.file;
-    const auto text = host.read(path);
-    const auto pem = text ? std::optional(kube::parseKubeconfig(*text, path.string()).clientCertificate) : std::nullopt;
-    found.certificates.push_back({.name = std::string(row.file), .ends = endOf(pem, path.string()), .issuer = "ca",
-                                  .managedElsewhere = keyIsElsewhere(*certs::findRow("ca"))});
-  }
-  for (auto* list : {&found.certificates, &found.authorities}) std::ranges::sort(*list, {}, &Expiry::name);
-  return found;
-}
 
 Value asValue(const std::vector<Expiry>& list, TimePoint now) {
   Value items = Value::array();
@@ -99,7 +47,8 @@ std::vector<std::string> row(const Expiry& each, TimePoint now) {
 
 ExitCode checkExpiration(const CertsOptions& options) {
   Machine machine(globals().rootfs);
-  const auto found = look(options, machine);
+  const auto cluster = ownCluster(options.flags, options.kubeconfig, machine).cluster;
+  const auto found = lookAtCertificates(machine.host(), cluster, options.certDir ? std::filesystem::absolute(*options.certDir) : cluster.pki.folder);
   const auto now = machine.clock().now();
   if (const auto as = format(globals()); as != Format::text) {
     auto document = kubeadmResult("CertificateExpirationInfo");

@@ -9,6 +9,7 @@ Command initCommand();
 Command joinCommand();
 Command resetCommand();
 Command statusCommand();
+Command doctorCommand();
 Command configCommand();
 Command preflightCommand();
 Command tokenCommand();

@@ -6,6 +6,7 @@
 #include "kube/client.hpp"
 #include "kube/reading.hpp"
 #include "manifests/hosted.hpp"
+#include "phases/hosted.hpp"
 #include "support/ip.hpp"
 #include "support/log.hpp"
 #include "support/yaml.hpp"
@@ -57,6 +58,11 @@ std::vector<Document> storedDocuments(kube::Client& client) {
 
 } // namespace
 
+std::optional<std::string> nameOfNode(host::Host& host, const config::Path& pki) {
+  auto name = nameOfCertificate(host, paths::kubeletClientCertificate, "system:node:");
+  return name ? name : nameOfCertificate(host, pki / "etcd/server.crt", "");
+}
+
 OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::string>& kubeconfig, Machine& machine) {
   std::vector<std::string> warnings;
   const auto placeholders = [&](const std::vector<Document>& documents) {
@@ -75,7 +81,9 @@ OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::s
   } catch (const Interrupted&) {
     throw;
   } catch (const std::exception& error) {
-    log::warn(fmt::format("the cluster's configuration cannot be read ({}); the defaults are taken", error.what()));
+    const auto kept = machine.host().read(phases::keptConfiguration);
+    log::warn(fmt::format("the cluster's configuration cannot be read ({}); {} taken", error.what(), kept ? "the copy on this machine is" : "the defaults are"));
+    if (kept) return {config::clusterFromDocuments(parseYaml(*kept, phases::keptConfiguration.string()), warnings)};
   }
   return {placeholders({}), false};
 }
@@ -116,8 +124,17 @@ HostPort advertisedEndpoint(host::Host& host, const config::Cluster& cluster) {
   if (!hosted) return *endpoint;
   endpoint->port.reset();
   const auto& apiServer = manifests::component("kube-apiserver");
-  if (const auto standby = host.read(manifests::standby(apiServer, manifests::Slot::rescue)))
-    endpoint->port = manifests::servingPort(apiServer, parseYamlValue(*standby, "the standby of kube-apiserver"));
+  // What stands by may be broken: then the one before it says the same.
+  for (const auto slot : {manifests::Slot::rescue, manifests::Slot::previous}) {
+    try {
+      const auto standby = host.read(manifests::standby(apiServer, slot));
+      if (standby && !endpoint->port) endpoint->port = manifests::servingPort(apiServer, parseYamlValue(*standby, "the standby of kube-apiserver"));
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const std::exception& error) {
+      log::info(1, "{}", error.what());
+    }
+  }
   return *endpoint;
 }
 
@@ -127,8 +144,7 @@ config::Node ownNode(Machine& machine, const config::Cluster& cluster) {
   auto& host = machine.host();
   const auto endpoint = advertisedEndpoint(host, cluster);
   config::Node node;
-  auto name = nameOfCertificate(host, paths::kubeletClientCertificate, "system:node:");
-  if (!name) name = nameOfCertificate(host, cluster.pki.folder / "etcd/server.crt", "");
+  const auto name = nameOfNode(host, cluster.pki.folder);
   if (!name)
     throw Error("this node's name is not known: it has neither a kubelet's nor an etcd member's certificate", "look at /var/lib/kubelet/pki");
   node.name = node.hostname = *name;

@@ -2,6 +2,7 @@
 
 #include "cmd/machine.hpp"
 #include "config/load.hpp"
+#include "config/paths.hpp"
 #include "kube/client.hpp"
 
 #include <optional>
@@ -22,6 +23,9 @@ OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::s
 /// is what it would be in that one: images and defaults follow. Documents in `instead` take the place of those of their kind; a version
 /// that they do not say stays.
 std::optional<config::Cluster> storedCluster(kube::Client& client, const std::optional<Version>& version = {}, std::vector<Document> instead = {});
+
+/// How this machine is called as a node: by the certificate with which its kubelet, or else its etcd, makes itself known.
+std::optional<std::string> nameOfNode(host::Host& host, const config::Path& pki = config::paths::pki);
 
 /// This control plane node, as its own files tell: its name of the kubelet's or etcd's certificate, its address of the API server's
 /// manifest. Throws Error where there is none.

@@ -8,8 +8,9 @@ Command rootCommand() {
                .description = "kubestrap makes a Kubernetes cluster on your own machines: certificates, control plane, tokens, addons. "
                          "On the first machine: kubestrap init; on each further one: kubestrap join; what is no node any more: kubestrap reset. "
                          "Every command says with --help what it does, and init and join say with --dry-run what they would do.",
-               .children = {initCommand(), joinCommand(), resetCommand(), statusCommand(), preflightCommand(), tokenCommand(), configCommand(), certsCommand(),
-                       completionCommand(), frontCommand(), guardCommand(), nodeCommand(), versionCommand()}};
+               .children = {initCommand(), joinCommand(), resetCommand(), statusCommand(), doctorCommand(),
+                       preflightCommand(), tokenCommand(), configCommand(), certsCommand(), completionCommand(), frontCommand(),
+                       guardCommand(), nodeCommand(), versionCommand()}};
   auto further = pivotCommands();
   root.children.insert(root.children.begin() + 2, further.begin(), further.end());
   root.children.insert(root.children.begin() + 4, reconfigureCommand());

@@ -1,68 +1,37 @@
 #include "cmd/commands.hpp"
-#include "cmd/machine.hpp"
 #include "cmd/output.hpp"
-
-#include "plan/journal.hpp"
-#include "support/text.hpp"
+#include "cmd/status_journal.hpp"
+#include "cmd/status_look.hpp"
+#include "cmd/status_text.hpp"
 
 #include <fmt/format.h>
 
 #include <memory>
-#include <set>
 
 namespace kubestrap::cmd {
 
 namespace {
 
 struct StatusOptions {
-  bool journal = false, all = false;
+  std::optional<std::string> kubeconfig;
+  bool journal = false, all = false, exitCode = false;
 };
 
-/// The records of what was to be made, each with its command and whether it is known to be done.
-Value entriesOf(const std::vector<Value>& records) {
-  std::set<std::uint64_t> done;
-  for (const auto& record : records)
-    if (stringAt(record, "event") == "done")
-      for (const auto& number : record["numbers"]) done.insert(number.get<std::uint64_t>());
-  Value entries = Value::array();
-  std::string command;
-  for (const auto& record : records) {
-    const auto event = stringAt(record, "event");
-    if (event == "begin") command = stringAt(record, "command");
-    if (event == "intent") {
-      auto entry = record;
-      entry.erase("event");
-      entry["command"] = command;
-      entry["done"] = done.contains(record["number"].get<std::uint64_t>());
-      entries.push_back(std::move(entry));
-    }
-  }
-  return entries;
-}
-
-void printTable(const Value& entries) {
-  std::vector<std::vector<std::string>> rows{{"NUMBER", "TIME", "COMMAND", "WHAT", "", "BEFORE"}};
-  for (const auto& entry : entries)
-    rows.push_back({std::to_string(entry["number"].get<std::uint64_t>()), stringAt(entry, "time"), stringAt(entry, "command"),
-                    stringAt(entry, "verb") + " " + stringAt(entry, "subject"), entry["done"].get<bool>() ? "done" : "perhaps done",
-                    entry["before"].is_null() ? "nothing" : stringAt(entry, "before.saved", "something")});
-  fmt::print("{}", table(rows));
-}
-
 ExitCode runStatus(const StatusOptions& options) {
-  if (!options.journal) throw Error("status shows the journal only, as yet", "kubestrap status --journal", ExitCode::usage);
   Machine machine(globals().rootfs);
-  const auto entries = entriesOf(options.all ? plan::Journal::readAll(machine.host()) : plan::Journal::read(machine.host()));
+  if (options.journal) return showJournal(machine, options.all ? JournalPart::everything : JournalPart::standing);
+  const auto seen = lookForStatus(machine, options.kubeconfig, Depth::glance);
+  const auto findings = phases::status::judge(seen);
   if (const auto as = format(globals()); as != Format::text) {
-    auto document = result("Journal");
-    document["records"] = entries;
+    auto document = result("Status");
+    document["healthy"] = findings.empty();
+    put(seen, document);
+    document["findings"] = asValue(findings);
     printResult(document, as);
-  } else if (entries.empty()) {
-    fmt::print("kubestrap has made nothing on this machine{}.\n", options.all ? "" : " that was not undone");
   } else {
-    printTable(entries);
+    fmt::print("{}\n{}", describe(seen), findings.empty() ? "nothing is wrong\n" : describe(findings, Telling::briefly));
   }
-  return ExitCode::done;
+  return options.exitCode && !findings.empty() ? ExitCode::differs : ExitCode::done;
 }
 
 } // namespace
@@ -70,12 +39,16 @@ ExitCode runStatus(const StatusOptions& options) {
 Command statusCommand() {
   const auto options = std::make_shared<StatusOptions>();
   return {.name = "status",
-          .summary = "Show what kubestrap has recorded on this machine",
-          .description = "Shows what kubestrap has recorded on this machine: with --journal everything that it made or changed, in order, and what was "
-                         "there before. No secret is in it; what was replaced lies in files that root alone can read.",
+          .summary = "Show how the cluster and its control plane do, what is wrong and what to do",
+          .description = "Shows the cluster, its control plane's components on each node, etcd's members, and the nodes; then what is wrong, and what to do "
+                         "about it. Without an API server that answers it shows what this machine tells by itself. kubestrap doctor looks further. With "
+                         "--journal it shows what kubestrap has made or changed on this machine, in order, and what was there before.",
           .flags = [options] {
-            return std::vector<Flag>{{.name = "all", .into = &options->all, .doc = "Also what a reset has undone"},
-                                     {.name = "journal", .into = &options->journal, .doc = "The journal"}};
+            return std::vector<Flag>{{.name = "all", .into = &options->all, .doc = "With --journal: also what a reset has undone"},
+                                     {.name = "exit-code", .into = &options->exitCode, .doc = "End with 4 when something is wrong, warnings too"},
+                                     {.name = "journal", .into = &options->journal, .doc = "What kubestrap has recorded on this machine"},
+                                     {.name = "kubeconfig", .into = &options->kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
+                                      .standard = "/etc/kubernetes/admin.conf"}};
           },
           .run = [options](const auto&) { return runStatus(*options); }};
 }

@@ -39,6 +39,8 @@ std::string nameOf(pb::AlarmType kind) {
   }
 }
 
+constexpr std::string_view rangeCall = "/etcdserverpb.KV/Range";
+constexpr std::string_view compactCall = "/etcdserverpb.KV/Compact";
 constexpr std::string_view memberList = "/etcdserverpb.Cluster/MemberList";
 constexpr std::string_view memberAdd = "/etcdserverpb.Cluster/MemberAdd";
 constexpr std::string_view memberRemove = "/etcdserverpb.Cluster/MemberRemove";
@@ -84,9 +86,9 @@ std::string Client::askAny(std::string_view method, const std::string& message) 
   throw net::TransportError(*kind, "no member of etcd answers: " + join(failures, "; "));
 }
 
-std::vector<Member> Client::members() {
+std::vector<Member> Client::members(Reading reading) {
   pb::MemberListRequest request;
-  request.set_linearizable(true);
+  request.set_linearizable(reading == Reading::linearizable);
   const auto answer = parsed<pb::MembersResponse>(askAny(memberList, request.SerializeAsString()), memberList);
   std::vector<Member> members;
   for (const auto& found : answer.members()) members.push_back(memberOf(found));
@@ -133,6 +135,33 @@ void Client::disarm(const Alarm& alarm) {
   request.set_memberid(alarm.memberId);
   request.set_alarm(alarm.kind == "CORRUPT" ? pb::CORRUPT : pb::NOSPACE);
   askAny(alarmCall, request.SerializeAsString());
+}
+
+namespace {
+
+/// All keys that begin with `prefix`, counted and not sent (etcd: client/v3, GetPrefixRangeEnd).
+pb::RangeRequest countOf(const std::string& prefix) {
+  pb::RangeRequest request;
+  auto end = prefix;
+  ++end.back(); // a prefix of ours ends with "/"
+  request.set_key(prefix);
+  request.set_range_end(end);
+  request.set_count_only(true);
+  return request;
+}
+
+} // namespace
+
+std::int64_t Client::count(const std::string& prefix) {
+  return parsed<pb::RangeResponse>(askAny(rangeCall, countOf(prefix).SerializeAsString()), rangeCall).count();
+}
+
+void Client::compact(std::int64_t revision) {
+  if (revision == 0) revision = parsed<pb::RangeResponse>(askAny(rangeCall, countOf("/").SerializeAsString()), rangeCall).header().revision();
+  pb::CompactionRequest request;
+  request.set_revision(revision);
+  request.set_physical(true);
+  askAny(compactCall, request.SerializeAsString());
 }
 
 Status Client::status(const std::string& endpoint) {

@@ -51,7 +51,9 @@ public:
 
   const std::vector<std::string>& endpoints() const { return endpoints_; }
 
-  std::vector<Member> members();
+  /// `local`: as the member that answers knows them, which needs no quorum.
+  enum class Reading { linearizable, local };
+  std::vector<Member> members(Reading reading = Reading::linearizable);
   /// Adds a learner, which has no vote until it is promoted. Its name stays empty until it runs.
   Member addLearner(const std::string& peerUrl);
   void promote(std::uint64_t id);
@@ -59,6 +61,10 @@ public:
   void updatePeerUrls(std::uint64_t id, const std::vector<std::string>& peerUrls);
   std::vector<Alarm> alarms();
   void disarm(const Alarm& alarm);
+  /// How many keys begin like this.
+  std::int64_t count(const std::string& prefix);
+  /// Forgets what was before a revision; that of now, where it is 0. Returns when all is gone from the disk.
+  void compact(std::int64_t revision = 0);
 
   // These speak to one member.
   Status status(const std::string& endpoint);

@@ -29,13 +29,6 @@ bool isRolledOut(const Value& daemonSet) {
          kube::numberAt(daemonSet, "status.numberUnavailable") == 0;
 }
 
-/// "v1.37.2" of "registry.k8s.io/kube-apiserver:v1.37.2@sha256:..."; empty where an image has no tag.
-std::string tagOf(const std::string& image) {
-  const auto named = image.substr(0, image.find('@'));
-  const auto colon = named.rfind(':');
-  return colon == std::string::npos || named.find('/', colon) != std::string::npos ? "" : named.substr(colon + 1);
-}
-
 void putPods(const std::vector<Value>& pods, Component component, ComponentSeen& seen) {
   seen.podFailed = false;
   seen.podMissing = true;
@@ -114,7 +107,7 @@ DaemonSetSeen daemonSetIn(Component component, const std::optional<Value>& daemo
 bool isTooOld(const std::optional<Value>& standby, const std::string& version) {
   const auto* containers = standby ? find(*standby, "spec.containers") : nullptr;
   if (!containers || containers->empty() || version.empty()) return false;
-  const auto tag = tagOf(stringAt(containers->at(0), "image"));
+  const auto tag = manifests::tagOf(stringAt(containers->at(0), "image"));
   try {
     const auto ours = parseVersion(tag), theirs = parseVersion(version);
     return ours.major == theirs.major && theirs.minor - ours.minor > 1;

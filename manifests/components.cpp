@@ -107,6 +107,12 @@ std::string livenessUrl(const Component& component, const Value& pod) {
   return "https://" + (ip ? ip->inUrl() : address) + ":" + port + path;
 }
 
+std::string tagOf(const std::string& image) {
+  const auto named = image.substr(0, image.find('@'));
+  const auto colon = named.rfind(':');
+  return colon == std::string::npos || named.find('/', colon) != std::string::npos ? "" : named.substr(colon + 1);
+}
+
 std::vector<std::string> imageList(const config::Cluster& cluster) {
   const Images& images = cluster.images;
   std::vector<std::string> list = {images.apiServer, images.controllerManager, images.scheduler};

@@ -42,6 +42,9 @@ config::Path manifestPath(const Component& component);
 /// address loopback is asked.
 std::string livenessUrl(const Component& component, const Value& pod);
 
+/// "v1.37.2" of "registry.k8s.io/kube-apiserver:v1.37.2@sha256:..."; empty where an image has no tag.
+std::string tagOf(const std::string& image);
+
 /// Every image that a control plane node needs, in the order of `config images list`.
 std::vector<std::string> imageList(const config::Cluster& cluster);
 

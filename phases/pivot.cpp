@@ -209,11 +209,14 @@ GuardReport parseGuardReport(const std::string& text) {
   const auto components = document.value("components", Value::object());
   for (const auto& [name, component] : components.items()) {
     auto& each = report.components[name];
+    each.hosting = stringAt(component, "hosting");
     each.promoted = component.value("promoted", false);
     each.standby = stringAt(component, "standby");
     const auto slots = component.value("slots", Value::object());
     for (const auto& [slot, state] : slots.items()) each.slots[slot] = state.get<std::string>();
   }
+  for (const auto& each : document.value("conditions", Value::array()))
+    report.conditions.emplace_back(stringAt(each, "name"), stringAt(each, "message"));
   return report;
 }
 

@@ -20,6 +20,7 @@ struct ComponentReport {
   std::map<std::string, std::string> slots; ///< "blue" -> "ready"
   bool promoted = false;                    ///< its static pod is wanted
   std::string standby;                      ///< revision of what would be promoted; empty: there is none
+  std::string hosting = {};                 ///< the guard's state of it: "shadow", "rescue" (phases/guard.hpp)
   bool selfReady() const;
   bool is(manifests::Slot slot, std::string_view state) const;
 };
@@ -28,6 +29,7 @@ struct GuardReport {
   bool fresh = false;
   std::set<std::string> held;
   std::map<std::string, ComponentReport> components;
+  std::vector<std::pair<std::string, std::string>> conditions = {}; ///< "StandbyMissing", and a sentence
 };
 /// The annotation of a guard's Lease. Throws Error for what is none.
 GuardReport parseGuardReport(const std::string& text);

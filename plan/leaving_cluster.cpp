@@ -73,7 +73,8 @@ std::vector<std::string> serversElsewhere(const kube::Kubeconfig& kubeconfig, ho
   return servers;
 }
 
-/// The kubeconfig's own server (""), or another one. Throws when there is none.
+} // namespace
+
 std::string answeringServer(const kube::Kubeconfig& kubeconfig, World& world) {
   const auto own = ask(kubeconfig, {}, world);
   if (own.voice == Voice::ready) return {};
@@ -82,6 +83,8 @@ std::string answeringServer(const kube::Kubeconfig& kubeconfig, World& world) {
   if (own.voice == Voice::silent) throw Error(own.why);
   return {};
 }
+
+namespace {
 
 /// An API server of another control plane that answers: this node's own ends with its etcd member.
 std::string otherServer(kube::Client& client, const kube::Kubeconfig& kubeconfig, const std::string& node, World& world) {

@@ -70,6 +70,8 @@ std::string FakeEtcd::answer(const std::string& method, const std::string& messa
 }
 
 net::Response FakeEtcd::perform(const net::Request& request) {
+  for (const auto& member : members)
+    if (member.silent && request.url.starts_with(member.clientUrl + "/")) throw net::TransportError(net::TransportError::Kind::refused, member.clientUrl + " refuses");
   std::string message;
   const auto unpack = [&] { net::GrpcDeframer("fake").feed(request.body, [&](std::string_view bytes) { return message = bytes, true; }); };
   if (const auto at = request.url.find(clusterCalls); at != std::string::npos) {
@@ -82,11 +84,29 @@ net::Response FakeEtcd::perform(const net::Request& request) {
       return failure(5, error.what());
     }
   }
-  if (request.url.find(maintenanceCalls) == std::string::npos) return others_.perform(request);
+  const auto at = request.url.find(maintenanceCalls);
+  if (at == std::string::npos) return others_.perform(request);
+  return {.status = 200, .headers = {{"grpc-status", "0"}}, .body = net::grpcFrame(maintain(request.url.substr(0, at), request.url.substr(at + maintenanceCalls.size())))};
+}
+
+/// What the member at that URL says of itself, or all say of alarms.
+std::string FakeEtcd::maintain(const std::string& url, const std::string& method) {
+  if (method == "Alarm") {
+    pb::AlarmResponse response;
+    for (const auto& member : members) {
+      if (!member.full) continue;
+      auto& alarm = *response.add_alarms();
+      alarm.set_memberid(member.id);
+      alarm.set_alarm(pb::NOSPACE);
+    }
+    return response.SerializeAsString();
+  }
   pb::StatusResponse status;
   status.set_version("3.7.0");
-  status.set_leader(1);
-  return {.status = 200, .headers = {{"grpc-status", "0"}}, .body = net::grpcFrame(status.SerializeAsString())};
+  status.set_leader(leader);
+  for (const auto& member : members)
+    if (member.clientUrl == url) status.mutable_header()->set_member_id(member.id);
+  return status.SerializeAsString();
 }
 
 net::Response FakeEtcd::stream(const net::Request& request, const std::function<bool(std::string_view)>& onData) {

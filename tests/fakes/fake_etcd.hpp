@@ -19,8 +19,11 @@ public:
     std::string name; ///< empty until it runs
     std::string peerUrl, clientUrl;
     bool learner = false;
+    bool silent = false; ///< its machine is off
+    bool full = false;   ///< it has raised NOSPACE
   };
   std::vector<Member> members;
+  std::uint64_t leader = 1; ///< 0: none
   int refusals = 0; ///< so many of the next changes are answered "unhealthy cluster"
   std::function<void(const std::string& change)> onChange; ///< called before "add https://10.0.0.11:2380" and the like; may throw
 
@@ -29,6 +32,7 @@ public:
 
 private:
   std::string answer(const std::string& method, const std::string& message);
+  std::string maintain(const std::string& url, const std::string& method);
   net::Transport& others_;
 };
 
