@@ -10,6 +10,8 @@ Command joinCommand();
 Command resetCommand();
 Command statusCommand();
 Command doctorCommand();
+Command rescueCommand();
+Command repairCommand();
 Command configCommand();
 Command preflightCommand();
 Command tokenCommand();

@@ -159,8 +159,8 @@ std::vector<CheckRow> daemonSetChecks() {
   const std::string unlessDeleted = "request.operation == 'DELETE' || ";
   return {
       {"request.operation != 'DELETE' || (" + annotated("oldObject", allowDeleteAnnotation) + ")",
-       "this DaemonSet is the cluster's control plane: kubestrap unpivot hands it back to static pods"},
-      {unlessDeleted + "variables.slot in ['blue', 'green']", "its pods need a slot, blue or green: kubestrap pivot makes it as it has to be"},
+       "this DaemonSet is the cluster's control plane: kubestrap unpivot hands it back to static pods, kubestrap repair makes a ruined one anew"},
+      {unlessDeleted + "variables.slot in ['blue', 'green']", "its pods need a slot, blue or green: kubestrap repair makes it as it has to be"},
       {unlessDeleted + "request.operation != 'UPDATE' || object.spec.template == oldObject.spec.template || variables.slot != variables.oldSlot",
        "a new revision cannot have the slot of the one that serves: kubestrap upgrade changes slot, address and probes together, and "
        "kubectl rollout undo goes back"},

@@ -153,6 +153,30 @@ Value pod(const Component& component, std::string_view name, Value annotations, 
 
 std::string rescueName(const Component& component) { return fmt::format("{}-rescue", component.name); }
 
+/// What makes pods of that spec a DaemonSet's.
+Value daemonSetWith(const Component& component, Value spec, Slot slot, int revision) {
+  spec.erase("priority"); // comes of the class
+  spec["automountServiceAccountToken"] = false;
+  spec["nodeSelector"] = Value::object({{"node-role.kubernetes.io/control-plane", ""}, {selfHostedLabel, "true"}});
+  spec["tolerations"] = Value::array({Value::object({{"operator", "Exists"}})});
+  const Value annotations = Value::object({{revisionAnnotation, std::to_string(revision)}, {slotAnnotation, slotName(slot)}});
+  const Value strategy = Value::object({{"rollingUpdate", Value::object({{"maxSurge", 1}, {"maxUnavailable", 0}})}, {"type", "RollingUpdate"}});
+  const Value selector = Value::object({{componentLabel, component.name}, {hostingLabel, "self"}});
+  return sorted(Value::object(
+      {{"apiVersion", "apps/v1"},
+       {"kind", "DaemonSet"},
+       {"metadata", Value::object({{"labels", Value::object({{componentLabel, component.name}})},
+                                   {"name", component.name},
+                                   {"namespace", "kube-system"}})},
+       {"spec",
+        Value::object({{"minReadySeconds", 10},
+                       {"revisionHistoryLimit", 10},
+                       {"selector", Value::object({{"matchLabels", selector}})},
+                       {"template", Value::object({{"metadata", Value::object({{"annotations", annotations}, {"labels", labels(component, "self")}})},
+                                                   {"spec", std::move(spec)}})},
+                       {"updateStrategy", strategy}})}}));
+}
+
 // ---- what a static pod may not have (kubelet: pkg/api/pod/util.go, HasAPIObjectReference)
 
 constexpr std::string_view volumesWithoutObjects[] = {"hostPath", "emptyDir", "downwardAPI", "image"};
@@ -207,27 +231,13 @@ Value rescuePod(const Component& component, const Setup& setup) {
 }
 
 Value daemonSet(const Component& component, const Setup& setup, Slot slot, int revision) {
-  auto spec = hostedSpec(component, setup, slot, component.pod(setup).at("spec"));
-  spec.erase("priority"); // comes of the class
-  spec["automountServiceAccountToken"] = false;
-  spec["nodeSelector"] = Value::object({{"node-role.kubernetes.io/control-plane", ""}, {selfHostedLabel, "true"}});
-  spec["tolerations"] = Value::array({Value::object({{"operator", "Exists"}})});
-  const Value annotations = Value::object({{revisionAnnotation, std::to_string(revision)}, {slotAnnotation, slotName(slot)}});
-  const Value strategy = Value::object({{"rollingUpdate", Value::object({{"maxSurge", 1}, {"maxUnavailable", 0}})}, {"type", "RollingUpdate"}});
-  const Value selector = Value::object({{componentLabel, component.name}, {hostingLabel, "self"}});
-  return sorted(Value::object(
-      {{"apiVersion", "apps/v1"},
-       {"kind", "DaemonSet"},
-       {"metadata", Value::object({{"labels", Value::object({{componentLabel, component.name}})},
-                                   {"name", component.name},
-                                   {"namespace", "kube-system"}})},
-       {"spec",
-        Value::object({{"minReadySeconds", 10},
-                       {"revisionHistoryLimit", 10},
-                       {"selector", Value::object({{"matchLabels", selector}})},
-                       {"template", Value::object({{"metadata", Value::object({{"annotations", annotations}, {"labels", labels(component, "self")}})},
-                                                   {"spec", std::move(spec)}})},
-                       {"updateStrategy", strategy}})}}));
+  return daemonSetWith(component, hostedSpec(component, setup, slot, component.pod(setup).at("spec")), slot, revision);
+}
+
+Value daemonSetOf(const Component& component, const Value& standby, Slot of, Slot slot, int revision) {
+  auto spec = standby.at("spec");
+  move(spec, slotAddress(of), slotAddress(slot));
+  return daemonSetWith(component, std::move(spec), slot, revision);
 }
 
 Value rescuePodOf(const Component& component, const Value& podTemplate) {

@@ -56,6 +56,9 @@ Value rescuePod(const Component& component, const config::Setup& setup);
 /// The DaemonSet (surge 1, unavailable 0) whose pods run in `slot` on nodes with both labels.
 Value daemonSet(const Component& component, const config::Setup& setup, Slot slot, int revision);
 
+/// The DaemonSet whose pods are in `slot` what a standby is in its own, rescue or previous: rescuePodOf's opposite.
+Value daemonSetOf(const Component& component, const Value& standby, Slot of, Slot slot, int revision);
+
 /// The rescue pod of a DaemonSet's pod template: the same container in the slot rescue, without what only API servers understand. Throws
 /// Error for a template that a static pod cannot be made of (references to objects of the API, no slot, ports).
 Value rescuePodOf(const Component& component, const Value& podTemplate);

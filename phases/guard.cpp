@@ -342,7 +342,7 @@ void reportRemains(const Turn& turn) {
   }
   const auto ago = turn.now - *demoted;
   if (runs && ago >= turn.timings.ends) turn.report("StuckStaticPod", fmt::format("its rescue pod runs {} after it was demoted", seconds(ago)));
-  else if (own.mirrors && !own.mirrors->empty() && ago >= turn.timings.vanishes)
+  else if (!own.previousPromoted && own.mirrors && !own.mirrors->empty() && ago >= turn.timings.vanishes)
     turn.report("StuckStaticPod", fmt::format("its rescue pod is listed {} after it was demoted", seconds(ago)));
 }
 

@@ -1,5 +1,6 @@
 #include "phases/hosted.hpp"
 
+#include "config/store.hpp"
 #include "manifests/front.hpp"
 #include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
@@ -29,6 +30,11 @@ Resources controlPlanePod(std::string_view name, const Setup& setup) {
 Resources guard(const Setup& setup, const plan::Phase&) {
   if (!manifests::frontHasSlots(setup)) return {};
   auto resources = hostedKubeconfigs(setup);
+  resources.push_back(plan::File{.path = keptConfiguration,
+                                 .content = emitYamlStream({sorted(config::clusterConfigurationDocument(setup.cluster)),
+                                                            sorted(config::kubestrapConfigurationDocument(setup.cluster))}),
+                                 .mode = 0600,
+                                 .folderMode = 0700});
   // What is held is the guard's affair once the file is there.
   resources.push_back(plan::File{.path = config::paths::nodeState,
                                  .content = manifests::bootstrapState().dump() + "\n",
