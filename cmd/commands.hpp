@@ -12,6 +12,7 @@ Command statusCommand();
 Command doctorCommand();
 Command rescueCommand();
 Command repairCommand();
+Command etcdCommand();
 Command configCommand();
 Command preflightCommand();
 Command tokenCommand();
