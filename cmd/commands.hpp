@@ -6,6 +6,8 @@ namespace kubestrap::cmd {
 
 // One file per command; each gives its node of the command tree.
 Command initCommand();
+/// init with a configuration file, as recover does it.
+ExitCode initFrom(const std::string& configFile, const std::vector<std::string>& ignorePreflightErrors);
 Command joinCommand();
 Command resetCommand();
 Command statusCommand();
@@ -13,6 +15,8 @@ Command doctorCommand();
 Command rescueCommand();
 Command repairCommand();
 Command etcdCommand();
+Command backupCommand();
+Command recoverCommand();
 Command configCommand();
 Command preflightCommand();
 Command tokenCommand();

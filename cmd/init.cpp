@@ -149,6 +149,13 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
 
 } // namespace
 
+ExitCode initFrom(const std::string& configFile, const std::vector<std::string>& ignorePreflightErrors) {
+  InitOptions options;
+  options.flags.configFile = configFile;
+  options.flags.ignorePreflightErrors = ignorePreflightErrors;
+  return runInit(options, std::nullopt);
+}
+
 Command initCommand() {
   const auto options = std::make_shared<InitOptions>();
   const auto& workflow = phases::initWorkflow();

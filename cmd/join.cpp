@@ -3,6 +3,7 @@
 #include "cmd/join_flags.hpp"
 #include "cmd/look.hpp"
 #include "cmd/output.hpp"
+#include "cmd/secret_file.hpp"
 #include "cmd/workflow.hpp"
 
 #include "manifests/messages.hpp"
@@ -13,30 +14,17 @@
 
 #include <fmt/format.h>
 
-#include <iostream>
-#include <iterator>
 #include <memory>
 
 namespace kubestrap::cmd {
 
 namespace {
 
-/// A secret of one line, from a file or standard input.
-std::string secretFrom(const std::string& fileName, Machine& machine) {
-  if (fileName == "-") {
-    const std::string text((std::istreambuf_iterator<char>(std::cin)), std::istreambuf_iterator<char>());
-    return std::string(trim(text));
-  }
-  const auto text = machine.host().read(std::filesystem::absolute(fileName));
-  if (!text) throw Error(fmt::format("there is no file {}", fileName), {}, ExitCode::usage);
-  return std::string(trim(*text));
-}
-
 void takeSecrets(JoinOptions& options, Machine& machine) {
   const auto take = [&](const std::optional<std::string>& file, std::optional<std::string>& into, std::string_view flag) {
     if (!file) return;
     if (into) throw Error(fmt::format("--{} and --{}-file exclude each other", flag, flag), {}, ExitCode::usage);
-    into = secretFrom(*file, machine);
+    into = secretFrom(*file, machine).reveal();
   };
   if (options.tokenFile == "-" && options.certificateKeyFile == "-")
     throw Error("standard input can give one secret only", "put the other one into a file", ExitCode::usage);
