@@ -242,12 +242,13 @@ ExitCode fromMember(const RecoverOptions& options) {
                         "not come back as they were. What they had and this one had not is lost.",
                         node.local().name, others.empty() ? "not known" : join(others, ", ")),
             options);
-  node.stop({"etcd"});
+  // An API server whose etcd is away lets requests hang, the kubelet's too, which is better refused: then it starts static pods at once.
+  node.stop({"etcd", "kube-apiserver"});
   node.writeManifest(Alone::yes);
   node.start();
   node.awaitEtcd();
   // With the flag it would forget every member that joins later, at each of its starts.
-  node.stop({"etcd"});
+  node.stop({"etcd", "kube-apiserver"});
   node.writeManifest(Alone::no);
   node.start();
   node.awaitEtcd();

@@ -52,6 +52,10 @@ def is_kept_by_files(machine) -> bool:
     return len(promoted(machine)) == 3 and sorted(pods(machine).values()) == [("rescue", True)] * 3
 
 
+def finds_nothing_wrong(machine) -> None:
+    machine.until("status finds nothing wrong", lambda: machine.try_("kubestrap", "status", "--exit-code").code == 0)
+
+
 @pytest.fixture(scope="module")
 def node(lab):
     machine = lab.machine("n1")
@@ -75,6 +79,8 @@ def test_a_hosted_control_plane_begins_with_static_pods_in_slots(node):
     listening = node.run("ss", "-Hltn")
     assert "127.64.43.3:6443" in listening
     assert f"{node.address}:6443" in listening
+    finds_nothing_wrong(node)
+    assert [each["hosting"] for each in node.try_("kubestrap", "status", "-o", "json").json["components"]] == ["static"] * 3
 
 
 def test_pivot_says_its_steps_before_it_does_them(node):
@@ -115,6 +121,7 @@ def cold_start(*nodes) -> None:
 
 def test_it_comes_back_from_a_power_loss_by_itself(node):
     cold_start(node)
+    finds_nothing_wrong(node)
 
 
 @pytest.mark.long
