@@ -7,6 +7,7 @@
 #include "cmd/workflow.hpp"
 #include "config/patches.hpp"
 #include "config/store.hpp"
+#include "manifests/second_etcd.hpp"
 #include "support/log.hpp"
 
 #include <fmt/format.h>
@@ -23,7 +24,11 @@ using phases::roll::Intent;
 
 ExitCode roll(const Intent& intent, ControlPlane& cluster, Machine& machine, bool dryRun, std::string_view outcome) {
   Watched watched(machine.clock());
-  const auto looked = [&] { return lookAtRoll(cluster.client, intent.setup.cluster, machine.clock().now(), watched); };
+  const auto looked = [&] {
+    auto seen = lookAtRoll(cluster.client, intent.setup.cluster, machine.clock().now(), watched);
+    if (intent.rollsEtcd) seen.etcd = lookAtEtcd(machine, intent.setup.cluster, cluster.client);
+    return seen;
+  };
   if (dryRun) {
     auto seen = looked();
     return planOperation([&] { return phases::roll::next(intent, {}, seen); },
@@ -36,6 +41,16 @@ ExitCode roll(const Intent& intent, ControlPlane& cluster, Machine& machine, boo
     return phases::roll::next(intent, failure, seen);
   };
   return performOperation({.name = intent.command, .access = cluster.access, .holder = cluster.setup.node.name, .next = next}, machine, outcome);
+}
+
+/// Whether etcd gets its new version, too, on the way. Where it needs one and cannot get it here, that is told.
+bool rollsEtcd(const Intent& intent, ControlPlane& cluster, Machine& machine) {
+  const auto& wanted = intent.setup.cluster;
+  if (!wanted.etcd.isLocal() || !phases::etcdIsOutdated(intent.setup, lookAtEtcd(machine, wanted, cluster.client))) return false;
+  const auto nodes = cluster.client.list("v1", "Node", "", "node-role.kubernetes.io/control-plane").size();
+  const auto why = nodes > 1 ? fmt::format("there are {} control plane nodes", nodes) : manifests::noSecondEtcd(wanted);
+  if (!why.empty()) log::warn(fmt::format("etcd keeps its version, which {} supports as well: {}", wanted.version.tag(), why));
+  return why.empty();
 }
 
 std::string minorOf(const Version& version) { return fmt::format("{}.{}", version.major, version.minor); }
@@ -100,6 +115,7 @@ ExitCode rollToVersion(const Version& version, const RollOptions& options) {
   const auto present = cluster.setup.cluster.version;
   auto intent = intentOf("upgrade", cluster, storedCluster(cluster.client, version).value_or(cluster.setup.cluster), options, machine);
   if (version.minor > present.minor) intent.emulates = minorOf(present);
+  intent.rollsEtcd = options.etcd && rollsEtcd(intent, cluster, machine);
   return roll(intent, cluster, machine, options.dryRun, fmt::format("the control plane runs {}", version.tag()));
 }
 

@@ -1,8 +1,10 @@
 #include "cmd/roll_look.hpp"
 
 #include "cmd/control_plane.hpp"
+#include "cmd/etcd_access.hpp"
 #include "cmd/own_cluster.hpp"
 #include "config/store.hpp"
+#include "etcd/health.hpp"
 #include "kube/reading.hpp"
 #include "manifests/hosted.hpp"
 #include "manifests/trial.hpp"
@@ -69,12 +71,6 @@ PodSeen podSeen(const Value& pod, kube::Client& client, Watched& watched) {
   return seen;
 }
 
-std::vector<PodSeen> podsSeen(const std::string& selector, kube::Client& client, Watched& watched) {
-  std::vector<PodSeen> pods;
-  for (const auto& pod : client.list("v1", "Pod", "kube-system", selector)) pods.push_back(podSeen(pod, client, watched));
-  return pods;
-}
-
 /// The template that a DaemonSet had before the present one; null: it has had none.
 Value templateBefore(const std::string& daemonSet, std::vector<Value> revisions) {
   std::erase_if(revisions, [&](const Value& each) {
@@ -104,16 +100,30 @@ Seen lookAtRoll(kube::Client& client, const config::Cluster& wanted, TimePoint n
   const auto revisions = client.list("apps/v1", "ControllerRevision", "kube-system", std::string(manifests::componentLabel));
   for (const auto& set : client.list("apps/v1", "DaemonSet", "kube-system", std::string(manifests::componentLabel))) {
     const auto name = stringAt(set, "metadata.name");
+    const auto nudges = kube::annotationOf(set, phases::roll::nudgedAnnotation).value_or("");
     seen.components[name] = {.podTemplate = set.at("spec").at("template"), .before = templateBefore(name, revisions),
                              .updated = static_cast<int>(kube::numberAt(set, "status.updatedNumberScheduled")),
+                             .nudges = nudges, .nudgedFor = nudges.empty() ? std::chrono::hours(1) : watched.age(fmt::format("{} nudged {}", name, nudges)),
                              .proved = kube::annotationOf(set, manifests::provedAnnotation).value_or(""),
-                             .pods = podsSeen(fmt::format("{}={},{}=self", manifests::componentLabel, name, manifests::hostingLabel), client, watched)};
+                             .pods = {}};
   }
-  seen.rehearsals = podsSeen(std::string(manifests::rehearsalLabel), client, watched);
+  for (const auto& pod : client.list("v1", "Pod", "kube-system", fmt::format("{}=self", manifests::hostingLabel)))
+    if (const auto component = seen.components.find(kube::labelOf(pod, manifests::componentLabel).value_or("")); component != seen.components.end())
+      component->second.pods.push_back(podSeen(pod, client, watched));
+  for (const auto& pod : client.list("v1", "Pod", "kube-system", std::string(manifests::rehearsalLabel))) seen.rehearsals.push_back(podSeen(pod, client, watched));
   lookAtCanaries(client, watched, seen);
   if (const auto stored = storedCluster(client))
     seen.stored = sameDocument(config::clusterConfigurationDocument(*stored), config::clusterConfigurationDocument(wanted));
   return seen;
+}
+
+std::vector<phases::EtcdMemberSeen> lookAtEtcd(Machine& machine, const config::Cluster& cluster, kube::Client& client) {
+  auto etcd = connectEtcd(machine, cluster, &client);
+  std::vector<phases::EtcdMemberSeen> members;
+  for (const auto& each : etcd::look(etcd))
+    members.push_back({.peerUrl = each.member.peerUrls.empty() ? "" : each.member.peerUrls.front(), .version = each.status ? each.status->version : "",
+                       .learner = each.member.learner});
+  return members;
 }
 
 } // namespace kubestrap::cmd

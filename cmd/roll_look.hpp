@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cmd/machine.hpp"
 #include "kube/client.hpp"
 #include "phases/roll.hpp"
 #include "plan/world.hpp"
@@ -40,5 +41,7 @@ private:
 
 /// One look at a control plane that is rolled to what `wanted` says.
 phases::roll::Seen lookAtRoll(kube::Client& client, const config::Cluster& wanted, TimePoint now, Watched& watched);
+/// etcd's members, with the versions of those that answer.
+std::vector<phases::EtcdMemberSeen> lookAtEtcd(Machine& machine, const config::Cluster& cluster, kube::Client& client);
 
 } // namespace kubestrap::cmd

@@ -81,8 +81,13 @@ std::string Client::askAny(std::string_view method, const std::string& message) 
     } catch (const net::TransportError& error) {
       kind = error.kind();
       failures.push_back(error.message());
+    } catch (const net::GrpcError& error) {
+      // A learner speaks for itself only (api/v3rpc/interceptor.go).
+      if (!says(error, "rpc not supported for learner")) throw;
+      failures.push_back(error.message());
     }
   }
+  if (!kind) kind = net::TransportError::Kind::other;
   throw net::TransportError(*kind, "no member of etcd answers: " + join(failures, "; "));
 }
 

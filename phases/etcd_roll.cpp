@@ -38,6 +38,7 @@ Place second(const Setup& setup) {
 plan::EtcdMember member(const Setup& setup, const Place& place, Standing standing) {
   auto member = etcdMemberOf(setup, asAdmin(setup), place.peerUrl, standing);
   member.name = place.name;
+  member.pod = place.pod;
   member.fatal = {plan::StaticPodFails{{.component = "etcd", .image = setup.cluster.images.etcd, .manifest = place.manifest}}};
   return member;
 }

@@ -192,6 +192,28 @@ int reached(const std::string& component, const Seen& seen) {
       own.pods, [&](const PodSeen& each) { return each.revision == set.revision && each.ready && !each.ending && each.readyFor >= available; }));
 }
 
+Value marked(const std::string& component, std::string_view annotation, const std::string& text) {
+  return Value::object({{"apiVersion", "apps/v1"}, {"kind", "DaemonSet"},
+                        {"metadata", Value::object({{"annotations", Value::object({{annotation, text}})}, {"name", component}, {"namespace", "kube-system"}})}});
+}
+
+/// A controller that has forgotten to come back. It wants to when a new pod has been available for long enough, and keeps one appointment
+/// per DaemonSet, the earliest: an error that is tried again meanwhile takes its place (client-go: delaying_queue.go, insert; seen with
+/// 1.36.3, whose controllers refuse to work by what their informers have not caught up with). Then nothing happens until the DaemonSet changes.
+std::optional<Next> nudged(const std::string& component, const Intent& intent, const Seen& seen) {
+  const auto& own = of(seen, component);
+  const auto revision = revisionOf(own.podTemplate);
+  const auto forgotten = [&](const PodSeen& old) {
+    return old.revision != revision && !old.ending && std::ranges::any_of(own.pods, [&](const PodSeen& each) {
+             return each.node == old.node && each.revision == revision && each.readyFor >= available * 2;
+           });
+  };
+  if (own.nudgedFor < available * 2 || !std::ranges::any_of(own.pods, forgotten)) return std::nullopt;
+  const auto count = std::to_string(numberOf(own.nudges) + 1);
+  return plan::Step{fmt::format("{}: its controller is made to look again ({})", component, count),
+                    {plan::Object{.document = marked(component, nudgedAnnotation, count), .mode = plan::ApplyMode::mark, .access = asAdmin(intent.setup)}}};
+}
+
 /// Nothing when the present template is everywhere, and nothing else is left.
 std::optional<Next> rolled(const std::string& component, const Intent& intent, const Seen& seen) {
   const auto& set = seen.controlPlane.daemonSets.at(component);
@@ -201,6 +223,7 @@ std::optional<Next> rolled(const std::string& component, const Intent& intent, c
   const auto what = fmt::format("{}: revision {} is on every node", component, set.revision);
   const auto where = fmt::format("look at: kubectl -n kube-system get pods -l {}={} -o wide", manifests::componentLabel, component);
   if (there < std::max(nodes, set.desired)) {
+    if (auto step = nudged(component, intent, seen)) return step;
     const auto pod = std::ranges::find_if(own.pods, [&](const PodSeen& each) { return each.revision == set.revision && !each.ready; });
     return Waiting{what, fmt::format("{} of {} nodes{}", there, nodes,
                                      pod == own.pods.end() ? "" : fmt::format(", {} is not ready{}", pod->node, pod->trouble.empty() ? "" : ": " + pod->trouble)),
@@ -231,11 +254,8 @@ std::optional<Next> proved(const std::string& component, const Intent& intent, c
   if (!canary->second.taken)
     return Waiting{fmt::format("{}: does what it is there for", component), fmt::format("{} is not taken up", plan::subject(plan::Object{.document = document})),
                    forCanary * 2, fmt::format("look at: kubectl -n kube-system logs -l {}={}", manifests::componentLabel, component)};
-  Value mark = Value::object({{"apiVersion", "apps/v1"}, {"kind", "DaemonSet"},
-                              {"metadata", Value::object({{"annotations", Value::object({{manifests::provedAnnotation, revision}})},
-                                                          {"name", component}, {"namespace", "kube-system"}})}});
   return plan::Step{fmt::format("{}: revision {} does its work", component, revision),
-                    {plan::Object{.document = std::move(mark), .mode = plan::ApplyMode::mark, .access = asAdmin(intent.setup)},
+                    {plan::Object{.document = marked(component, manifests::provedAnnotation, revision), .mode = plan::ApplyMode::mark, .access = asAdmin(intent.setup)},
                      gone(stringAt(document, "apiVersion"), stringAt(document, "kind"), stringAt(document, "metadata.name"), intent)}};
 }
 

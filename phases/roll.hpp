@@ -31,6 +31,8 @@ struct ComponentSeen {
   Value podTemplate; ///< of its DaemonSet
   Value before;      ///< the template that it had before that one, of its ControllerRevision; null: it has had no other
   int updated = 0;     ///< nodes with a pod of the present template
+  std::string nudges;  ///< how often its controller was made to look again
+  Duration nudgedFor = std::chrono::hours(1); ///< since the last time
   std::string proved;  ///< the revision whose leader has shown that it does its work
   std::vector<PodSeen> pods;
 };
@@ -67,6 +69,9 @@ struct Intent {
   Duration deadline = std::chrono::minutes(5); ///< for a new pod to get ready
   plan::Resources afterwards; ///< addons, and last of all the configuration
 };
+
+/// On a DaemonSet: how often its controller was made to look again.
+inline constexpr std::string_view nudgedAnnotation = "kubestrap.io/nudged";
 
 /// Addons and the configuration that the cluster keeps of itself, which comes last.
 plan::Resources afterwards(const config::Setup& setup);

@@ -62,17 +62,17 @@ std::string progressOf(etcd::Client& client, const etcd::Member& learner) {
   return own && leader ? fmt::format("has applied {} of {} entries", own, leader) : std::string();
 }
 
-/// For how long this node's etcd runs already; nothing when it does not.
-std::optional<Duration> runsFor(World& world) {
+/// For how long the member runs here already; nothing when it does not.
+std::optional<Duration> runsFor(const EtcdMember& member, World& world) {
   for (const auto& container : world.cri.containers("kube-system"))
-    if (container.name == "etcd" && container.state == host::Container::State::running) return world.clock.now() - container.createdAt;
+    if (container.name == "etcd" && (member.pod.empty() || container.podName == member.pod) && container.state == host::Container::State::running) return world.clock.now() - container.createdAt;
   return std::nullopt;
 }
 
 /// A member tells its name to the others as soon as it has heard from the leader. One that runs and does not is not reached.
 std::string notHeardFrom(const EtcdMember& wanted, World& world) {
   constexpr auto enough = std::chrono::seconds(20);
-  const auto age = runsFor(world);
+  const auto age = runsFor(wanted, world);
   if (!age) return "it has not started yet";
   if (*age > enough)
     throw Error(fmt::format("etcd runs here for {}, but the other members have not heard from it: they cannot reach {}", humanDuration(*age),

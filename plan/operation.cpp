@@ -10,7 +10,7 @@ namespace kubestrap::plan {
 namespace {
 
 constexpr auto refreshed = std::chrono::seconds(10), abandoned = std::chrono::seconds(60);
-constexpr auto pause = std::chrono::milliseconds(500);
+constexpr auto pause = std::chrono::seconds(1);
 /// For an API server that does not answer: it may be the one that is being replaced.
 constexpr auto apiPatience = std::chrono::seconds(60);
 

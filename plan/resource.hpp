@@ -172,6 +172,7 @@ struct EtcdMember {
   Standing standing = Standing::voter;
   Duration patience{};
   std::vector<FatalSign> fatal; ///< what ends the wait for the promotion early
+  std::string pod = {}; ///< in which it runs here, "etcd-n2"; empty: there is but one of etcd
 };
 
 // What a document cannot say before the world is seen; the engine puts it in at `Fill::at`.

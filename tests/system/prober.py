@@ -1,6 +1,7 @@
 """A client that asks an API server's address over and over, each time by a new TLS connection, and tells how that went.
 
-Run as a program in a machine's network namespace: `prober.py HOST PORT INTERVAL`. It ends when its standard input does, and prints a JSON document:
+Run as a program in a machine's network namespace: `prober.py HOST PORT INTERVAL PATH [CREDENTIALS]`. With a file of
+a client's certificate and key it writes to the ConfigMap at PATH, each time something else. It ends when its standard input does, and prints a JSON document:
 requests, those that failed (moment, seconds taken, error), those that failed again when they were tried once more, and the longest time without an answer.
 """
 
@@ -14,11 +15,15 @@ import time
 PATIENCE = 10
 
 
-def ask(host: str, port: int, context: ssl.SSLContext) -> str | None:
+def request(path: str, writes: bool) -> tuple[str, str, str | None]:
+    return ("PATCH", path, json.dumps({"data": {"written": str(time.time())}})) if writes else ("GET", path, None)
+
+
+def ask(host: str, port: int, path: str, writes: bool, context: ssl.SSLContext) -> str | None:
     """What went wrong; nothing when all was well."""
     connection = http.client.HTTPSConnection(host, port, timeout=PATIENCE, context=context)
     try:
-        connection.request("GET", "/version", headers={"Host": "kubernetes"})
+        connection.request(*request(path, writes), headers={"Host": "kubernetes"} | ({"Content-Type": "application/merge-patch+json"} if writes else {}))
         answer = connection.getresponse()
         answer.read()
         return None if answer.status == 200 else f"status {answer.status}"
@@ -28,16 +33,18 @@ def ask(host: str, port: int, context: ssl.SSLContext) -> str | None:
         connection.close()
 
 
-def probe(host: str, port: int, interval: float, ended) -> dict:
+def probe(host: str, port: int, interval: float, path: str, credentials: str | None, ended) -> dict:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if credentials:
+        context.load_cert_chain(credentials)
     result = {"requests": 0, "failed": [], "failedTwice": [], "longestGap": 0.0}
     begin = answered = time.monotonic()
     while not ended(interval):
         asked = time.monotonic()
         result["requests"] += 1
         for kept in "failed", "failedTwice":
-            error = ask(host, port, context)
+            error = ask(host, port, path, credentials is not None, context)
             now = time.monotonic()
             if error is None:
                 result["longestGap"] = max(result["longestGap"], now - answered)
@@ -48,6 +55,6 @@ def probe(host: str, port: int, interval: float, ended) -> dict:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    given = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4], sys.argv[5] if len(sys.argv) > 5 else None
     print("asking", flush=True)
     print(json.dumps(probe(*given, lambda pause: select.select([sys.stdin], [], [], pause)[0])))

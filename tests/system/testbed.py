@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -210,15 +212,39 @@ def pod_with_service(name: str, node: str) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod, service]})
 
 
-class Probe:
-    """The prober in a machine's network, asking an API server's address there; its loopback's where no other is given."""
+def administrator(machine: Machine):
+    """A file with the administrator's certificate and key; and there is a ConfigMap `prober` to write to."""
+    if "configmap/prober" not in machine.kubectl("get", "configmaps", "-o", "name"):
+        machine.kubectl("create", "configmap", "prober")
+    user = "jsonpath={.users[0].user.client-certificate-data} {.users[0].user.client-key-data}"
+    file = tempfile.NamedTemporaryFile(prefix="prober-", suffix=".pem")
+    for each in machine.kubectl("config", "view", "--raw", "-o", user).split():
+        file.write(base64.b64decode(each))
+    file.flush()
+    return file
 
-    def __init__(self, machine: Machine, port: int, interval: float = 0.05, host: str = "127.0.0.1"):
-        program = [sys.executable, Path(__file__).parent / "prober.py", host, str(port), str(interval)]
-        inside = ["ip", "netns", "exec", machine.lab.network_of(machine), *program]
+
+class Probe:
+    """The prober in a machine's network, asking an API server's address there; its loopback's where no other is given.
+
+    With `stored` it asks for what lies in etcd and anybody may read, which takes a quorum of etcd's members. With `writes` it writes, as
+    the administrator, a ConfigMap of its own.
+    """
+
+    def __init__(self, machine: Machine, port: int, interval: float = 0.05, host: str = "127.0.0.1", stored: bool = False, writes: bool = False):
+        path = "/version"
+        self.credentials = None
+        if stored:
+            path = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+        if writes:
+            path = "/api/v1/namespaces/default/configmaps/prober"
+            self.credentials = administrator(machine)
+        program = [sys.executable, Path(__file__).parent / "prober.py", host, str(port), str(interval), path]
+        given = [self.credentials.name] if self.credentials else []
+        inside = ["ip", "netns", "exec", machine.lab.network_of(machine), *program, *given]
         self.process = subprocess.Popen(inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "asking\n"
-        self.what = f"{machine.name}: {host}:{port}"
+        self.what = f"{machine.name}: {host}:{port}{path}"
 
     def end(self) -> dict:
         out, err = self.process.communicate(timeout=60)

@@ -171,6 +171,25 @@ TEST_CASE("the old behaviour lasts until all of its pods have been ready for lon
   CHECK(stepOf(next(intent, {}, seen)) == "kube-apiserver v1.37.2: revision 3, in slot blue");
 }
 
+TEST_CASE("a controller that has forgotten a node is made to look again, now and then") {
+  const auto intent = toNextMinor();
+  auto seen = begun(apiServer, intent, 2);
+  auto& own = seen.components.at(apiServer);
+  auto& fresh = own.pods.back();
+  fresh.ready = true;
+  fresh.readyFor = std::chrono::seconds(19);
+  CHECK(waitsFor(next(intent, {}, seen)) == "kube-apiserver: revision 2 is on every node");
+  fresh.readyFor = std::chrono::seconds(20);
+  CHECK(stepOf(next(intent, {}, seen)) == "kube-apiserver: its controller is made to look again (1)");
+  own.nudges = "1";
+  own.nudgedFor = std::chrono::seconds(19);
+  CHECK(waitsFor(next(intent, {}, seen)) == "kube-apiserver: revision 2 is on every node");
+  own.nudgedFor = std::chrono::seconds(20);
+  CHECK(stepOf(next(intent, {}, seen)) == "kube-apiserver: its controller is made to look again (2)");
+  own.pods.front().ending = true;
+  CHECK(waitsFor(next(intent, {}, seen)) == "kube-apiserver: revision 2 is on every node");
+}
+
 TEST_CASE("nothing new comes while a node has not got what is there") {
   const auto intent = toNextMinor();
   const auto tried = [&] {
