@@ -3,6 +3,7 @@
 #include "cmd/confirm.hpp"
 #include "cmd/operation.hpp"
 #include "cmd/output.hpp"
+#include "cmd/roll_look.hpp"
 #include "cmd/workflow.hpp"
 #include "kube/reading.hpp"
 #include "manifests/node_op.hpp"
@@ -19,6 +20,7 @@ namespace {
 
 using phases::destroy::Intent;
 using phases::destroy::NodeSeen;
+using phases::destroy::Seen;
 
 constexpr int kubeletPort = 10250;
 
@@ -51,7 +53,7 @@ std::string troubleOf(const Value& pod) {
   return {};
 }
 
-std::vector<NodeSeen> look(kube::Client& client, net::Transport& http) {
+std::vector<NodeSeen> nodesOf(kube::Client& client, net::Transport& http) {
   std::vector<NodeSeen> nodes;
   for (const auto& node : client.list("v1", "Node", "")) {
     NodeSeen seen{.name = stringAt(node, "metadata.name"), .controlPlane = kube::labelOf(node, "node-role.kubernetes.io/control-plane").has_value(),
@@ -68,6 +70,11 @@ std::vector<NodeSeen> look(kube::Client& client, net::Transport& http) {
   return nodes;
 }
 
+Seen look(ControlPlane& cluster, Machine& machine) {
+  const auto& known = cluster.setup.cluster;
+  return {.nodes = nodesOf(cluster.client, machine.http()), .etcdMembers = known.etcd.isLocal() ? lookAtEtcd(machine, known, cluster.client).size() : 0};
+}
+
 void confirm(const std::vector<NodeSeen>& nodes, const std::vector<std::string>& absent) {
   std::vector<std::string> names;
   for (const auto& each : nodes) names.push_back(each.name);
@@ -82,14 +89,14 @@ void resetOtherNodes(const ClusterResetOptions& options, Machine& machine) {
   auto cluster = ownControlPlane(options.kubeconfig, machine);
   lookAtFront(cluster.setup, machine.host()); // which image is kubestrap's own
   const Intent intent{.self = cluster.setup.node.name, .force = options.force, .access = cluster.access, .image = cluster.setup.request.ownImage};
-  auto nodes = look(cluster.client, machine.http());
+  auto seen = look(cluster, machine);
   if (options.dryRun) {
-    planOperation([&] { return phases::destroy::next(intent, nodes); }, [&](const plan::Next& done) { nodes = phases::destroy::assumed(std::move(nodes), done); });
+    planOperation([&] { return phases::destroy::next(intent, seen); }, [&](const plan::Next& done) { seen = phases::destroy::assumed(std::move(seen), done); });
     return;
   }
-  if (!options.yes && !options.force) confirm(nodes, phases::destroy::absent(intent, nodes));
+  if (!options.yes && !options.force) confirm(seen.nodes, phases::destroy::absent(intent, seen));
   performOperation({.name = "reset", .access = cluster.access, .holder = intent.self,
-                    .next = [&] { return phases::destroy::next(intent, look(cluster.client, machine.http())); }},
+                    .next = [&] { return phases::destroy::next(intent, look(cluster, machine)); }},
                    machine, "all other nodes have left");
 }
 

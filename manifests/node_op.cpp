@@ -11,8 +11,7 @@ std::string nodeOpName(const std::string& what, const std::string& node) { retur
 
 Value nodeOpPod(const std::string& image, const std::string& node, const std::string& what, const std::vector<std::string>& command) {
   auto pod = parseYamlValue(filledText("node-op.yaml", {{"image", image}, {"node", node}, {"name", nodeOpName(what, node)}, {"what", what}}), "node-op.yaml");
-  auto& words = pod["spec"]["containers"][0]["command"];
-  for (const auto& word : command) words.push_back(word);
+  pod["spec"]["containers"][0]["command"].push_back(Value(command).dump());
   return sorted(pod);
 }
 

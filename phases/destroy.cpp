@@ -18,6 +18,8 @@ using plan::Waiting;
 constexpr Duration forReset = std::chrono::minutes(3);
 constexpr std::string_view operation = "reset";
 
+constexpr auto onTheMachine = "on the machine itself: journalctl -u kubestrap-reset; kubestrap reset --cluster goes on without it once its Node is deleted";
+
 /// It goes on when the pod that began it, and the kubelet, are gone.
 const std::vector<std::string> command{"systemd-run", "--unit=kubestrap-reset", "--collect", "--no-block", "kubestrap", "reset", "--force"};
 
@@ -59,18 +61,22 @@ std::optional<Next> cannotBegin(const NodeSeen& node) {
 
 } // namespace
 
-std::vector<std::string> absent(const Intent& intent, const std::vector<NodeSeen>& nodes) {
+std::vector<std::string> absent(const Intent& intent, const Seen& seen) {
   std::vector<std::string> names;
-  for (const auto& each : nodes)
+  for (const auto& each : seen.nodes)
     if (isOther(intent, each) && !each.ready && each.pod.empty()) names.push_back(each.name);
   return names;
 }
 
-Next next(const Intent& intent, const std::vector<NodeSeen>& nodes) {
-  if (const auto names = absent(intent, nodes); !names.empty() && !intent.force)
+Next next(const Intent& intent, const Seen& seen) {
+  if (const auto names = absent(intent, seen); !names.empty() && !intent.force)
     return plan::Stuck{fmt::format("not Ready, so that nobody can tell them to go: {}", join(names, ", ")),
                        "bring them back, or leave them as they are with --force and run kubestrap reset there later"};
-  const auto now = turn(intent, nodes);
+  // The last one needs its quorum until then: a member goes after its Node.
+  const auto controlPlanes = static_cast<std::size_t>(std::ranges::count_if(seen.nodes, &NodeSeen::controlPlane));
+  if (seen.etcdMembers > controlPlanes)
+    return Waiting{fmt::format("etcd has {} member{}", controlPlanes, controlPlanes == 1 ? "" : "s"), fmt::format("it has {}", seen.etcdMembers), forReset, onTheMachine};
+  const auto now = turn(intent, seen.nodes);
   if (now.empty()) return plan::Done{};
   Resources begins, ends;
   for (const auto* each : now) {
@@ -82,17 +88,18 @@ Next next(const Intent& intent, const std::vector<NodeSeen>& nodes) {
   const bool leave = now.front()->controlPlane; // by themselves, with their member of etcd
   if (!ends.empty() && !leave) return plan::Step{"workers that have stopped are taken out of the cluster", std::move(ends)};
   return Waiting{fmt::format("{} has left the cluster", namesOf(now)), leave ? "its Node is there still" : "its kubelet answers still", forReset,
-                 fmt::format("on the machine itself: journalctl -u kubestrap-reset; {} goes on without it once its Node is deleted", "kubestrap reset --cluster")};
+                 onTheMachine};
 }
 
-std::vector<NodeSeen> assumed(std::vector<NodeSeen> nodes, const Next& done) {
+Seen assumed(Seen seen, const Next& done) {
   if (const auto* step = std::get_if<plan::Step>(&done))
     for (const auto& resource : step->work) {
       const auto& object = std::get<plan::Object>(resource);
       const auto name = stringAt(object.document, object.mode == plan::ApplyMode::absent ? "metadata.name" : "spec.nodeName");
-      std::erase_if(nodes, [&](const NodeSeen& each) { return each.name == name; });
+      std::erase_if(seen.nodes, [&](const NodeSeen& each) { return each.name == name; });
+      seen.etcdMembers = 0;
     }
-  return nodes;
+  return seen;
 }
 
 } // namespace kubestrap::phases::destroy

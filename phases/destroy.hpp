@@ -24,13 +24,17 @@ struct Intent {
   std::string image;  ///< of the pods: kubestrap's own
 };
 
-/// `nodes` are those that the cluster has.
-plan::Next next(const Intent& intent, const std::vector<NodeSeen>& nodes);
+struct Seen {
+  std::vector<NodeSeen> nodes;     ///< that the cluster has
+  std::size_t etcdMembers = 0;     ///< on control plane nodes
+};
+
+plan::Next next(const Intent& intent, const Seen& seen);
 
 /// The nodes that can be told of nothing: their machines have to be reset by hand.
-std::vector<std::string> absent(const Intent& intent, const std::vector<NodeSeen>& nodes);
+std::vector<std::string> absent(const Intent& intent, const Seen& seen);
 
 /// The look after a step that went well.
-std::vector<NodeSeen> assumed(std::vector<NodeSeen> nodes, const plan::Next& done);
+Seen assumed(Seen seen, const plan::Next& done);
 
 } // namespace kubestrap::phases::destroy

@@ -11,12 +11,12 @@ namespace {
 
 const Intent intent{.self = "n1", .force = false, .access = {}, .image = "kubestrap.io/kubestrap:v0"};
 
-std::vector<NodeSeen> cluster() {
-  return {{.name = "n1", .controlPlane = true, .ready = true, .pod = {}, .trouble = {}},
+Seen cluster() {
+  return {.nodes = {{.name = "n1", .controlPlane = true, .ready = true, .pod = {}, .trouble = {}},
           {.name = "n2", .controlPlane = true, .ready = true, .pod = {}, .trouble = {}},
           {.name = "n3", .controlPlane = true, .ready = true, .pod = {}, .trouble = {}},
           {.name = "w1", .ready = true, .pod = {}, .trouble = {}},
-          {.name = "w2", .ready = true, .pod = {}, .trouble = {}}};
+          {.name = "w2", .ready = true, .pod = {}, .trouble = {}}}};
 }
 
 std::string stepOf(const plan::Next& next) {
@@ -28,55 +28,61 @@ std::string waitsFor(const plan::Next& next) {
   return waiting ? waiting->what : "";
 }
 
-NodeSeen& at(std::vector<NodeSeen>& nodes, const std::string& name) { return *std::ranges::find(nodes, name, &NodeSeen::name); }
+NodeSeen& at(Seen& seen, const std::string& name) { return *std::ranges::find(seen.nodes, name, &NodeSeen::name); }
 
 } // namespace
 
 TEST_CASE("workers go at once, then the other control planes one by one, and the driver stays for the end") {
-  auto nodes = cluster();
+  auto seen = cluster();
   std::vector<std::string> steps;
-  for (auto coming = next(intent, nodes); !std::holds_alternative<plan::Done>(coming); coming = next(intent, nodes)) {
+  for (auto coming = next(intent, seen); !std::holds_alternative<plan::Done>(coming); coming = next(intent, seen)) {
     steps.push_back(stepOf(coming));
-    nodes = assumed(nodes, coming);
+    seen = assumed(seen, coming);
     REQUIRE(steps.size() < 10);
   }
   CHECK(steps == std::vector<std::string>{"w1, w2: reset begins", "n2: reset begins", "n3: reset begins"});
-  CHECK(nodes.size() == 1);
+  CHECK(seen.nodes.size() == 1);
 }
 
 TEST_CASE("a worker is taken out of the cluster when its kubelet has stopped, a control plane goes by itself") {
-  auto nodes = cluster();
-  for (const auto* name : {"w1", "w2"}) at(nodes, name).pod = "Running";
-  CHECK(waitsFor(next(intent, nodes)) == "w1, w2 has left the cluster");
-  at(nodes, "w1").kubeletAnswers = false;
-  const auto step = next(intent, nodes);
+  auto seen = cluster();
+  for (const auto* name : {"w1", "w2"}) at(seen, name).pod = "Running";
+  CHECK(waitsFor(next(intent, seen)) == "w1, w2 has left the cluster");
+  at(seen, "w1").kubeletAnswers = false;
+  const auto step = next(intent, seen);
   CHECK(stepOf(step) == "workers that have stopped are taken out of the cluster");
   CHECK(std::get<plan::Step>(step).work.size() == 1);
-  std::erase_if(nodes, [](const auto& each) { return !each.controlPlane; });
-  at(nodes, "n2").pod = "Succeeded";
-  at(nodes, "n2").kubeletAnswers = false;
-  at(nodes, "n2").ready = false;
-  CHECK(waitsFor(next(intent, nodes)) == "n2 has left the cluster");
+  std::erase_if(seen.nodes, [](const auto& each) { return !each.controlPlane; });
+  at(seen, "n2").pod = "Succeeded";
+  at(seen, "n2").kubeletAnswers = false;
+  at(seen, "n2").ready = false;
+  CHECK(waitsFor(next(intent, seen)) == "n2 has left the cluster");
+  // Its Node goes before its member of etcd.
+  std::erase_if(seen.nodes, [](const auto& each) { return each.name == "n2"; });
+  seen.etcdMembers = 3;
+  CHECK(waitsFor(next(intent, seen)) == "etcd has 2 members");
+  seen.etcdMembers = 2;
+  CHECK(stepOf(next(intent, seen)) == "n3: reset begins");
 }
 
 TEST_CASE("who is not Ready stops it, or is left behind on purpose") {
-  auto nodes = cluster();
-  at(nodes, "w2").ready = false;
-  const auto refused = next(intent, nodes);
+  auto seen = cluster();
+  at(seen, "w2").ready = false;
+  const auto refused = next(intent, seen);
   REQUIRE(std::holds_alternative<plan::Stuck>(refused));
   CHECK(std::get<plan::Stuck>(refused).cause.ends_with(": w2"));
   auto forced = intent;
   forced.force = true;
-  CHECK(stepOf(next(forced, nodes)) == "w1: reset begins");
-  CHECK(absent(forced, nodes) == std::vector<std::string>{"w2"});
+  CHECK(stepOf(next(forced, seen)) == "w1: reset begins");
+  CHECK(absent(forced, seen) == std::vector<std::string>{"w2"});
 }
 
 TEST_CASE("a reset that does not begin is told with its reason") {
-  auto nodes = cluster();
-  at(nodes, "w1").pod = "Pending";
-  at(nodes, "w2").pod = "Running";
-  at(nodes, "w1").trouble = "ErrImagePull: not found";
-  const auto stuck = next(intent, nodes);
+  auto seen = cluster();
+  at(seen, "w1").pod = "Pending";
+  at(seen, "w2").pod = "Running";
+  at(seen, "w1").trouble = "ErrImagePull: not found";
+  const auto stuck = next(intent, seen);
   REQUIRE(std::holds_alternative<plan::Stuck>(stuck));
   CHECK(std::get<plan::Stuck>(stuck).cause == "the reset of w1 does not begin: ErrImagePull: not found");
 }
