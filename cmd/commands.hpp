@@ -10,6 +10,7 @@ Command initCommand();
 ExitCode initFrom(const std::string& configFile, const std::vector<std::string>& ignorePreflightErrors);
 Command joinCommand();
 Command resetCommand();
+Command upgradeCommand();
 Command statusCommand();
 Command doctorCommand();
 Command rescueCommand();

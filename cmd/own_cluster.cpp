@@ -5,6 +5,7 @@
 #include "config/store.hpp"
 #include "kube/client.hpp"
 #include "kube/reading.hpp"
+#include "manifests/cluster_objects.hpp"
 #include "manifests/hosted.hpp"
 #include "phases/hosted.hpp"
 #include "support/ip.hpp"
@@ -39,24 +40,36 @@ std::optional<HostPort> annotated(const Value& pod, std::string_view annotation)
 
 struct StoredRow {
   const char *configMap, *key;
+  bool perhapsGenerated = false; ///< kubeadm marks what nobody wrote by hand: it is made anew for another version
 };
 constexpr StoredRow storedRows[] = {{"kubeadm-config", "ClusterConfiguration"},
                                     {"kubestrap-config", "KubestrapConfiguration"},
-                                    {"kubelet-config", "kubelet"},
-                                    {"kube-proxy", "config.conf"}};
+                                    {"kubelet-config", "kubelet", true},
+                                    {"kube-proxy", "config.conf", true}};
+
+bool wasGenerated(const Value& configMap) {
+  const auto hash = kube::annotationOf(configMap, "kubeadm.kubernetes.io/component-config.hash");
+  return hash && *hash == manifests::configMapHash(configMap);
+}
+
+} // namespace
 
 std::vector<Document> storedDocuments(kube::Client& client) {
   std::vector<Document> documents;
   for (const auto& row : storedRows) {
-    const auto stored = client.get({"v1", "ConfigMap", "kube-system", row.configMap});
+    std::optional<Value> stored;
+    try {
+      stored = client.get({"v1", "ConfigMap", "kube-system", row.configMap});
+    } catch (const kube::ApiError& error) {
+      if (error.status() != 403) throw; // a worker's own credentials may not read all of them, and it does not need them
+      log::info(1, "{} may not be read", row.configMap);
+    }
     const auto* data = stored ? find(*stored, "data") : nullptr;
-    if (!data || !data->contains(row.key)) continue;
+    if (!data || !data->contains(row.key) || (row.perhapsGenerated && wasGenerated(*stored))) continue;
     for (auto& document : parseYaml(data->at(row.key).get<std::string>(), row.configMap)) documents.push_back(std::move(document));
   }
   return documents;
 }
-
-} // namespace
 
 std::optional<std::string> nameOfNode(host::Host& host, const config::Path& pki) {
   auto name = nameOfCertificate(host, paths::kubeletClientCertificate, "system:node:");
@@ -139,6 +152,17 @@ HostPort advertisedEndpoint(host::Host& host, const config::Cluster& cluster) {
 }
 
 } // namespace
+
+std::optional<std::string> recordedSocket(host::Host& host) {
+  const auto text = host.read(paths::kubeletInstanceConfig);
+  if (!text) return std::nullopt;
+  try {
+    if (auto socket = stringAt(parseYamlValue(*text, paths::kubeletInstanceConfig.string()), "containerRuntimeEndpoint"); !socket.empty()) return socket;
+  } catch (const Error& error) {
+    log::warn(error.message());
+  }
+  return std::nullopt;
+}
 
 config::Node ownNode(Machine& machine, const config::Cluster& cluster) {
   auto& host = machine.host();

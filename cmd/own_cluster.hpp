@@ -19,6 +19,10 @@ struct OwnCluster {
 /// Of the file that `flags` name, else of the cluster, else kubeadm's defaults, with a warning.
 OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::string>& kubeconfig, Machine& machine);
 
+/// The documents in which the cluster keeps its configuration, the kubelet's and kube-proxy's with it unless they were generated: then they
+/// are made anew. Those that may not be read are left out.
+std::vector<Document> storedDocuments(kube::Client& client);
+
 /// The configuration that the cluster keeps of itself, the kubelet's and kube-proxy's with it; nothing: it keeps none. With `version` it
 /// is what it would be in that one: images and defaults follow. Documents in `instead` take the place of those of their kind; a version
 /// that they do not say stays.
@@ -26,6 +30,8 @@ std::optional<config::Cluster> storedCluster(kube::Client& client, const std::op
 
 /// How this machine is called as a node: by the certificate with which its kubelet, or else its etcd, makes itself known.
 std::optional<std::string> nameOfNode(host::Host& host, const config::Path& pki = config::paths::pki);
+/// The container runtime's socket as the kubelet was told; nothing: nobody has recorded it.
+std::optional<std::string> recordedSocket(host::Host& host);
 
 /// This control plane node, as its own files tell: its name of the kubelet's or etcd's certificate, its address of the API server's
 /// manifest. Throws Error where there is none.

@@ -2,6 +2,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/own_cluster.hpp"
 #include "cmd/output.hpp"
+#include "cmd/renewal.hpp"
 #include "cmd/workflow.hpp"
 
 #include "certs/catalogue.hpp"
@@ -91,20 +92,29 @@ private:
   const OwnCluster& own_;
 };
 
-/// What is asked for by name must be possible; of all, what cannot be renewed here is told and left.
-std::map<std::string, Renewal::Kept> wanted(const std::vector<std::string>& arguments, const Present& present) {
-  const auto names = renewable();
+} // namespace
+
+std::map<std::string, Renewal::Kept> renewableHere(host::Host& host, const OwnCluster& own) {
+  const Present present(host, own);
   std::map<std::string, Renewal::Kept> found;
-  if (arguments.size() == 1 && arguments[0] == "all") {
-    for (const auto& name : names) {
-      try {
-        found[name] = present.look(name);
-      } catch (const Error& error) {
-        log::warn(error.message());
-      }
+  for (const auto& name : renewable()) {
+    try {
+      found[name] = present.look(name);
+    } catch (const Error& error) {
+      log::warn(error.message());
     }
-    return found;
   }
+  return found;
+}
+
+namespace {
+
+/// What is asked for by name must be possible; of all, what cannot be renewed here is told and left.
+std::map<std::string, Renewal::Kept> wanted(const std::vector<std::string>& arguments, host::Host& host, const OwnCluster& own) {
+  if (arguments.size() == 1 && arguments[0] == "all") return renewableHere(host, own);
+  const auto names = renewable();
+  const Present present(host, own);
+  std::map<std::string, Renewal::Kept> found;
   for (const auto& name : arguments) {
     if (std::ranges::find(names, name) == names.end()) {
       const auto near = nearest(name, names);
@@ -133,7 +143,7 @@ ExitCode renew(const RenewOptions& options, const std::vector<std::string>& argu
   config::Setup setup{.cluster = own.cluster};
   if (options.certDir) setup.cluster.pki.folder = std::filesystem::absolute(*options.certDir);
   setup.node = ownNode(machine, setup.cluster);
-  setup.request.renewal = {.wanted = wanted(arguments, Present(machine.host(), {setup.cluster, own.known})), .within = options.within ? parseWithin(*options.within) : Duration::max()};
+  setup.request.renewal = {.wanted = wanted(arguments, machine.host(), {setup.cluster, own.known}), .within = options.within ? parseWithin(*options.within) : Duration::max()};
 
   auto facts = machine.host().facts({.depth = host::Host::Questions::Depth::defaults});
   machine.useRuntime(facts.runtimeSockets.empty() ? "unix:///var/run/containerd/containerd.sock" : facts.runtimeSockets.front());

@@ -2,6 +2,7 @@
 #include "cmd/confirm.hpp"
 #include "cmd/look.hpp"
 #include "cmd/output.hpp"
+#include "cmd/own_cluster.hpp"
 #include "cmd/reset_cluster.hpp"
 #include "cmd/reset_verify.hpp"
 #include "cmd/workflow.hpp"
@@ -23,7 +24,6 @@ namespace kubestrap::cmd {
 namespace {
 
 using config::v1beta4::ResetConfiguration;
-namespace paths = config::paths;
 
 struct ResetOptions {
   std::optional<std::string> configFile, certDir, criSocket, kubeconfig, drainTimeout;
@@ -55,14 +55,7 @@ ResetConfiguration configurationOf(const ResetOptions& options, Machine& machine
 std::string socketOf(const ResetOptions& options, const ResetConfiguration& configuration, const config::Facts& facts, host::Host& host) {
   if (options.criSocket) return *options.criSocket;
   if (!configuration.criSocket.empty()) return configuration.criSocket;
-  if (const auto text = host.read(paths::kubeletInstanceConfig)) {
-    try {
-      const auto socket = stringAt(parseYamlValue(*text, paths::kubeletInstanceConfig.string()), "containerRuntimeEndpoint");
-      if (!socket.empty()) return socket;
-    } catch (const Error& error) {
-      log::warn(error.message());
-    }
-  }
+  if (const auto told = recordedSocket(host)) return *told;
   if (facts.runtimeSockets.size() > 1)
     throw Error(fmt::format("this machine has {} container runtimes: {}", facts.runtimeSockets.size(), join(facts.runtimeSockets, ", ")),
                 "say with --cri-socket which one the node uses", ExitCode::usage);

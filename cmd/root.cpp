@@ -8,7 +8,7 @@ Command rootCommand() {
                .description = "kubestrap makes a Kubernetes cluster on your own machines: certificates, control plane, tokens, addons. "
                          "On the first machine: kubestrap init; on each further one: kubestrap join; what is no node any more: kubestrap reset. "
                          "Every command says with --help what it does, and init and join say with --dry-run what they would do.",
-               .children = {initCommand(), joinCommand(), resetCommand(), statusCommand(), doctorCommand(), rescueCommand(), repairCommand(), etcdCommand(),
+               .children = {initCommand(), joinCommand(), resetCommand(), upgradeCommand(), statusCommand(), doctorCommand(), rescueCommand(), repairCommand(), etcdCommand(),
                        backupCommand(), recoverCommand(), preflightCommand(), tokenCommand(), configCommand(), certsCommand(), completionCommand(), frontCommand(),
                        guardCommand(), nodeCommand(), versionCommand()}};
   auto further = pivotCommands();

@@ -5,6 +5,7 @@
 
 #include "certs/spec.hpp"
 #include "config/paths.hpp"
+#include "config/upgrading.hpp"
 #include "support/ip.hpp"
 #include "support/secret.hpp"
 #include "support/time.hpp"
@@ -310,6 +311,7 @@ struct Request {
   Joining joining;      ///< of `join` only
   Renewal renewal;      ///< of `certs renew` only
   Resetting resetting;  ///< of `reset` only
+  Upgrading upgrading;  ///< of `upgrade` only
 };
 
 /// All that a workflow needs to know: the input of every phase.

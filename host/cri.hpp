@@ -44,7 +44,9 @@ public:
   virtual std::vector<Container> containers(const std::string& podNamespace) = 0;
   /// Pods in `podNamespace`, the ended ones too; of all namespaces when it is empty.
   virtual std::vector<PodSandbox> podSandboxes(const std::string& podNamespace) = 0;
-  /// Ends a pod's containers and removes it; fine when it is gone.
+  /// Asks a container to end, and ends it by force when `grace` is over; returns when it has ended. Fine when it is gone.
+  virtual void stopContainer(const std::string& id, Duration grace) = 0;
+  /// Ends a pod's containers, at once and by force, and removes it; fine when it is gone.
   virtual void stopAndRemovePod(const std::string& id) = 0;
 };
 

@@ -210,6 +210,17 @@ std::vector<PodSandbox> GrpcCri::podSandboxes(const std::string& podNamespace) {
   return result;
 }
 
+void GrpcCri::stopContainer(const std::string& id, Duration grace) {
+  v1::StopContainerRequest stop;
+  stop.set_container_id(id);
+  stop.set_timeout(std::chrono::ceil<std::chrono::seconds>(grace).count());
+  try {
+    ask<v1::StopContainerResponse>(client_, "/runtime.v1.RuntimeService/StopContainer", stop, grace + stopPatience);
+  } catch (const net::GrpcError& error) {
+    if (error.code() != net::GrpcCode::notFound) throw;
+  }
+}
+
 void GrpcCri::stopAndRemovePod(const std::string& id) {
   v1::StopPodSandboxRequest stop;
   stop.set_pod_sandbox_id(id);

@@ -1,7 +1,6 @@
 // The story of `init`, from a bare machine to the first control plane node. The table at the end is read from top to bottom.
 #include "phases/workflows.hpp"
 
-#include "manifests/addons.hpp"
 #include "manifests/cluster_objects.hpp"
 #include "manifests/components.hpp"
 #include "manifests/front.hpp"
@@ -9,6 +8,7 @@
 #include "phases/certificates.hpp"
 #include "phases/front.hpp"
 #include "phases/hosted.hpp"
+#include "phases/in_cluster.hpp"
 #include "phases/node.hpp"
 #include "phases/preflight.hpp"
 #include "support/error.hpp"
@@ -93,18 +93,6 @@ Resources controlPlaneIsUp(const Setup& setup, const Phase&) {
 
 // ---- in the cluster; from here on the API server answers
 
-Resources kubeadmConfig(const Setup& setup, const Phase&) {
-  auto cluster = setup.cluster;
-  if (isGoverned(setup)) cluster.kubestrap.hosting = config::Hosting::self; // as pivot has left it
-  auto resources = objects(manifests::uploadedKubeadmConfig(cluster), asAdmin(setup));
-  append(resources, objects(manifests::uploadedKubestrapConfig(cluster), asAdmin(setup)));
-  return resources;
-}
-
-Resources kubeletConfig(const Setup& setup, const Phase&) {
-  return objects(manifests::uploadedKubeletConfig(setup.cluster), asAdmin(setup));
-}
-
 Resources uploadedCerts(const Setup& setup, const Phase&) {
   if (!setup.request.uploadCerts) return {};
   const auto lifetime = manifests::certsLifetimeToken(setup.request.certificateKey, setup.request.certsExpire);
@@ -160,24 +148,6 @@ Resources clientCertificateRotation(const Setup& setup, const Phase&) {
   // But to go over to the balancer it has to begin anew.
   if (manifests::hasFront(setup.cluster) && !manifests::frontHasSlots(setup)) append(resources, kubeletTakesUpItsKubeconfig(setup));
   return resources;
-}
-
-Resources coreDns(const Setup& setup, const Phase&) {
-  if (setup.cluster.dnsDisabled) return {};
-  auto resources = objects(manifests::coreDns(setup), asAdmin(setup));
-  for (auto& resource : resources) {
-    auto& object = std::get<plan::Object>(resource);
-    // How many there are, and what they answer, is the operator's from the first day on.
-    const auto kind = stringAt(object.document, "kind");
-    if (kind == "Deployment") object.initialOnly = {Pointer("/spec/replicas")};
-    if (kind == "ConfigMap") object.initialOnly = {Pointer("/data/Corefile")};
-  }
-  return resources;
-}
-
-Resources kubeProxy(const Setup& setup, const Phase&) {
-  if (setup.cluster.proxyDisabled) return {};
-  return objects(manifests::kubeProxy(setup), asAdmin(setup));
 }
 
 // ---- the table

@@ -10,13 +10,6 @@ namespace kubestrap::phases {
 
 namespace {
 
-bool isIgnored(const Setup& setup, std::string_view name) {
-  return std::ranges::any_of(setup.request.ignorePreflightErrors, [&](const std::string& each) {
-    const auto ignored = lower(trim(each));
-    return ignored == "all" || ignored == lower(name);
-  });
-}
-
 bool speaksFor(const Check& check, Purpose purpose, const Setup& setup) {
   return check.on.runsFor(purpose) && (!check.applies || check.applies(setup, purpose));
 }
@@ -39,6 +32,13 @@ bool hasError(const plan::Findings& findings) {
 }
 
 } // namespace
+
+bool isIgnored(const Setup& setup, std::string_view name) {
+  return std::ranges::any_of(setup.request.ignorePreflightErrors, [&](const std::string& each) {
+    const auto ignored = lower(trim(each));
+    return ignored == "all" || ignored == lower(name);
+  });
+}
 
 Observation error(std::string evidence, std::string remedy) {
   return {plan::Severity::error, std::move(evidence), std::move(remedy)};

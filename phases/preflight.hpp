@@ -43,6 +43,8 @@ struct PreflightQuestions {
 PreflightQuestions questionsForInit(); ///< before the configuration is known: kubeadm's default paths and ports
 PreflightQuestions questionsForInit(const config::Setup& setup);
 PreflightQuestions questionsFor(Purpose purpose, const config::Setup& setup);
+/// Whether --ignore-preflight-errors names a check, or all of them.
+bool isIgnored(const config::Setup& setup, std::string_view check);
 /// The registry that an image comes from: "registry.k8s.io".
 std::string registryOf(std::string_view image);
 

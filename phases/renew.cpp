@@ -5,6 +5,7 @@
 #include "manifests/components.hpp"
 #include "phases/certificates.hpp"
 #include "phases/node.hpp"
+#include "phases/renewal.hpp"
 
 #include <fmt/format.h>
 
@@ -22,8 +23,9 @@ const config::Renewal::Kept* kept(const Setup& setup, std::string_view name) {
   return found == setup.request.renewal.wanted.end() ? nullptr : &found->second;
 }
 
-/// The certificates among `names` that are wanted.
-Resources certificates(const Setup& setup, std::initializer_list<std::string_view> names) {
+} // namespace
+
+Resources renewedCertificates(const Setup& setup, std::initializer_list<std::string_view> names) {
   Resources resources;
   for (const auto name : names) {
     const auto* keep = kept(setup, name);
@@ -37,7 +39,7 @@ Resources certificates(const Setup& setup, std::initializer_list<std::string_vie
   return resources;
 }
 
-Resources kubeconfig(const Setup& setup, std::string_view file) {
+Resources renewedKubeconfig(const Setup& setup, std::string_view file) {
   const auto* keep = kept(setup, file);
   if (!keep) return {};
   for (const auto& row : certs::kubeconfigs()) {
@@ -55,6 +57,14 @@ Resources kubeconfig(const Setup& setup, std::string_view file) {
   return {};
 }
 
+Resources renewedAdministrators(const Setup& setup, const Phase&) {
+  auto resources = renewedKubeconfig(setup, "admin.conf");
+  append(resources, renewedKubeconfig(setup, "super-admin.conf"));
+  return resources;
+}
+
+namespace {
+
 /// Servers of Kubernetes and etcd look at their files with every handshake, or once a minute.
 plan::Condition serves(const Setup& setup, std::string_view component, std::string host, int port, std::string_view certificate) {
   return {.what = fmt::format("{} shows its new certificate at {}:{}", component, host, port),
@@ -66,15 +76,15 @@ plan::Condition serves(const Setup& setup, std::string_view component, std::stri
 
 Resources etcd(const Setup& setup, const Phase&) {
   if (!setup.cluster.etcd.isLocal()) return {};
-  auto resources = certificates(setup, {"etcd-server", "etcd-peer", "etcd-healthcheck-client"});
+  auto resources = renewedCertificates(setup, {"etcd-server", "etcd-peer", "etcd-healthcheck-client"});
   if (kept(setup, "etcd-server")) resources.push_back(serves(setup, "etcd", "127.0.0.1", 2379, "etcd-server"));
   if (kept(setup, "etcd-peer")) resources.push_back(serves(setup, "etcd", setup.node.advertiseAddress.string(), 2380, "etcd-peer"));
   return resources;
 }
 
 Resources apiServer(const Setup& setup, const Phase&) {
-  auto resources = certificates(setup, {"apiserver", "apiserver-kubelet-client", "front-proxy-client"});
-  if (setup.cluster.etcd.isLocal()) append(resources, certificates(setup, {"apiserver-etcd-client"}));
+  auto resources = renewedCertificates(setup, {"apiserver", "apiserver-kubelet-client", "front-proxy-client"});
+  if (setup.cluster.etcd.isLocal()) append(resources, renewedCertificates(setup, {"apiserver-etcd-client"}));
   if (kept(setup, "apiserver"))
     resources.push_back(serves(setup, "kube-apiserver", setup.node.advertiseAddress.string(), setup.node.bindPort, "apiserver"));
   return resources;
@@ -82,7 +92,7 @@ Resources apiServer(const Setup& setup, const Phase&) {
 
 /// A component reads its kubeconfig once, when it starts.
 Resources component(const Setup& setup, std::string_view name, const config::Path& file) {
-  auto resources = kubeconfig(setup, file.filename().string());
+  auto resources = renewedKubeconfig(setup, file.filename().string());
   if (resources.empty()) return resources;
   resources.push_back(plan::Task{plan::RestartStaticPod{staticPodOf(setup, name), {file}}});
   resources.push_back(componentHealthy(setup, name));
@@ -97,12 +107,6 @@ Resources scheduler(const Setup& setup, const Phase&) {
   return component(setup, "kube-scheduler", paths::schedulerConf);
 }
 
-Resources administrators(const Setup& setup, const Phase&) {
-  auto resources = kubeconfig(setup, "admin.conf");
-  append(resources, kubeconfig(setup, "super-admin.conf"));
-  return resources;
-}
-
 } // namespace
 
 const plan::Workflow& renewWorkflow() {
@@ -112,7 +116,7 @@ const plan::Workflow& renewWorkflow() {
       {.name = "apiserver", .summary = "Renew the API server's certificates", .desired = apiServer, .onFailure = OnFailure::restoreFiles},
       {.name = "controller-manager", .summary = "Renew the controller-manager's certificate", .desired = controllerManager, .onFailure = OnFailure::restoreFiles},
       {.name = "scheduler", .summary = "Renew the scheduler's certificate", .desired = scheduler, .onFailure = OnFailure::restoreFiles},
-      {.name = "administrators", .summary = "Renew the administrators' certificates", .desired = administrators, .onFailure = OnFailure::restoreFiles},
+      {.name = "administrators", .summary = "Renew the administrators' certificates", .desired = renewedAdministrators, .onFailure = OnFailure::restoreFiles},
   };
   static const plan::Workflow workflow{"certs renew", "Renew certificates of this control plane", phases};
   return workflow;

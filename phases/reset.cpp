@@ -7,6 +7,7 @@
 #include "manifests/hosted.hpp"
 #include "phases/certificates.hpp"
 #include "phases/node.hpp"
+#include "phases/preflight.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
@@ -40,11 +41,6 @@ bool isLast(const Setup& setup) { return setup.node.controlPlane && resetting(se
 plan::Access access(const Setup& setup) { return {*resetting(setup).kubeconfig, resetting(setup).server}; }
 
 // ---- preflight
-
-bool isIgnored(const Setup& setup, std::string_view check) {
-  return std::ranges::any_of(setup.request.ignorePreflightErrors,
-                             [&](const auto& each) { return lower(trim(each)) == "all" || lower(trim(each)) == lower(check); });
-}
 
 Findings judge(const Setup& setup, const config::Facts& facts) {
   const auto& known = resetting(setup);

@@ -4,8 +4,8 @@
 #include "manifests/flags.hpp"
 #include "manifests/second_etcd.hpp"
 #include "manifests/trial.hpp"
+#include "phases/in_cluster.hpp"
 #include "phases/node.hpp"
-#include "phases/workflows.hpp"
 #include "support/version.hpp"
 
 #include <fmt/format.h>
@@ -410,10 +410,7 @@ std::optional<Failure> ofCanaries(const Seen& seen) {
 
 Resources afterwards(const Setup& setup) {
   Resources all;
-  for (const auto* name : {"addon", "upload-config"})
-    for (const auto& phase : initWorkflow().phases)
-      if (phase.name == name)
-        for (const auto& part : phase.children) append(all, part.desired(setup, part));
+  for (const auto& part : {coreDns, kubeProxy, kubeadmConfig, kubeletConfig}) append(all, part(setup, {}));
   return all;
 }
 

@@ -13,6 +13,10 @@ const plan::Workflow& joinWorkflow();
 /// New keys and certificates for what `request.renewal` names on a control plane, a component at a time.
 const plan::Workflow& renewWorkflow();
 
+/// From one version of Kubernetes to another: the first control plane node of a cluster in the plain layout, and then each other node.
+const plan::Workflow& upgradeApplyWorkflow();
+const plan::Workflow& upgradeNodeWorkflow();
+
 /// From a node back to a bare machine.
 const plan::Workflow& resetWorkflow();
 

@@ -37,13 +37,24 @@ void cordon(kube::Client& client, const std::string& node) {
   client.mergePatch({"v1", "Node", "", node}, {{"spec", {{"unschedulable", true}}}});
 }
 
-void evict(kube::Client& client, const Value& pod) {
+/// "The disruption budget web needs 1 healthy pods and has 1 currently" of the answer's causes.
+std::string whyRefused(const std::string& body) {
+  const auto answer = Value::parse(body, nullptr, false);
+  const auto* causes = answer.is_object() ? find(answer, "details.causes") : nullptr;
+  if (causes && causes->is_array() && !causes->empty())
+    if (auto message = stringAt(causes->front(), "message"); !message.empty()) return message;
+  return answer.is_object() ? stringAt(answer, "message", "not yet") : "not yet";
+}
+
+/// Why it may not go yet, in the API server's words, which name the budget; nothing when it goes.
+std::string evict(kube::Client& client, const Value& pod) {
   const auto nameSpace = stringAt(pod, "metadata.namespace"), name = stringAt(pod, "metadata.name");
   const Value eviction{{"apiVersion", "policy/v1"}, {"kind", "Eviction"}, {"metadata", {{"name", name}, {"namespace", nameSpace}}}};
   const auto response = client.raw("POST", fmt::format("/api/v1/namespaces/{}/pods/{}/eviction", nameSpace, name), eviction.dump(), "application/json");
   // 429: a disruption budget does not allow it just now; the next look asks again. 404: it is gone.
   if (response.status >= 400 && response.status != 429 && response.status != 404)
     throw Error(fmt::format("pod {}/{} may not be evicted: the API server answered {}", nameSpace, name, response.status));
+  return response.status == 429 ? whyRefused(response.body) : "";
 }
 
 } // namespace
@@ -64,16 +75,34 @@ void perform(const Drain& wanted, const Change& change, const Context& context) 
   cordon(client, wanted.node);
   const Condition moved{.what = fmt::format("no pod that may move is on node {}", wanted.node), .probe = ApiServerAnswers{wanted.access},
                         .patience = wanted.patience,
-                        .hint = "a disruption budget may forbid it: kubectl get pdb -A; without --drain the pods end with the node"};
+                        .hint = "a disruption budget may forbid it: kubectl get pdb -A"};
   await(moved, change, context, [&]() -> std::optional<std::string> {
     const auto pods = movable(client, wanted.node);
     if (pods.empty()) return std::nullopt;
     std::vector<std::string> names;
     for (const auto& pod : pods) {
-      if (stringAt(pod, "metadata.deletionTimestamp").empty()) evict(client, pod);
-      names.push_back(nameOf(pod));
+      const auto why = stringAt(pod, "metadata.deletionTimestamp").empty() ? evict(client, pod) : "";
+      names.push_back(why.empty() ? nameOf(pod) : fmt::format("{} ({})", nameOf(pod), why));
     }
     return fmt::format("{} still on it: {}", pods.size(), join(names, ", "));
+  });
+}
+
+Change needed(const Uncordon& wanted, const Context& context) {
+  Change change{.subject = subject(Task{wanted})};
+  withPatience(context, change.subject, [&] {
+    const auto node = connect(wanted.access, context).get({"v1", "Node", "", wanted.node});
+    const auto* closed = node ? find(*node, "spec.unschedulable") : nullptr;
+    if (!closed || *closed != true) return;
+    change.verb = Verb::update;
+    change.reason = "takes none now";
+  });
+  return change;
+}
+
+void perform(const Uncordon& wanted, const Change&, const Context& context) {
+  withPatience(context, wanted.node, [&] {
+    connect(wanted.access, context).mergePatch({"v1", "Node", "", wanted.node}, {{"spec", {{"unschedulable", nullptr}}}});
   });
 }
 

@@ -52,6 +52,8 @@ struct IntentOfTask {
   }
   Intent operator()(const LoadModule& module) const { return recorded("Module", {{"module", module.name}}); }
   Intent operator()(const RestartStaticPod& restart) const { return recorded("StaticPod", {{"component", restart.pod.component}}); }
+  Intent operator()(const SaveEtcdSnapshot& save) const { return recorded("File", {{"path", save.file.string()}}); }
+  Intent operator()(const InstallProgram& install) const { return recorded("Program", {{"program", install.to.string()}}); }
   Intent operator()(const TurnSwapOff&) const {
     return recorded("Swap", {{"swap", "all"}}, {{"areas", activeSwaps(host)}});
   }
@@ -103,6 +105,11 @@ struct IntentsOf {
   }
   std::vector<Intent> operator()(const Condition&) const { return {}; }
   std::vector<Intent> operator()(const Task& task) const {
+    if (const auto* replace = std::get_if<ReplaceStaticPods>(&task)) {
+      std::vector<Intent> all;
+      for (const auto& each : replace->pods) all.push_back(fileIntent("File", each.pod.manifest, change, host()));
+      return all;
+    }
     return {std::visit(IntentOfTask{change, host()}, task)};
   }
 };

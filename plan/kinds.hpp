@@ -104,6 +104,16 @@ void perform(const RemoveClusterRules& wanted, const Change& change, const Conte
 void perform(const RemoveLink& wanted, const Change& change, const Context& context);
 void perform(const Drain& wanted, const Change& change, const Context& context);
 
+// Tasks of upgrade (replacing.cpp, snapshot.cpp, drain.cpp).
+Change needed(const ReplaceStaticPods& wanted, const Context& context);
+Change needed(const SaveEtcdSnapshot& wanted, const Context& context);
+Change needed(const Uncordon& wanted, const Context& context);
+Change needed(const InstallProgram& wanted, const Context& context);
+void perform(const ReplaceStaticPods& wanted, const Change& change, const Context& context);
+void perform(const SaveEtcdSnapshot& wanted, const Change& change, const Context& context);
+void perform(const Uncordon& wanted, const Change& change, const Context& context);
+void perform(const InstallProgram& wanted, const Change& change, const Context& context);
+
 /// Runs a program whose failure ends the run, told in its own words.
 void runOrThrow(host::Host& host, const std::string& program, std::vector<std::string> arguments, const std::string& hint,
                 const std::string& input = {});

@@ -1,5 +1,6 @@
 #include "plan/resource.hpp"
 
+#include "support/text.hpp"
 #include "support/value.hpp"
 
 #include <fmt/format.h>
@@ -27,6 +28,14 @@ struct SubjectOfTask {
   std::string operator()(const RemoveClusterRules&) const { return "packet filter rules of the cluster"; }
   std::string operator()(const RemoveLink& link) const { return "network interface " + link.name; }
   std::string operator()(const Drain& drain) const { return "pods that may move from node " + drain.node; }
+  std::string operator()(const ReplaceStaticPods& replace) const {
+    std::vector<std::string> names;
+    for (const auto& each : replace.pods) names.push_back(each.pod.component);
+    return fmt::format("static pod{} {}", names.size() == 1 ? "" : "s", join(names, ", "));
+  }
+  std::string operator()(const SaveEtcdSnapshot& save) const { return fmt::format("snapshot of etcd in {}", save.file.string()); }
+  std::string operator()(const Uncordon& uncordon) const { return fmt::format("node {}, for new pods", uncordon.node); }
+  std::string operator()(const InstallProgram& install) const { return "program " + install.to.string(); }
 };
 
 struct SubjectOf {

@@ -290,6 +290,34 @@ struct RestartStaticPod {
   StaticPod pod;
   std::vector<Path> files;
 };
+/// Static pods of one node are as their manifests say. Where one is not, all of them are made anew at once: they need each other, and are
+/// away once, and not one after the other.
+struct ReplaceStaticPods {
+  struct Pod {
+    StaticPod pod;
+    std::string manifest;      ///< as a document
+    std::string unlessHealthy; ///< a URL: one that answers there with 200 is left as it is
+  };
+  /// What one of them has stored, while none of them runs.
+  struct Data {
+    std::string component;
+    Path folder, copy;
+    enum class Does {
+      keep,   ///< it is copied
+      putBack ///< the copy takes its place, if there is one
+    } does = Does::keep;
+  };
+  std::vector<Pod> pods; ///< those that ask others come before these: they end in this order
+  Duration patience{};   ///< until all of them have been made anew
+  std::optional<Data> data = {};
+};
+/// What an etcd member has stored lies in a file of this machine, whole.
+struct SaveEtcdSnapshot {
+  EtcdAccess access;
+  std::string endpoint; ///< "https://10.0.0.11:2379"
+  Path file;
+  Path newerThan; ///< one that is older than this file is taken anew
+};
 struct TurnSwapOn {
   std::string area; ///< "/dev/sda2"
 };
@@ -321,8 +349,17 @@ struct Drain {
   std::string node;
   Duration patience{};
 };
+/// A node may take new pods again.
+struct Uncordon {
+  Access access;
+  std::string node;
+};
+/// A program of this machine is as the file of another name, which has been put there by the operator.
+struct InstallProgram {
+  Path from, to;
+};
 using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff, RestartStaticPod, TurnSwapOn, RestoreUnit, RemovePods,
-                          Unmount, RemoveClusterRules, RemoveLink, Drain>;
+                          Unmount, RemoveClusterRules, RemoveLink, Drain, ReplaceStaticPods, SaveEtcdSnapshot, Uncordon, InstallProgram>;
 
 using Resource =
     std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, EtcdMember, Condition, Task>;

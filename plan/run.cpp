@@ -165,6 +165,7 @@ private:
         else world_.host.remove(file->path);
       }
       error.addContext("the files of this phase were put back as they were");
+      if (phase.undo) return; // which sees to those that read them
       Resources readers;
       for (auto& resource : phase.desired(setup_, phase))
         if (std::holds_alternative<Task>(resource) || std::holds_alternative<Condition>(resource)) readers.push_back(std::move(resource));

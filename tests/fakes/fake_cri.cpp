@@ -49,6 +49,15 @@ std::vector<host::PodSandbox> FakeCri::podSandboxes(const std::string& podNamesp
   return chosen;
 }
 
+void FakeCri::stopContainer(const std::string& id, Duration) {
+  needRuntime();
+  auto container = std::ranges::find(found, id, &host::Container::id);
+  if (container == found.end() || container->state == host::Container::State::exited) return;
+  effect("stop container " + id);
+  container->state = host::Container::State::exited;
+  if (host_) container->finishedAt = host_->now;
+}
+
 void FakeCri::stopAndRemovePod(const std::string& id) {
   needRuntime();
   auto pod = std::ranges::find(pods, id, &host::PodSandbox::id);

@@ -21,13 +21,14 @@ public:
   std::map<std::string, std::string> pullFailures; ///< reference -> the runtime's words
   std::vector<host::Container> found;              ///< what `containers` chooses from
   std::vector<host::PodSandbox> pods;              ///< what `podSandboxes` chooses from
-  std::vector<std::string> effects;                ///< "pull IMAGE", "remove pod ID"
+  std::vector<std::string> effects;                ///< "pull IMAGE", "stop container ID", "remove pod ID"
 
   config::RuntimeFacts facts() override { return runtime; }
   bool hasImage(const std::string& reference) override;
   void pullImage(const std::string& reference) override;
   std::vector<host::Container> containers(const std::string& podNamespace) override;
   std::vector<host::PodSandbox> podSandboxes(const std::string& podNamespace) override;
+  void stopContainer(const std::string& id, Duration grace) override;
   void stopAndRemovePod(const std::string& id) override;
 
 private:

@@ -1,6 +1,7 @@
 #include "tests/fakes/fake_etcd.hpp"
 
 #include "net/grpc.hpp"
+#include "support/encoding.hpp"
 
 #include <etcd_rpc.pb.h>
 
@@ -102,7 +103,7 @@ std::string FakeEtcd::maintain(const std::string& url, const std::string& method
     return response.SerializeAsString();
   }
   pb::StatusResponse status;
-  status.set_version("3.7.0");
+  status.set_version(version);
   status.set_leader(leader);
   for (const auto& member : members)
     if (member.clientUrl == url) status.mutable_header()->set_member_id(member.id);
@@ -110,7 +111,14 @@ std::string FakeEtcd::maintain(const std::string& url, const std::string& method
 }
 
 net::Response FakeEtcd::stream(const net::Request& request, const std::function<bool(std::string_view)>& onData) {
-  return others_.stream(request, onData);
+  if (!request.url.ends_with("Maintenance/Snapshot")) return others_.stream(request, onData);
+  const auto behind = sha256(sum == Sum::right ? database : database + "?");
+  for (const auto& piece : {database.substr(0, database.size() / 2), database.substr(database.size() / 2), behind}) {
+    pb::SnapshotResponse answer;
+    answer.set_blob(piece);
+    if (!onData(net::grpcFrame(answer.SerializeAsString()))) break;
+  }
+  return {.status = 200, .headers = {{"grpc-status", "0"}}, .body = {}};
 }
 
 } // namespace kubestrap::fakes

@@ -25,6 +25,9 @@ public:
   std::vector<Member> members;
   std::uint64_t leader = 1; ///< 0: none
   int refusals = 0; ///< so many of the next changes are answered "unhealthy cluster"
+  std::string version = "3.7.0";
+  std::string database; ///< what a snapshot streams
+  enum class Sum { right, wrong } sum = Sum::right; ///< what it says behind it
   std::function<void(const std::string& change)> onChange; ///< called before "add https://10.0.0.11:2380" and the like; may throw
 
   net::Response perform(const net::Request& request) override;

@@ -6,6 +6,7 @@
 #include "plan/journal.hpp"
 #include "plan/leaving.hpp"
 #include "support/encoding.hpp"
+#include "support/text.hpp"
 #include "support/yaml.hpp"
 
 #include <fmt/format.h>
@@ -155,7 +156,7 @@ config::Setup Machine::setup() {
   auto facts = host.machine;
   facts.kubeletUnit = host::lookAtKubeletUnit(host);
   auto loaded = config::loadInit(
-      parseYaml(kConfiguration, "setup.yaml"), {.configFile = "setup.yaml"}, facts,
+      parseYaml(replaceAll(kConfiguration, "v1.37.2", version), "setup.yaml"), {.configFile = "setup.yaml"}, facts,
       [this](std::size_t count) { return entropy.bytes(count); }, warnings);
   loaded.request.certificateKey = Secret(kCertificateKey);
   if (adjust) adjust(loaded);

@@ -81,6 +81,7 @@ public:
   SteadyEntropy entropy;
   Listener listener;
   Timetable timetable;
+  std::string version = "v1.37.2"; ///< of Kubernetes
   plan::Selection selection;
   std::function<void(config::Setup&)> adjust; ///< changes what was asked for
 

@@ -231,8 +231,8 @@ class Probe:
     the administrator, a ConfigMap of its own.
     """
 
-    def __init__(self, machine: Machine, port: int, interval: float = 0.05, host: str = "127.0.0.1", stored: bool = False, writes: bool = False):
-        path = "/version"
+    def __init__(self, machine: Machine, port: int, interval: float = 0.05, host: str = "127.0.0.1", path: str = "/version",
+                 stored: bool = False, writes: bool = False):
         self.credentials = None
         if stored:
             path = "/api/v1/namespaces/kube-public/configmaps/cluster-info"

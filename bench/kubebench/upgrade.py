@@ -1,0 +1,61 @@
+"""`upgrade apply` of a control plane of one node from the older Kubernetes to the newer one: how long, and how long its API is away.
+
+Each program upgrades a cluster of its own making. A prober in the machine's network asks /readyz, which asks etcd, too, twenty times a second,
+each time by a new connection.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+from .figure import PROGRAMS, Figure, say
+from .init import READY
+from .machine import CONFIG, DEFAULT_ALGORITHM, NODE, ROOT, cgroups, cni, documents, in_machine, lab, LAB, measured, versions, write
+
+OLDER, NEWER = sorted(versions.KUBERNETES)[0], versions.DEFAULT_KUBERNETES
+IGNORED = "--ignore-preflight-errors=SystemVerification"
+
+
+def older_cluster(program: str) -> str:
+    """A Ready node of the older version; its address."""
+    lab("machine", "--fresh", "--kubernetes", OLDER, "--also-images", NEWER, NODE)
+    address = json.loads(lab("status", "-o", "json"))["machines"][0]["address"]
+    config = documents.init(NODE, address, OLDER, cgroups.version())
+    write(CONFIG, config.replace("kind: ClusterConfiguration\n", f"kind: ClusterConfiguration\nencryptionAlgorithm: {DEFAULT_ALGORITHM[program]}\n"))
+    write(cni.FILE, cni.conflist("10.244.0.0/24"))
+    in_machine(program, "init", "--config", CONFIG)
+    in_machine("python3", "-c", READY, NODE)
+    kubectl = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "-n", "kube-system", "rollout", "status")
+    in_machine(*kubectl, "deployment/coredns", "--timeout=120s")
+    time.sleep(10)  # what follows a start has to be over
+    return address
+
+
+def upgraded(program: str) -> tuple[float, dict]:
+    address = older_cluster(program)
+    prober = subprocess.Popen(["ip", "netns", "exec", f"lab-{LAB}.{NODE}", sys.executable, ROOT / "tests/system/prober.py", address, "6443", "0.05", "/readyz"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    prober.stdout.readline()
+    command = program if program == "kubestrap" else f"/opt/kubernetes/{NEWER}/kubeadm"
+    seconds = measured(command, "upgrade", "apply", f"v{NEWER}", "--yes", IGNORED)["seconds"]
+    time.sleep(5)
+    out, _ = prober.communicate(timeout=60)
+    return seconds, json.loads(out)
+
+
+def figures(runs: int) -> list[Figure]:
+    took = Figure("upgrade apply until it returns", "s", 0.6, f"v{OLDER} to v{NEWER}, one node, etcd with it; kubestrap takes a snapshot as well")
+    gap = Figure("upgrade apply, longest gap of the API", "s", 0.2)
+    failed = Figure("upgrade apply, failed requests", "", None, "of 20 a second, each by a new connection; one that is not answered in 10 s counts once")
+    for number in range(runs):
+        for program in PROGRAMS if number % 2 == 0 else reversed(PROGRAMS):
+            say(f"upgrade with {program}, run {number + 1} of {runs}")
+            seconds, probed = upgraded(program)
+            took.values[program].append(seconds)
+            gap.values[program].append(probed["longestGap"])
+            failed.values[program].append(len(probed["failed"]))
+    lab("machine", "--fresh", NODE)
+    return [took, gap, failed]

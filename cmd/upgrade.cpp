@@ -1,0 +1,366 @@
+#include "cmd/upgrade.hpp"
+#include "cmd/commands.hpp"
+#include "cmd/confirm.hpp"
+#include "cmd/look.hpp"
+#include "cmd/output.hpp"
+#include "cmd/roll.hpp"
+#include "cmd/workflow.hpp"
+
+#include "config/store.hpp"
+#include "config/versions.hpp"
+#include "manifests/hosted.hpp"
+#include "phases/node.hpp"
+#include "phases/upgrade.hpp"
+#include "phases/workflows.hpp"
+#include "plan/gap.hpp"
+#include "support/log.hpp"
+#include "support/text.hpp"
+#include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+// ---- what is told
+
+/// "kube-apiserver" on "n1": from one version to another.
+struct ComponentStep {
+  std::string name, node, now, then;
+};
+
+std::string tagOf(const std::string& image) { return image.substr(image.rfind(':') + 1); }
+
+std::vector<ComponentStep> stepsOf(const config::Setup& setup) {
+  const auto& images = setup.cluster.images;
+  const std::pair<const char*, std::string> wanted[] = {{"etcd", tagOf(images.etcd)},
+                                                        {"kube-apiserver", tagOf(images.apiServer)},
+                                                        {"kube-controller-manager", tagOf(images.controllerManager)},
+                                                        {"kube-scheduler", tagOf(images.scheduler)}};
+  std::vector<ComponentStep> steps;
+  for (const auto& node : setup.request.upgrading.nodes) {
+    for (const auto& [name, then] : wanted)
+      if (const auto now = node.versions.find(name); now != node.versions.end()) steps.push_back({name, node.name, now->second, then});
+    steps.push_back({"kubelet", node.name, node.kubelet, setup.cluster.version.tag()});
+  }
+  return steps;
+}
+
+void printSteps(const std::vector<ComponentStep>& steps) {
+  std::vector<std::vector<std::string>> rows{{"COMPONENT", "NODE", "NOW", "THEN"}};
+  for (const auto& step : steps) rows.push_back({step.name, step.node, step.now, step.then});
+  fmt::print("{}", table(rows));
+}
+
+std::string_view severityName(plan::Severity severity) { return severity == plan::Severity::error ? "error" : "warning"; }
+
+void printFindings(const plan::Findings& findings) {
+  for (const auto& each : findings)
+    fmt::print("{} {}: {}\n{}", severityName(each.severity), each.check, each.evidence, each.remedy.empty() ? "" : fmt::format("    try: {}\n", each.remedy));
+}
+
+Value asValue(const plan::Findings& findings) {
+  Value list = Value::array();
+  for (const auto& each : findings)
+    list.push_back({{"name", each.check}, {"severity", severityName(each.severity)}, {"evidence", each.evidence}, {"remedy", each.remedy}});
+  return list;
+}
+
+/// With what would be written.
+Value changesWithDiffs(const plan::Outcome& outcome) {
+  auto changes = changesAsValue(outcome);
+  for (std::size_t i = 0; i < outcome.changes.size(); ++i)
+    if (!outcome.changes[i].change.preview.empty()) changes[i]["diff"] = outcome.changes[i].change.preview;
+  return changes;
+}
+
+/// A result of that kind, with the versions in it.
+Value resultOf(std::string_view kind, const config::Setup& setup) {
+  auto value = result(kind);
+  value.update({{"from", setup.request.upgrading.from.tag()}, {"to", setup.cluster.version.tag()}});
+  value["reachable"] = Value::array();
+  for (const auto& row : config::supportedMinors())
+    if (const auto minor = setup.request.upgrading.from.minor; row.minor == minor || row.minor == minor + 1) value["reachable"].push_back(row.defaultPatch);
+  return value;
+}
+
+Value asValue(const std::vector<ComponentStep>& steps) {
+  Value list = Value::array();
+  for (const auto& step : steps) list.push_back({{"name", step.name}, {"node", step.node}, {"currentVersion", step.now}, {"newVersion", step.then}});
+  return list;
+}
+
+Value asValue(const plan::GapMeter::Gap& gap) {
+  const auto seconds = [](Duration duration) { return static_cast<double>(duration / std::chrono::milliseconds(1)) / 1000; };
+  return {{"requests", gap.asked}, {"failed", gap.failed}, {"longestSeconds", seconds(gap.longest)}, {"totalSeconds", seconds(gap.total)}};
+}
+
+void tell(const plan::GapMeter::Gap& gap) {
+  if (gap.failed == 0) fmt::print(stderr, "this node's API server answered all the while ({} requests)\n", gap.asked);
+  else
+    fmt::print(stderr, "this node's API server did not answer for {:.1f} s in all, {:.1f} s at the longest ({} of {} requests failed)\n",
+               static_cast<double>(gap.total / std::chrono::milliseconds(1)) / 1000, static_cast<double>(gap.longest / std::chrono::milliseconds(1)) / 1000,
+               gap.failed, gap.asked);
+}
+
+void tellWhatFollows(const config::Setup& setup) {
+  const auto& upgrading = setup.request.upgrading;
+  fmt::print("The {} {} is at {}.\n", setup.node.controlPlane ? "control plane of" : "kubelet's configuration of", setup.node.name, setup.cluster.version.tag());
+  if (setup.node.controlPlane && !upgrading.addonsNow)
+    fmt::print("CoreDNS and kube-proxy wait for the other control planes: {}. Run there, one after the other: kubestrap upgrade node\n", upgrading.addonsWaitFor);
+  std::vector<std::string> kubelets;
+  for (const auto& node : upgrading.nodes)
+    if (node.kubelet != setup.cluster.version.tag() && !(node.name == setup.node.name && !upgrading.kubeletProgram.empty())) kubelets.push_back(node.name);
+  if (!kubelets.empty())
+    fmt::print("Older kubelets run on: {}. Put the new one there, node by node, with your packages or with kubestrap upgrade node --kubelet FILE\n", join(kubelets, ", "));
+}
+
+// ---- the commands
+
+void confirm(const config::Setup& setup) {
+  fmt::print(stderr, "This upgrades the control plane of {} from {} to {}. Its API server is away for some seconds.\n", setup.node.name,
+             setup.request.upgrading.from.tag(), setup.cluster.version.tag());
+  confirmOrEnd();
+}
+
+/// What would be done to the cluster: not what preflight finds, which is told beside it, nor what the upgrade keeps for itself.
+plan::Outcome planned(const config::Setup& setup, const config::Facts& facts, Machine& machine, plan::Reporter& reporter) {
+  auto world = machine.world();
+  return plan::run(phases::upgradeApplyWorkflow(), {.only = {}, .skip = {"preflight", "backup", "post-upgrade"}}, setup, facts, world, plan::Mode::plan, reporter, "upgrade plan");
+}
+
+ExitCode runPlan(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
+  const auto findings = phases::judgeUpgrade(setup, facts);
+  const auto as = format(globals());
+  const auto steps = stepsOf(setup);
+  plan::Outcome outcome;
+  if (as == Format::text) {
+    fmt::print("From {} to {}\n\n", setup.request.upgrading.from.tag(), setup.cluster.version.tag());
+    printSteps(steps);
+    fmt::print("\n");
+    printFindings(findings);
+    if (findings.empty()) fmt::print("nothing stands in the way\n");
+    fmt::print("\n");
+    std::fflush(stdout);
+    outcome = planned(setup, facts, machine, *plan::textReporter(stdout, globals().verbosity.value_or(0)));
+  } else {
+    outcome = planned(setup, facts, machine, *plan::silentReporter());
+    auto document = resultOf("UpgradePlan", setup);
+    document["components"] = asValue(steps);
+    document["findings"] = asValue(findings);
+    document["changed"] = outcome.changed();
+    document["changes"] = changesWithDiffs(outcome);
+    printResult(document, as);
+  }
+  if (std::ranges::any_of(findings, [](const auto& each) { return each.severity == plan::Severity::error; })) return ExitCode::refused;
+  return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+}
+
+ExitCode runDiff(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
+  const auto outcome = planned(setup, facts, machine, *plan::silentReporter());
+  bool differs = false;
+  for (const auto& [phase, change] : outcome.changes) {
+    if (change.preview.empty()) continue;
+    differs = true;
+    if (format(globals()) == Format::text) fmt::print("### {}\n{}", change.subject, change.preview);
+  }
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result("UpgradeDiff");
+    document["changed"] = differs;
+    document["changes"] = changesWithDiffs(outcome);
+    printResult(document, as);
+  }
+  return options.exitCode && differs ? ExitCode::differs : ExitCode::done;
+}
+
+/// Asks this node's API server while the upgrade runs; none on a worker, where it has nobody to ask.
+std::unique_ptr<plan::GapMeter> gapMeter(const config::Setup& setup, Machine& machine) {
+  if (!setup.node.controlPlane) return nullptr;
+  const auto access = phases::asAdmin(setup);
+  const auto text = machine.host().read(access.kubeconfig);
+  if (!text) return nullptr;
+  return std::make_unique<plan::GapMeter>(machine.http(), kube::parseKubeconfig(*text, access.kubeconfig.string()), access.server);
+}
+
+struct Run {
+  const plan::Workflow& workflow;
+  std::string command;
+  std::optional<std::string> onlyPhase;
+  bool asks = false;
+};
+
+ExitCode perform(const Run& run, const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
+  const bool dryRun = setup.request.dryRun;
+  if (run.asks && !dryRun && !options.yes && !setup.request.upgrading.force && !run.onlyPhase) confirm(setup);
+  const auto mode = dryRun ? plan::Mode::plan : plan::Mode::apply;
+  const auto reporter = reporterFor(mode);
+  const auto lock = dryRun ? nullptr : machine.host().lock(run.command);
+  auto world = machine.world();
+  const auto meter = dryRun ? nullptr : gapMeter(setup, machine);
+  const auto outcome = plan::run(run.workflow, {.only = run.onlyPhase, .skip = setup.request.skipPhases}, setup, facts, world, mode, *reporter, run.command);
+  std::optional<plan::GapMeter::Gap> gap;
+  if (meter) gap = meter->end();
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = resultOf(dryRun ? "UpgradePlan" : "UpgradeResult", setup);
+    document["node"] = {{"name", setup.node.name}, {"role", setup.node.controlPlane ? "control-plane" : "worker"}};
+    document["changed"] = outcome.changed();
+    document["changes"] = dryRun ? changesWithDiffs(outcome) : changesAsValue(outcome);
+    document["warnings"] = outcome.warnings;
+    if (gap) document["apiGap"] = asValue(*gap);
+    printResult(document, as);
+  } else if (!dryRun) {
+    if (gap) tell(*gap);
+    if (!run.onlyPhase) tellWhatFollows(setup);
+  }
+  return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+}
+
+/// Control planes of layout hosted are upgraded as a whole, by a roll of their DaemonSets.
+ExitCode upgradeHosted(Upgrade what, const UpgradeOptions& options, const config::Setup& setup) {
+  if (what == Upgrade::node)
+    throw Error("control planes of layout hosted are upgraded as a whole", fmt::format("kubestrap upgrade apply {}, on any of them", setup.cluster.version.tag()),
+                ExitCode::refused);
+  if (setup.cluster.kubestrap.hosting != config::Hosting::self)
+    throw Error("this control plane of layout hosted is not in its own cluster yet, and only there can it be upgraded", "run kubestrap pivot first", ExitCode::refused);
+  RollOptions roll{.kubeconfig = options.kubeconfig, .patches = options.patches};
+  roll.dryRun = setup.request.dryRun || what == Upgrade::plan || what == Upgrade::diff;
+  roll.etcd = options.etcdUpgrade.value_or(true);
+  if (options.soak) roll.soak = parseDuration(*options.soak);
+  return rollToVersion(setup.cluster.version, roll);
+}
+
+std::string nameOf(std::string command, const std::optional<std::string>& phase) { return phase ? command + " phase " + *phase : command; }
+
+ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std::string>& arguments, const std::optional<std::string>& onlyPhase) {
+  if (arguments.size() > 1) throw Error("upgrade goes to one version", "kubestrap upgrade apply v1.37.2", ExitCode::usage);
+  if (!arguments.empty()) options.kubernetesVersion = arguments.front();
+  options.onlyPhase = onlyPhase.has_value();
+  Machine machine(globals().rootfs);
+  auto facts = look(machine, Judging::yes);
+  const auto setup = prepareUpgrade(what, options, machine, facts);
+  if (options.printConfig) fmt::print(stderr, "{}", emitYaml(config::clusterConfigurationDocument(setup.cluster)));
+  if (manifests::isHosted(setup.cluster) && setup.node.controlPlane) return upgradeHosted(what, options, setup);
+  switch (what) {
+  case Upgrade::plan: return runPlan(options, setup, facts, machine);
+  case Upgrade::diff: return runDiff(options, setup, facts, machine);
+  case Upgrade::apply: return perform({phases::upgradeApplyWorkflow(), nameOf("upgrade apply", onlyPhase), onlyPhase, true}, options, setup, facts, machine);
+  case Upgrade::rollback:
+    throw Error("a plain control plane goes back by itself when it does not get well, and not after that",
+                "an older version of the API server: kubestrap upgrade apply VERSION --force; etcd keeps its own", ExitCode::refused);
+  case Upgrade::node: break;
+  }
+  return perform({phases::upgradeNodeWorkflow(), nameOf("upgrade node", onlyPhase), onlyPhase}, options, setup, facts, machine);
+}
+
+// ---- flags
+
+std::vector<Flag> chosen(std::vector<Flag> flags, std::initializer_list<std::string_view> names) {
+  std::erase_if(flags, [&](const Flag& flag) { return std::ranges::find(names, flag.name) == names.end(); });
+  return flags;
+}
+
+std::vector<Flag> allFlags(UpgradeOptions& options) {
+  return {
+      {.name = "allow-experimental-upgrades", .into = &options.experimental, .doc = "Allow alpha, beta and release candidate versions"},
+      {.name = "allow-release-candidate-upgrades", .into = &options.releaseCandidates, .doc = "Allow release candidates"},
+      {.name = "certificate-renewal", .into = &options.certificateRenewal, .doc = "Renew the certificates of what is upgraded", .standard = "true"},
+      {.name = "config", .into = &options.configFile, .doc = "A file with an UpgradeConfiguration of kubeadm.k8s.io/v1beta4; - is standard input", .value = "FILE"},
+      {.name = "drain-timeout", .into = &options.drainTimeout, .doc = "How long the pods may take to leave this node, with --kubelet", .value = "DURATION", .standard = "5m"},
+      {.name = "dry-run", .into = &options.dryRun, .doc = "Show what would be done, and touch nothing; the cluster is only read"},
+      {.name = "etcd-upgrade", .into = &options.etcdUpgrade, .doc = "Upgrade etcd", .standard = "true"},
+      {.name = "exit-code", .into = &options.exitCode, .doc = "End with 4 when something was, or would be, changed"},
+      {.name = "force", .into = &options.force, .doc = "Do not ask, and go on where the rules for versions only advise against", .letter = 'f'},
+      {.name = "ignore-preflight-errors", .into = &options.ignorePreflightErrors, .doc = "Checks whose errors count as warnings; all for every one",
+       .value = "NAME,..."},
+      {.name = "kubeconfig", .into = &options.kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
+       .standard = "/etc/kubernetes/admin.conf, on a worker the kubelet's"},
+      {.name = "kubelet", .into = &options.kubelet, .doc = "A kubelet to put in place of the one that runs: the node is drained for it", .value = "FILE"},
+      {.name = "patches", .into = &options.patches, .doc = "A folder with patches, as for init", .value = "DIR"},
+      {.name = "print-config", .into = &options.printConfig, .doc = "Print the configuration that the cluster will have"},
+      {.name = "skip-phases", .into = &options.skipPhases, .doc = "Phases to leave out", .value = "PHASE,..."},
+      {.name = "soak", .into = &options.soak, .doc = "How long the new version is watched before what it alone can do is let loose, on control planes of layout hosted",
+       .value = "DURATION", .standard = "5m"},
+      {.name = "yes", .into = &options.yes, .doc = "Do not ask", .letter = 'y'},
+  };
+}
+
+std::vector<Flag> planFlags(UpgradeOptions& options) {
+  auto flags = chosen(allFlags(options), {"allow-experimental-upgrades", "allow-release-candidate-upgrades", "certificate-renewal", "config", "etcd-upgrade", "exit-code",
+                                          "ignore-preflight-errors", "kubeconfig", "patches", "print-config"});
+  for (auto& flag : withoutEffect({"allow-missing-template-keys", "dry-run", "show-managed-fields"})) flags.push_back(std::move(flag));
+  return flags;
+}
+
+std::vector<Flag> diffFlags(UpgradeOptions& options) {
+  static std::optional<int> lines;
+  auto flags = chosen(allFlags(options), {"certificate-renewal", "config", "exit-code", "kubeconfig", "patches"});
+  flags.push_back({.name = "context-lines", .into = &lines, .doc = "Accepted, without effect", .letter = 'c', .value = "COUNT", .shown = Flag::Shown::hidden});
+  return flags;
+}
+
+std::vector<Flag> applyFlags(UpgradeOptions& options) {
+  auto flags = allFlags(options);
+  std::erase_if(flags, [](const Flag& flag) { return flag.name == "kubelet" || flag.name == "drain-timeout"; });
+  return flags;
+}
+
+std::vector<Flag> nodeFlags(UpgradeOptions& options) {
+  return chosen(allFlags(options), {"certificate-renewal", "config", "drain-timeout", "dry-run", "etcd-upgrade", "exit-code", "ignore-preflight-errors", "kubeconfig", "kubelet",
+                                    "patches", "skip-phases"});
+}
+
+} // namespace
+
+Command upgradeCommand() {
+  const auto options = std::make_shared<UpgradeOptions>();
+  const auto run = [options](Upgrade what, const std::vector<std::string>& arguments, const std::optional<std::string>& phase) {
+    return runUpgrade(what, *options, arguments, phase);
+  };
+  const auto& apply = phases::upgradeApplyWorkflow();
+  const auto& node = phases::upgradeNodeWorkflow();
+  Command plan{.name = "plan",
+               .summary = "Say what an upgrade would change, and what stands in its way",
+               .description = "Looks at the cluster and says which version can be reached, all that stands in the way, and every change with its differences. "
+                              "Touches nothing. Ends with 3 where apply would refuse.",
+               .flags = [options] { return planFlags(*options); },
+               .arguments = "[VERSION]",
+               .run = [run](const auto& given) { return run(Upgrade::plan, given, std::nullopt); }};
+  Command diff{.name = "diff",
+               .summary = "Show the differences that an upgrade would make",
+               .description = "Shows how manifests, etcd's too, the kubelet's settings, addons and other objects of the cluster would differ; patches count.",
+               .flags = [options] { return diffFlags(*options); },
+               .arguments = "[VERSION]",
+               .run = [run](const auto& given) { return run(Upgrade::diff, given, std::nullopt); }};
+  Command applied{.name = "apply",
+                  .summary = std::string(apply.summary),
+                  .description = std::string(apply.summary) +
+                                 ". A snapshot of etcd is taken first. What does not get well is taken back. It is safe to run again: a run that was stopped goes on.",
+                  .details = [] { return phaseTable(phases::upgradeApplyWorkflow()); },
+                  .flags = [options] { return applyFlags(*options); },
+                  .arguments = "VERSION",
+                  .run = [run](const auto& given) { return run(Upgrade::apply, given, std::nullopt); },
+                  .children = {phaseCommands(apply, {[options](const std::string&) { return applyFlags(*options); },
+                                                     [run](const auto& given, const std::string& phase) { return run(Upgrade::apply, given, phase); }, "[VERSION]"})}};
+  Command nodes{.name = "node",
+                .summary = std::string(node.summary),
+                .description = std::string(node.summary) + ": further control planes one after the other, then workers. It is safe to run again.",
+                .details = [] { return phaseTable(phases::upgradeNodeWorkflow()); },
+                .flags = [options] { return nodeFlags(*options); },
+                .run = [run](const auto& given) { return run(Upgrade::node, given, std::nullopt); },
+                .children = {phaseCommands(node, {[options](const std::string&) { return nodeFlags(*options); },
+                                                  [run](const auto& given, const std::string& phase) { return run(Upgrade::node, given, phase); }})}};
+  Command rollback{.name = "rollback",
+                   .summary = "Take an upgrade back that has not come to its end, on control planes of layout hosted",
+                   .flags = [options] { return chosen(allFlags(*options), {"dry-run", "kubeconfig", "soak"}); },
+                   .run = [run](const auto& given) { return run(Upgrade::rollback, given, std::nullopt); }};
+  return {.name = "upgrade",
+          .summary = "Upgrade a cluster to another version of Kubernetes",
+          .description = "Upgrades a cluster: plan says what would happen, apply upgrades the first control plane node, node each further one.",
+          .children = {std::move(plan), std::move(applied), std::move(nodes), std::move(diff), std::move(rollback)}};
+}
+
+} // namespace kubestrap::cmd

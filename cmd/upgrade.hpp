@@ -1,0 +1,29 @@
+#pragma once
+
+#include "cmd/machine.hpp"
+#include "config/v1beta4.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kubestrap::cmd {
+
+/// Which of upgrade's commands was given.
+enum class Upgrade { plan, apply, node, diff, rollback };
+
+/// What the flags of upgrade say, as given.
+struct UpgradeOptions {
+  std::optional<std::string> configFile, kubeconfig, patches, kubelet, drainTimeout, kubernetesVersion, soak;
+  std::optional<bool> certificateRenewal, etcdUpgrade, experimental, releaseCandidates;
+  std::optional<std::vector<std::string>> ignorePreflightErrors, skipPhases;
+  bool onlyPhase = false; ///< one phase of it
+  bool dryRun = false, exitCode = false, force = false, yes = false, printConfig = false;
+};
+
+/// Everything that an upgrade needs to know: the configuration file with the flags over it, the cluster's own configuration with the new
+/// version in it, this node, and what is seen of the cluster. `facts` are completed.
+/// A single phase of apply without a version goes by the version that the cluster has been given.
+config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machine& machine, config::Facts& facts);
+
+} // namespace kubestrap::cmd

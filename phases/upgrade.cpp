@@ -1,0 +1,343 @@
+// The story of `upgrade` in the plain layout: one node of a control plane after the other, then the workers. The tables at the end are read
+// from top to bottom.
+#include "phases/upgrade.hpp"
+#include "phases/workflows.hpp"
+
+#include "manifests/cluster_objects.hpp"
+#include "manifests/components.hpp"
+#include "manifests/kubelet.hpp"
+#include "manifests/static_pods.hpp"
+#include "phases/certificates.hpp"
+#include "phases/in_cluster.hpp"
+#include "phases/node.hpp"
+#include "phases/renewal.hpp"
+#include "support/error.hpp"
+#include "support/text.hpp"
+#include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::phases {
+
+namespace {
+
+using config::Setup;
+using manifests::Component;
+using plan::Phase;
+using plan::Resources;
+namespace paths = config::paths;
+using Names = std::initializer_list<std::string_view>;
+
+const config::Upgrading& upgrading(const Setup& setup) { return setup.request.upgrading; }
+
+// ---- the static pods, as they were and as they shall be
+
+std::optional<Value> former(const Setup& setup, std::string_view component) {
+  const auto found = upgrading(setup).manifests.find(std::string(component));
+  if (found == upgrading(setup).manifests.end()) return std::nullopt;
+  return parseYamlValue(found->second, std::string(component) + ".yaml");
+}
+
+const Value* containerOf(const Value& pod, std::string_view name) {
+  if (const auto* containers = find(pod, "spec.containers"); containers && containers->is_array())
+    for (const auto& container : *containers)
+      if (stringAt(container, "name") == name) return &container;
+  return nullptr;
+}
+
+std::string imageOf(const Value& pod, std::string_view component) {
+  const auto* container = containerOf(pod, component);
+  return container ? stringAt(*container, "image") : "";
+}
+
+std::string flagOf(const Value& pod, std::string_view component, std::string_view flag) {
+  const auto* container = containerOf(pod, component);
+  const auto* command = container ? find(*container, "command") : nullptr;
+  const auto prefix = fmt::format("--{}=", flag);
+  if (command && command->is_array())
+    for (const auto& word : *command)
+      if (word.is_string() && word.get<std::string>().starts_with(prefix)) return word.get<std::string>().substr(prefix.size());
+  return {};
+}
+
+/// etcd reads who its members are in its first start only: what the manifest says of it stays.
+Value wantedEtcd(const Setup& setup) {
+  const auto was = former(setup, "etcd");
+  const bool joined = was && flagOf(*was, "etcd", "initial-cluster-state") == "existing";
+  return manifests::etcdPod(setup, joined ? flagOf(*was, "etcd", "initial-cluster") : "");
+}
+
+Value wantedPod(const Component& component, const Setup& setup) {
+  return component.name == "etcd" ? wantedEtcd(setup) : component.pod(setup);
+}
+
+Version versionOfImage(const std::string& image) {
+  const auto colon = image.rfind(':');
+  try {
+    return parseVersion(colon == std::string::npos ? "" : image.substr(colon + 1));
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+/// etcd is left where the operator said so, and never goes back to an older version.
+bool upgradesEtcd(const Setup& setup) {
+  if (!setup.cluster.etcd.isLocal() || !upgrading(setup).upgradesEtcd) return false;
+  const auto was = former(setup, "etcd");
+  return !was || !(versionOfImage(setup.cluster.images.etcd) < versionOfImage(imageOf(*was, "etcd")));
+}
+
+enum class Which { wanted, former };
+
+struct Pod {
+  const Component* component;
+  Value document;
+  plan::StaticPod pod;
+};
+
+std::vector<Pod> podsOf(const Setup& setup, Which which, Names names) {
+  std::vector<Pod> pods;
+  for (const auto name : names) {
+    if (name == "etcd" && !upgradesEtcd(setup)) continue;
+    const auto& component = manifests::component(name);
+    auto document = which == Which::wanted ? std::optional(wantedPod(component, setup)) : former(setup, name);
+    if (!document) continue;
+    plan::StaticPod pod{std::string(name), imageOf(*document, name), manifests::manifestPath(component)};
+    pods.push_back({&component, *std::move(document), std::move(pod)});
+  }
+  return pods;
+}
+
+std::string readinessUrl(const Pod& pod) {
+  auto url = manifests::livenessUrl(*pod.component, pod.document);
+  const auto& live = pod.component->livenessPath;
+  const auto& ready = pod.component->readinessPath.empty() ? live : pod.component->readinessPath;
+  return url.substr(0, url.size() - live.size()) + std::string(ready);
+}
+
+plan::Condition isReady(const Setup& setup, const Pod& pod) {
+  plan::Condition condition{.patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
+                            .hint = fmt::format("look at its log below /var/log/pods/kube-system_{}-{}_*", pod.pod.component, setup.node.name),
+                            .fatal = {plan::UnitFails{"kubelet"}, plan::StaticPodFails{pod.pod}}};
+  if (pod.component->name == "kube-apiserver") {
+    condition.probe = plan::ApiServerAnswers{asAdmin(setup), "/readyz"};
+    condition.what = fmt::format("kube-apiserver is ready at {}/readyz", apiServerOf(setup));
+  } else {
+    const auto url = readinessUrl(pod);
+    condition.probe = plan::ComponentHealthy{pod.pod.component, url};
+    condition.what = fmt::format("{} is ready at {}", pod.pod.component, url);
+  }
+  return condition;
+}
+
+bool isFormer(const Setup& setup, const Pod& wanted) {
+  const auto was = former(setup, wanted.pod.component);
+  return was && sameDocument(*was, wanted.document);
+}
+
+const config::Path dataCopy = upgradeFolder / "etcd";
+
+/// What the one member of etcd has stored, for another version of it. Of several members none may go back in time.
+std::optional<plan::ReplaceStaticPods::Data> dataOf(const Setup& setup, plan::ReplaceStaticPods::Data::Does does) {
+  const auto etcd = podsOf(setup, Which::wanted, {"etcd"});
+  if (etcd.empty() || isFormer(setup, etcd.front()) || upgrading(setup).etcd.members.size() > 1) return std::nullopt;
+  return plan::ReplaceStaticPods::Data{"etcd", setup.cluster.etcd.local.dataDir, dataCopy, does};
+}
+
+/// The pods are as they shall be, and ready.
+Resources running(const Setup& setup, Names names) {
+  const auto pods = podsOf(setup, Which::wanted, names);
+  if (pods.empty()) return {};
+  plan::ReplaceStaticPods replace{.patience = setup.request.timeouts.upgradeManifests};
+  for (const auto& each : pods) {
+    replace.pods.push_back({each.pod, emitYaml(each.document), {}});
+    if (each.component->name == "etcd") replace.data = dataOf(setup, plan::ReplaceStaticPods::Data::Does::keep);
+  }
+  Resources resources{plan::Task{std::move(replace)}};
+  for (auto each = pods.rbegin(); each != pods.rend(); ++each) {
+    resources.push_back(isReady(setup, *each));
+    // From here on something is written that must not be lost: there is no way back to the copy any more.
+    if (each->component->name == "etcd") resources.push_back(plan::Absent{.path = dataCopy, .depth = plan::Absent::Depth::tree, .reason = "etcd is well"});
+  }
+  return resources;
+}
+
+// ---- preflight
+
+Resources images(const Setup& setup, const Phase&) { return setup.node.controlPlane ? controlPlaneImages(setup) : Resources{}; }
+
+// ---- backup
+
+Resources snapshot(const Setup& setup) {
+  const auto etcd = podsOf(setup, Which::wanted, {"etcd"});
+  if (etcd.empty() || isFormer(setup, etcd.front())) return {};
+  return {plan::Task{plan::SaveEtcdSnapshot{.access = etcdAccessOf(setup.cluster, asAdmin(setup)),
+                                            .endpoint = manifests::etcdClientUrl(setup.node),
+                                            .file = upgradeSnapshot,
+                                            .newerThan = upgradeConfiguration}}};
+}
+
+/// What the way back needs, and a run that finds no API server; nothing where nothing is replaced.
+Resources backup(const Setup& setup, const Phase&) {
+  if (!setup.node.controlPlane) return {};
+  const auto pods = podsOf(setup, Which::wanted, {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"});
+  if (std::ranges::all_of(pods, [&](const auto& each) { return isFormer(setup, each); })) return {};
+  Resources resources{plan::File{.path = upgradeConfiguration, .content = upgrading(setup).configuration, .mode = 0600, .folderMode = 0700}};
+  for (const auto& [component, manifest] : upgrading(setup).manifests)
+    resources.push_back(plan::File{.path = formerManifest(component), .content = manifest, .mode = 0600, .compare = plan::Compare::presence, .folderMode = 0700});
+  append(resources, snapshot(setup));
+  return resources;
+}
+
+Resources keptNoLonger(std::string reason) {
+  return {plan::Absent{.path = upgradeFolder / "manifests", .depth = plan::Absent::Depth::tree, .reason = reason},
+          plan::Absent{.path = upgradeConfiguration, .reason = reason}};
+}
+
+Resources noBackup(const Setup&, const Phase&) { return keptNoLonger("nothing was changed"); }
+
+// ---- control-plane
+
+Resources certificates(const Setup& setup) {
+  Resources resources;
+  if (!upgrading(setup).renewsCertificates) return resources;
+  if (setup.cluster.etcd.isLocal())
+    append(resources, renewedCertificates(setup, {"etcd-server", "etcd-peer", "etcd-healthcheck-client", "apiserver-etcd-client"}));
+  append(resources, renewedCertificates(setup, {"apiserver", "apiserver-kubelet-client", "front-proxy-client"}));
+  for (const auto& component : manifests::components())
+    if (!component.kubeconfig.empty()) append(resources, renewedKubeconfig(setup, component.kubeconfig));
+  return resources;
+}
+
+/// A component whose manifest stays as it was takes its kubeconfig up all the same.
+Resources takesUpItsKubeconfig(const Setup& setup, std::string_view name) {
+  if (!upgrading(setup).renewsCertificates) return {};
+  return {plan::Task{plan::RestartStaticPod{staticPodOf(setup, name), {paths::kubernetes / manifests::component(name).kubeconfig}}},
+          isReady(setup, podsOf(setup, Which::wanted, {name}).front())};
+}
+
+/// The API server and etcd are away together, once: an API server without its etcd hangs, and the kubelet with it, for a minute and more.
+Resources controlPlane(const Setup& setup, const Phase& phase) {
+  if (!setup.node.controlPlane) return {};
+  auto resources = certificates(setup);
+  append(resources, running(setup, {"kube-apiserver", "etcd"}));
+  // From here on the API server is new; the others may be older than it, and never newer.
+  append(resources, running(setup, {"kube-controller-manager", "kube-scheduler"}));
+  for (const auto* name : {"kube-controller-manager", "kube-scheduler"}) append(resources, takesUpItsKubeconfig(setup, name));
+  if (upgrading(setup).renewsCertificates) append(resources, renewedAdministrators(setup, phase));
+  return resources;
+}
+
+/// The way back: everything as it was, but for an etcd that is well: its data may not suit the former one any more, and it serves the
+/// former API server as well.
+Resources formerControlPlane(const Setup& setup, const Phase&) {
+  if (!setup.node.controlPlane) return {};
+  const auto pods = podsOf(setup, Which::former, {"kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"});
+  if (pods.empty()) return {};
+  plan::ReplaceStaticPods replace{.patience = setup.request.timeouts.upgradeManifests};
+  for (const auto& each : pods)
+    replace.pods.push_back({each.pod, emitYaml(each.document), each.component->name == "etcd" ? readinessUrl(each) : ""});
+  replace.data = dataOf(setup, plan::ReplaceStaticPods::Data::Does::putBack);
+  Resources resources{plan::Task{std::move(replace)}};
+  for (auto each = pods.rbegin(); each != pods.rend(); ++each) resources.push_back(isReady(setup, *each));
+  resources.push_back(plan::Absent{.path = dataCopy, .depth = plan::Absent::Depth::tree, .reason = "it was put back"});
+  append(resources, keptNoLonger("the upgrade was taken back"));
+  return resources;
+}
+
+// ---- the kubelet
+
+Resources kubeletSettings(const Setup& setup, const Phase&) {
+  Resources resources{plan::File{.path = paths::kubeletInstanceConfig,
+                                 .content = emitYaml(manifests::kubeletInstanceConfig(setup)),
+                                 .compare = plan::Compare::presence},
+                      plan::File{.path = paths::kubeletConfig, .content = emitYaml(manifests::kubeletConfig(setup)), .compare = plan::Compare::document},
+                      plan::Service{.name = "kubelet", .restartWhenChanged = {paths::kubeletConfig}}};
+  append(resources, kubeletIsHealthy(setup));
+  return resources;
+}
+
+/// A kubelet is never newer than the API server that it speaks to: on a control plane that is its own.
+Resources kubeletKubeconfig(const Setup& setup, const Phase&) {
+  if (!setup.node.controlPlane) return {};
+  Resources resources{rotatedKubeletConf(setup)};
+  append(resources, kubeletTakesUpItsKubeconfig(setup));
+  return resources;
+}
+
+Resources kubeletProgram(const Setup& setup, const Phase&) {
+  const auto& program = upgrading(setup).kubeletProgram;
+  if (program.empty()) return {};
+  const config::Path installed = setup.node.kubeletWithoutSettings.value_or("/usr/bin/kubelet");
+  Resources resources{plan::Task{plan::Drain{asAdmin(setup), setup.node.name, upgrading(setup).drainPatience}},
+                      plan::Task{plan::InstallProgram{program, installed}},
+                      plan::Service{.name = "kubelet", .restartWhenChanged = {installed}}};
+  append(resources, kubeletIsHealthy(setup));
+  resources.push_back(plan::Task{plan::Uncordon{asAdmin(setup), setup.node.name}});
+  return resources;
+}
+
+// ---- in the cluster
+
+Resources joiningRights(const Setup& setup, const Phase&) {
+  auto resources = objects(manifests::bootstrapTokenRules(), asAdmin(setup));
+  append(resources, objects(manifests::clusterInfoRules(), asAdmin(setup)));
+  return resources;
+}
+
+template <Resources (*addon)(const Setup&, const Phase&)> Resources afterTheLast(const Setup& setup, const Phase& phase) {
+  return setup.node.controlPlane && upgrading(setup).addonsNow ? addon(setup, phase) : Resources{};
+}
+
+Resources tidy(const Setup& setup, const Phase&) { return setup.node.controlPlane ? keptNoLonger("the upgrade is done") : Resources{}; }
+
+const Phase addons[] = {{"coredns", "CoreDNS, once no control plane is left to be upgraded", afterTheLast<coreDns>},
+                        {"kube-proxy", "kube-proxy, once no control plane is left to be upgraded", afterTheLast<kubeProxy>}};
+
+} // namespace
+
+config::Path formerManifest(std::string_view component) { return upgradeFolder / "manifests" / fmt::format("{}.yaml", component); }
+
+const plan::Workflow& upgradeApplyWorkflow() {
+  using plan::OnFailure;
+  static const Phase uploadConfig[] = {{"kubeadm", "ClusterConfiguration with the new version, into its ConfigMap", kubeadmConfig},
+                                       {"kubelet", "KubeletConfiguration into a ConfigMap", kubeletConfig}};
+  static const Phase phases[] = {
+      {.name = "preflight", .summary = "See whether the cluster can be upgraded, and pull images", .desired = images, .judge = judgeUpgrade},
+      // From here on nothing about the cluster is doubted.
+      {.name = "backup", .summary = "Keep what the way back needs, and a snapshot of etcd", .desired = backup, .undo = noBackup},
+      // What fails in the next phase is taken back: the old version serves.
+      {.name = "control-plane", .summary = "Upgrade etcd and the control plane of this node", .desired = controlPlane,
+       .onFailure = OnFailure::restoreFiles, .undo = formerControlPlane},
+      // From here on this node serves the new version.
+      {.name = "upload-config", .summary = "Keep the configuration in the cluster", .children = uploadConfig},
+      {.name = "kubeconfig", .summary = "Let the kubelet of a control plane speak to its own API server", .desired = kubeletKubeconfig},
+      {.name = "kubelet-config", .summary = "Write the kubelet's settings, and let it take them up", .desired = kubeletSettings},
+      {.name = "bootstrap-token", .summary = "Let nodes join: rights", .desired = joiningRights},
+      {.name = "addon", .summary = "Upgrade what every cluster needs", .children = addons},
+      {.name = "post-upgrade", .summary = "Take away what was kept for the way back", .desired = tidy},
+  };
+  static const plan::Workflow workflow{"upgrade apply", "Upgrade the first control plane node, and with it the cluster, to another version", phases};
+  return workflow;
+}
+
+const plan::Workflow& upgradeNodeWorkflow() {
+  using plan::OnFailure;
+  static const Phase phases[] = {
+      {.name = "preflight", .summary = "See whether this node can be upgraded, and pull images", .desired = images, .judge = judgeUpgradeOfNode},
+      {.name = "backup", .summary = "Keep what the way back needs, and a snapshot of etcd", .desired = backup, .undo = noBackup},
+      {.name = "control-plane", .summary = "Upgrade etcd and the control plane of this node", .desired = controlPlane,
+       .onFailure = OnFailure::restoreFiles, .undo = formerControlPlane},
+      {.name = "kubeconfig", .summary = "Let the kubelet of a control plane speak to its own API server", .desired = kubeletKubeconfig},
+      {.name = "kubelet-config", .summary = "Write the kubelet's settings, and let it take them up", .desired = kubeletSettings},
+      {.name = "kubelet", .summary = "Drain the node and put another kubelet in place, where --kubelet names one", .desired = kubeletProgram},
+      {.name = "addon", .summary = "Upgrade what every cluster needs, on the last control plane node", .children = addons},
+      {.name = "post-upgrade", .summary = "Take away what was kept for the way back", .desired = tidy},
+  };
+  static const plan::Workflow workflow{"upgrade node", "Upgrade a further node to the version that the cluster has been given", phases};
+  return workflow;
+}
+
+} // namespace kubestrap::phases

@@ -1,0 +1,29 @@
+#pragma once
+// What upgrade needs besides its workflows (phases/workflows.hpp).
+
+#include "config/facts.hpp"
+#include "plan/phase.hpp"
+
+#include <span>
+#include <string_view>
+
+namespace kubestrap::phases {
+
+/// Where an upgrade that is under way keeps what it began with.
+inline const config::Path upgradeFolder = config::paths::state / "upgrade";
+inline const config::Path upgradeConfiguration = upgradeFolder / "configuration.yaml";
+inline const config::Path upgradeSnapshot = upgradeFolder / "etcd.db";
+config::Path formerManifest(std::string_view component); ///< ".../manifests/etcd.yaml"
+
+/// Whether a cluster may go from its version to the wanted one, and whether it is in a state to do so.
+plan::Findings judgeUpgrade(const config::Setup& setup, const config::Facts& facts);
+/// The same of a further node, for which the cluster's version has been decided.
+plan::Findings judgeUpgradeOfNode(const config::Setup& setup, const config::Facts& facts);
+
+/// A row of the table of gates.
+struct Gate {
+  std::string_view name, fires; ///< when it speaks up, for docs/upgrade.md
+};
+std::span<const Gate> upgradeGates();
+
+} // namespace kubestrap::phases

@@ -1,0 +1,191 @@
+// Static pods that are replaced at the same time, and programs that are.
+#include "plan/kinds.hpp"
+#include "plan/static_pods.hpp"
+
+#include "config/paths.hpp"
+#include "support/log.hpp"
+#include "support/text.hpp"
+#include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::plan {
+
+namespace {
+
+using Pod = ReplaceStaticPods::Pod;
+
+bool isHealthy(const std::string& url, World& world) {
+  try {
+    net::Request request{.url = url, .timeout = std::chrono::seconds(5)};
+    request.tls.verify = net::TlsIdentity::Verify::no;
+    return world.http.perform(request).status == 200;
+  } catch (const net::TransportError&) {
+    return false;
+  }
+}
+
+bool isWanted(const Pod& pod, const std::optional<std::string>& found) {
+  if (!found) return false;
+  const auto name = pod.pod.manifest.string();
+  try {
+    return sameDocument(parseYamlValue(*found, name), parseYamlValue(pod.manifest, name));
+  } catch (const Error&) {
+    return false; // what is there is no document
+  }
+}
+
+std::optional<host::Container> running(const StaticPod& pod, World& world) {
+  std::optional<host::Container> newest;
+  for (auto& container : world.cri.containers("kube-system"))
+    if (container.name == pod.component && container.state == host::Container::State::running && (!newest || container.createdAt > newest->createdAt))
+      newest = std::move(container);
+  return newest;
+}
+
+/// Whether one runs that was made before its manifest was written.
+bool isOutdated(const Pod& pod, World& world) {
+  const auto written = manifestWritten(pod.pod, world);
+  const auto found = running(pod.pod, world);
+  return written && found && found->createdAt < *written;
+}
+
+/// One character a pod: whether its manifest is to be written (w), its pod to be made anew (r), or nothing to be done.
+constexpr char kWrite = 'w', kRestart = 'r', kLeave = '-';
+
+std::string namesOf(const ReplaceStaticPods& wanted, const std::string& todo, char which) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < todo.size(); ++i)
+    if (todo[i] == which) names.push_back(wanted.pods[i].pod.component);
+  return join(names, ", ");
+}
+
+/// etcd hands its leadership over when it is asked to end, and an API server answers what it has begun.
+Duration graceOf(const StaticPod& pod) { return pod.component == "etcd" ? std::chrono::seconds(5) : std::chrono::seconds(2); }
+
+void end(const StaticPod& pod, World& world) {
+  try {
+    if (const auto container = running(pod, world)) world.cri.stopContainer(container->id, graceOf(pod));
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::info(1, "{} could not be ended: {}; the kubelet does it", pod.component, error.message());
+  }
+}
+
+std::vector<FatalSign> signsOf(const std::vector<StaticPod>& pods) {
+  std::vector<FatalSign> signs{UnitFails{"kubelet"}};
+  for (const auto& each : pods) signs.push_back(StaticPodFails{each});
+  return signs;
+}
+
+void warn(const Context& context, std::string text) {
+  if (context.reporter) context.reporter->warning(context.phase, text);
+}
+
+/// The kubelet goes on meanwhile, so that whoever ends here leaves nothing standing still; it needs longer to see what has ended than this
+/// takes. If it does not, the copy is worth nothing.
+void keep(const ReplaceStaticPods::Data& data, TimePoint began, const Context& context) {
+  auto& world = context.world;
+  world.host.removeTree(data.copy);
+  world.host.makeFolder(data.copy.parent_path(), 0700);
+  const auto copied = world.host.run({.program = "cp", .arguments = {"--archive", "--reflink=auto", data.folder.string(), data.copy.string()}, .input = {},
+                                      .timeout = std::chrono::minutes(1)});
+  const bool done = copied.exitCode == 0 && !copied.timedOut;
+  std::string trouble(done ? "" : trim(copied.errors));
+  if (const auto found = running({data.component, {}, {}}, world); found && found->createdAt >= began) trouble = "it was begun anew meanwhile";
+  if (done && trouble.empty()) return;
+  world.host.removeTree(data.copy);
+  warn(context, fmt::format("{} could not be copied ({}); the snapshot is all there is for the way back", data.folder.string(), trouble));
+}
+
+void putBack(const ReplaceStaticPods::Data& data, const Context& context) {
+  auto& host = context.world.host;
+  if (!host.status(data.copy)) return;
+  host.service("kubelet", host::Host::ServiceAction::stop);
+  end({data.component, {}, {}}, context.world);
+  for (const auto& name : host.list(data.folder)) host.removeTree(data.folder / name);
+  runOrThrow(host, "cp", {"--archive", "--reflink=auto", "--no-target-directory", data.copy.string(), data.folder.string()},
+             fmt::format("is there room for it? What was stored lies in {}", data.copy.string()));
+}
+
+void awaitAnew(const std::vector<StaticPod>& pods, TimePoint began, const Condition& made, const Context& context) {
+  auto& world = context.world;
+  await(made, {.verb = Verb::wait, .subject = made.what}, context, [&]() -> std::optional<std::string> {
+    std::vector<std::string> lacking;
+    for (const auto& each : pods)
+      if (const auto found = running(each, world); !found || found->createdAt < began)
+        lacking.push_back(fmt::format("{} {}", found ? "the former" : each.component, found ? each.component + " still runs" : "does not run yet"));
+    if (lacking.empty()) return std::nullopt;
+    return join(lacking, ", ");
+  });
+}
+
+} // namespace
+
+Change needed(const ReplaceStaticPods& wanted, const Context& context) {
+  auto& world = context.world;
+  Change change{.subject = subject(Task{wanted})};
+  bool any = false;
+  for (const auto& each : wanted.pods) {
+    const auto found = world.host.read(each.pod.manifest);
+    const bool left = !each.unlessHealthy.empty() && isHealthy(each.unlessHealthy, world);
+    const char todo = left ? kLeave : !isWanted(each, found) ? kWrite : kRestart;
+    change.seen += todo;
+    any = any || todo == kWrite || (todo == kRestart && isOutdated(each, world));
+    if (todo != kWrite) continue;
+    change.preview += lineDiff(found.value_or(""), each.manifest);
+    if (context.wouldWrite) context.wouldWrite->insert(each.pod.manifest);
+  }
+  if (!any) return change;
+  change.verb = Verb::update;
+  const auto written = namesOf(wanted, change.seen, kWrite);
+  change.reason = written.empty() ? "not all run by their manifests yet" : fmt::format("the manifest of {} differs", written);
+  return change;
+}
+
+void perform(const ReplaceStaticPods& wanted, const Change& change, const Context& context) {
+  auto& world = context.world;
+  std::vector<StaticPod> changed;
+  // Each manifest is there at any time, as it was or as it shall be: whenever this ends, the kubelet has something to run.
+  for (std::size_t i = 0; i < wanted.pods.size(); ++i) {
+    if (change.seen[i] == kWrite) world.host.write(wanted.pods[i].pod.manifest, wanted.pods[i].manifest, 0600, 0700);
+    if (change.seen[i] != kLeave) changed.push_back(wanted.pods[i].pod);
+  }
+  const auto began = world.clock.now();
+  for (const auto& each : changed) end(each, world);
+  if (const auto& data = wanted.data; data && std::ranges::find(changed, data->component, &StaticPod::component) != changed.end()) {
+    if (data->does == ReplaceStaticPods::Data::Does::keep) keep(*data, began, context);
+    else putBack(*data, context);
+  }
+  // A kubelet that runs tells the API server of each pod that ends before it begins the next, and there is none; one that begins anew
+  // runs what it finds.
+  world.host.service("kubelet", host::Host::ServiceAction::restart);
+  const Condition made{.what = fmt::format("{} {} made anew", subject(Task{wanted}), changed.size() == 1 ? "is" : "are"),
+                       .probe = RuntimeReady{},
+                       .patience = wanted.patience,
+                       .hint = "look at: journalctl -u kubelet",
+                       .fatal = signsOf(changed)};
+  awaitAnew(changed, began, made, context);
+}
+
+Change needed(const InstallProgram& wanted, const Context& context) {
+  Change change{.subject = subject(Task{wanted})};
+  auto& host = context.world.host;
+  if (!host.status(wanted.from)) throw Error(fmt::format("there is no file {}", wanted.from.string()), {}, ExitCode::usage);
+  if (host.run({.program = "cmp", .arguments = {"-s", wanted.from.string(), wanted.to.string()}, .input = {}}).exitCode == 0) return change;
+  change.verb = Verb::update;
+  change.reason = "as " + wanted.from.string();
+  return change;
+}
+
+void perform(const InstallProgram& wanted, const Change&, const Context& context) {
+  auto& host = context.world.host;
+  const auto beside = wanted.to.string() + ".kubestrap-new";
+  runOrThrow(host, "install", {"-m", "0755", wanted.from.string(), beside}, "is there room on its file system?");
+  host.rename(beside, wanted.to);
+}
+
+} // namespace kubestrap::plan

@@ -1,0 +1,233 @@
+#include "plan/upgrading.hpp"
+
+#include "certs/x509.hpp"
+#include "etcd/client.hpp"
+#include "kube/reading.hpp"
+#include "plan/kinds.hpp"
+#include "support/log.hpp"
+#include "support/text.hpp"
+#include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::plan {
+
+namespace {
+
+using config::Setup;
+using config::Upgrading;
+namespace paths = config::paths;
+
+/// What cannot be asked stays unknown, and is told with -v.
+void perhaps(std::string_view what, const std::function<void()>& look) {
+  try {
+    look();
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::info(1, "{} cannot be looked at: {}", what, error.message());
+  }
+}
+
+// ---- nodes
+
+std::string tagOf(const Value& pod) {
+  const auto* containers = find(pod, "spec.containers");
+  if (!containers || !containers->is_array() || containers->empty()) return {};
+  const auto image = stringAt(containers->front(), "image");
+  const auto colon = image.rfind(':');
+  return colon == std::string::npos ? "" : image.substr(colon + 1);
+}
+
+void lookAtNodes(Upgrading& seen, kube::Client& client) {
+  for (const auto& node : client.list("v1", "Node", ""))
+    seen.nodes.push_back({.name = stringAt(node, "metadata.name"),
+                          .kubelet = stringAt(node, "status.nodeInfo.kubeletVersion"),
+                          .ready = kube::isNodeReady(node),
+                          .controlPlane = kube::labelOf(node, "node-role.kubernetes.io/control-plane").has_value(),
+                          .versions = {}});
+  for (const auto& pod : client.list("v1", "Pod", "kube-system", "tier=control-plane"))
+    for (auto& node : seen.nodes)
+      if (node.name == stringAt(pod, "spec.nodeName"))
+        if (const auto component = kube::labelOf(pod, "component")) node.versions[*component] = tagOf(pod);
+}
+
+// ---- webhooks
+
+bool names(const Value& list, std::initializer_list<std::string_view> wanted) {
+  return list.is_array() && std::ranges::any_of(list, [&](const Value& each) {
+           return each.is_string() && std::ranges::find(wanted, each.get<std::string>()) != wanted.end();
+         });
+}
+
+/// Whether it is asked about what an upgrade writes to kube-system or to nodes.
+bool concernsUpgrade(const Value& webhook) {
+  const auto* rules = find(webhook, "rules");
+  return rules && rules->is_array() && std::ranges::any_of(*rules, [](const Value& rule) {
+           const auto* resources = find(rule, "resources");
+           return resources && names(*resources, {"*", "*/*", "pods", "nodes", "nodes/status", "configmaps", "leases", "deployments", "daemonsets",
+                                                  "serviceaccounts", "services", "clusterroles", "clusterrolebindings", "roles", "rolebindings"});
+         });
+}
+
+/// Whether a selector, by the name that each namespace has as a label, leaves kube-system out.
+bool leavesSystemOut(const Value& webhook) {
+  const auto* expressions = find(webhook, "namespaceSelector.matchExpressions");
+  const auto* labels = find(webhook, "namespaceSelector.matchLabels");
+  if (labels && labels->is_object() && !labels->empty()) return true; // kube-system has none but its name, unless somebody gave it some
+  return expressions && expressions->is_array() && std::ranges::any_of(*expressions, [](const Value& each) {
+           const auto key = stringAt(each, "key"), how = stringAt(each, "operator");
+           const auto* values = find(each, "values");
+           const bool system = values && names(*values, {"kube-system"});
+           return key == "kubernetes.io/metadata.name" && ((how == "NotIn" && system) || (how == "In" && !system));
+         });
+}
+
+bool isServed(const std::string& nameSpace, const std::string& service, kube::Client& client) {
+  const auto slices = client.list("discovery.k8s.io/v1", "EndpointSlice", nameSpace, "kubernetes.io/service-name=" + service);
+  return std::ranges::any_of(slices, [](const Value& slice) {
+    const auto* endpoints = find(slice, "endpoints");
+    return endpoints && endpoints->is_array() && std::ranges::any_of(*endpoints, [](const Value& endpoint) {
+             const auto* ready = find(endpoint, "conditions.ready");
+             return !ready || *ready != false;
+           });
+  });
+}
+
+void lookAtWebhooks(Upgrading& seen, kube::Client& client) {
+  for (const auto* kind : {"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"}) {
+    for (const auto& configuration : client.list("admissionregistration.k8s.io/v1", kind, "")) {
+      const auto* webhooks = find(configuration, "webhooks");
+      if (!webhooks || !webhooks->is_array()) continue;
+      for (const auto& webhook : *webhooks) {
+        if (stringAt(webhook, "failurePolicy", "Fail") != "Fail" || !concernsUpgrade(webhook) || leavesSystemOut(webhook)) continue;
+        Upgrading::Webhook one{.name = fmt::format("{} {}, webhook {}", kind, stringAt(configuration, "metadata.name"), stringAt(webhook, "name"))};
+        const auto nameSpace = stringAt(webhook, "clientConfig.service.namespace"), service = stringAt(webhook, "clientConfig.service.name");
+        if (!service.empty()) {
+          one.service = nameSpace + "/" + service;
+          one.unready = !isServed(nameSpace, service, client);
+        }
+        seen.webhooks.push_back(std::move(one));
+      }
+    }
+  }
+}
+
+// ---- the rest
+
+void lookAtBudgets(Upgrading& seen, kube::Client& client) {
+  for (const auto& budget : client.list("policy/v1", "PodDisruptionBudget", ""))
+    if (kube::numberAt(budget, "status.disruptionsAllowed") == 0 && kube::numberAt(budget, "status.expectedPods") > 0)
+      seen.disruptionBudgets.push_back(stringAt(budget, "metadata.namespace") + "/" + stringAt(budget, "metadata.name"));
+}
+
+void lookAtEtcd(Upgrading::Etcd& seen, const EtcdAccess& access, const Context& context) {
+  auto client = connect(access, context);
+  seen.members = client.endpoints();
+  std::optional<Version> lowest;
+  for (const auto& endpoint : seen.members) {
+    try {
+      const auto status = client.status(endpoint);
+      if (status.leaderId == 0) seen.silent.push_back(endpoint);
+      const auto version = parseVersion(status.version);
+      if (!lowest || version < *lowest) lowest = version;
+      seen.size = std::max(seen.size, status.dbSize);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error&) {
+      seen.silent.push_back(endpoint);
+    }
+  }
+  if (lowest) seen.version = lowest->string();
+  seen.trouble = lackOfHealth(client).value_or("");
+  if (seen.trouble.empty())
+    for (const auto& alarm : client.alarms()) seen.alarms.push_back(alarm.kind);
+}
+
+void lookAtCertificates(Upgrading& seen, const Path& folder, host::Host& host) {
+  for (const auto& name : host.list(folder)) {
+    const auto path = folder / name;
+    if (path.extension() != ".crt" && path.extension() != ".conf") continue;
+    perhaps(path.string(), [&] {
+      auto text = host.read(path).value_or("");
+      if (path.extension() == ".conf") text = kube::parseKubeconfig(text, path.string()).clientCertificate;
+      if (!text.empty()) seen.certificateEnds[path.string()] = certs::X509Certificate::parse(text, path.string()).notAfter();
+    });
+  }
+}
+
+void lookAtCluster(Setup& setup, const EtcdAccess& etcd, const Context& context) {
+  auto& seen = setup.request.upgrading;
+  auto client = connect(etcd.api, context);
+  seen.server = stringAt(parseJson(client.raw("GET", "/version").body, "/version"), "gitVersion");
+  lookAtNodes(seen, client);
+  perhaps("webhooks", [&] { lookAtWebhooks(seen, client); });
+  perhaps("disruption budgets", [&] { lookAtBudgets(seen, client); });
+  perhaps("the API server's metrics", [&] { seen.deprecated = deprecatedApis(client.raw("GET", "/metrics").body); });
+  if (setup.cluster.etcd.isLocal() && setup.node.controlPlane) {
+    try {
+      lookAtEtcd(seen.etcd, etcd, context);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      seen.etcd.trouble = error.message();
+    }
+  }
+}
+
+/// Which other control planes are still to be upgraded: addons wait for the last one.
+void lookAtOthers(Setup& setup) {
+  auto& seen = setup.request.upgrading;
+  std::vector<std::string> others;
+  for (const auto& node : seen.nodes) {
+    const auto version = node.versions.find("kube-apiserver");
+    if (node.name != setup.node.name && version != node.versions.end() && version->second != setup.cluster.version.imageTag())
+      others.push_back(fmt::format("{} has {}", node.name, version->second));
+  }
+  seen.addonsNow = others.empty();
+  seen.addonsWaitFor = join(others, ", ");
+}
+
+} // namespace
+
+std::vector<Upgrading::Api> deprecatedApis(std::string_view metrics) {
+  constexpr std::string_view name = "apiserver_requested_deprecated_apis{";
+  std::vector<Upgrading::Api> found;
+  for (const auto& line : split(metrics, '\n')) {
+    if (!line.starts_with(name)) continue;
+    const auto label = [&](const std::string& key) {
+      const auto at = line.find(key + "=\"");
+      if (at == std::string::npos) return std::string();
+      const auto begin = at + key.size() + 2;
+      return line.substr(begin, line.find('"', begin) - begin);
+    };
+    const auto group = label("group");
+    if (label("removed_release").empty()) continue; // it stays for good, and components themselves ask for it
+    found.push_back({.name = fmt::format("{}.{}{}{}", label("resource"), label("version"), group.empty() ? "" : ".", group), .removedIn = label("removed_release")});
+  }
+  return found;
+}
+
+void lookAtUpgrade(Setup& setup, const EtcdAccess& etcd, World& world) {
+  auto& seen = setup.request.upgrading;
+  seen.now = world.clock.now();
+  Kubeconfigs kubeconfigs;
+  const Context context{.world = world, .phase = "preflight", .kubeconfigs = &kubeconfigs};
+  if (setup.node.controlPlane) {
+    lookAtCertificates(seen, paths::kubernetes, world.host);
+    lookAtCertificates(seen, setup.cluster.pki.folder, world.host);
+    lookAtCertificates(seen, setup.cluster.pki.folder / "etcd", world.host);
+  }
+  try {
+    lookAtCluster(setup, etcd, context);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    seen.unreachable = error.message();
+  }
+  lookAtOthers(setup);
+}
+
+} // namespace kubestrap::plan

@@ -1,0 +1,254 @@
+// Upgrade of a plain control plane: to the new version, or back to the old one.
+#include "tests/fakes/fake_etcd.hpp"
+#include "tests/flow/machine.hpp"
+#include "tests/lines.hpp"
+
+#include "config/store.hpp"
+#include "phases/upgrade.hpp"
+#include "support/text.hpp"
+#include "support/yaml.hpp"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <set>
+
+using namespace kubestrap;
+using namespace kubestrap::flow;
+
+namespace {
+
+const std::string kManifests = "/etc/kubernetes/manifests/";
+const std::string kKept = "/var/lib/kubestrap/upgrade/";
+constexpr const char* kComponents[] = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"};
+
+/// A control plane of 1.36.3 that runs, with a kubelet that makes pods as its manifests say: those of images in `broken` never run.
+class ControlPlane : public Machine {
+public:
+  ControlPlane() {
+    version = "v1.36.3";
+    host.machine.kubeletVersion = version;
+    http = &etcd;
+    etcd.database = std::string(4000, 'x').replace(16, 4, "\xed\xda\x0c\xed");
+    etcd.members = {{.id = 1, .name = "n1", .peerUrl = "https://10.0.0.11:2380", .clientUrl = "https://10.0.0.11:2379"}};
+    init();
+    host.now += std::chrono::hours(24);
+    makePods();
+    serve();
+    host.onServiceAction = [this](const std::string&, host::Host::ServiceAction) { makePods(); };
+    clock.onSleep = [this] { settle(); serve(); };
+    const auto reachable = api.reachable;
+    api.reachable = [this, reachable](const net::Request& request) { return reachable(request) && runs("etcd") && runs("kube-apiserver"); };
+    cri.effects.clear();
+    host.put("/var/lib/etcd/member/db", "as it was");
+    host.onRun = [this](const host::Command& command) -> host::CommandResult {
+      if (command.program != "cp") return {.exitCode = 1};
+      const auto& from = command.arguments[command.arguments.size() - 2];
+      host.put(command.arguments.back() + "/member/db", host.text(from + "/member/db"));
+      return {};
+    };
+  }
+
+  fakes::FakeEtcd etcd{api};
+  std::set<std::string> broken; ///< images
+
+  bool runs(const std::string& component) const {
+    return std::ranges::any_of(cri.found, [&](const auto& each) { return each.name == component && each.state == host::Container::State::running; });
+  }
+
+  std::string image(const std::string& component) const {
+    for (const auto& line : split(host.text(kManifests + component + ".yaml"), '\n'))
+      if (const auto at = line.find("image: "); at != std::string::npos) return line.substr(at + 7);
+    return {};
+  }
+
+  /// Every component with the tag that its manifest has.
+  Lines tags() const {
+    Lines all;
+    for (const auto* component : kComponents) all.push_back(image(component).substr(image(component).rfind('/') + 1) + (runs(component) ? "" : " (does not run)"));
+    return all;
+  }
+
+  config::Setup wanted() {
+    version = "v1.37.2";
+    auto made = setup();
+    version = "v1.36.3";
+    auto& upgrading = made.request.upgrading;
+    upgrading.from = parseVersion("v1.36.3");
+    upgrading.server = "v1.36.3";
+    upgrading.configuration = "kind: ClusterConfiguration\n";
+    upgrading.renewsCertificates = false;
+    for (const auto* component : kComponents) {
+      auto former = host.text(kKept + "manifests/" + component + ".yaml");
+      upgrading.manifests[component] = former.empty() ? host.text(kManifests + component + ".yaml") : former;
+    }
+    made.request.timeouts.upgradeManifests = std::chrono::minutes(1);
+    return made;
+  }
+
+  plan::Outcome upgrade(plan::Mode mode = plan::Mode::apply) {
+    plan::World world{host, cri, etcd, clock, entropy};
+    auto facts = host.machine;
+    facts.runtime = cri.facts();
+    return plan::run(phases::upgradeApplyWorkflow(), {}, wanted(), facts, world, mode, listener, "upgrade apply");
+  }
+
+  /// The message of the Error with which it ends, with its contexts.
+  std::string upgradeFails() {
+    try {
+      upgrade();
+      return {};
+    } catch (const Error& error) {
+      auto said = error.message();
+      for (const auto& context : error.contexts()) said += "; " + context;
+      return said;
+    }
+  }
+
+  std::string storedVersion() const {
+    const auto stored = api.object("/api/v1/namespaces/kube-system/configmaps/kubeadm-config");
+    return stringAt(parseYamlValue(stringAt(*stored, "data.ClusterConfiguration"), "kubeadm-config"), "kubernetesVersion");
+  }
+
+private:
+  void makePods() {
+    host.now += std::chrono::seconds(1);
+    for (const auto* component : kComponents) {
+      const auto& manifest = host.files.at(kManifests + component + ".yaml");
+      for (auto& each : cri.found)
+        if (each.name == component && each.createdAt < manifest.modified) each.state = host::Container::State::exited;
+      if (runs(component) || broken.contains(image(component))) continue;
+      const auto id = std::to_string(++count_);
+      cri.found.push_back({.id = id, .podUid = id, .podName = std::string(component) + "-n1", .podNamespace = "kube-system", .name = component,
+                           .image = image(component), .state = host::Container::State::running, .createdAt = host.now});
+    }
+  }
+
+  void serve() {
+    const std::pair<const char*, const char*> pages[] = {{"etcd", "http://127.0.0.1:2381/readyz"},
+                                                         {"kube-controller-manager", "https://127.0.0.1:10257/healthz"},
+                                                         {"kube-scheduler", "https://127.0.0.1:10259/readyz"}};
+    for (const auto& [component, url] : pages) api.page(url, runs(component) ? 200 : 500);
+  }
+
+  int count_ = 0;
+};
+
+const Lines kOld{"etcd:3.6.8-0", "kube-apiserver:v1.36.3", "kube-controller-manager:v1.36.3", "kube-scheduler:v1.36.3"};
+const Lines kNew{"etcd:3.7.0-0", "kube-apiserver:v1.37.2", "kube-controller-manager:v1.37.2", "kube-scheduler:v1.37.2"};
+
+/// What an upgrade that has come to its end has left.
+void checkDone(ControlPlane& machine) {
+  CHECK(machine.tags() == kNew);
+  CHECK(machine.storedVersion() == "v1.37.2");
+  CHECK(machine.host.text(kKept + "etcd.db").starts_with(machine.etcd.database));
+  CHECK(machine.host.list(kKept) == Lines{"etcd.db"});
+  const auto dns = machine.api.object("/apis/apps/v1/namespaces/kube-system/deployments/coredns");
+  CHECK(stringAt((*dns)["spec"]["template"]["spec"]["containers"][0], "image") == "registry.k8s.io/coredns/coredns:v1.14.6");
+}
+
+} // namespace
+
+TEST_CASE("an upgrade takes a snapshot, replaces etcd and the API server together and then the others, and leaves nothing else") {
+  ControlPlane machine;
+  CHECK(machine.tags() == kOld);
+  machine.upgrade();
+  checkDone(machine);
+  CHECK(std::ranges::count(machine.effects(), "restart kubelet") == 3); // by init, and for either group of pods
+  CHECK(changesOf(machine.upgrade(plan::Mode::plan)) == Lines{});
+}
+
+TEST_CASE("a plan touches nothing, and shows what would be written") {
+  ControlPlane machine;
+  const auto before = machine.host.effects.size();
+  machine.upgrade(plan::Mode::plan);
+  CHECK(machine.host.effects.size() == before);
+  CHECK(machine.listener.previews.find("+    image: registry.k8s.io/etcd:3.7.0-0") != std::string::npos);
+  CHECK(machine.listener.previews.find("-    image: registry.k8s.io/kube-apiserver:v1.36.3") != std::string::npos);
+}
+
+TEST_CASE("an API server that does not run is taken back with what relies on it; etcd, which is well, stays") {
+  ControlPlane machine;
+  machine.broken = {"registry.k8s.io/kube-apiserver:v1.37.2"};
+  CHECK(machine.upgradeFails().find("what this phase had begun was taken back") != std::string::npos);
+  CHECK(machine.tags() == Lines{"etcd:3.7.0-0", kOld[1], kOld[2], kOld[3]});
+  CHECK(machine.storedVersion() == "v1.36.3");
+  CHECK(machine.host.list(kKept) == Lines{"etcd.db"});
+  machine.broken.clear();
+  CHECK(machine.upgradeFails() == "");
+  checkDone(machine);
+}
+
+TEST_CASE("an etcd that does not run is taken back with its API server") {
+  ControlPlane machine;
+  machine.broken = {"registry.k8s.io/etcd:3.7.0-0"};
+  machine.host.onEffect = [&](const std::string& effect) {
+    if (effect == "restart kubelet") machine.host.put("/var/lib/etcd/member/db", "touched by the new one");
+  };
+  CHECK(machine.upgradeFails().find("what this phase had begun was taken back") != std::string::npos);
+  CHECK(machine.tags() == kOld);
+  CHECK(std::ranges::count(machine.effects(), "stop kubelet") == 1);
+}
+
+TEST_CASE("a scheduler that does not run takes the whole control plane back") {
+  ControlPlane machine;
+  machine.broken = {"registry.k8s.io/kube-scheduler:v1.37.2"};
+  CHECK(machine.upgradeFails().find("what this phase had begun was taken back") != std::string::npos);
+  CHECK(machine.tags() == Lines{"etcd:3.7.0-0", kOld[1], kOld[2], kOld[3]});
+}
+
+TEST_CASE("addons wait for the last control plane") {
+  ControlPlane machine;
+  machine.adjust = [](config::Setup& setup) { setup.request.upgrading.addonsNow = false; };
+  machine.upgrade();
+  CHECK(machine.tags() == kNew);
+  const auto dns = machine.api.object("/apis/apps/v1/namespaces/kube-system/deployments/coredns");
+  CHECK(stringAt((*dns)["spec"]["template"]["spec"]["containers"][0], "image") == "registry.k8s.io/coredns/coredns:v1.14.2");
+}
+
+TEST_CASE("the operator's Corefile stays") {
+  ControlPlane machine;
+  const std::string path = "/api/v1/namespaces/kube-system/configmaps/coredns";
+  auto map = *machine.api.object(path);
+  map["data"]["Corefile"] = ".:53 { errors }\n";
+  machine.api.put(map, "kubectl-edit");
+  machine.upgrade();
+  CHECK(stringAt(*machine.api.object(path), "data.Corefile") == ".:53 { errors }\n");
+}
+
+TEST_CASE("an upgrade that is killed anywhere is carried to its end by the next one; before, each component is there as it was or shall be") {
+  const auto effects = [] {
+    ControlPlane machine;
+    return machine.effectsOf([&] { machine.upgrade(); });
+  }();
+  CHECK(effects > 20);
+  for (std::size_t n = 1; n <= effects; ++n) {
+    ControlPlane machine;
+    CAPTURE(n);
+    machine.host.stopAtEffect = machine.host.effects.size() + n;
+    CHECK_THROWS_AS(machine.upgrade(), fakes::Killed);
+    machine.host.stopAtEffect.reset();
+    for (std::size_t i = 0; i < std::size(kComponents); ++i) {
+      const auto found = machine.image(kComponents[i]);
+      CHECK((found.ends_with(kOld[i]) || found.ends_with(kNew[i])));
+    }
+    machine.host.now += std::chrono::seconds(5);
+    CHECK(machine.upgradeFails() == "");
+    checkDone(machine);
+  }
+}
+
+TEST_CASE("an upgrade that was killed and then meets a broken API server goes back to what was there before the first run") {
+  ControlPlane machine;
+  machine.broken = {"registry.k8s.io/kube-apiserver:v1.37.2"};
+  machine.host.onEffect = [&](const std::string& effect) {
+    if (effect == "restart kubelet") {
+      machine.host.onEffect = {};
+      throw fakes::Killed{};
+    }
+  };
+  CHECK_THROWS_AS(machine.upgrade(), fakes::Killed);
+  CHECK(machine.image("kube-apiserver").ends_with("v1.37.2"));
+  CHECK(machine.upgradeFails().find("what this phase had begun was taken back") != std::string::npos);
+  CHECK(machine.tags()[1] == kOld[1]);
+}

@@ -1,0 +1,155 @@
+#include "phases/upgrade.hpp"
+
+#include "config/versions.hpp"
+
+#include <doctest/doctest.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+using namespace kubestrap;
+using namespace kubestrap::phases;
+
+namespace {
+
+/// A healthy control plane node of a cluster of three.
+config::Setup healthy(const std::string& from = "v1.36.3", const std::string& to = "v1.37.2") {
+  config::Setup setup;
+  setup.cluster.version = parseVersion(to);
+  setup.cluster.images.etcd = "registry.k8s.io/etcd:3.7.0-0";
+  setup.node.name = "n1";
+  setup.node.advertiseAddress = *IpAddress::parse("10.0.0.11");
+  auto& seen = setup.request.upgrading;
+  seen.from = parseVersion(from);
+  seen.server = from;
+  seen.now = parseRfc3339("2026-11-28T12:00:00Z");
+  for (const auto* name : {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"}) seen.manifests[name] = "{}";
+  for (const auto* name : {"n1", "n2", "n3"}) seen.nodes.push_back({.name = name, .kubelet = from, .ready = true, .controlPlane = true, .versions = {}});
+  seen.etcd = {.members = {"https://10.0.0.11:2379", "https://10.0.0.12:2379", "https://10.0.0.13:2379"}, .silent = {}, .version = "3.6.8"};
+  return setup;
+}
+
+config::Facts sound() {
+  config::Facts facts;
+  facts.runtime.reachable = facts.runtime.ready = true;
+  return facts;
+}
+
+/// "error NodesReady", "warning ..." of what speaks up.
+std::vector<std::string> spoken(const config::Setup& setup) {
+  std::vector<std::string> said;
+  for (const auto& finding : judgeUpgrade(setup, sound()))
+    said.push_back((finding.severity == plan::Severity::error ? "error " : "warning ") + finding.check);
+  return said;
+}
+
+using Said = std::vector<std::string>;
+
+} // namespace
+
+TEST_CASE("a healthy cluster may go to the next minor version, and to a later patch") {
+  CHECK(spoken(healthy()) == Said{});
+  CHECK(spoken(healthy("v1.36.1", "v1.36.3")) == Said{});
+  CHECK(spoken(healthy("v1.37.2", "v1.37.2")) == Said{});
+}
+
+TEST_CASE("rules of versions: what is refused, and what --force admits") {
+  struct Row {
+    const char *from, *to;
+    bool force;
+    Said said;
+  };
+  for (const auto& [from, to, force, said] : {Row{"v1.35.4", "v1.37.2", false, {"error VersionSkew"}},
+                                              Row{"v1.35.4", "v1.37.2", true, {"error VersionSkew"}},
+                                              Row{"v1.37.2", "v1.37.1", false, {"error VersionSkew"}},
+                                              Row{"v1.37.2", "v1.37.1", true, {"warning VersionSkew"}},
+                                              Row{"v1.38.0", "v1.36.3", true, {"error VersionSkew", "warning KubeletSkew"}},
+                                              Row{"v1.36.3", "v1.37.0-rc.1", false, {"error VersionSkew"}}}) {
+    CAPTURE(from);
+    CAPTURE(to);
+    auto setup = healthy(from, to);
+    setup.request.upgrading.force = force;
+    CHECK(spoken(setup) == said);
+  }
+  auto candidate = healthy("v1.36.3", "v1.37.0-rc.1");
+  candidate.request.upgrading.releaseCandidates = true;
+  CHECK(spoken(candidate) == Said{});
+  auto skipping = healthy("v1.35.4", "v1.37.2");
+  skipping.request.ignorePreflightErrors = {"all"};
+  CHECK(spoken(skipping) == Said{"error VersionSkew"});
+}
+
+TEST_CASE("kubelets may be three minor versions older and never newer") {
+  auto setup = healthy();
+  setup.request.upgrading.nodes[1].kubelet = "v1.33.9";
+  CHECK(spoken(setup) == Said{"error KubeletSkew"});
+  setup.request.upgrading.nodes[1].kubelet = "v1.34.0";
+  CHECK(spoken(setup) == Said{});
+  setup.request.upgrading.nodes[1].kubelet = "v1.38.0";
+  CHECK(spoken(setup) == Said{"error KubeletSkew"});
+}
+
+TEST_CASE("another node that is down is told and does not stop it; this one does") {
+  auto setup = healthy();
+  setup.request.upgrading.nodes[2].ready = false;
+  CHECK(spoken(setup) == Said{"warning NodesReady"});
+  setup.request.upgrading.nodes[0].ready = false;
+  CHECK(spoken(setup) == Said{"error ControlPlaneNodesReady", "warning NodesReady"});
+}
+
+TEST_CASE("etcd has to keep its quorum while this node's member restarts") {
+  auto setup = healthy();
+  setup.request.upgrading.etcd.silent = {"https://10.0.0.13:2379"};
+  CHECK(spoken(setup) == Said{"error EtcdHealthy"});
+  setup.request.upgrading.etcd.silent = {"https://10.0.0.11:2379"};
+  CHECK(spoken(setup) == Said{"warning EtcdHealthy"});
+  setup.request.upgrading.etcd = {.members = {"https://10.0.0.11:2379"}, .silent = {}, .version = "3.5.9", .trouble = {}, .alarms = {"NOSPACE"}};
+  CHECK(spoken(setup) == Said{"error EtcdHealthy", "error EtcdVersion"});
+}
+
+TEST_CASE("a webhook that nobody serves stands in the way, one that is served is told") {
+  auto setup = healthy();
+  setup.request.upgrading.webhooks = {{.name = "a", .service = "policy/a", .unready = false}};
+  CHECK(spoken(setup) == Said{"warning FailClosedWebhooks"});
+  setup.request.upgrading.webhooks[0].unready = true;
+  CHECK(spoken(setup) == Said{"error FailClosedWebhooks"});
+  setup.request.ignorePreflightErrors = {"failclosedwebhooks"};
+  CHECK(spoken(setup) == Said{"warning FailClosedWebhooks"});
+}
+
+TEST_CASE("outdated APIs are an error once the new version is without them") {
+  auto setup = healthy();
+  setup.request.upgrading.deprecated = {{.name = "endpoints.v1", .removedIn = ""}, {.name = "a.v1beta1.example.org", .removedIn = "1.39"}};
+  CHECK(spoken(setup) == Said{"warning DeprecatedAPIs"});
+  setup.request.upgrading.deprecated.push_back({.name = "b.v1beta1.example.org", .removedIn = "1.37"});
+  CHECK(spoken(setup) == Said{"error DeprecatedAPIs", "warning DeprecatedAPIs"});
+}
+
+TEST_CASE("everything that stands in the way is told at once, each with a remedy") {
+  auto setup = healthy();
+  setup.request.upgrading.nodes[0].ready = false;
+  setup.request.upgrading.etcd.trouble = "1 of 3 members are healthy";
+  setup.request.upgrading.webhooks = {{.name = "a", .service = "policy/a", .unready = true}};
+  setup.request.upgrading.certificateEnds["/etc/kubernetes/pki/ca.crt"] = setup.request.upgrading.now + std::chrono::hours(24);
+  CHECK(spoken(setup) == Said{"error ControlPlaneNodesReady", "error EtcdHealthy", "error FailClosedWebhooks", "warning CertificatesEnd"});
+  for (const auto& finding : judgeUpgrade(setup, sound())) CHECK_MESSAGE(!finding.remedy.empty(), finding.check);
+}
+
+TEST_CASE("docs/upgrade.md tells of every gate") {
+  std::ifstream file(KUBESTRAP_SOURCE_DIR "/docs/upgrade.md");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  for (const auto& gate : upgradeGates()) CHECK_MESSAGE(text.find(fmt::format("| `{}` | {} |", gate.name, gate.fires)) != text.npos, gate.name);
+}
+
+TEST_CASE("a cluster that does not answer stops it, unless an upgrade that was stopped has left it so") {
+  auto setup = healthy();
+  setup.request.upgrading.unreachable = "connection refused";
+  setup.request.upgrading.nodes.clear();
+  setup.request.upgrading.etcd = {};
+  CHECK(spoken(setup) == Said{"error ClusterAnswers"});
+  setup.request.upgrading.goesOn = true;
+  CHECK(spoken(setup) == Said{"warning ClusterAnswers"});
+}

@@ -1,0 +1,151 @@
+#include "plan/upgrading.hpp"
+#include "tests/fakes/fake_etcd.hpp"
+#include "tests/unit/plan/world.hpp"
+
+#include "support/encoding.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace kubestrap;
+using namespace kubestrap::plan;
+
+namespace {
+
+const std::string kManifest = "/etc/kubernetes/manifests/etcd.yaml";
+
+std::string pod(const std::string& image) { return "spec:\n  containers:\n  - name: etcd\n    image: " + image + "\n"; }
+
+/// A kubelet that, when it is started anew, runs what its folder says.
+struct Kubelet : SmallWorld {
+  Kubelet() {
+    host.services["kubelet"].active = "active";
+    host.put(kManifest, pod("etcd:3.6.8-0"));
+    run();
+    host.now += std::chrono::hours(1);
+    host.onServiceAction = [this](const std::string&, host::Host::ServiceAction action) {
+      if (action == host::Host::ServiceAction::stop) return;
+      if (std::exchange(deaf, false)) return;
+      for (auto& each : cri.found) each.state = host::Container::State::exited;
+      run();
+    };
+  }
+  void run() {
+    cri.found.push_back({.id = std::to_string(cri.found.size()), .podNamespace = "kube-system", .name = "etcd", .state = host::Container::State::running, .createdAt = host.now});
+  }
+  ReplaceStaticPods wanted(const std::string& image) {
+    return {.pods = {{.pod = {"etcd", image, kManifest}, .manifest = pod(image), .unlessHealthy = {}}}, .patience = std::chrono::minutes(1)};
+  }
+  bool deaf = false;
+};
+
+/// A file that begins as bbolt's do.
+std::string database(std::size_t size) {
+  std::string bytes(size, 'x');
+  bytes.replace(16, 4, "\xed\xda\x0c\xed");
+  return bytes;
+}
+
+} // namespace
+
+TEST_CASE("a static pod whose manifest differs is replaced, and once it runs by it there is nothing to do") {
+  Kubelet world;
+  CHECK(world.make(Task{world.wanted("etcd:3.7.0-0")}) == "update (the manifest of etcd differs)");
+  CHECK(world.host.text(kManifest) == pod("etcd:3.7.0-0"));
+  CHECK(std::ranges::count(world.cri.effects, "stop container 0") == 1);
+}
+
+TEST_CASE("a static pod that does not run by its manifest yet, since a run was killed, is waited for") {
+  Kubelet world;
+  world.host.put(kManifest, pod("etcd:3.7.0-0"));
+  CHECK(world.make(Task{world.wanted("etcd:3.7.0-0")}) == "update (not all run by their manifests yet)");
+}
+
+TEST_CASE("a static pod that is not made anew ends the wait when patience is over") {
+  Kubelet world;
+  world.deaf = true;
+  const Task task{world.wanted("etcd:3.7.0-0")};
+  const auto change = diff(task, world.applying());
+  const auto said = messageOf([&] { enact(task, change, world.applying()); });
+  CHECK(said == "gave up after 60s waiting until static pod etcd is made anew: etcd does not run yet");
+}
+
+TEST_CASE("what an etcd has stored is copied while it does not run, and put back when it is to be as it was") {
+  using Does = ReplaceStaticPods::Data::Does;
+  Kubelet world;
+  world.host.put("/var/lib/etcd/member/db", "as it was");
+  bool ran = true;
+  world.host.onRun = [&](const host::Command& command) -> host::CommandResult {
+    REQUIRE(command.program == "cp");
+    ran = std::ranges::any_of(world.cri.found, [](const auto& each) { return each.state == host::Container::State::running; });
+    const auto to = command.arguments.back(), from = command.arguments[command.arguments.size() - 2];
+    world.host.put(to + "/member/db", world.host.text(from + "/member/db"));
+    return {};
+  };
+  auto wanted = world.wanted("etcd:3.7.0-0");
+  wanted.data = {.component = "etcd", .folder = "/var/lib/etcd", .copy = "/kept/etcd", .does = Does::keep};
+  world.make(Task{wanted});
+  CHECK_FALSE(ran);
+  CHECK(world.host.text("/kept/etcd/member/db") == "as it was");
+
+  world.host.put("/var/lib/etcd/member/db", "touched by the new one");
+  world.host.put("/var/lib/etcd/member/more", "");
+  auto former = world.wanted("etcd:3.6.8-0");
+  former.data = wanted.data;
+  former.data->does = Does::putBack;
+  former.pods[0].unlessHealthy = "http://127.0.0.1:2381/readyz";
+  world.api.page("http://127.0.0.1:2381/readyz", 200);
+  world.make(Task{former});
+  CHECK(world.host.text("/var/lib/etcd/member/db") == "touched by the new one");
+  world.api.page("http://127.0.0.1:2381/readyz", 500);
+  world.make(Task{former});
+  CHECK(world.host.text("/var/lib/etcd/member/db") == "as it was");
+  CHECK(world.host.list("/var/lib/etcd/member") == std::vector<std::string>{"db"});
+}
+
+TEST_CASE("a static pod that is well is left as it is where that is asked for") {
+  Kubelet world;
+  auto wanted = world.wanted("etcd:3.7.0-0");
+  wanted.pods[0].unlessHealthy = "http://127.0.0.1:2381/readyz";
+  world.api.page("http://127.0.0.1:2381/readyz", 200);
+  CHECK_FALSE(diff(Task{wanted}, world.looking()).changes());
+  world.api.page("http://127.0.0.1:2381/readyz", 503);
+  CHECK(diff(Task{wanted}, world.looking()).changes());
+}
+
+TEST_CASE("a snapshot of etcd is kept whole, with the sum behind it, and taken anew for another upgrade") {
+  SmallWorld world;
+  fakes::FakeEtcd etcd(world.api);
+  etcd.database = database(100000);
+  for (const auto* file : {"/ca", "/crt", "/key"}) world.host.put(file, "pem");
+  World outside{world.host, world.cri, etcd, world.clock, world.entropy};
+  Context context{.world = outside, .applying = true, .phase = "test"};
+  const Task task{SaveEtcdSnapshot{.access = {.api = {}, .authority = "/ca", .certificate = "/crt", .key = "/key"}, .endpoint = "https://10.0.0.11:2379",
+                                   .file = "/kept/etcd.db", .newerThan = "/kept/begun"}};
+  world.host.put("/kept/begun", "");
+  const auto change = diff(task, context);
+  CHECK(change.changes());
+  enact(task, change, context);
+  CHECK(world.host.text("/kept/etcd.db") == etcd.database + sha256(etcd.database));
+  CHECK_FALSE(diff(task, context).changes());
+  world.host.now += std::chrono::hours(1);
+  world.host.put("/kept/begun", "");
+  CHECK(diff(task, context).reason == "it is of an earlier time");
+
+  etcd.sum = fakes::FakeEtcd::Sum::wrong;
+  CHECK(messageOf([&] { enact(task, change, context); }) == "the snapshot of etcd did not come whole: it is not what etcd has added up");
+  CHECK(world.host.text("/kept/etcd.db.part").empty());
+  etcd.sum = fakes::FakeEtcd::Sum::right;
+  etcd.database = std::string(100000, 'x');
+  CHECK(messageOf([&] { enact(task, change, context); }) == "the snapshot of etcd did not come whole: it is not what etcd has added up");
+}
+
+TEST_CASE("the API server's metrics say which outdated APIs are in use") {
+  const auto found = deprecatedApis("# HELP apiserver_requested_deprecated_apis x\n"
+                                    "apiserver_requested_deprecated_apis{group=\"flowcontrol.apiserver.k8s.io\",removed_release=\"1.37\",resource=\"flowschemas\","
+                                    "subresource=\"\",version=\"v1beta3\"} 1\n"
+                                    "apiserver_requested_deprecated_apis{group=\"\",removed_release=\"\",resource=\"endpoints\",subresource=\"\",version=\"v1\"} 1\n"
+                                    "apiserver_request_total 7\n");
+  REQUIRE(found.size() == 1); // what stays for good stands in nobody's way
+  CHECK(found[0].name == "flowschemas.v1beta3.flowcontrol.apiserver.k8s.io");
+  CHECK(found[0].removedIn == "1.37");
+}
