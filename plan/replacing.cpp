@@ -45,11 +45,12 @@ std::optional<host::Container> running(const StaticPod& pod, World& world) {
   return newest;
 }
 
-/// Whether one runs that was made before its manifest was written.
-bool isOutdated(const Pod& pod, World& world) {
+/// Whether one runs that was made since its manifest was written. A run that was killed may have ended the former, and the kubelet may let
+/// minutes go by before it begins the next.
+bool runsByItsManifest(const Pod& pod, World& world) {
   const auto written = manifestWritten(pod.pod, world);
   const auto found = running(pod.pod, world);
-  return written && found && found->createdAt < *written;
+  return written && found && found->createdAt >= *written;
 }
 
 /// One character a pod: whether its manifest is to be written (w), its pod to be made anew (r), or nothing to be done.
@@ -81,24 +82,32 @@ std::vector<FatalSign> signsOf(const std::vector<StaticPod>& pods) {
   return signs;
 }
 
-void warn(const Context& context, std::string text) {
-  if (context.reporter) context.reporter->warning(context.phase, text);
+/// Why the copy is not one of what was there; nothing when it is.
+std::string whyNotCopied(const ReplaceStaticPods::Data& data, TimePoint began, World& world) {
+  try {
+    world.host.removeTree(data.copy);
+    world.host.makeFolder(data.copy.parent_path(), 0700);
+    const auto copied = world.host.run({.program = "cp", .arguments = {"--archive", "--reflink=auto", data.folder.string(), data.copy.string()}, .input = {},
+                                        .timeout = std::chrono::minutes(1)});
+    if (copied.timedOut) return "it takes too long";
+    if (copied.exitCode != 0) return std::string(trim(copied.errors));
+    const auto found = running({data.component, {}, {}}, world);
+    return found && found->createdAt >= began ? "it was begun anew meanwhile" : "";
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    return error.message();
+  }
 }
 
 /// The kubelet goes on meanwhile, so that whoever ends here leaves nothing standing still; it needs longer to see what has ended than this
-/// takes. If it does not, the copy is worth nothing.
+/// takes. If it does not, the copy is worth nothing, which is no reason to stop half-way.
 void keep(const ReplaceStaticPods::Data& data, TimePoint began, const Context& context) {
-  auto& world = context.world;
-  world.host.removeTree(data.copy);
-  world.host.makeFolder(data.copy.parent_path(), 0700);
-  const auto copied = world.host.run({.program = "cp", .arguments = {"--archive", "--reflink=auto", data.folder.string(), data.copy.string()}, .input = {},
-                                      .timeout = std::chrono::minutes(1)});
-  const bool done = copied.exitCode == 0 && !copied.timedOut;
-  std::string trouble(done ? "" : trim(copied.errors));
-  if (const auto found = running({data.component, {}, {}}, world); found && found->createdAt >= began) trouble = "it was begun anew meanwhile";
-  if (done && trouble.empty()) return;
-  world.host.removeTree(data.copy);
-  warn(context, fmt::format("{} could not be copied ({}); the snapshot is all there is for the way back", data.folder.string(), trouble));
+  const auto trouble = whyNotCopied(data, began, context.world);
+  if (trouble.empty()) return;
+  context.world.host.removeTree(data.copy);
+  if (context.reporter)
+    context.reporter->warning(context.phase, fmt::format("{} could not be copied ({}); the snapshot is all there is for the way back", data.folder.string(), trouble));
 }
 
 void putBack(const ReplaceStaticPods::Data& data, const Context& context) {
@@ -134,7 +143,7 @@ Change needed(const ReplaceStaticPods& wanted, const Context& context) {
     const bool left = !each.unlessHealthy.empty() && isHealthy(each.unlessHealthy, world);
     const char todo = left ? kLeave : !isWanted(each, found) ? kWrite : kRestart;
     change.seen += todo;
-    any = any || todo == kWrite || (todo == kRestart && isOutdated(each, world));
+    any = any || todo == kWrite || (todo == kRestart && !runsByItsManifest(each, world));
     if (todo != kWrite) continue;
     change.preview += lineDiff(found.value_or(""), each.manifest);
     if (context.wouldWrite) context.wouldWrite->insert(each.pod.manifest);
