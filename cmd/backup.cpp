@@ -55,15 +55,6 @@ void collect(host::Host& host, const fs::path& folder, const std::string& prefix
   }
 }
 
-/// A snapshot on the disk while it is needed: readable for root alone, as etcd's own data is.
-struct ScratchFile {
-  fs::path path;
-  ~ScratchFile() {
-    std::error_code none;
-    fs::remove(path, none);
-  }
-};
-
 ExitCode runBackup(const BackupOptions& options, const std::vector<std::string>& arguments) {
   if (arguments.size() != 1) throw Error("say where the backup shall be", "kubestrap backup FILE --passphrase-file ...", ExitCode::usage);
   const auto& target = arguments.front();
@@ -77,7 +68,7 @@ ExitCode runBackup(const BackupOptions& options, const std::vector<std::string>&
   auto etcd = connectEtcd(machine, own.cluster, nullptr);
 
   machine.host().makeFolder(paths::state, 0700);
-  const ScratchFile snapshot{paths::state / "backup-snapshot.db"};
+  const ScratchSnapshot snapshot{paths::state / "backup-snapshot.db"};
   saveSnapshot(etcd, etcd.endpoints().front(), snapshot.path);
   const auto facts = checkSnapshot(snapshot.path, local, machine);
   const auto keys = proveSnapshot(snapshot.path, local, machine);
@@ -119,7 +110,7 @@ Command backupCommand() {
                          "has begun with the snapshot in a scratch folder. kubestrap recover cluster makes a cluster of it.",
           .flags = [options] {
             return std::vector<Flag>{
-                {.name = "kubeconfig", .into = &options->kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE", .standard = "/etc/kubernetes/admin.conf"},
+                kubeconfigFlag(options->kubeconfig),
                 {.name = "passphrase-file", .into = &options->passphraseFile, .doc = "A file with a passphrase that opens it; - is standard input", .value = "FILE"},
                 {.name = "recipient", .into = &options->recipients, .doc = "A certificate (RSA or ECDSA, in PEM) whose key opens it; several may be given", .value = "FILE"}};
           },

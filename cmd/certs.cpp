@@ -76,8 +76,7 @@ std::vector<Flag> expirationFlags(CertsOptions& options) {
   std::vector<Flag> flags{
       {.name = "cert-dir", .into = &options.certDir, .doc = "The folder of the certificates", .value = "DIR", .standard = "/etc/kubernetes/pki"},
       {.name = "config", .into = &options.flags.configFile, .doc = "The cluster's configuration, in place of what the cluster keeps", .value = "FILE"},
-      {.name = "kubeconfig", .into = &options.kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
-       .standard = "/etc/kubernetes/admin.conf"}};
+      kubeconfigFlag(options.kubeconfig)};
   for (auto& flag : withoutEffect({"show-managed-fields", "allow-missing-template-keys"})) flags.push_back(std::move(flag));
   return flags;
 }

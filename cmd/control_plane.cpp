@@ -6,6 +6,8 @@
 #include "support/text.hpp"
 #include "support/yaml.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace kubestrap::cmd {
@@ -72,6 +74,14 @@ Seen lookAtControlPlane(kube::Client& client, TimePoint now) {
   if (const auto stored = client.get({"v1", "ConfigMap", "kube-system", "kubestrap-config"}))
     seen.stored = stringAt(parseYamlValue(stringAt(*stored, "data.KubestrapConfiguration"), "kubestrap-config"), "hosting") == "self";
   return seen;
+}
+
+std::vector<std::string> hostedComponentsNamed(const std::vector<std::string>& arguments, std::string_view what) {
+  const std::vector<std::string> known(manifests::hostedComponents.begin(), manifests::hostedComponents.end());
+  for (const auto& name : arguments)
+    if (std::ranges::find(known, name) == known.end())
+      throw Error(fmt::format("there is no component {} that {}", name, what), "one of " + join(known, ", "), ExitCode::usage);
+  return arguments.empty() ? known : arguments;
 }
 
 } // namespace kubestrap::cmd

@@ -1,6 +1,7 @@
 // doctor: status's judgement with all its evidence, after a longer look, and the one thing that it may do in an emergency.
 #include "cmd/commands.hpp"
 #include "cmd/output.hpp"
+#include "cmd/own_cluster.hpp"
 #include "cmd/status_look.hpp"
 #include "cmd/status_text.hpp"
 
@@ -44,7 +45,7 @@ ExitCode disable(const std::string& name, const DoctorOptions& options) {
   const auto path = options.kubeconfig ? std::filesystem::absolute(*options.kubeconfig) : config::paths::adminConf;
   const auto text = machine.host().read(path);
   if (!text) throw Error(fmt::format("{} is absent", path.string()), "name another one with --kubeconfig");
-  machine.useRuntime("unix:///var/run/containerd/containerd.sock");
+  machine.useRuntime(foundSocket({}));
   auto world = machine.world();
   const auto kubeconfig = kube::parseKubeconfig(*text, path.string());
   kube::Client client(machine.http(), kubeconfig, plan::answeringServer(kubeconfig, world));
@@ -91,8 +92,7 @@ Command doctorCommand() {
             return std::vector<Flag>{{.name = "disable-webhook", .into = &options->disableWebhook,
                                       .doc = "In an emergency: remove the webhook configuration of this name, after a copy of it is on the disk", .value = "NAME"},
                                      {.name = "exit-code", .into = &options->exitCode, .doc = "End with 4 when something is wrong, warnings too"},
-                                     {.name = "kubeconfig", .into = &options->kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
-                                      .standard = "/etc/kubernetes/admin.conf"}};
+                                     kubeconfigFlag(options->kubeconfig)};
           },
           .run = [options](const auto&) { return runDoctor(*options); }};
 }

@@ -213,14 +213,12 @@ ExitCode restore(const EtcdOptions& options, const Arguments& arguments) {
   return ExitCode::done;
 }
 
-Flag kubeconfigFlag(const Options& options) {
-  return {.name = "kubeconfig", .into = &options->kubeconfig, .doc = "The kubeconfig to find members with that are on other machines", .value = "FILE", .standard = "/etc/kubernetes/admin.conf"};
-}
+Flag membersFlag(const Options& options) { return kubeconfigFlag(options->kubeconfig, "The kubeconfig to find members with that are on other machines"); }
 
 Command snapshotCommand(const Options& options) {
   return {.name = "snapshot",
           .summary = "Save etcd's data, look at what was saved, make a data folder of it",
-          .children = {{.name = "save", .summary = "Write all of etcd's data to a file, by one of its members", .flags = [options] { return std::vector<Flag>{kubeconfigFlag(options)}; },
+          .children = {{.name = "save", .summary = "Write all of etcd's data to a file, by one of its members", .flags = [options] { return std::vector<Flag>{membersFlag(options)}; },
                         .arguments = "FILE", .run = [options](const auto& given) { return save(*options, given); }},
                        {.name = "check", .summary = "Say what a snapshot holds, after an etcd has begun with it in a scratch folder",
                         .description = "Checks a snapshot with the tool in etcd's image, restores it into a scratch folder, and lets an etcd begin with that, on loopback and "
@@ -241,7 +239,7 @@ Command snapshotCommand(const Options& options) {
 
 Command etcdCommand() {
   const auto options = std::make_shared<EtcdOptions>();
-  const auto flags = [options] { return std::vector<Flag>{kubeconfigFlag(options)}; };
+  const auto flags = [options] { return std::vector<Flag>{membersFlag(options)}; };
   return {.name = "etcd",
           .summary = "Look at etcd's members, and look after them",
           .description = "Looks at etcd's members, and looks after them. It runs on a control plane node, whose credentials it uses, and needs no API server.",
@@ -253,7 +251,7 @@ Command etcdCommand() {
                         .flags = [options] {
                           return std::vector<Flag>{{.name = "compact", .into = &options->compact, .doc = "First forget all revisions but the present one"},
                                                    {.name = "disarm", .into = &options->disarm, .doc = "As --compact, and end the alarm NOSPACE afterwards, so that etcd takes writes again"},
-                                                   kubeconfigFlag(options)};
+                                                   membersFlag(options)};
                         },
                         .arguments = "[NAME...]", .run = [options](const auto& given) { return defragment(*options, given); }},
                        snapshotCommand(options)}};

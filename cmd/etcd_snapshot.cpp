@@ -2,6 +2,7 @@
 // its own affair, and changes with its versions.
 #include "cmd/etcd_snapshot.hpp"
 
+#include "cmd/own_cluster.hpp"
 #include "host/file_writer.hpp"
 #include "manifests/components.hpp"
 #include "manifests/flags.hpp"
@@ -116,7 +117,7 @@ LocalEtcd localEtcd(Machine& machine) {
   }
   if (etcd.name.empty() || etcd.peerUrl.empty() || etcd.dataDir.empty()) throw Error(fmt::format("{} does not say name, address and folder of the member", path.string()));
   const auto facts = machine.host().facts({.depth = host::Host::Questions::Depth::defaults});
-  etcd.socket = facts.runtimeSockets.empty() ? "unix:///var/run/containerd/containerd.sock" : facts.runtimeSockets.front();
+  etcd.socket = foundSocket(facts);
   return etcd;
 }
 

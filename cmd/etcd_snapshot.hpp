@@ -19,6 +19,15 @@ struct LocalEtcd {
 /// Throws Error where there is none.
 LocalEtcd localEtcd(Machine& machine);
 
+/// A snapshot on the disk while it is needed: readable for root alone, as etcd's own data is.
+struct ScratchSnapshot {
+  std::filesystem::path path;
+  ~ScratchSnapshot() {
+    std::error_code none;
+    std::filesystem::remove(path, none);
+  }
+};
+
 /// What a snapshot holds, as etcdutl says.
 struct SnapshotFacts {
   std::int64_t revision = 0, keys = 0, size = 0;

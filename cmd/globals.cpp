@@ -19,6 +19,10 @@ std::vector<Flag> globalFlags(Globals& into) {
            .value = "LEVEL", .standard = "0"}};
 }
 
+Flag kubeconfigFlag(std::optional<std::string>& into, std::string doc) {
+  return {.name = "kubeconfig", .into = &into, .doc = std::move(doc), .value = "FILE", .standard = "/etc/kubernetes/admin.conf"};
+}
+
 std::vector<Flag> withoutEffect(std::initializer_list<std::string_view> names) {
   static bool flag = false;
   static std::optional<std::string> value;

@@ -20,6 +20,9 @@ struct Globals {
 Globals& globals();
 std::vector<Flag> globalFlags(Globals& into);
 
+/// The flag with which most commands are told how to speak to the cluster.
+Flag kubeconfigFlag(std::optional<std::string>& into, std::string doc = "The kubeconfig to speak to the cluster with");
+
 /// Flags that scripts give to kubeadm and that change nothing here, as they change nothing there: no result has managed fields or is a
 /// template, and some commands inherit --kubeconfig or --dry-run without a use for it. They are accepted and not shown.
 std::vector<Flag> withoutEffect(std::initializer_list<std::string_view> names);

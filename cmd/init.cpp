@@ -111,7 +111,7 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   auto setup = config::loadInit(documents, options.flags, facts, machine.random(), warnings);
   options.dryRun = options.dryRun || setup.request.dryRun;
   if (!setup.request.patchesDirectory.empty())
-    setup.request.patches = config::parsePatches(readPatchFiles(machine.host(), setup.request.patchesDirectory), warnings);
+    setup.request.patches = readPatches(machine.host(), setup.request.patchesDirectory, warnings);
   for (const auto& warning : warnings) log::warn(warning);
   auto& runtime = machine.useRuntime(setup.node.criSocket);
   if (judging == Judging::yes) lookFurther(facts, phases::Purpose::init, setup, machine, runtime);

@@ -1,5 +1,6 @@
 #include "cmd/init_flags.hpp"
 
+#include "cmd/globals.hpp"
 #include "phases/workflows.hpp"
 #include "support/text.hpp"
 
@@ -37,8 +38,7 @@ std::vector<Flag> everyFlag(InitOptions& options) {
        .doc = "Checks whose errors count as warnings; all for every one", .value = "NAME,..."},
       {.name = "image-repository", .into = &flags.imageRepository, .doc = "Where the control plane's images come from", .value = "REPOSITORY",
        .standard = "registry.k8s.io"},
-      {.name = "kubeconfig", .into = &options.kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
-       .standard = "/etc/kubernetes/admin.conf"},
+      kubeconfigFlag(options.kubeconfig),
       {.name = "kubeconfig-dir", .into = &options.kubeconfigDir, .doc = "The folder of the kubeconfig files", .value = "DIR",
        .standard = "/etc/kubernetes"},
       {.name = "kubernetes-version", .into = &flags.kubernetesVersion, .doc = "The version of Kubernetes to deploy", .value = "VERSION",

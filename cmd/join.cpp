@@ -57,7 +57,7 @@ ExitCode runJoin(JoinOptions options, const std::vector<std::string>& arguments,
   auto wanted = config::loadJoin(documents, options.flags, facts, warnings);
   options.dryRun = options.dryRun || wanted.request.dryRun;
   if (!wanted.request.patchesDirectory.empty())
-    wanted.request.patches = config::parsePatches(readPatchFiles(machine.host(), wanted.request.patchesDirectory), warnings);
+    wanted.request.patches = readPatches(machine.host(), wanted.request.patchesDirectory, warnings);
   auto& runtime = machine.useRuntime(wanted.node.criSocket);
   const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
   const auto reporter = reporterFor(mode);

@@ -61,7 +61,7 @@ ExitCode planOperation(const std::function<plan::Next()>& next, const std::funct
 }
 
 ExitCode performOperation(plan::Operation operation, Machine& machine, std::string_view outcome) {
-  machine.useRuntime("unix:///var/run/containerd/containerd.sock");
+  machine.useRuntime(foundSocket({}));
   auto world = machine.world();
   const auto reporter = reporterFor(plan::Mode::apply);
   const auto lock = machine.host().lock(operation.name);

@@ -37,4 +37,10 @@ Value changesAsValue(const plan::Outcome& outcome) {
   return changes;
 }
 
+std::string_view nameOf(plan::Severity severity) { return severity == plan::Severity::error ? "error" : "warning"; }
+
+Value findingAsValue(const plan::Finding& finding) {
+  return {{"name", finding.check}, {"severity", nameOf(finding.severity)}, {"evidence", finding.evidence}, {"remedy", finding.remedy}};
+}
+
 } // namespace kubestrap::cmd

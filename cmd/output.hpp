@@ -18,6 +18,10 @@ Value kubeadmResult(std::string_view kind);
 Value result(std::string_view kind);
 /// Prints one word, as `member` of a result of that kind where JSON or YAML is asked for.
 void printWord(std::string_view kind, std::string_view member, const std::string& word);
+/// "error", "warning".
+std::string_view nameOf(plan::Severity severity);
+/// One thing that was found: name, severity, evidence, remedy.
+Value findingAsValue(const plan::Finding& finding);
 /// Every verdict of a run: phase, verb, subject, reason.
 Value changesAsValue(const plan::Outcome& outcome);
 

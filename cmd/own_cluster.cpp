@@ -164,6 +164,10 @@ std::optional<std::string> recordedSocket(host::Host& host) {
   return std::nullopt;
 }
 
+std::string foundSocket(const config::Facts& facts) {
+  return facts.runtimeSockets.empty() ? "unix:///var/run/containerd/containerd.sock" : facts.runtimeSockets.front();
+}
+
 config::Node ownNode(Machine& machine, const config::Cluster& cluster) {
   auto& host = machine.host();
   const auto endpoint = advertisedEndpoint(host, cluster);

@@ -32,6 +32,8 @@ std::optional<config::Cluster> storedCluster(kube::Client& client, const std::op
 std::optional<std::string> nameOfNode(host::Host& host, const config::Path& pki = config::paths::pki);
 /// The container runtime's socket as the kubelet was told; nothing: nobody has recorded it.
 std::optional<std::string> recordedSocket(host::Host& host);
+/// That of the first runtime that was found; where none was, containerd's.
+std::string foundSocket(const config::Facts& facts);
 
 /// This control plane node, as its own files tell: its name of the kubelet's or etcd's certificate, its address of the API server's
 /// manifest. Throws Error where there is none.

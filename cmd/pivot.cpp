@@ -33,7 +33,7 @@ ExitCode run(Goal goal, const std::string& name, const PivotOptions& options) {
 Command command(Goal goal, std::string name, std::string summary, std::string description) {
   const auto options = std::make_shared<PivotOptions>();
   const auto flags = [options]() -> std::vector<Flag> {
-    return {{.name = "kubeconfig", .into = &options->kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE", .standard = "/etc/kubernetes/admin.conf"},
+    return {kubeconfigFlag(options->kubeconfig),
             {.name = "dry-run", .into = &options->dryRun, .doc = "Only say which steps there would be"}};
   };
   return {.name = name, .summary = std::move(summary), .description = std::move(description), .flags = flags,

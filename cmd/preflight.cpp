@@ -87,23 +87,19 @@ Look lookAndJudge(Machine& machine, Purpose purpose, const config::Setup& setup,
 
 // ---- what is told
 
-std::string_view severityName(plan::Severity severity) { return severity == plan::Severity::error ? "error" : "warning"; }
-
 void printText(const plan::Findings& findings) {
   for (const auto& each : findings)
-    fmt::print("{} {}: {}\n    try: {}\n{}", severityName(each.severity), each.check, each.evidence, each.remedy,
+    fmt::print("{} {}: {}\n    try: {}\n{}", nameOf(each.severity), each.check, each.evidence, each.remedy,
                each.fixable ? "    or: kubestrap preflight --fix\n" : "");
   if (findings.empty()) fmt::print("nothing to object to\n");
 }
 
 Value findingsAsValue(const plan::Findings& findings) {
   Value list = Value::array();
-  for (const auto& each : findings)
-    list.push_back({{"name", each.check},
-                    {"severity", severityName(each.severity)},
-                    {"evidence", each.evidence},
-                    {"remedy", each.remedy},
-                    {"fixable", each.fixable}});
+  for (const auto& each : findings) {
+    list.push_back(findingAsValue(each));
+    list.back()["fixable"] = each.fixable;
+  }
   return list;
 }
 

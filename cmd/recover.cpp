@@ -41,15 +41,6 @@ struct RecoverOptions {
 constexpr std::string_view forceNewCluster = "--force-new-cluster=true";
 constexpr auto forEtcd = std::chrono::minutes(3), forApi = std::chrono::minutes(5);
 
-/// Gone when it is not needed any more.
-struct ScratchFile {
-  fs::path path;
-  ~ScratchFile() {
-    std::error_code none;
-    fs::remove(path, none);
-  }
-};
-
 void say(const std::string& sentence) { fmt::print(stderr, "{}\n", sentence); }
 
 /// What cannot be taken back is asked for.
@@ -357,7 +348,7 @@ ExitCode recoverCluster(const RecoverOptions& options) {
                        .dataDir = setup.cluster.etcd.local.dataDir,
                        .authority = setup.cluster.pki.folder / "etcd/ca.crt",
                        .socket = setup.node.criSocket};
-  const ScratchFile snapshot{paths::state / "recovered-snapshot.db"};
+  const ScratchSnapshot snapshot{paths::state / "recovered-snapshot.db"};
   host.write(snapshot.path, archive.files.at(std::string(snapshotInArchive)).reveal(), 0600, 0700);
   host.removeTree(etcd.dataDir / "member");
   const auto restored = etcd.dataDir / "kubestrap-restored";

@@ -146,7 +146,7 @@ ExitCode renew(const RenewOptions& options, const std::vector<std::string>& argu
   setup.request.renewal = {.wanted = wanted(arguments, machine.host(), {setup.cluster, own.known}), .within = options.within ? parseWithin(*options.within) : Duration::max()};
 
   auto facts = machine.host().facts({.depth = host::Host::Questions::Depth::defaults});
-  machine.useRuntime(facts.runtimeSockets.empty() ? "unix:///var/run/containerd/containerd.sock" : facts.runtimeSockets.front());
+  machine.useRuntime(foundSocket(facts));
   const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
   const auto reporter = reporterFor(mode);
   auto world = machine.world();
@@ -166,8 +166,7 @@ ExitCode renew(const RenewOptions& options, const std::vector<std::string>& argu
 std::vector<Flag> renewFlags(RenewOptions& options) {
   return {{.name = "config", .into = &options.flags.configFile, .doc = "The cluster's configuration, in place of what the cluster keeps", .value = "FILE"},
           {.name = "cert-dir", .into = &options.certDir, .doc = "The folder of the certificates", .value = "DIR", .standard = "/etc/kubernetes/pki"},
-          {.name = "kubeconfig", .into = &options.kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
-           .standard = "/etc/kubernetes/admin.conf"},
+          kubeconfigFlag(options.kubeconfig),
           {.name = "if-within", .into = &options.within, .doc = "Only what ends within this time: 30d, 12h", .value = "DURATION"},
           {.name = "dry-run", .into = &options.dryRun, .doc = "Only say what would be done"},
           {.name = "exit-code", .into = &options.exitCode, .doc = "End with 4 when something was, or would be, renewed"}};

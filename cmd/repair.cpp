@@ -25,15 +25,6 @@ struct RepairOptions {
   bool fromConfig = false, anyway = false, dryRun = false;
 };
 
-repair::Wanted wantedOf(const std::vector<std::string>& arguments, const RepairOptions& options) {
-  const std::vector<std::string> known(manifests::hostedComponents.begin(), manifests::hostedComponents.end());
-  for (const auto& name : arguments)
-    if (std::ranges::find(known, name) == known.end())
-      throw Error(fmt::format("there is no component {} that runs as a DaemonSet", name), "one of " + join(known, ", "), ExitCode::usage);
-  const auto& chosen = arguments.empty() ? known : arguments;
-  return {.components = {chosen.begin(), chosen.end()}, .anyway = options.anyway};
-}
-
 /// What stands by here, the one before it where the present one is not fit.
 std::map<std::string, repair::Standby> standbys(host::Host& host) {
   guard::Disk disk(host);
@@ -81,7 +72,8 @@ ExitCode tellPlan(const std::map<std::string, std::string>& ruined) {
 }
 
 ExitCode runRepair(const RepairOptions& options, const std::vector<std::string>& arguments) {
-  const auto wanted = wantedOf(arguments, options);
+  const auto named = hostedComponentsNamed(arguments, "runs as a DaemonSet");
+  const repair::Wanted wanted{.components = {named.begin(), named.end()}, .anyway = options.anyway};
   Machine machine(globals().rootfs);
   auto cluster = hostedControlPlane("repair", options.kubeconfig, machine);
   const auto looked = [&] {
@@ -114,8 +106,7 @@ Command repairCommand() {
             return std::vector<Flag>{{.name = "anyway", .into = &options->anyway, .doc = "Make them again, whatever they look like"},
                                      {.name = "dry-run", .into = &options->dryRun, .doc = "Only say what would be made again, and why"},
                                      {.name = "from-config", .into = &options->fromConfig, .doc = "Make them of the cluster's configuration, not of what stands by"},
-                                     {.name = "kubeconfig", .into = &options->kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
-                                      .standard = "/etc/kubernetes/admin.conf"}};
+                                     kubeconfigFlag(options->kubeconfig)};
           },
           .arguments = "[COMPONENT...]",
           .run = [options](const auto& given) { return runRepair(*options, given); },

@@ -1,5 +1,6 @@
 // rescue: keeps components as static pods on this node, and hands them back. Needs nothing but this machine.
 #include "cmd/commands.hpp"
+#include "cmd/control_plane.hpp"
 #include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
 #include "cmd/workflow.hpp"
@@ -35,15 +36,6 @@ struct RescueOptions {
   bool fromConfig = false, release = false, takeover = false;
 };
 
-Components componentsOf(const std::vector<std::string>& arguments) {
-  if (arguments.empty()) return {manifests::hostedComponents.begin(), manifests::hostedComponents.end()};
-  const std::vector<std::string> known(manifests::hostedComponents.begin(), manifests::hostedComponents.end());
-  for (const auto& name : arguments)
-    if (std::ranges::find(known, name) == known.end())
-      throw Error(fmt::format("there is no component {} that can be rescued", name), "one of " + join(known, ", "), ExitCode::usage);
-  return arguments;
-}
-
 /// This node with all that the command needs to know of it.
 class Rescue {
 public:
@@ -58,11 +50,11 @@ public:
     setup_.cluster.kubestrap.layout = config::Layout::hosted;
     setup_.node = ownNode(machine, setup_.cluster);
     std::vector<std::string> warnings;
-    if (options.patches) setup_.request.patches = config::parsePatches(readPatchFiles(machine.host(), std::filesystem::absolute(*options.patches)), warnings);
+    if (options.patches) setup_.request.patches = readPatches(machine.host(), std::filesystem::absolute(*options.patches), warnings);
     for (const auto& warning : warnings) log::warn(warning);
     if (options.kubeconfig) setup_.request.kubeconfig = std::filesystem::absolute(*options.kubeconfig);
     const auto facts = machine.host().facts({.depth = host::Host::Questions::Depth::defaults});
-    cri_ = &machine.useRuntime(facts.runtimeSockets.empty() ? "unix:///var/run/containerd/containerd.sock" : facts.runtimeSockets.front());
+    cri_ = &machine.useRuntime(foundSocket(facts));
   }
 
   const std::string& node() const { return setup_.node.name; }
@@ -194,7 +186,7 @@ void tell(const Components& components, const std::string& node, const RescueOpt
 }
 
 ExitCode runRescue(const RescueOptions& options, const std::vector<std::string>& arguments) {
-  const auto components = componentsOf(arguments);
+  const auto components = hostedComponentsNamed(arguments, "can be rescued");
   check(options, components);
   Machine machine(globals().rootfs);
   const auto lock = machine.host().lock("rescue");
@@ -223,7 +215,7 @@ Command rescueCommand() {
             return std::vector<Flag>{
                 {.name = "config", .into = &options->flags.configFile, .doc = "With --from-config: the cluster's configuration, in place of what is known", .value = "FILE"},
                 {.name = "from-config", .into = &options->fromConfig, .doc = "Make what stands by anew, from the configuration"},
-                {.name = "kubeconfig", .into = &options->kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE", .standard = "/etc/kubernetes/admin.conf"},
+                kubeconfigFlag(options->kubeconfig),
                 {.name = "patches", .into = &options->patches, .doc = "With --from-config: a folder with patches, as for init", .value = "DIR"},
                 {.name = "release", .into = &options->release, .doc = "Hand them back: the guard takes the static pods away when the DaemonSets' pods serve"},
                 {.name = "takeover", .into = &options->takeover,

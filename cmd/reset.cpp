@@ -1,4 +1,5 @@
 #include "cmd/commands.hpp"
+#include "cmd/configuration_file.hpp"
 #include "cmd/confirm.hpp"
 #include "cmd/look.hpp"
 #include "cmd/output.hpp"
@@ -7,7 +8,6 @@
 #include "cmd/reset_verify.hpp"
 #include "cmd/workflow.hpp"
 
-#include "config/load.hpp"
 #include "config/v1beta4.hpp"
 #include "phases/workflows.hpp"
 #include "plan/leaving.hpp"
@@ -31,25 +31,7 @@ struct ResetOptions {
   bool cleanupTmpDir = false, force = false, yes = false, dryRun = false, drain = false, verify = false, exitCode = false, cluster = false;
 };
 
-ResetConfiguration configurationOf(const ResetOptions& options, Machine& machine, std::vector<std::string>& warnings) {
-  ResetConfiguration configuration;
-  bool found = false;
-  if (options.configFile) {
-    for (const auto& document : machine.readDocuments(*options.configFile)) {
-      if (stringAt(document.value, "kind") != "ResetConfiguration") {
-        warnings.push_back(fmt::format("{}: a {} means nothing to reset", *options.configFile, stringAt(document.value, "kind", "document")));
-        continue;
-      }
-      if (auto problems = config::validateDocuments({document}, warnings); !problems.empty()) throw Problems(std::move(problems));
-      configuration = config::v1beta4::decode<ResetConfiguration>(document.value);
-      found = true;
-    }
-    if (!found)
-      throw Error(fmt::format("{} has no ResetConfiguration", *options.configFile), "see: kubestrap config print reset-defaults", ExitCode::usage);
-  }
-  config::v1beta4::applyDefaults(configuration);
-  return configuration;
-}
+constexpr ConfigurationKind kind{"ResetConfiguration", "reset", "reset-defaults"};
 
 /// Where the runtime is: as the kubelet was told, else the one that there is.
 std::string socketOf(const ResetOptions& options, const ResetConfiguration& configuration, const config::Facts& facts, host::Host& host) {
@@ -59,7 +41,7 @@ std::string socketOf(const ResetOptions& options, const ResetConfiguration& conf
   if (facts.runtimeSockets.size() > 1)
     throw Error(fmt::format("this machine has {} container runtimes: {}", facts.runtimeSockets.size(), join(facts.runtimeSockets, ", ")),
                 "say with --cri-socket which one the node uses", ExitCode::usage);
-  return facts.runtimeSockets.empty() ? "unix:///var/run/containerd/containerd.sock" : facts.runtimeSockets.front();
+  return foundSocket(facts);
 }
 
 config::Setup setupOf(const ResetOptions& options, const ResetConfiguration& configuration, const config::Facts& facts) {
@@ -121,7 +103,7 @@ ExitCode runReset(ResetOptions options, const std::optional<std::string>& onlyPh
   }
   const auto facts = look(machine, Judging::no);
   std::vector<std::string> warnings;
-  const auto configuration = configurationOf(options, machine, warnings);
+  const auto configuration = configurationIn<ResetConfiguration>(options.configFile, kind, machine, warnings);
   for (const auto& warning : warnings) log::warn(warning);
   options.dryRun = options.dryRun || configuration.dryRun;
   auto setup = setupOf(options, configuration, facts);
@@ -161,8 +143,7 @@ std::vector<Flag> resetFlags(ResetOptions& options) {
       {.name = "force", .into = &options.force, .doc = "Do not ask, and go on where the cluster would end with this node", .letter = 'f'},
       {.name = "ignore-preflight-errors", .into = &options.ignorePreflightErrors, .doc = "Checks whose errors count as warnings; all for every one",
        .value = "NAME,..."},
-      {.name = "kubeconfig", .into = &options.kubeconfig, .doc = "With which the cluster is told", .value = "FILE",
-       .standard = "/etc/kubernetes/admin.conf"},
+      kubeconfigFlag(options.kubeconfig, "With which the cluster is told"),
       {.name = "skip-phases", .into = &options.skipPhases, .doc = "Phases to leave out", .value = "PHASE,..."},
       {.name = "verify", .into = &options.verify,
        .doc = "Change nothing: compare the machine with what it was before init or join, and end with 4 when something is left"},

@@ -59,7 +59,7 @@ Intent intentOf(std::string command, const ControlPlane& cluster, config::Cluste
   Intent intent{.setup = cluster.setup, .command = std::move(command), .emulates = {}, .soak = options.soak, .afterwards = {}};
   intent.setup.cluster = std::move(wanted);
   std::vector<std::string> warnings;
-  if (options.patches) intent.setup.request.patches = config::parsePatches(readPatchFiles(machine.host(), *options.patches), warnings);
+  if (options.patches) intent.setup.request.patches = readPatches(machine.host(), *options.patches, warnings);
   for (const auto& warning : warnings) log::warn(warning);
   intent.afterwards = phases::roll::afterwards(intent.setup);
   return intent;
@@ -124,7 +124,7 @@ Command reconfigureCommand() {
   const auto flags = [options]() -> std::vector<Flag> {
     return {{.name = "filename", .into = &options->file, .doc = "The documents as they shall be; - is standard input", .letter = 'f', .value = "FILE"},
             {.name = "patches", .into = &options->patches, .doc = "The folder of patches that the control plane was made with", .value = "FOLDER"},
-            {.name = "kubeconfig", .into = &options->kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE", .standard = "/etc/kubernetes/admin.conf"},
+            kubeconfigFlag(options->kubeconfig),
             {.name = "dry-run", .into = &options->dryRun, .doc = "Only say which steps there would be"}};
   };
   return {.name = "reconfigure",

@@ -47,8 +47,7 @@ Command statusCommand() {
             return std::vector<Flag>{{.name = "all", .into = &options->all, .doc = "With --journal: also what a reset has undone"},
                                      {.name = "exit-code", .into = &options->exitCode, .doc = "End with 4 when something is wrong, warnings too"},
                                      {.name = "journal", .into = &options->journal, .doc = "What kubestrap has recorded on this machine"},
-                                     {.name = "kubeconfig", .into = &options->kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",
-                                      .standard = "/etc/kubernetes/admin.conf"}};
+                                     kubeconfigFlag(options->kubeconfig)};
           },
           .run = [options](const auto&) { return runStatus(*options); }};
 }

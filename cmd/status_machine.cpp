@@ -129,7 +129,7 @@ void lookAtMachine(Machine& machine, Depth depth, Seen& seen) {
   own.isNode = host.status(paths::kubeletConf).has_value();
   own.controlPlane = host.status(paths::adminConf) || host.status(manifests::guardManifest()) || host.status(paths::manifests / "kube-apiserver.yaml");
   if (!own.isNode && !own.controlPlane) return;
-  auto& cri = machine.useRuntime(facts.runtimeSockets.empty() ? "unix:///var/run/containerd/containerd.sock" : facts.runtimeSockets.front());
+  auto& cri = machine.useRuntime(foundSocket(facts));
   whatCanBe("units", [&] { lookAtUnits(host, own); });
   whatCanBe("the kubelet's certificate", [&] { lookAtKubeletCertificate(host, own); });
   try {

@@ -1,5 +1,7 @@
 #include "cmd/status_text.hpp"
 
+
+#include "cmd/output.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
@@ -67,7 +69,6 @@ Table nodes(const Seen& seen) {
   return rows;
 }
 
-std::string_view nameOf(plan::Severity severity) { return severity == plan::Severity::error ? "error" : "warning"; }
 
 } // namespace
 

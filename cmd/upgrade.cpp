@@ -56,17 +56,14 @@ void printSteps(const std::vector<ComponentStep>& steps) {
   fmt::print("{}", table(rows));
 }
 
-std::string_view severityName(plan::Severity severity) { return severity == plan::Severity::error ? "error" : "warning"; }
-
 void printFindings(const plan::Findings& findings) {
   for (const auto& each : findings)
-    fmt::print("{} {}: {}\n{}", severityName(each.severity), each.check, each.evidence, each.remedy.empty() ? "" : fmt::format("    try: {}\n", each.remedy));
+    fmt::print("{} {}: {}\n{}", nameOf(each.severity), each.check, each.evidence, each.remedy.empty() ? "" : fmt::format("    try: {}\n", each.remedy));
 }
 
 Value asValue(const plan::Findings& findings) {
   Value list = Value::array();
-  for (const auto& each : findings)
-    list.push_back({{"name", each.check}, {"severity", severityName(each.severity)}, {"evidence", each.evidence}, {"remedy", each.remedy}});
+  for (const auto& each : findings) list.push_back(findingAsValue(each));
   return list;
 }
 

@@ -1,4 +1,5 @@
 // What an upgrade goes by: the operator's wishes, the cluster's own configuration, this node, and what is seen of the cluster.
+#include "cmd/configuration_file.hpp"
 #include "cmd/look.hpp"
 #include "cmd/renewal.hpp"
 #include "cmd/upgrade.hpp"
@@ -32,26 +33,7 @@ using config::v1beta4::UpgradeConfiguration;
 namespace paths = config::paths;
 using Warnings = std::vector<std::string>;
 
-UpgradeConfiguration configurationOf(const UpgradeOptions& options, Machine& machine, Warnings& warnings) {
-  UpgradeConfiguration configuration;
-  bool found = false;
-  if (options.configFile) {
-    for (const auto& document : machine.readDocuments(*options.configFile)) {
-      if (stringAt(document.value, "kind") != "UpgradeConfiguration") {
-        warnings.push_back(fmt::format("{}: a {} means nothing to upgrade, which goes by the cluster's own configuration", *options.configFile,
-                                       stringAt(document.value, "kind", "document")));
-        continue;
-      }
-      if (auto problems = config::validateDocuments({document}, warnings); !problems.empty()) throw Problems(std::move(problems));
-      configuration = config::v1beta4::decode<UpgradeConfiguration>(document.value);
-      found = true;
-    }
-    if (!found)
-      throw Error(fmt::format("{} has no UpgradeConfiguration", *options.configFile), "see: kubestrap config print upgrade-defaults", ExitCode::usage);
-  }
-  config::v1beta4::applyDefaults(configuration);
-  return configuration;
-}
+constexpr ConfigurationKind kind{"UpgradeConfiguration", "upgrade, which goes by the cluster's own configuration", "upgrade-defaults"};
 
 /// What the file's part for this command says; a flag that was given counts before it.
 struct Wish {
@@ -181,7 +163,7 @@ config::Node workerNode(Machine& machine, const config::Cluster& cluster) {
 }
 
 void completeNode(config::Node& node, const config::Facts& facts, host::Host& host, const Wish& wish, const config::Cluster& cluster) {
-  node.criSocket = recordedSocket(host).value_or(facts.runtimeSockets.empty() ? "unix:///var/run/containerd/containerd.sock" : facts.runtimeSockets.front());
+  node.criSocket = recordedSocket(host).value_or(foundSocket(facts));
   node.pullPolicy = config::pullPolicy(wish.pullPolicy);
   node.resolvConf = config::resolvConf(facts);
   node.proxyVariables = facts.proxyVariables;
@@ -217,7 +199,7 @@ config::Path kubeconfigOf(const UpgradeOptions& options, bool controlPlane) {
 config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machine& machine, config::Facts& facts) {
   Warnings warnings;
   auto& host = machine.host();
-  const auto file = configurationOf(options, machine, warnings);
+  const auto file = configurationIn<UpgradeConfiguration>(options.configFile, kind, machine, warnings);
   const auto wish = wishOf(what, file, options);
   const bool controlPlane = isControlPlane(host);
   if (!controlPlane && what != Upgrade::node)
@@ -242,7 +224,7 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   request.timeouts = config::timeouts(*file.timeouts);
   request.ignorePreflightErrors = wish.ignored;
   request.skipPhases = wish.skipped;
-  if (!wish.patches.empty()) request.patches = config::parsePatches(readPatchFiles(host, wish.patches), warnings);
+  if (!wish.patches.empty()) request.patches = readPatches(host, wish.patches, warnings);
   auto& upgrading = request.upgrading;
   upgrading.renewsCertificates = wish.renewsCertificates && controlPlane;
   upgrading.upgradesEtcd = wish.upgradesEtcd;

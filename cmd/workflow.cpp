@@ -47,10 +47,10 @@ void collectPatchFiles(host::Host& host, const host::Path& folder, std::vector<c
 
 } // namespace
 
-std::vector<config::PatchFile> readPatchFiles(host::Host& host, const host::Path& folder) {
+std::vector<config::Patch> readPatches(host::Host& host, const host::Path& folder, std::vector<std::string>& warnings) {
   std::vector<config::PatchFile> files;
   collectPatchFiles(host, folder, files);
-  return files;
+  return config::parsePatches(std::move(files), warnings);
 }
 
 void lookAtFront(config::Setup& setup, host::Host& host) {

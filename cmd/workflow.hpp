@@ -13,8 +13,8 @@
 
 namespace kubestrap::cmd {
 
-/// The patch files of a folder and the folders in it, in lexical order.
-std::vector<config::PatchFile> readPatchFiles(host::Host& host, const host::Path& folder);
+/// The patches of a folder and the folders in it, in lexical order. What is wrong with a file, and no error, is a warning.
+std::vector<config::Patch> readPatches(host::Host& host, const host::Path& folder, std::vector<std::string>& warnings);
 
 /// What the balancer of a node is made from: what is on this machine of it, and kubestrap's own image.
 void lookAtFront(config::Setup& setup, host::Host& host);
