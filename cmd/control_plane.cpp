@@ -26,7 +26,7 @@ bool isFresh(const Value& lease, Duration lasts, TimePoint now) {
 
 phases::pivot::NodeSeen nodeSeen(const Value& node) {
   phases::pivot::NodeSeen seen{.name = stringAt(node, "metadata.name"),
-                               .ready = kube::isNodeReady(node),
+                               .ready = kube::isReady(node),
                                .selfHosted = kube::labelOf(node, manifests::selfHostedLabel) == "true",
                                .held = {},
                                .guard = {}};

@@ -109,10 +109,9 @@ LocalEtcd localEtcd(Machine& machine) {
   if (!text) throw Error(fmt::format("{} is absent: this machine has no member of etcd", path.string()), "run this on a control plane node that has one");
   const auto pod = parseYamlValue(*text, path.string());
   LocalEtcd etcd;
-  for (const auto& container : pod.at("spec").at("containers")) {
-    if (stringAt(container, "name") != component.name) continue;
-    const auto command = container.at("command").get<std::vector<std::string>>();
-    etcd = {.name = manifests::flagOf(command, "name"), .peerUrl = manifests::flagOf(command, "initial-advertise-peer-urls"), .image = stringAt(container, "image"),
+  if (const auto* container = manifests::containerOf(pod, component.name)) {
+    const auto command = container->at("command").get<std::vector<std::string>>();
+    etcd = {.name = manifests::flagOf(command, "name"), .peerUrl = manifests::flagOf(command, "initial-advertise-peer-urls"), .image = stringAt(*container, "image"),
             .dataDir = manifests::flagOf(command, "data-dir"), .authority = manifests::flagOf(command, "trusted-ca-file"), .socket = {}};
   }
   if (etcd.name.empty() || etcd.peerUrl.empty() || etcd.dataDir.empty()) throw Error(fmt::format("{} does not say name, address and folder of the member", path.string()));

@@ -55,7 +55,7 @@ void refuseTakenName(kube::Client& client, const std::string& name) {
     if (error.status() != 403) throw;
     log::info(1, "whether there is a node {} may not be asked: {}", name, error.message());
   }
-  if (node && kube::isNodeReady(*node))
+  if (node && kube::isReady(*node))
     throw Error(fmt::format("the cluster has a Ready node {} already", name), "choose another name with --node-name, or delete that node",
                 ExitCode::refused);
 }

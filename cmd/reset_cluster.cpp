@@ -57,7 +57,7 @@ std::vector<NodeSeen> nodesOf(kube::Client& client, net::Transport& http) {
   std::vector<NodeSeen> nodes;
   for (const auto& node : client.list("v1", "Node", "")) {
     NodeSeen seen{.name = stringAt(node, "metadata.name"), .controlPlane = kube::labelOf(node, "node-role.kubernetes.io/control-plane").has_value(),
-                  .ready = kube::isNodeReady(node), .pod = {}, .trouble = {}};
+                  .ready = kube::isReady(node), .pod = {}, .trouble = {}};
     const auto pod = client.get({"v1", "Pod", "kube-system", manifests::nodeOpName("reset", seen.name)});
     if (pod) {
       seen.pod = stringAt(*pod, "status.phase", "Pending");

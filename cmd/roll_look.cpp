@@ -41,11 +41,6 @@ std::string lastWords(kube::Client& client, const std::string& pod) {
   return {};
 }
 
-bool conditionHolds(const Value& object, std::string_view type) {
-  const auto* conditions = find(object, "status.conditions");
-  return conditions && std::ranges::any_of(*conditions, [&](const Value& each) { return stringAt(each, "type") == type && stringAt(each, "status") == "True"; });
-}
-
 void lookAtContainers(const Value& pod, kube::Client& client, PodSeen& seen) {
   const auto* containers = find(pod, "status.containerStatuses");
   if (!containers) return;
@@ -65,7 +60,7 @@ void lookAtContainers(const Value& pod, kube::Client& client, PodSeen& seen) {
 PodSeen podSeen(const Value& pod, kube::Client& client, Watched& watched) {
   PodSeen seen{.name = stringAt(pod, "metadata.name"), .node = stringAt(pod, "spec.nodeName"), .uid = stringAt(pod, "metadata.uid"),
                .revision = kube::annotationOf(pod, manifests::revisionAnnotation).value_or(""), .phase = stringAt(pod, "status.phase"),
-               .ready = conditionHolds(pod, "Ready"), .ending = find(pod, "metadata.deletionTimestamp") != nullptr, .trouble = {}};
+               .ready = kube::isReady(pod), .ending = find(pod, "metadata.deletionTimestamp") != nullptr, .trouble = {}};
   lookAtContainers(pod, client, seen);
   watched.put(seen);
   return seen;

@@ -41,7 +41,7 @@ NodeSeen nodeSeen(const Value& node) {
                 .address = {},
                 .kubelet = stringAt(node, "status.nodeInfo.kubeletVersion"),
                 .controlPlane = kube::labelOf(node, controlPlaneLabel).has_value(),
-                .ready = kube::isNodeReady(node)};
+                .ready = kube::isReady(node)};
   const auto* unschedulable = find(node, "spec.unschedulable");
   seen.schedulable = !unschedulable || *unschedulable != true;
   const auto* status = find(node, "status");
@@ -72,11 +72,8 @@ std::string slotOf(const Value& pod) {
 
 PodSeen podSeen(const Value& pod) {
   PodSeen seen{.node = stringAt(pod, "spec.nodeName"), .component = kube::labelOf(pod, "component").value_or(""), .slot = slotOf(pod), .version = {}, .trouble = troubleOf(pod)};
-  for (const auto& container : pod.at("spec").value("containers", Value::array()))
-    if (stringAt(container, "name") == seen.component) seen.version = manifests::tagOf(stringAt(container, "image"));
-  const auto* status = find(pod, "status");
-  const auto conditions = status ? status->value("conditions", Value::array()) : Value::array();
-  seen.ready = std::ranges::any_of(conditions, [](const Value& each) { return stringAt(each, "type") == "Ready" && stringAt(each, "status") == "True"; });
+  if (const auto* container = manifests::containerOf(pod, seen.component)) seen.version = manifests::tagOf(stringAt(*container, "image"));
+  seen.ready = kube::isReady(pod);
   return seen;
 }
 

@@ -57,8 +57,7 @@ StandbySeen standbySeen(guard::Component component, manifests::Slot slot, const 
     seen.unfit = guard::unfitStandby(component, slot, pod);
     if (!seen.unfit.empty()) return seen;
     seen.revision = kube::annotationOf(pod, manifests::revisionAnnotation).value_or("");
-    for (const auto& container : pod.at("spec").at("containers"))
-      if (stringAt(container, "name") == seen.component) seen.image = stringAt(container, "image");
+    if (const auto* container = manifests::containerOf(pod, seen.component)) seen.image = stringAt(*container, "image");
     whatCanBe("images", [&] { seen.imageThere = cri.hasImage(seen.image); });
   } catch (const Interrupted&) {
     throw;

@@ -1,6 +1,5 @@
 #include "cmd/status_text.hpp"
 
-
 #include "cmd/output.hpp"
 #include "support/text.hpp"
 

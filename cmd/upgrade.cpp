@@ -8,6 +8,7 @@
 
 #include "config/store.hpp"
 #include "config/versions.hpp"
+#include "manifests/components.hpp"
 #include "manifests/hosted.hpp"
 #include "phases/node.hpp"
 #include "phases/upgrade.hpp"
@@ -33,14 +34,12 @@ struct ComponentStep {
   std::string name, node, now, then;
 };
 
-std::string tagOf(const std::string& image) { return image.substr(image.rfind(':') + 1); }
-
 std::vector<ComponentStep> stepsOf(const config::Setup& setup) {
   const auto& images = setup.cluster.images;
-  const std::pair<const char*, std::string> wanted[] = {{"etcd", tagOf(images.etcd)},
-                                                        {"kube-apiserver", tagOf(images.apiServer)},
-                                                        {"kube-controller-manager", tagOf(images.controllerManager)},
-                                                        {"kube-scheduler", tagOf(images.scheduler)}};
+  const std::pair<const char*, std::string> wanted[] = {{"etcd", manifests::tagOf(images.etcd)},
+                                                        {"kube-apiserver", manifests::tagOf(images.apiServer)},
+                                                        {"kube-controller-manager", manifests::tagOf(images.controllerManager)},
+                                                        {"kube-scheduler", manifests::tagOf(images.scheduler)}};
   std::vector<ComponentStep> steps;
   for (const auto& node : setup.request.upgrading.nodes) {
     for (const auto& [name, then] : wanted)

@@ -108,12 +108,8 @@ bool isTooOld(const std::optional<Value>& standby, const std::string& version) {
   const auto* containers = standby ? find(*standby, "spec.containers") : nullptr;
   if (!containers || containers->empty() || version.empty()) return false;
   const auto tag = manifests::tagOf(stringAt(containers->at(0), "image"));
-  try {
-    const auto ours = parseVersion(tag), theirs = parseVersion(version);
-    return ours.major == theirs.major && theirs.minor - ours.minor > 1;
-  } catch (const Error&) {
-    return false; // a tag of the operator's own says nothing
-  }
+  const auto ours = readVersion(tag), theirs = readVersion(version); // a tag of the operator's own says nothing
+  return ours && theirs && ours->major == theirs->major && theirs->minor - ours->minor > 1;
 }
 
 void put(const Told& told, const std::string& node, const std::array<std::optional<Value>, phases::guard::count>& standbys, Seen& seen) {

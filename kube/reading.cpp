@@ -24,8 +24,8 @@ long numberAt(const Value& object, std::string_view dottedPath) {
   return found && found->is_number_integer() ? found->get<long>() : 0;
 }
 
-bool isNodeReady(const Value& node) {
-  const auto* conditions = find(node, "status.conditions");
+bool isReady(const Value& object) {
+  const auto* conditions = find(object, "status.conditions");
   return conditions && conditions->is_array() && std::ranges::any_of(*conditions, [](const Value& each) {
            return stringAt(each, "type") == "Ready" && stringAt(each, "status") == "True";
          });

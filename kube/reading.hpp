@@ -17,7 +17,7 @@ std::optional<std::string> annotationOf(const Value& object, std::string_view na
 /// The number at a dotted path, 0 where there is none, as the API leaves out zeros.
 long numberAt(const Value& object, std::string_view dottedPath);
 
-/// Whether the Node's condition Ready is true.
-bool isNodeReady(const Value& node);
+/// Whether the condition Ready of a Node or a Pod is true.
+bool isReady(const Value& object);
 
 } // namespace kubestrap::kube

@@ -65,10 +65,8 @@ std::string loopbackIfUnspecified(const std::string& host) {
 
 /// The command of the container that is called as the component.
 std::vector<std::string> commandOf(const Component& component, const Value& pod) {
-  if (const Value* containers = find(pod, "spec.containers"); containers && containers->is_array())
-    for (const Value& container : *containers)
-      if (stringAt(container, "name") == component.name && container.contains("command"))
-        return container.at("command").get<std::vector<std::string>>();
+  if (const auto* container = containerOf(pod, component.name); container && container->contains("command"))
+    return container->at("command").get<std::vector<std::string>>();
   throw Error("the pod of " + std::string(component.name) + " has no container of that name with a command",
               "look at the patches for it");
 }
@@ -105,6 +103,13 @@ std::string livenessUrl(const Component& component, const Value& pod) {
   if (port.empty()) port = std::to_string(component.port);
   auto ip = IpAddress::parse(address = loopbackIfUnspecified(address));
   return "https://" + (ip ? ip->inUrl() : address) + ":" + port + path;
+}
+
+const Value* containerOf(const Value& pod, std::string_view name) {
+  const auto* containers = find(pod, "spec.containers");
+  if (!containers || !containers->is_array()) return nullptr;
+  const auto found = std::ranges::find_if(*containers, [&](const Value& each) { return stringAt(each, "name") == name; });
+  return found == containers->end() ? nullptr : &*found;
 }
 
 std::string tagOf(const std::string& image) {

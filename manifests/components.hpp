@@ -45,6 +45,9 @@ std::string livenessUrl(const Component& component, const Value& pod);
 /// "v1.37.2" of "registry.k8s.io/kube-apiserver:v1.37.2@sha256:..."; empty where an image has no tag.
 std::string tagOf(const std::string& image);
 
+/// The container of that name in a pod, or in a pod template; nullptr: there is none.
+const Value* containerOf(const Value& pod, std::string_view name);
+
 /// Every image that a control plane node needs, in the order of `config images list`.
 std::vector<std::string> imageList(const config::Cluster& cluster);
 

@@ -48,7 +48,7 @@ const ProbeRow& probesOf(const Component& component) {
 
 bool isApiServer(const Component& component) { return component.name == "kube-apiserver"; }
 
-Value& containerOf(const Component& component, Value& spec) {
+Value& ownContainer(const Component& component, Value& spec) {
   for (auto& container : spec.at("containers"))
     if (stringAt(container, "name") == component.name) return container;
   throw Error(fmt::format("the pod of {} has no container of that name", component.name), "look at the patches for it");
@@ -105,7 +105,7 @@ void mountCredentials(Value& spec, Value& container, const Component& component)
 
 /// What the pods of both kinds have in common, made of the plain layout's pod with the operator's arguments and patches in it.
 Value hostedSpec(const Component& component, const Setup& setup, Slot slot, Value spec) {
-  auto& container = containerOf(component, spec);
+  auto& container = ownContainer(component, spec);
   const auto& paths = probesOf(component);
   const int port = slotPort(component, setup);
   const auto tries = std::chrono::ceil<std::chrono::duration<int, std::ratio<2>>>(setup.request.timeouts.controlPlaneComponentHealthCheck);
@@ -214,12 +214,11 @@ bool isHosted(const config::Cluster& cluster) { return cluster.kubestrap.layout 
 int slotPort(const Component& component, const Setup& setup) { return isApiServer(component) ? setup.node.bindPort : component.port; }
 
 std::optional<int> servingPort(const Component& component, const Value& pod) {
-  for (const auto& container : pod.at("spec").at("containers")) {
-    if (stringAt(container, "name") != component.name) continue;
-    const auto text = flagOf(container.at("command").get<std::vector<std::string>>(), "secure-port");
-    int port = 0;
-    if (std::from_chars(text.data(), text.data() + text.size(), port).ec == std::errc()) return port;
-  }
+  const auto* container = manifests::containerOf(pod, component.name);
+  if (!container) return std::nullopt;
+  const auto text = flagOf(container->at("command").get<std::vector<std::string>>(), "secure-port");
+  int port = 0;
+  if (std::from_chars(text.data(), text.data() + text.size(), port).ec == std::errc()) return port;
   return std::nullopt;
 }
 

@@ -15,12 +15,6 @@ Value metadata(const std::string& name, std::string_view label, const Component&
   return Value::object({{"labels", Value::object({{label, component.name}})}, {"name", name}, {"namespace", "kube-system"}});
 }
 
-const Value& containerOf(const Component& component, const Value& podTemplate) {
-  for (const auto& container : podTemplate.at("spec").at("containers"))
-    if (stringAt(container, "name") == component.name) return container;
-  throw Error(fmt::format("the template of {} has no container of that name", component.name));
-}
-
 /// To every node, whatever it keeps away, and needing nothing there.
 Value modest() {
   return Value::object({{"automountServiceAccountToken", false},
@@ -34,11 +28,12 @@ Value modest() {
 } // namespace
 
 Value rehearsalPod(const Component& component, const Value& podTemplate, const std::string& node) {
-  const auto& original = containerOf(component, podTemplate);
-  Value container = Value::object({{"command", original.at("command")}, {"image", original.at("image")}, {"name", component.name}});
+  const auto* original = containerOf(podTemplate, component.name);
+  if (!original) throw Error(fmt::format("the template of {} has no container of that name", component.name));
+  Value container = Value::object({{"command", original->at("command")}, {"image", original->at("image")}, {"name", component.name}});
   container["command"].push_back("--version");
   for (const auto* member : {"env", "imagePullPolicy"})
-    if (original.contains(member)) container[member] = original.at(member);
+    if (original->contains(member)) container[member] = original->at(member);
   const auto what = sha256Hex(container.dump()).substr(0, 8);
   auto spec = modest();
   spec["containers"] = Value::array({std::move(container)});

@@ -4,7 +4,6 @@
 #include "manifests/second_etcd.hpp"
 #include "manifests/static_pods.hpp"
 #include "phases/node.hpp"
-#include "support/error.hpp"
 #include "support/version.hpp"
 
 #include <fmt/format.h>
@@ -67,29 +66,20 @@ Resources move(const Setup& setup, const Place& from, const Place& to, Value pod
           plan::Absent{.path = from.data / "member", .depth = plan::Absent::Depth::tree, .reason = "its member has left etcd"}};
 }
 
-std::string nameOf(const Setup& setup) { return setup.cluster.images.etcd.substr(setup.cluster.images.etcd.rfind(':') + 1); }
-
 const EtcdMemberSeen* at(const Place& place, const std::vector<EtcdMemberSeen>& members) {
   const auto found = std::ranges::find(members, place.peerUrl, &EtcdMemberSeen::peerUrl);
   return found == members.end() ? nullptr : &*found;
 }
 
+std::string nameOf(const Setup& setup) { return manifests::tagOf(setup.cluster.images.etcd); }
+
 /// Older than it is to be. A learner that has not begun yet is of the new version: it was made by this.
 bool isOld(const EtcdMemberSeen& member, const Setup& setup) {
-  const auto wanted = versionOfImage(setup.cluster.images.etcd), found = versionOfImage(member.version);
+  const auto wanted = readVersion(nameOf(setup)), found = readVersion(member.version); // the tag is a version with a build behind it
   return !member.learner && wanted && found && *found < *wanted;
 }
 
 } // namespace
-
-std::optional<Version> versionOfImage(const std::string& image) {
-  const auto tag = image.substr(image.rfind(':') + 1);
-  try {
-    return parseVersion(tag.substr(0, tag.find('-')));
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
 
 bool etcdIsOutdated(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
   return std::ranges::any_of(members, [&](const auto& each) { return isOld(each, setup); }) || at(second(setup), members);

@@ -5,7 +5,6 @@
 
 #include "config/model.hpp"
 #include "plan/next.hpp"
-#include "support/version.hpp"
 
 #include <optional>
 #include <string>
@@ -17,9 +16,6 @@ struct EtcdMemberSeen {
   std::string peerUrl, version; ///< "3.6.8"; empty: it does not answer
   bool learner = false;
 };
-
-/// The version that an image's tag stands for: "registry.k8s.io/etcd:3.7.0-0" is 3.7.0. Nothing for a tag of the operator's own.
-std::optional<Version> versionOfImage(const std::string& image);
 
 /// Whether etcd has to get another version. One that is newer already is left as it is.
 bool etcdIsOutdated(const config::Setup& setup, const std::vector<EtcdMemberSeen>& members);

@@ -60,8 +60,7 @@ struct Stage {
 };
 
 std::string imageTag(std::string_view component, const Setup& setup) {
-  const std::string image = setup.cluster.images.*manifests::component(component).image;
-  return image.substr(image.rfind(':') + 1);
+  return manifests::tagOf(setup.cluster.images.*manifests::component(component).image);
 }
 
 bool etcdMoves(const Intent& intent, const Seen& seen) { return intent.rollsEtcd && etcdIsOutdated(intent.setup, seen.etcd); }
@@ -134,8 +133,9 @@ struct Rehearsal {
 /// Of all that is to come, on every node.
 std::vector<Rehearsal> rehearsals(const Intent& intent, const Seen& seen) {
   std::vector<Rehearsal> all;
+  const auto left = remaining(intent, seen);
   for (const auto& node : seen.controlPlane.nodes) {
-    for (const auto& stage : remaining(intent, seen))
+    for (const auto& stage : left)
       if (!isAt(stage, of(seen, stage.component)))
         all.push_back({stage.component, stage.what, node.name,
                        manifests::rehearsalPod(manifests::component(stage.component), templateOf(daemonSet(stage, Slot::blue, 0)), node.name)});
@@ -288,16 +288,13 @@ plan::Step change(const Stage& stage, const Intent& intent, const Seen& seen) {
 
 /// An API server of a newer minor version that behaves like one may have stored what an older one cannot read.
 std::optional<Next> cannotGoBack(const Intent& intent, const Seen& seen) {
-  const auto& podTemplate = of(seen, "kube-apiserver").podTemplate;
-  for (const auto& container : podTemplate.at("spec").at("containers")) {
-    if (stringAt(container, "name") != "kube-apiserver") continue;
-    const auto version = versionOfImage(stringAt(container, "image"));
-    if (!version || version->minor <= intent.setup.cluster.version.minor) continue;
-    if (!manifests::flagOf(container.at("command").get<std::vector<std::string>>(), "emulated-version").empty()) continue;
-    return plan::Stuck{fmt::format("{} is past the point from which the API server can go back to {}", version->tag(), intent.setup.cluster.version.tag()),
-                       "it behaves as its own version already; only a snapshot of etcd leads back"};
-  }
-  return std::nullopt;
+  const auto* container = manifests::containerOf(of(seen, "kube-apiserver").podTemplate, "kube-apiserver");
+  if (!container) return std::nullopt;
+  const auto version = readVersion(manifests::tagOf(stringAt(*container, "image")));
+  if (!version || version->minor <= intent.setup.cluster.version.minor) return std::nullopt;
+  if (!manifests::flagOf(container->at("command").get<std::vector<std::string>>(), "emulated-version").empty()) return std::nullopt;
+  return plan::Stuck{fmt::format("{} is past the point from which the API server can go back to {}", version->tag(), intent.setup.cluster.version.tag()),
+                     "it behaves as its own version already; only a snapshot of etcd leads back"};
 }
 
 Next forward(const Intent& intent, const Seen& seen) {

@@ -40,20 +40,13 @@ std::optional<Value> former(const Setup& setup, std::string_view component) {
   return parseYamlValue(found->second, std::string(component) + ".yaml");
 }
 
-const Value* containerOf(const Value& pod, std::string_view name) {
-  if (const auto* containers = find(pod, "spec.containers"); containers && containers->is_array())
-    for (const auto& container : *containers)
-      if (stringAt(container, "name") == name) return &container;
-  return nullptr;
-}
-
 std::string imageOf(const Value& pod, std::string_view component) {
-  const auto* container = containerOf(pod, component);
+  const auto* container = manifests::containerOf(pod, component);
   return container ? stringAt(*container, "image") : "";
 }
 
 std::string flagOf(const Value& pod, std::string_view component, std::string_view flag) {
-  const auto* container = containerOf(pod, component);
+  const auto* container = manifests::containerOf(pod, component);
   const auto* command = container ? find(*container, "command") : nullptr;
   const auto prefix = fmt::format("--{}=", flag);
   if (command && command->is_array())
@@ -73,14 +66,8 @@ Value wantedPod(const Component& component, const Setup& setup) {
   return component.name == "etcd" ? wantedEtcd(setup) : component.pod(setup);
 }
 
-Version versionOfImage(const std::string& image) {
-  const auto colon = image.rfind(':');
-  try {
-    return parseVersion(colon == std::string::npos ? "" : image.substr(colon + 1));
-  } catch (const Error&) {
-    return {};
-  }
-}
+/// One that is no version counts as the oldest.
+Version versionOfImage(const std::string& image) { return readVersion(manifests::tagOf(image)).value_or(Version{}); }
 
 /// etcd is left where the operator said so, and never goes back to an older version.
 bool upgradesEtcd(const Setup& setup) {

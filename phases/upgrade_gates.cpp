@@ -2,6 +2,7 @@
 #include "phases/upgrade.hpp"
 
 #include "config/versions.hpp"
+#include "manifests/components.hpp"
 #include "phases/preflight_checks.hpp"
 #include "support/error.hpp"
 #include "support/text.hpp"
@@ -26,19 +27,11 @@ Observation unlessForced(const Setup& setup, std::string evidence, std::string r
   return {seen(setup).force ? Severity::warning : Severity::error, std::move(evidence), remedy + "; or give --force"};
 }
 
-std::optional<Version> versionOf(const std::string& text) {
-  try {
-    return parseVersion(text);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
 // ---- versions
 
 Observations skew(const Setup& setup, const Facts&) {
   const auto& target = setup.cluster.version;
-  const auto now = versionOf(seen(setup).server).value_or(seen(setup).from);
+  const auto now = readVersion(seen(setup).server).value_or(seen(setup).from);
   const auto step = fmt::format("from {} to {}", now.tag(), target.tag());
   if (target.major != now.major || target.minor > now.minor + 1)
     return {error(step + " leaves out a minor version, and API servers may differ by one only",
@@ -58,7 +51,7 @@ Observations kubelets(const Setup& setup, const Facts&) {
   const auto& target = setup.cluster.version;
   std::vector<std::string> old, fresh;
   for (const auto& node : seen(setup).nodes) {
-    const auto kubelet = versionOf(node.kubelet);
+    const auto kubelet = readVersion(node.kubelet);
     if (!kubelet) continue;
     if (kubelet->minor + 3 < target.minor) old.push_back(fmt::format("{} ({})", node.name, node.kubelet));
     if (kubelet->minor > target.minor) fresh.push_back(fmt::format("{} ({})", node.name, node.kubelet));
@@ -115,9 +108,8 @@ Observations etcdHealth(const Setup& setup, const Facts&) {
 }
 
 Observations etcdVersion(const Setup& setup, const Facts&) {
-  const auto now = versionOf(seen(setup).etcd.version);
-  const auto& image = setup.cluster.images.etcd;
-  const auto target = versionOf(image.substr(image.rfind(':') + 1));
+  const auto now = readVersion(seen(setup).etcd.version);
+  const auto target = readVersion(manifests::tagOf(setup.cluster.images.etcd));
   if (!seen(setup).etcd.version.empty() && now && target && seen(setup).etcd.members.size() > 0 && (target->major != now->major || target->minor > now->minor + 1))
     return {error(fmt::format("etcd would go from {} to {}, and takes one minor version at a time", now->tag(), target->tag()),
                   "set etcd.local.imageTag in ClusterConfiguration to a version between")};
@@ -139,7 +131,7 @@ Observations webhooks(const Setup& setup, const Facts&) {
 Observations deprecated(const Setup& setup, const Facts&) {
   std::vector<std::string> gone, later;
   for (const auto& api : seen(setup).deprecated) {
-    const auto removed = versionOf(api.removedIn);
+    const auto removed = readVersion(api.removedIn);
     const bool going = !api.removedIn.empty() && removed && !(setup.cluster.version.minor < removed->minor && setup.cluster.version.major == removed->major);
     (going ? gone : later).push_back(api.removedIn.empty() ? api.name : fmt::format("{} (until {})", api.name, api.removedIn));
   }

@@ -45,7 +45,7 @@ void lookAtNodes(Upgrading& seen, kube::Client& client) {
   for (const auto& node : client.list("v1", "Node", ""))
     seen.nodes.push_back({.name = stringAt(node, "metadata.name"),
                           .kubelet = stringAt(node, "status.nodeInfo.kubeletVersion"),
-                          .ready = kube::isNodeReady(node),
+                          .ready = kube::isReady(node),
                           .controlPlane = kube::labelOf(node, "node-role.kubernetes.io/control-plane").has_value(),
                           .versions = {}});
   for (const auto& pod : client.list("v1", "Pod", "kube-system", "tier=control-plane"))

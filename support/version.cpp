@@ -96,6 +96,14 @@ Version parseVersion(std::string_view text) {
   throw Error(fmt::format("\"{}\" is not a version", text), "versions look like v1.37.2, 1.37 or v1.38.0-rc.1");
 }
 
+std::optional<Version> readVersion(std::string_view text) {
+  try {
+    return parseVersion(text);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 std::strong_ordering operator<=>(const Version& a, const Version& b) {
   if (auto order = a.major <=> b.major; order != 0) return order;
   if (auto order = a.minor <=> b.minor; order != 0) return order;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <compare>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,8 @@ struct Version {
 
 /// Throws Error; a leading "v" is optional, "1.37" counts as 1.37.0.
 Version parseVersion(std::string_view text);
+/// Nothing for what is no version: a tag of somebody's own.
+std::optional<Version> readVersion(std::string_view text);
 /// Semantic order; the build part does not count.
 std::strong_ordering operator<=>(const Version& a, const Version& b);
 bool operator==(const Version& a, const Version& b);

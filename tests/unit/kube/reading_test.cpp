@@ -23,8 +23,8 @@ TEST_CASE("a number that is left out is zero") {
 }
 
 TEST_CASE("a node is ready when it says so itself") {
-  CHECK(isNodeReady(parseJson(R"({"status": {"conditions": [{"type": "DiskPressure", "status": "False"}, {"type": "Ready", "status": "True"}]}})")));
-  CHECK_FALSE(isNodeReady(parseJson(R"({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}})")));
-  CHECK_FALSE(isNodeReady(parseJson(R"({"status": {"conditions": null}})")));
-  CHECK_FALSE(isNodeReady(Value::object()));
+  CHECK(isReady(parseJson(R"({"status": {"conditions": [{"type": "DiskPressure", "status": "False"}, {"type": "Ready", "status": "True"}]}})")));
+  CHECK_FALSE(isReady(parseJson(R"({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}})")));
+  CHECK_FALSE(isReady(parseJson(R"({"status": {"conditions": null}})")));
+  CHECK_FALSE(isReady(Value::object()));
 }
