@@ -106,13 +106,17 @@ std::optional<std::string> lackOfPromotion(const EtcdMember& wanted, const Conte
   }
 }
 
-/// Tries to move leadership to it; nothing when it leads.
+/// Tries to move leadership to it; nothing when it leads. Only one that serves clients is to lead, since others may be taken out then. That can
+/// be seven seconds after it has begun to vote: etcd waits until it hears its own announcement, and one that has caught up by a
+/// snapshot in which that lay already waits for nothing (etcd: server/etcdserver/server.go, publishV3).
 std::optional<std::string> lackOfLeadership(const EtcdMember& wanted, const Context& context) {
   try {
     auto client = connect(wanted.access, context);
     const auto members = client.members();
     const auto* member = findMember(members, wanted.peerUrl);
     if (!member || member->learner) throw Error(fmt::format("etcd has no voter {}", wanted.peerUrl), "run the command again");
+    if (member->clientUrls.empty()) return "it has not told where clients reach it";
+    client.status(member->clientUrls.front());
     for (const auto& endpoint : client.endpoints()) {
       const auto status = client.status(endpoint);
       if (status.leaderId == member->id) return std::nullopt;
@@ -261,7 +265,7 @@ Change diff(const EtcdMember& wanted, const Context& context) {
     else change.verb = Verb::update, change.reason = "to be promoted once it has caught up";
     return change;
   case Standing::leader:
-    change.verb = Verb::update, change.reason = "to lead, unless it does";
+    change.verb = Verb::update, change.reason = "to lead once it serves clients, unless it does";
     return change;
   case Standing::absent:
     if (member) change.verb = Verb::remove, change.reason = fmt::format("{} {}", standingOf(member), member->hexId());

@@ -87,11 +87,13 @@ net::Response FakeEtcd::perform(const net::Request& request) {
   }
   const auto at = request.url.find(maintenanceCalls);
   if (at == std::string::npos) return others_.perform(request);
-  return {.status = 200, .headers = {{"grpc-status", "0"}}, .body = net::grpcFrame(maintain(request.url.substr(0, at), request.url.substr(at + maintenanceCalls.size())))};
+  unpack();
+  return {.status = 200, .headers = {{"grpc-status", "0"}},
+          .body = net::grpcFrame(maintain(request.url.substr(0, at), request.url.substr(at + maintenanceCalls.size()), message))};
 }
 
-/// What the member at that URL says of itself, or all say of alarms.
-std::string FakeEtcd::maintain(const std::string& url, const std::string& method) {
+/// What the member at that URL says of itself, or all say of alarms; or another leads.
+std::string FakeEtcd::maintain(const std::string& url, const std::string& method, const std::string& message) {
   if (method == "Alarm") {
     pb::AlarmResponse response;
     for (const auto& member : members) {
@@ -101,6 +103,13 @@ std::string FakeEtcd::maintain(const std::string& url, const std::string& method
       alarm.set_alarm(pb::NOSPACE);
     }
     return response.SerializeAsString();
+  }
+  if (method == "MoveLeader") {
+    const auto to = read<pb::MoveLeaderRequest>(message).targetid();
+    const auto member = std::ranges::find(members, to, &Member::id);
+    if (onChange && member != members.end()) onChange("lead " + member->peerUrl);
+    leader = to;
+    return {};
   }
   pb::StatusResponse status;
   status.set_version(version);

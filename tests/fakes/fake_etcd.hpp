@@ -19,7 +19,7 @@ public:
     std::string name; ///< empty until it runs
     std::string peerUrl, clientUrl;
     bool learner = false;
-    bool silent = false; ///< its machine is off
+    bool silent = false; ///< its machine is off, or it does not serve clients yet
     bool full = false;   ///< it has raised NOSPACE
   };
   std::vector<Member> members;
@@ -28,14 +28,14 @@ public:
   std::string version = "3.7.0";
   std::string database; ///< what a snapshot streams
   enum class Sum { right, wrong } sum = Sum::right; ///< what it says behind it
-  std::function<void(const std::string& change)> onChange; ///< called before "add https://10.0.0.11:2380" and the like; may throw
+  std::function<void(const std::string& change)> onChange; ///< called before "add https://10.0.0.11:2380", "promote", "lead" and "remove"; may throw
 
   net::Response perform(const net::Request& request) override;
   net::Response stream(const net::Request& request, const std::function<bool(std::string_view)>& onData) override;
 
 private:
   std::string answer(const std::string& method, const std::string& message);
-  std::string maintain(const std::string& url, const std::string& method);
+  std::string maintain(const std::string& url, const std::string& method, const std::string& message);
   net::Transport& others_;
 };
 

@@ -1,0 +1,97 @@
+// Another version of etcd on one node: a second member beside the first, which makes room, and back again.
+#include "tests/fakes/fake_etcd.hpp"
+#include "tests/flow/machine.hpp"
+#include "tests/lines.hpp"
+
+#include "config/paths.hpp"
+#include "phases/etcd_roll.hpp"
+#include "plan/operation.hpp"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+using namespace kubestrap;
+using namespace kubestrap::flow;
+
+namespace {
+
+const std::string kFirst = "https://10.0.0.11:2380", kSecond = "https://10.0.0.11:2382";
+
+/// A member of etcd that the kubelet runs for as long as its manifest is there.
+struct Place {
+  std::string name, pod, manifest, clientUrl;
+};
+const std::map<std::string, Place> kPlaces{{kFirst, {"n1", "etcd-n1", "/etc/kubernetes/manifests/etcd.yaml", "https://10.0.0.11:2379"}},
+                                           {kSecond, {"n1-second", "etcd-second-n1", "/etc/kubernetes/manifests/etcd-second.yaml", "https://10.0.0.11:2383"}}};
+
+/// A control plane whose etcd is old. A member that begins tells its name and address at once, and serves clients a while later.
+class Node : public Machine {
+public:
+  Node() {
+    init();
+    api.reachable = [](const net::Request&) { return true; }; // it knows both places of etcd
+    clock.onSleep = [this] { work(); };
+    etcd.members = {{.id = 1, .name = "n1", .peerUrl = kFirst, .clientUrl = kPlaces.at(kFirst).clientUrl}};
+    versions = {{kFirst, "3.6.8"}};
+    showPod(kPlaces.at(kFirst));
+    etcd.onChange = [this](const std::string& change) {
+      std::string away;
+      for (const auto& member : etcd.members)
+        if (member.silent) away = " while " + member.name + " serves nobody";
+      changes.push_back(change + away);
+    };
+  }
+
+  fakes::FakeEtcd etcd{api};
+  Lines changes; ///< of etcd
+  std::map<std::string, std::string> versions;
+  Duration silence = std::chrono::seconds(7);
+
+  void roll() {
+    plan::World world{host, cri, etcd, clock, entropy};
+    const auto wanted = setup();
+    const auto next = [&]() -> plan::Next {
+      std::vector<phases::EtcdMemberSeen> seen;
+      for (const auto& member : etcd.members) seen.push_back({.peerUrl = member.peerUrl, .version = versions[member.peerUrl], .learner = member.learner});
+      if (auto step = phases::rollEtcd(wanted, seen)) return *std::move(step);
+      return plan::Done{};
+    };
+    plan::perform({.name = "example", .access = {config::paths::adminConf, "https://10.0.0.11:6443"}, .holder = "n1", .next = next}, world, listener);
+  }
+
+private:
+  void showPod(const Place& place) {
+    api.put({{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", {{"name", place.pod}, {"namespace", "kube-system"},
+             {"labels", {{"component", "etcd"}, {"tier", "control-plane"}}},
+             {"annotations", {{"kubeadm.kubernetes.io/etcd.advertise-client-urls", place.clientUrl}}}}}, {"spec", {{"nodeName", "n1"}}}});
+  }
+
+  /// The kubelet's and etcd's.
+  void work() {
+    for (auto& member : etcd.members) {
+      const auto& place = kPlaces.at(member.peerUrl);
+      if (!host.files.contains(place.manifest)) continue;
+      if (member.name.empty()) {
+        member.name = place.name, member.clientUrl = place.clientUrl, member.silent = true;
+        versions[member.peerUrl] = "3.7.0";
+        began_[member.peerUrl] = host.now;
+        showPod(place);
+      }
+      if (member.silent && host.now - began_[member.peerUrl] >= silence) member.silent = false;
+    }
+  }
+  std::map<std::string, TimePoint> began_;
+};
+
+} // namespace
+
+TEST_CASE("a member makes room only for one that serves clients: one that caught up by a snapshot does not for seven seconds") {
+  Node node;
+  node.roll();
+  CHECK(node.changes == Lines{"add " + kSecond, "promote " + kSecond + " while n1-second serves nobody", "lead " + kSecond, "remove " + kFirst,
+                              "add " + kFirst, "promote " + kFirst + " while n1 serves nobody", "lead " + kFirst, "remove " + kSecond});
+  CHECK(node.etcd.members.size() == 1);
+  CHECK(node.host.files.contains(kPlaces.at(kFirst).manifest));
+  CHECK_FALSE(node.host.files.contains(kPlaces.at(kSecond).manifest));
+}
