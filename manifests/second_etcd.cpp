@@ -26,14 +26,16 @@ std::string moved(std::string text) {
   return text;
 }
 
-std::string loopback(const config::Node& node, int port) { return "https://" + joinHostPort(node.advertiseAddress.isV6() ? "::1" : "127.0.0.1", port); }
+std::string loopback(const config::Node& node, int port) { return joinHostPort(node.advertiseAddress.isV6() ? "::1" : "127.0.0.1", port); }
 
 } // namespace
 
 std::string secondEtcdPeerUrl(const config::Node& node) { return moved(etcdPeerUrl(node)); }
 std::string secondEtcdName(const config::Node& node) { return node.name + "-second"; }
 
-std::string bothEtcdServers(const config::Node& node) { return loopback(node, ports[0].own) + "," + loopback(node, ports[0].second); }
+std::string etcdForApiServers(const config::Node& node) { return loopback(node, ports[0].own); }
+std::string secondEtcdForApiServers(const config::Node& node) { return loopback(node, ports[0].second); }
+std::string bothEtcdServers(const config::Node& node) { return fmt::format("https://{},https://{}", etcdForApiServers(node), secondEtcdForApiServers(node)); }
 
 config::Path secondEtcdData(const config::LocalEtcd& etcd) { return etcd.dataDir.string() + "-second"; }
 config::Path secondEtcdManifest() { return config::paths::manifests / "etcd-second.yaml"; }

@@ -11,8 +11,10 @@ namespace kubestrap::manifests {
 /// Its peers reach it at an address of the machine, not at loopback: whoever joins meanwhile has to.
 std::string secondEtcdPeerUrl(const config::Node& node);   ///< "https://10.0.0.11:2382"
 std::string secondEtcdName(const config::Node& node);      ///< "n1-second"
-/// Of both members, for API servers of the node.
-std::string bothEtcdServers(const config::Node& node);     ///< "https://127.0.0.1:2379,https://127.0.0.1:2383"
+/// Where API servers of the node reach the members.
+std::string etcdForApiServers(const config::Node& node);       ///< "127.0.0.1:2379"
+std::string secondEtcdForApiServers(const config::Node& node); ///< "127.0.0.1:2383"
+std::string bothEtcdServers(const config::Node& node);         ///< "https://127.0.0.1:2379,https://127.0.0.1:2383"
 config::Path secondEtcdData(const config::LocalEtcd& etcd); ///< "/var/lib/etcd-second"
 config::Path secondEtcdManifest();
 

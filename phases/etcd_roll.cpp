@@ -21,17 +21,18 @@ using plan::Standing;
 /// One of the two places in which a member can run on this node.
 struct Place {
   std::string name, peerUrl, pod;
+  std::string clients; ///< where API servers of this node reach it: "127.0.0.1:2379"
   config::Path manifest, data;
 };
 
 Place own(const Setup& setup) {
-  return {setup.node.name, manifests::etcdPeerUrl(setup.node), fmt::format("etcd-{}", setup.node.name), manifests::manifestPath(manifests::component("etcd")),
+  return {setup.node.name, manifests::etcdPeerUrl(setup.node), fmt::format("etcd-{}", setup.node.name), manifests::etcdForApiServers(setup.node), manifests::manifestPath(manifests::component("etcd")),
           setup.cluster.etcd.local.dataDir};
 }
 
 Place second(const Setup& setup) {
   return {manifests::secondEtcdName(setup.node), manifests::secondEtcdPeerUrl(setup.node), fmt::format("etcd-second-{}", setup.node.name),
-          manifests::secondEtcdManifest(), manifests::secondEtcdData(setup.cluster.etcd.local)};
+          manifests::secondEtcdForApiServers(setup.node), manifests::secondEtcdManifest(), manifests::secondEtcdData(setup.cluster.etcd.local)};
 }
 
 plan::EtcdMember member(const Setup& setup, const Place& place, Standing standing) {
@@ -49,6 +50,15 @@ plan::File manifest(const Setup& setup, const Place& place, Value pod) {
   return file;
 }
 
+/// A client of etcd comes back to an address at which nobody was by and by: gRPC waits for up to 120 s and a fifth between two attempts
+/// (grpc/doc/connection-backoff.md). Nobody may be left with the other place only when that goes.
+plan::Condition known(const Place& from, const Place& to) {
+  return {.what = fmt::format("every API server here is connected to {}", to.name),
+          .probe = plan::ConnectedAsWell{"kube-apiserver", from.clients, to.clients},
+          .patience = std::chrono::minutes(3),
+          .hint = "look at etcd's log below /var/log/pods/kube-system_etcd-*; its clients are shown by: ss -tnp"};
+}
+
 /// The member in the one place makes room for one in the other. The leader goes over before, since a leader that is taken out leaves the
 /// others to find that out.
 Resources move(const Setup& setup, const Place& from, const Place& to, Value pod) {
@@ -56,6 +66,7 @@ Resources move(const Setup& setup, const Place& from, const Place& to, Value pod
           member(setup, to, Standing::learner),
           manifest(setup, to, std::move(pod)),
           member(setup, to, Standing::voter),
+          known(from, to),
           member(setup, to, Standing::leader),
           member(setup, from, Standing::absent),
           plan::Absent{.path = from.manifest, .reason = "its member has left etcd"},
@@ -81,8 +92,10 @@ bool isOld(const EtcdMemberSeen& member, const Setup& setup) {
 
 } // namespace
 
+bool etcdIsUnderWay(const Setup& setup, const std::vector<EtcdMemberSeen>& members) { return at(second(setup), members) != nullptr; }
+
 bool etcdIsOutdated(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
-  return std::ranges::any_of(members, [&](const auto& each) { return isOld(each, setup); }) || at(second(setup), members);
+  return std::ranges::any_of(members, [&](const auto& each) { return isOld(each, setup); }) || etcdIsUnderWay(setup, members);
 }
 
 std::optional<plan::Next> rollEtcd(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {

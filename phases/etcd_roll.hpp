@@ -17,6 +17,9 @@ struct EtcdMemberSeen {
   bool learner = false;
 };
 
+/// Whether there is a second member, beside the first one or in its stead.
+bool etcdIsUnderWay(const config::Setup& setup, const std::vector<EtcdMemberSeen>& members);
+
 /// Whether etcd has to get another version. One that is newer already is left as it is.
 bool etcdIsOutdated(const config::Setup& setup, const std::vector<EtcdMemberSeen>& members);
 

@@ -308,8 +308,8 @@ Next forward(const Intent& intent, const Seen& seen) {
     }
     if (auto wait = rolled(stage.component, intent, seen)) return *std::move(wait);
     if (auto step = proved(stage.component, intent, seen)) return *std::move(step);
-    if (auto wait = stage.soaks ? soaked(stage, intent, seen) : std::nullopt) return *std::move(wait);
     if (auto step = etcdMoves(intent, seen) ? rollEtcd(intent.setup, seen.etcd) : std::nullopt) return *std::move(step);
+    if (auto wait = stage.soaks ? soaked(stage, intent, seen) : std::nullopt) return *std::move(wait);
   }
   if (auto step = tidied(intent, seen)) return *std::move(step);
   if (!seen.stored && !intent.afterwards.empty()) return plan::Step{std::string(configured), intent.afterwards};
@@ -348,6 +348,8 @@ std::optional<Next> released(const Failure& failure, const Intent& intent, const
 }
 
 Next backward(const Failure& failure, const Intent& intent, const Seen& seen) {
+  if (etcdIsUnderWay(intent.setup, seen.etcd)) // the old template knows etcd's own place only
+    if (auto step = rollEtcd(intent.setup, seen.etcd)) return *std::move(step);
   if (!failure.back.is_null()) {
     if (!covers(of(seen, failure.component).podTemplate, failure.back)) {
       if (failure.takeover)

@@ -250,8 +250,14 @@ struct StaticPodGone {
 struct EtcdHealthy {
   EtcdAccess access;
 };
-using Probe =
-    std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists, RuntimeReady, ServesCertificate, StaticPodGone, EtcdHealthy>;
+/// The processes of a program on this machine have as many connections to one address as to another: each of its clients knows both, and has got
+/// through to it.
+struct ConnectedAsWell {
+  std::string program;   ///< "kube-apiserver"
+  std::string from, to;  ///< "127.0.0.1:2379", "127.0.0.1:2383"
+};
+using Probe = std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists, RuntimeReady, ServesCertificate, StaticPodGone,
+                           EtcdHealthy, ConnectedAsWell>;
 
 /// Waits until the probe holds.
 struct Condition {

@@ -4,8 +4,11 @@
 
 #include "certs/x509.hpp"
 #include "kube/client.hpp"
+#include "support/text.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace kubestrap::plan {
 
@@ -113,6 +116,19 @@ struct Ask {
     auto client = connect(probe.access, context);
     if (auto lack = lackOfHealth(client)) return Lack{*std::move(lack)};
     return std::nullopt;
+  }
+
+  Seen operator()(const ConnectedAsWell& probe) const {
+    const auto wanted = connections(probe.program, probe.from), found = connections(probe.program, probe.to);
+    if (found >= wanted) return std::nullopt;
+    return Lack{fmt::format("{} has {} connections there, and {} to {}", probe.program, found, wanted, probe.from)};
+  }
+
+  /// How many a program's processes hold.
+  long connections(const std::string& program, const std::string& address) const {
+    const auto shown = world.host.run({.program = "ss", .arguments = {"-Htnp", "state", "established", "dst", address}, .input = {}});
+    if (shown.exitCode != 0) throw Error(fmt::format("ss does not tell connections to {}: {}", address, trim(shown.errors)), "ss is part of iproute2");
+    return std::ranges::count_if(split(shown.output, '\n'), [&](const auto& line) { return line.find('"' + program + '"') != std::string::npos; });
   }
 };
 

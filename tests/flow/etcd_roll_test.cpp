@@ -35,10 +35,19 @@ public:
     etcd.members = {{.id = 1, .name = "n1", .peerUrl = kFirst, .clientUrl = kPlaces.at(kFirst).clientUrl}};
     versions = {{kFirst, "3.6.8"}};
     showPod(kPlaces.at(kFirst));
+    host.onRun = [this](const host::Command& command) -> host::CommandResult {
+      if (command.program != "ss") return {.exitCode = 1};
+      const auto& place = kPlaces.at(command.arguments.back() == "127.0.0.1:2383" ? kSecond : kFirst);
+      const auto member = std::ranges::find(etcd.members, place.name, &fakes::FakeEtcd::Member::name);
+      if (member == etcd.members.end() || host.now < knownFrom_[member->peerUrl]) return {};
+      return {.exitCode = 0, .output = "0 0 127.0.0.1:40000 127.0.0.1:2379 users:((\"kube-apiserver\",pid=1,fd=8))\n"
+                                       "0 0 127.0.0.1:40001 127.0.0.1:2379 users:((\"etcd-exporter\",pid=2,fd=8))\n"};
+    };
     etcd.onChange = [this](const std::string& change) {
       std::string away;
       for (const auto& member : etcd.members)
         if (member.silent) away = " while " + member.name + " serves nobody";
+        else if (host.now < knownFrom_[member.peerUrl]) away = " while nobody is connected to " + member.name;
       changes.push_back(change + away);
     };
   }
@@ -46,7 +55,7 @@ public:
   fakes::FakeEtcd etcd{api};
   Lines changes; ///< of etcd
   std::map<std::string, std::string> versions;
-  Duration silence = std::chrono::seconds(7);
+  Duration silence = std::chrono::seconds(7), backoff{}; ///< of a member that begins, and of API servers that come back to it
 
   void roll() {
     plan::World world{host, cri, etcd, clock, entropy};
@@ -76,12 +85,13 @@ private:
         member.name = place.name, member.clientUrl = place.clientUrl, member.silent = true;
         versions[member.peerUrl] = "3.7.0";
         began_[member.peerUrl] = host.now;
+        knownFrom_[member.peerUrl] = host.now + backoff;
         showPod(place);
       }
       if (member.silent && host.now - began_[member.peerUrl] >= silence) member.silent = false;
     }
   }
-  std::map<std::string, TimePoint> began_;
+  std::map<std::string, TimePoint> began_, knownFrom_;
 };
 
 } // namespace
@@ -94,4 +104,14 @@ TEST_CASE("a member makes room only for one that serves clients: one that caught
   CHECK(node.etcd.members.size() == 1);
   CHECK(node.host.files.contains(kPlaces.at(kFirst).manifest));
   CHECK_FALSE(node.host.files.contains(kPlaces.at(kSecond).manifest));
+}
+
+TEST_CASE("a member makes room only when every API server is connected to the other: a client comes back to an address by and by") {
+  Node node;
+  node.backoff = std::chrono::seconds(100);
+  node.roll();
+  for (const auto& change : node.changes)
+    if (change.starts_with("lead") || change.starts_with("remove")) CHECK(change.find("while") == std::string::npos);
+  CHECK(std::ranges::any_of(node.listener.waits, [](const auto& wait) { return wait.find("kube-apiserver has 0 connections there, and 1 to 127.0.0.1:2379") != std::string::npos; }));
+  CHECK(node.etcd.members.size() == 1);
 }

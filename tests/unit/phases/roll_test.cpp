@@ -389,7 +389,13 @@ TEST_CASE("etcd gets its new version while the API servers know both of its plac
   CHECK(stepOf(back) == "etcd 3.7.0-0 in its own place again");
   seen.etcd = {{.peerUrl = own, .version = {}, .learner = true}, {.peerUrl = second, .version = "3.7.0"}};
   CHECK(stepOf(next(intent, {}, seen)) == "etcd 3.7.0-0 in its own place again");
+  const Failure failure{apiServer, "it ended", seen.components.at(apiServer).before};
+  CHECK(stepOf(next(intent, failure, seen)) == "etcd 3.7.0-0 in its own place again");
   seen.etcd = {{.peerUrl = own, .version = "3.7.0"}};
+  CHECK(stepOf(next(intent, failure, seen)) == "kube-apiserver: back to revision 1");
+  seen.components.at(apiServer).pods.front().readyFor = std::chrono::seconds(1);
+  CHECK(waitsFor(next(intent, {}, seen)).find("has lasted for 5m") != std::string::npos);
+  seen.components.at(apiServer).pods.front().readyFor = std::chrono::hours(1);
   CHECK(stepOf(next(intent, {}, seen)) == "kube-apiserver v1.37.2: revision 3, in slot blue");
   steps(intent, seen, 1);
   CHECK(commandOf(seen.components.at(apiServer).podTemplate).find("2383") == std::string::npos);
