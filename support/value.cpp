@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <charconv>
 
+template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace kubestrap {
 
 namespace {

@@ -7,6 +7,9 @@
 #include <string_view>
 #include <vector>
 
+/// Compiled once, in value.cpp: a fifth of the time of a file that works with documents.
+extern template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace kubestrap {
 
 /// Any document: JSON's types, mappings keep their order. All of Kubernetes' objects, manifests and configuration are

@@ -158,7 +158,7 @@ def main() -> int:
         pytest("tests/cfssl", tally)
         if components:
             pytest("tests/fidelity", tally)
-        options = ["--long"] if arguments.long else []
+        options = ["--durations=25"] + (["--long"] if arguments.long else [])
         if arguments.k:
             options += ["-k", arguments.k]
         pytest("tests/system", tally, *options)

@@ -23,9 +23,11 @@ def probes(machine) -> list[Probe]:
 
 
 def none_failed(asked: list[Probe], least: int = 100) -> None:
-    for result in [probe.end() for probe in asked]:
+    ended = [(probe.what, probe.end()) for probe in asked]
+    for what, result in ended:
         assert result["requests"] > least
-        assert result["failed"] == []
+        failed = result["failed"]
+        assert not failed, f"{what}: {len(failed)} of {result['requests']} failed, from {failed[0]} to {failed[-1]}"
 
 
 def pods(machine) -> dict[str, tuple[str, bool]]:
