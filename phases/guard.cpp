@@ -319,7 +319,7 @@ void writeStandby(const Turn& turn) {
   const auto& moved = turn.decision.state.planMoved;
   const bool commits = turn.seen.plan == Plan::commits && moved && turn.now - *moved < turn.timings.driver;
   const auto lasts = commits ? Duration(1) : turn.timings.commit;
-  if (turn.lasting(*parent->slot, true) >= lasts) turn.decision.actions.push_back(WriteStandby{turn.component});
+  if (turn.lasting(*parent->slot, true) >= lasts) turn.decision.actions.emplace_back(WriteStandby{turn.component});
 }
 
 // ---- conditions
