@@ -122,6 +122,7 @@ def test_a_flag_that_the_api_server_does_not_know_is_told(bare):
     succeeds(bare)
 
 
+@pytest.mark.long
 def test_a_value_that_the_api_server_refuses_is_told(bare):
     wrong = bare.config(extra_args("apiServer", "event-ttl", "soon"))
     fails(bare, "kube-apiserver", "evidence: ", "event-ttl", since="event-ttl", config=wrong)
@@ -134,6 +135,7 @@ def test_a_cause_that_nobody_foresaw_is_told_by_the_line_that_tells_it(bare):
     succeeds(bare)
 
 
+@pytest.mark.long
 def test_a_flag_that_etcd_does_not_know_is_told(bare):
     wrong = bare.config(extra_args("etcd", "no-such-flag", "1"))
     fails(bare, "etcd was given a flag that it does not know", "evidence: ", "no-such-flag", since="no-such-flag", config=wrong)
@@ -153,6 +155,7 @@ AUDIT = """\napiServer:
 clusterName:"""
 
 
+@pytest.mark.long
 def test_what_was_mended_beside_the_configuration_is_tried_at_once(bare):
     config = bare.config(("\nclusterName:", AUDIT))
     missing = "/etc/audit/policy.yaml: no such file"
@@ -176,6 +179,7 @@ def test_a_flag_that_another_component_does_not_know_is_told(bare, field, name):
 # ---- kubelet
 
 
+@pytest.mark.long
 def test_a_kubelet_that_refuses_its_configuration_is_told(bare):
     wrong = bare.config(("\ncgroupDriver: systemd", "\ncgroupDriver: systemd\nfeatureGates:\n  NoSuchGate: true"))
     fails(bare, "kubelet", "evidence: ", "NoSuchGate", since="NoSuchGate", config=wrong)
@@ -217,6 +221,7 @@ def take(machine, port: int) -> None:
 # Ports that preflight does not look at, or was told to ignore.
 
 
+@pytest.mark.long
 def test_a_port_that_etcd_finds_taken_ends_the_wait(bare):
     take(bare, 2381)
     fails(bare, "etcd cannot listen: its port is taken", "evidence: ", ":2381: bind: address already in use", "ss -ltnp", since=":2381: bind")

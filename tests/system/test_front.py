@@ -160,6 +160,7 @@ while piece := asked.recv(65536):
 """
 
 
+@pytest.mark.long
 def test_the_image_is_replaced_without_a_refused_connection(cluster):
     first = cluster[0]
     first.run("ctr", "-n", "k8s.io", "images", "tag", ours(first), "kubestrap.io/kubestrap:another")

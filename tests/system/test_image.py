@@ -126,6 +126,7 @@ def test_there_is_no_shell_in_it(machine, digest):
     assert "executable file not found" in inside(machine, digest, "sh", "-c", "true").err
 
 
+@pytest.mark.long
 def test_two_builds_of_one_binary_are_the_same_bytes(tmp_path):
     archives = []
     for name in ("first", "second"):

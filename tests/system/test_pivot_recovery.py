@@ -111,6 +111,7 @@ def test_a_daemonset_that_was_deleted_is_repaired(node):
     node.until("nothing is wrong", lambda: not findings(node))
 
 
+@pytest.mark.long
 def test_a_standby_that_is_broken_is_made_anew_without_a_guard(node):
     """A guard that runs writes it anew by itself, of a revision that has lasted."""
     guard, file = "kubestrap-guard.yaml", f"{STANDBY}/kube-scheduler.yaml"
@@ -145,6 +146,7 @@ def test_a_backup_is_opened_by_openssl_and_holds_what_it_says(node):
     assert node.sh("stat -c %a /root/backup.cms") == "600\n"
 
 
+@pytest.mark.long
 def test_etcd_begins_anew_with_a_snapshot(node):
     node.run("kubestrap", "etcd", "snapshot", "save", "/root/snapshot.db")
     assert "Kubernetes" in node.try_("kubestrap", "etcd", "snapshot", "check", "/root/snapshot.db", timeout=120).err
