@@ -5,11 +5,12 @@
 #include <algorithm>
 
 using namespace kubestrap;
+using namespace kubestrap::phases;
 using namespace kubestrap::phases::destroy;
 
 namespace {
 
-const Intent intent{.self = "n1", .force = false, .access = {}, .image = "kubestrap.io/kubestrap:v0"};
+const Intent intent{.self = "n1", .force = false, .nodes = {.access = {}, .image = "kubestrap.io/kubestrap:v0"}};
 
 Seen cluster() {
   return {.nodes = {{.name = "n1", .controlPlane = true, .ready = true, .pod = {}, .trouble = {}},
@@ -28,7 +29,7 @@ std::string waitsFor(const plan::Next& next) {
   return waiting ? waiting->what : "";
 }
 
-NodeSeen& at(Seen& seen, const std::string& name) { return *std::ranges::find(seen.nodes, name, &NodeSeen::name); }
+OtherNode& at(Seen& seen, const std::string& name) { return *std::ranges::find(seen.nodes, name, &OtherNode::name); }
 
 } // namespace
 
