@@ -1,20 +1,136 @@
-// What pods do on the machine of their node (manifests/node_op.hpp).
+// Nodes over time, as a control plane sees them; and what pods do on the machine of their node (manifests/node_op.hpp).
 #include "cmd/commands.hpp"
-
+#include "cmd/confirm.hpp"
+#include "cmd/etcd_access.hpp"
+#include "cmd/node_look.hpp"
+#include "cmd/operation.hpp"
+#include "cmd/workflow.hpp"
+#include "etcd/health.hpp"
 #include "host/enter.hpp"
+#include "kube/reading.hpp"
+#include "manifests/front.hpp"
+#include "phases/removal.hpp"
+#include "support/log.hpp"
+#include "support/text.hpp"
+#include "support/time.hpp"
 #include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
 
 namespace kubestrap::cmd {
 
+namespace {
+
+namespace removal = phases::removal;
+
+struct RemoveOptions {
+  std::optional<std::string> kubeconfig, drainTimeout;
+  bool drain = false, dryRun = false, force = false, yes = false;
+};
+
+/// Puts in etcd's members, and which of them is the node's: it bears its name, or has its address.
+void lookAtMembers(const std::string& node, const std::string& address, ControlPlane& cluster, Machine& machine, removal::Seen& seen) {
+  if (!cluster.setup.cluster.etcd.isLocal()) return;
+  auto etcd = connectEtcd(machine, cluster.setup.cluster, &cluster.client);
+  for (const auto& each : etcd::look(etcd)) {
+    const auto peerUrl = each.member.peerUrls.empty() ? std::string() : each.member.peerUrls.front();
+    seen.members.push_back({.name = each.member.name, .peerUrl = peerUrl, .answers = each.status.has_value(), .learner = each.member.learner});
+    if (each.member.name == node || (!address.empty() && peerUrl.find(joinHostPort(address, 2380)) != std::string::npos)) seen.peerUrl = peerUrl;
+  }
+}
+
+removal::Seen look(const std::string& name, ControlPlane& cluster, Machine& machine) {
+  removal::Seen seen;
+  std::string address;
+  if (const auto node = cluster.client.get({"v1", "Node", "", name})) {
+    seen.node = otherNode(*node, cluster.client, machine.http());
+    address = addressOf(*node);
+  }
+  lookAtMembers(name, address, cluster, machine, seen);
+  const auto published = cluster.client.get({"v1", "ConfigMap", "kube-public", "cluster-info"});
+  seen.published = published && !stringAt(published->value("data", Value::object()), fmt::format("{}{}", config::apiServerNotice, name)).empty();
+  for (const auto& node : cluster.client.list("v1", "Node", "", "node-role.kubernetes.io/control-plane"))
+    if (stringAt(node, "metadata.name") != name) ++seen.otherControlPlanes;
+  return seen;
+}
+
+void confirm(const std::string& name, const removal::Seen& seen) {
+  if (!seen.node) fmt::print(stderr, "The cluster has no Node {}; what else it knows of it is taken away.\n", name);
+  else if (seen.node->hears()) fmt::print(stderr, "{} is made a bare machine again, and taken out of the cluster.\n", name);
+  else fmt::print(stderr, "{} is not Ready: the cluster forgets it. Its machine stays as it is; should it come back, run kubestrap reset there.\n", name);
+  if (const auto said = removal::arithmetic(seen); !said.empty()) fmt::print(stderr, "{}\n", said);
+  confirmOrEnd();
+}
+
+/// An even number of members bears no more losses than one less.
+void warnOfEven(const removal::Seen& seen) {
+  const auto voters = std::ranges::count_if(seen.members, [](const auto& each) { return !each.learner; });
+  if (voters > 0 && voters % 2 == 0)
+    log::warn(fmt::format("etcd has {} members now: it stops when {} of them are lost, as with {}, and has one more to lose; let another control plane join", voters,
+                          voters / 2, voters - 1));
+}
+
+ExitCode removeNode(const RemoveOptions& options, const std::vector<std::string>& arguments) {
+  if (arguments.size() != 1) throw Error("name the node that shall go", "kubestrap node remove NAME", ExitCode::usage);
+  const auto& name = arguments[0];
+  Machine machine(globals().rootfs);
+  auto cluster = ownControlPlane(options.kubeconfig, machine);
+  lookAtFront(cluster.setup, machine.host()); // which image is kubestrap's own
+  removal::Intent intent{.setup = cluster.setup, .node = name, .nodes = {.access = cluster.access, .image = cluster.setup.request.ownImage}, .force = options.force, .drain = {}};
+  if (options.drain || options.drainTimeout) intent.drain = parseDuration(options.drainTimeout.value_or("5m"));
+  auto seen = look(name, cluster, machine);
+  if (options.dryRun)
+    return planOperation([&] { return removal::next(intent, seen); }, [&](const plan::Next& done) { seen = removal::assumed(std::move(seen), done); });
+  const auto first = removal::next(intent, seen);
+  if (const auto* stuck = std::get_if<plan::Stuck>(&first)) throw Error(stuck->cause, stuck->remedy, ExitCode::refused);
+  if (!options.yes && !options.force && !std::holds_alternative<plan::Done>(first)) confirm(name, seen);
+  const auto code = performOperation({.name = "node remove " + name, .access = cluster.access, .holder = cluster.setup.node.name,
+                                      .next = [&] {
+                                        seen = look(name, cluster, machine);
+                                        return removal::next(intent, seen);
+                                      }},
+                                     machine, fmt::format("the cluster goes on without {}", name));
+  if (!std::holds_alternative<plan::Done>(first)) warnOfEven(seen);
+  return code;
+}
+
+Command removeCommand() {
+  const auto options = std::make_shared<RemoveOptions>();
+  const auto flags = [options]() -> std::vector<Flag> {
+    return {{.name = "drain", .into = &options->drain, .doc = "First move the pods that may move to other nodes"},
+            {.name = "drain-timeout", .into = &options->drainTimeout, .doc = "How long that may take", .value = "DURATION", .standard = "5m"},
+            {.name = "dry-run", .into = &options->dryRun, .doc = "Only say which steps there would be"},
+            {.name = "force", .into = &options->force, .doc = "Do not ask, and go on where etcd loses its quorum by it", .letter = 'f'},
+            kubeconfigFlag(options->kubeconfig),
+            {.name = "yes", .into = &options->yes, .doc = "Do not ask", .letter = 'y'}};
+  };
+  return {.name = "remove",
+          .summary = "Take a node out of the cluster, whether it runs or is gone",
+          .description = "A node that is Ready is told to reset itself. Of one that is not the cluster forgets all that it knows: its member of etcd, its API server in "
+                         "the balancers' lists, its Node and Leases. It is refused where too few members of etcd would answer afterwards.",
+          .flags = flags,
+          .arguments = "NAME",
+          .run = [options](const auto& given) { return removeNode(*options, given); }};
+}
+
+Command enterCommand() {
+  return {.name = "enter",
+          .summary = "Run a program of the machine from within a pod",
+          .arguments = "WORDS", // a list as JSON: flags in it are not ours
+          .run = [](const std::vector<std::string>& arguments) -> ExitCode {
+            if (arguments.size() != 1) throw Error("a program's words are wanted as one list in JSON", {}, ExitCode::usage);
+            host::becomeOnMachine(parseJson(arguments[0], "the list of words").get<std::vector<std::string>>());
+          },
+          .shown = Command::Shown::hidden};
+}
+
+} // namespace
+
 Command nodeCommand() {
-  Command enter{.name = "enter",
-                .summary = "Run a program of the machine from within a pod",
-                .arguments = "WORDS", // a list as JSON: flags in it are not ours
-                .run = [](const std::vector<std::string>& arguments) -> ExitCode {
-                  if (arguments.size() != 1) throw Error("a program's words are wanted as one list in JSON", {}, ExitCode::usage);
-                  host::becomeOnMachine(parseJson(arguments[0], "the list of words").get<std::vector<std::string>>());
-                }};
-  return {.name = "node", .summary = "What runs in pods of kubestrap's for a node", .children = {std::move(enter)}, .shown = Command::Shown::hidden};
+  return {.name = "node", .summary = "Nodes that come and go", .children = {removeCommand(), enterCommand()}};
 }
 
 } // namespace kubestrap::cmd
