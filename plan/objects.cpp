@@ -110,8 +110,10 @@ std::optional<Value> markPatch(const Value& live, const Value& wanted) {
   return patch;
 }
 
+bool isSecret(const Object& wanted) { return wanted.secrecy == Secrecy::secret || stringAt(wanted.document, "kind") == "Secret"; }
+
 std::string previewOf(const Object& wanted, const Value& document, const std::optional<Value>& live) {
-  if (wanted.secrecy == Secrecy::secret || stringAt(wanted.document, "kind") == "Secret")
+  if (isSecret(wanted))
     return fmt::format("secret, fingerprint {}\n", sha256Hex(document.dump()).substr(0, 8));
   return lineDiff(live ? emitYaml(asDeclared(*live, document)) : "", emitYaml(document));
 }
@@ -159,6 +161,12 @@ Change look(const Object& wanted, const Context& context) {
   change.verb = Verb::update;
   change.preview = previewOf(wanted, document, live);
   return change;
+}
+
+/// Whether what would be overwritten is what was seen when it was planned: others may have changed what is none of ours. Of a secret object
+/// the verdicts do not say.
+bool overwritesTheSame(const Object& wanted, const Change& now, const Change& planned) {
+  return !isSecret(wanted) && now.verb == planned.verb && now.reason == planned.reason && now.preview == planned.preview;
 }
 
 /// The kubelet's credentials lie in a file that comes after its kubeconfig, and is rotated.
@@ -235,12 +243,14 @@ Change diff(const Object& wanted, const Context& context) {
   }
 }
 
-void enact(const Object& wanted, const Change&, const Context& context) {
+void enact(const Object& wanted, const Change& change, const Context& context) {
   const auto key = kube::keyOf(wanted.document);
+  std::optional<Change> otherwise;
   // Looks again each time: what a conflict showed to be outdated is compared anew, and nothing is overwritten unseen.
   withPatience(context, subject(wanted), [&] {
     auto client = connect(wanted.access, context);
     const auto live = client.get(key);
+    const auto version = live ? stringAt(*live, "metadata.resourceVersion") : "";
     switch (wanted.mode) {
     case ApplyMode::absent:
       client.remove(key);
@@ -254,10 +264,17 @@ void enact(const Object& wanted, const Change&, const Context& context) {
       return;
     case ApplyMode::apply: break;
     }
+    if (version != change.seen) {
+      auto now = look(wanted, context);
+      if (!now.changes()) return;
+      if (!overwritesTheSame(wanted, now, change)) return void(otherwise = std::move(now));
+    }
     auto document = filled(wanted, live, client, context);
-    if (live) document["metadata"]["resourceVersion"] = stringAt(*live, "metadata.resourceVersion");
+    if (live) document["metadata"]["resourceVersion"] = version;
     client.apply(document);
   });
+  if (otherwise)
+    throw Conflict(fmt::format("{} was changed by somebody else just now: it {}", key.string(), otherwise->reason), "run the command again");
 }
 
 } // namespace kubestrap::plan

@@ -137,7 +137,7 @@ private:
   void realiseOrUndo(const Phase& phase, const std::string& name) {
     const bool forced = phase.onFailure == OnFailure::unlessForced && setup_.request.resetting.force;
     if (phase.onFailure == OnFailure::warn || phase.onFailure == OnFailure::goOn || forced)
-      return realiseWhatCanBe(phase.desired(setup_, phase), phase, name);
+      return realiseWhatCanBe(phase, name);
     try {
       realise(phase.desired(setup_, phase), name);
     } catch (const Interrupted&) {
@@ -188,47 +188,30 @@ private:
     }
   }
 
-  /// Tells what has failed, and takes the next resource's turn. An interrupt ends it all the same.
-  void realiseWhatCanBe(const Resources& resources, const Phase& phase, const std::string& name) {
-    std::vector<std::string> failed;
-    for (std::size_t begin = 0; begin < resources.size();) {
-      const auto end = phase.onFailure == OnFailure::goOn ? groupEnd(resources, begin) : begin + 1;
-      try {
-        realise({resources.begin() + static_cast<std::ptrdiff_t>(begin), resources.begin() + static_cast<std::ptrdiff_t>(end)}, name);
-        begin = end;
-        continue;
-      } catch (const Interrupted&) {
-        throw;
-      } catch (const Error& error) {
-        if (end - begin > 1) { // one of several neighbours: each has its own turn
-          realiseOneByOne(std::span(resources).subspan(begin, end - begin), name, failed);
-        } else {
-          tellFailure(error, name, failed);
-        }
-      }
-      begin = end;
-    }
-    if (phase.onFailure == OnFailure::goOn && !failed.empty())
-      throw Error(fmt::format("{} of the steps of {} failed: {}", failed.size(), name, join(failed, "; ")), "mend the cause and run the command again: it goes on");
-  }
-
-  void realiseOneByOne(std::span<const Resource> resources, const std::string& name, std::vector<std::string>& failed) {
-    for (const auto& resource : resources) {
-      try {
-        realise({resource}, name);
-      } catch (const Interrupted&) {
-        throw;
-      } catch (const Error& error) {
-        tellFailure(error, name, failed);
-      }
+  /// Does `body`. In a phase that goes on all the same a failure is told, and what comes next has its turn; an interrupt ends it even so.
+  bool attempt(const std::string& name, const std::function<void()>& body) {
+    try {
+      body();
+      return true;
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      if (!goesOn_) throw;
+      auto text = error.contexts().empty() ? error.message() : error.contexts().front() + ": " + error.message();
+      reporter_.warning(name, text + (error.hint().empty() ? "" : " (" + error.hint() + ")"));
+      outcome_.warnings.push_back(text);
+      failed_.push_back(std::move(text));
+      return false;
     }
   }
 
-  void tellFailure(const Error& error, const std::string& name, std::vector<std::string>& failed) {
-    auto text = error.contexts().empty() ? error.message() : error.contexts().front() + ": " + error.message();
-    reporter_.warning(name, text + (error.hint().empty() ? "" : " (" + error.hint() + ")"));
-    outcome_.warnings.push_back(text);
-    failed.push_back(std::move(text));
+  void realiseWhatCanBe(const Phase& phase, const std::string& name) {
+    goesOn_ = true;
+    failed_.clear();
+    realise(phase.desired(setup_, phase), name);
+    goesOn_ = false;
+    if (phase.onFailure == OnFailure::goOn && !failed_.empty())
+      throw Error(fmt::format("{} of the steps of {} failed: {}", failed_.size(), name, join(failed_, "; ")), "mend the cause and run the command again: it goes on");
   }
 
   void realise(const Resources& resources, const std::string& name) {
@@ -244,31 +227,39 @@ private:
   }
 
   void realiseGroup(std::span<const Resource> group, const std::string& name, const Context& context) {
-    std::vector<Change> changes;
+    struct Seen {
+      const Resource& resource;
+      Change change;
+    };
+    std::vector<Seen> seen;
     std::vector<Intent> intended;
     std::vector<certs::KeyAlgorithm> keys;
     for (const auto& resource : group) {
       world_.clock.sleep({}); // the place where an interrupt is noticed
-      changes.push_back(while_("looking at " + subject(resource), [&] { return diff(resource, context); }));
-      if (!applying()) continue;
-      if (const auto algorithm = keyNeededBy(resource); algorithm && changes.back().changes()) keys.push_back(*algorithm);
+      const auto look = [&] { seen.push_back({resource, while_("looking at " + subject(resource), [&] { return diff(resource, context); })}); };
+      if (!attempt(name, look) || !applying()) continue;
+      const auto& change = seen.back().change;
+      if (const auto algorithm = keyNeededBy(resource); algorithm && change.changes()) keys.push_back(*algorithm);
       if (!recording_) continue;
       // A folder that was there, empty, is used from now on: what the next run finds in it is ours.
       const auto* folder = std::get_if<Folder>(&resource);
-      const bool adopted = folder && !changes.back().changes() && !journal_.names(folder->path);
-      if (!changes.back().changes() && !adopted) continue;
-      for (auto& intent : intents(resource, changes.back(), context)) add(intended, std::move(intent));
+      const bool adopted = folder && !change.changes() && !journal_.names(folder->path);
+      if (!change.changes() && !adopted) continue;
+      for (auto& intent : intents(resource, change, context)) add(intended, std::move(intent));
     }
-    if (applying()) {
-      const auto numbers = journal_.begin(intended, world_.clock.now());
-      keys_.fill(keys);
-      for (std::size_t i = 0; i < group.size(); ++i) perform(group[i], changes[i], name, context);
-      journal_.done(numbers, world_.clock.now());
+    if (!applying()) {
+      for (auto& each : seen) {
+        reporter_.planned(name, each.change);
+        outcome_.changes.push_back({name, std::move(each.change)});
+      }
+      return;
     }
-    for (const auto& change : changes) {
-      if (!applying()) reporter_.planned(name, change);
-      outcome_.changes.push_back({name, change});
-    }
+    const auto numbers = journal_.begin(intended, world_.clock.now());
+    keys_.fill(keys);
+    // What was seen is not looked at anew after a failure: somebody else's change would be overwritten by the second look.
+    for (auto& each : seen)
+      if (attempt(name, [&] { perform(each.resource, each.change, name, context); })) outcome_.changes.push_back({name, std::move(each.change)});
+    journal_.done(numbers, world_.clock.now());
   }
 
   void perform(const Resource& resource, const Change& change, const std::string& name, const Context& context) {
@@ -299,6 +290,8 @@ private:
   };
   bool restorable_ = false;        ///< the present phase puts its files back when it fails
   std::vector<Replaced> replaced_; ///< by such a phase, in that order
+  bool goesOn_ = false;             ///< the present phase does what it can
+  std::vector<std::string> failed_; ///< what it could not
   bool recording_ = true;
   std::string_view undoing_;
   Outcome outcome_;

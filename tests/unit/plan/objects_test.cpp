@@ -53,6 +53,36 @@ TEST_CASE("what is made once is never changed, and what must go goes") {
   CHECK(cluster.make(cluster.object({}, ApplyMode::absent)) == "keep");
 }
 
+TEST_CASE("an object that somebody else changes between look and write is not overwritten, unless it is in what is none of ours") {
+  Cluster cluster;
+  const auto put = [&](const char* member, const char* value) {
+    auto live = *cluster.api.object("/api/v1/namespaces/kube-system/configmaps/a");
+    live["data"][member] = value;
+    cluster.api.put(live, "kubectl-edit");
+  };
+  cluster.make(cluster.object({{"x", "1"}}));
+  const auto wanted = cluster.object({{"x", "2"}});
+  auto change = diff(wanted, cluster.applying());
+  put("theirs", "1");
+  enact(wanted, change, cluster.applying());
+  CHECK(cluster.data() == Value{{"x", "2"}, {"theirs", "1"}});
+
+  put("x", "3");
+  change = diff(wanted, cluster.applying());
+  put("x", "4");
+  CHECK(messageOf([&] { enact(wanted, change, cluster.applying()); }) ==
+        "ConfigMap kube-system/a was changed by somebody else just now: it differs in data.x");
+  CHECK(cluster.data()["x"] == "4");
+  put("x", "2"); // as it should be: nothing is left to do
+  enact(wanted, change, cluster.applying());
+
+  const auto made = cluster.object({{"x", "1"}});
+  cluster.api.remove("/api/v1/namespaces/kube-system/configmaps/a");
+  change = diff(made, cluster.applying());
+  cluster.make(cluster.object({{"x", "theirs"}}));
+  CHECK(messageOf([&] { enact(made, change, cluster.applying()); }).starts_with("ConfigMap kube-system/a was changed by somebody else just now"));
+}
+
 TEST_CASE("members that are set at first only are the operator's afterwards") {
   Cluster cluster;
   auto object = cluster.object({{"x", "1"}, {"y", "1"}});
