@@ -42,7 +42,7 @@ ControlPlane hostedControlPlane(const std::string& command, const std::optional<
   return own;
 }
 
-ExitCode planOperation(const std::function<plan::Next()>& next, const std::function<void(const plan::Next&)>& assume) {
+std::vector<std::string> stepsPlanned(const std::function<plan::Next()>& next, const std::function<void(const plan::Next&)>& assume) {
   std::vector<std::string> steps;
   for (;;) {
     const auto coming = next();
@@ -55,12 +55,17 @@ ExitCode planOperation(const std::function<plan::Next()>& next, const std::funct
     steps.push_back(std::get<plan::Step>(coming).name);
     assume(coming);
   }
+  return steps;
+}
+
+ExitCode planOperation(const std::function<plan::Next()>& next, const std::function<void(const plan::Next&)>& assume) {
+  const auto steps = stepsPlanned(next, assume);
   if (const auto as = format(globals()); as != Format::text) printResult(asValue(steps, "OperationPlan"), as);
   else fmt::print("{}\n", steps.empty() ? "nothing to do" : fmt::format("{}", fmt::join(steps, "\n")));
   return ExitCode::done;
 }
 
-ExitCode performOperation(plan::Operation operation, Machine& machine, std::string_view outcome) {
+std::vector<std::string> stepsPerformed(plan::Operation operation, Machine& machine) {
   machine.useRuntime(foundSocket({}));
   auto world = machine.world();
   const auto reporter = reporterFor(plan::Mode::apply);
@@ -72,6 +77,11 @@ ExitCode performOperation(plan::Operation operation, Machine& machine, std::stri
     return coming;
   };
   plan::perform(operation, world, *reporter);
+  return steps;
+}
+
+ExitCode performOperation(plan::Operation operation, Machine& machine, std::string_view outcome) {
+  const auto steps = stepsPerformed(std::move(operation), machine);
   if (const auto as = format(globals()); as != Format::text) printResult(asValue(steps, "OperationResult"), as);
   else fmt::print(stderr, "{}\n", outcome);
   return ExitCode::done;

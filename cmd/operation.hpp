@@ -24,6 +24,11 @@ ControlPlane ownControlPlane(const std::optional<std::string>& kubeconfig, Machi
 /// Throws Error where there is none of layout hosted, `command` being what needs one.
 ControlPlane hostedControlPlane(const std::string& command, const std::optional<std::string>& kubeconfig, Machine& machine);
 
+/// Every step there would be. `assume` is told of each as if it had gone well.
+std::vector<std::string> stepsPlanned(const std::function<plan::Next()>& next, const std::function<void(const plan::Next&)>& assume);
+/// Does it, and tells the steps that it took.
+std::vector<std::string> stepsPerformed(plan::Operation operation, Machine& machine);
+
 /// Prints every step there would be. `assume` is told of each as if it had gone well.
 ExitCode planOperation(const std::function<plan::Next()>& next, const std::function<void(const plan::Next&)>& assume);
 

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace kubestrap::cmd {
 
@@ -13,7 +14,7 @@ struct ClusterResetOptions {
   bool dryRun = false, force = false, yes = false;
 };
 
-/// Resets every node of the cluster but this one (phases/destroy.hpp). Asks before, unless it was said not to.
-void resetOtherNodes(const ClusterResetOptions& options, Machine& machine);
+/// Resets every node of the cluster but this one (phases/destroy.hpp), and tells the steps. Asks before, unless it was said not to.
+std::vector<std::string> resetOtherNodes(const ClusterResetOptions& options, Machine& machine);
 
 } // namespace kubestrap::cmd

@@ -17,6 +17,19 @@ using plan::Waiting;
 constexpr auto onTheMachine = "on the machine itself: journalctl -u kubestrap-reset; kubestrap reset --cluster goes on without it once its Node is deleted";
 
 bool isOther(const Intent& intent, const OtherNode& node) { return node.name != intent.self; }
+bool isAbsent(const Intent& intent, const OtherNode& node) { return isOther(intent, node) && !node.hears(); }
+
+/// Members of machines that are gone count all the same: when the others leave, etcd would stop before the work is done.
+std::optional<plan::Step> takeOut(const Intent& intent, const Seen& seen) {
+  for (const auto& node : seen.nodes) {
+    if (!isAbsent(intent, node) || node.etcdPeerUrl.empty()) continue;
+    auto member = intent.leaving;
+    member.name = node.name;
+    member.peerUrl = node.etcdPeerUrl;
+    return plan::Step{fmt::format("etcd is left without {}", node.name), {std::move(member)}};
+  }
+  return std::nullopt;
+}
 
 std::string namesOf(const std::vector<const OtherNode*>& nodes) {
   std::vector<std::string> names;
@@ -40,7 +53,7 @@ std::vector<const OtherNode*> turn(const Intent& intent, const std::vector<Other
 std::vector<std::string> absent(const Intent& intent, const Seen& seen) {
   std::vector<std::string> names;
   for (const auto& each : seen.nodes)
-    if (isOther(intent, each) && !each.hears()) names.push_back(each.name);
+    if (isAbsent(intent, each)) names.push_back(each.name);
   return names;
 }
 
@@ -48,8 +61,9 @@ Next next(const Intent& intent, const Seen& seen) {
   if (const auto names = absent(intent, seen); !names.empty() && !intent.force)
     return plan::Stuck{fmt::format("not Ready, so that nobody can tell them to go: {}", join(names, ", ")),
                        "bring them back, or leave them as they are with --force and run kubestrap reset there later"};
+  if (auto step = takeOut(intent, seen)) return *std::move(step);
   // The last one needs its quorum until then: a member goes after its Node.
-  const auto controlPlanes = static_cast<std::size_t>(std::ranges::count_if(seen.nodes, &OtherNode::controlPlane));
+  const auto controlPlanes = static_cast<std::size_t>(std::ranges::count_if(seen.nodes, [&](const OtherNode& each) { return each.controlPlane && !isAbsent(intent, each); }));
   if (seen.etcdMembers > controlPlanes)
     return Waiting{fmt::format("etcd has {} member{}", controlPlanes, controlPlanes == 1 ? "" : "s"), fmt::format("it has {}", seen.etcdMembers), forReset, onTheMachine};
   const auto now = turn(intent, seen.nodes);
@@ -70,6 +84,11 @@ Next next(const Intent& intent, const Seen& seen) {
 Seen assumed(Seen seen, const Next& done) {
   if (const auto* step = std::get_if<plan::Step>(&done))
     for (const auto& resource : step->work) {
+      if (const auto* member = std::get_if<plan::EtcdMember>(&resource)) {
+        for (auto& node : seen.nodes)
+          if (node.name == member->name) node.etcdPeerUrl.clear();
+        continue;
+      }
       const auto& object = std::get<plan::Object>(resource);
       const auto name = stringAt(object.document, object.mode == plan::ApplyMode::absent ? "metadata.name" : "spec.nodeName");
       std::erase_if(seen.nodes, [&](const OtherNode& each) { return each.name == name; });

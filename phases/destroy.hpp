@@ -13,6 +13,7 @@ struct Intent {
   std::string self;   ///< the node that drives
   bool force = false; ///< nodes that cannot be told stay as they are
   NodeAccess nodes;
+  plan::EtcdMember leaving{}; ///< how a member is taken out for a node that cannot do it: its name and peer URL are filled in
 };
 
 struct Seen {

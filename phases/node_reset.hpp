@@ -15,6 +15,7 @@ struct OtherNode {
   bool kubeletAnswers = true; ///< as long as it does, its reset has not begun
   std::string pod;            ///< phase of the pod that starts its reset: "Running"; empty: there is none
   std::string trouble;        ///< why that pod does not start
+  std::string etcdPeerUrl{};  ///< of its member of etcd, where that has been looked at
 
   /// Its machine does, or will do, what it is told.
   bool hears() const { return ready || !pod.empty(); }

@@ -78,6 +78,24 @@ TEST_CASE("who is not Ready stops it, or is left behind on purpose") {
   CHECK(absent(forced, seen) == std::vector<std::string>{"w2"});
 }
 
+TEST_CASE("a control plane that is gone is taken out of etcd before the others leave, and its member not waited for") {
+  auto seen = cluster();
+  for (const auto* name : {"n1", "n2", "n3"}) at(seen, name).etcdPeerUrl = std::string("https://") + name + ":2380";
+  seen.etcdMembers = 3;
+  at(seen, "n3").ready = false;
+  auto forced = intent;
+  forced.force = true;
+  std::vector<std::string> steps;
+  for (auto coming = next(forced, seen); !std::holds_alternative<plan::Done>(coming); coming = next(forced, seen)) {
+    steps.push_back(stepOf(coming));
+    if (steps.size() == 1) CHECK(std::get<plan::EtcdMember>(std::get<plan::Step>(coming).work.front()).peerUrl == "https://n3:2380");
+    seen = assumed(seen, coming);
+    if (steps.size() == 1) seen.etcdMembers = 2;
+    REQUIRE(steps.size() < 10);
+  }
+  CHECK(steps == std::vector<std::string>{"etcd is left without n3", "w1, w2: reset begins", "n2: reset begins"});
+}
+
 TEST_CASE("a reset that does not begin is told with its reason") {
   auto seen = cluster();
   at(seen, "w1").pod = "Pending";
