@@ -77,11 +77,12 @@ void confirm(const config::Setup& setup) {
   confirmOrEnd();
 }
 
-void tellResult(const config::Setup& setup, const plan::Outcome& outcome, const ResetOptions& options) {
+void tellResult(const config::Setup& setup, const plan::Outcome& outcome, const std::vector<std::string>& otherNodes, const ResetOptions& options) {
   if (const auto as = format(globals()); as != Format::text) {
     auto document = result(options.dryRun ? "ResetPlan" : "ResetResult");
     document["changed"] = outcome.changed();
     document["node"] = {{"name", setup.node.name}, {"role", setup.node.controlPlane ? "control-plane" : "worker"}};
+    if (options.cluster) document["steps"] = otherNodes;
     document["changes"] = changesAsValue(outcome);
     document["warnings"] = outcome.warnings;
     printResult(document, as);
@@ -97,9 +98,12 @@ void tellResult(const config::Setup& setup, const plan::Outcome& outcome, const 
 ExitCode runReset(ResetOptions options, const std::optional<std::string>& onlyPhase) {
   Machine machine(globals().rootfs);
   if (options.verify) return verifyReset(machine);
+  std::vector<std::string> otherNodes;
   if (options.cluster) {
-    resetOtherNodes({.kubeconfig = options.kubeconfig, .dryRun = options.dryRun, .force = options.force, .yes = options.yes}, machine);
+    otherNodes = resetOtherNodes({.kubeconfig = options.kubeconfig, .dryRun = options.dryRun, .force = options.force, .yes = options.yes}, machine);
     options.force = true; // this is the last one, as was wished
+    if (options.dryRun && format(globals()) == Format::text)
+      for (const auto& step : otherNodes) fmt::print("{}\n", step);
   }
   const auto facts = look(machine, Judging::no);
   std::vector<std::string> warnings;
@@ -116,7 +120,7 @@ ExitCode runReset(ResetOptions options, const std::optional<std::string>& onlyPh
   const auto runs = [&](std::string_view phase) {
     return selection.runs(phase) && std::ranges::find(selection.skip, phase) == selection.skip.end();
   };
-  if (setup.request.resetting.isNode && (runs("preflight") || runs("leave-cluster") || runs("remove-etcd-member"))) plan::lookAtClusterLeft(setup, world);
+  if (setup.request.resetting.isNode && (runs("preflight") || runs("drain") || runs("leave-cluster") || runs("remove-etcd-member"))) plan::lookAtClusterLeft(setup, world);
   if (setup.request.resetting.drain && (!setup.request.resetting.mayDeleteNode || !setup.request.resetting.unreachable.empty()))
     throw Error("pods cannot be moved away from here: " + (setup.request.resetting.unreachable.empty() ? "a worker's own credentials may not do it" : setup.request.resetting.unreachable),
                 "give --kubeconfig with an administrator's file, or leave out --drain");
@@ -125,7 +129,7 @@ ExitCode runReset(ResetOptions options, const std::optional<std::string>& onlyPh
   const auto reporter = reporterFor(mode);
   const auto outcome = plan::run(phases::resetWorkflow(), selection, setup, facts, world, mode, *reporter,
                                  onlyPhase ? "reset phase " + *onlyPhase : "reset");
-  tellResult(setup, outcome, options);
+  tellResult(setup, outcome, otherNodes, options);
   return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
 }
 

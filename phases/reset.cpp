@@ -83,11 +83,15 @@ bool isTold(const Setup& setup) {
          std::ranges::any_of(resetting(setup).recorded, [](const Recorded& each) { return each.name == paths::frontState.string(); });
 }
 
+Resources drain(const Setup& setup, const Phase&) {
+  const auto patience = resetting(setup).drain;
+  if (!patience || !tellsCluster(setup) || isLast(setup)) return {};
+  return {plan::Task{plan::Drain{.access = access(setup), .node = setup.node.name, .patience = *patience}}};
+}
+
 Resources leaveCluster(const Setup& setup, const Phase&) {
   if (!tellsCluster(setup) || isLast(setup)) return {};
   Resources resources;
-  if (const auto patience = resetting(setup).drain)
-    resources.push_back(plan::Task{plan::Drain{.access = access(setup), .node = setup.node.name, .patience = *patience}});
   // A kubelet that runs renews its Lease, and one that starts registers its Node again.
   resources.push_back(kubeletStopped());
   if (!resetting(setup).mayDeleteNode) return resources;
@@ -214,8 +218,10 @@ Resources cleanUp(const Setup& setup, const Phase&) {
 const plan::Workflow& resetWorkflow() {
   static const Phase phases[] = {
       {.name = "preflight", .summary = "See whether the cluster can do without this node", .judge = judge},
+      // Who asks for it wants to know that it cannot be, before pods end.
+      {.name = "drain", .summary = "Move pods to other nodes, if asked to", .desired = drain, .onFailure = plan::OnFailure::unlessForced},
       // What fails here is told, and no reason to keep the node: the cluster may be gone.
-      {.name = "leave-cluster", .summary = "Move pods away if asked to, stop the kubelet, delete the Node", .desired = leaveCluster,
+      {.name = "leave-cluster", .summary = "Stop the kubelet, delete the Node", .desired = leaveCluster,
        .onFailure = plan::OnFailure::warn},
       // A member that votes and is gone may cost the others their quorum: of two members it does.
       {.name = "remove-etcd-member", .summary = "Take this node's member out of etcd", .desired = removeEtcdMember,

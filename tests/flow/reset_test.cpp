@@ -216,6 +216,22 @@ TEST_CASE("what cannot be removed is told, all else goes, and the next run ends 
   CHECK(left(before, machine) == Lines{});
 }
 
+TEST_CASE("a file that somebody changes while reset is at work is told, and left until the next one") {
+  Machine machine;
+  const auto before = aBareMachine(machine);
+  machine.init();
+  work(machine);
+  machine.host.onEffect = [&](const std::string& effect) {
+    if (effect == "remove /etc/kubernetes/scheduler.conf") machine.host.put("/etc/kubernetes/admin.conf", "theirs", 0600);
+  };
+  CHECK(machine.resetFails().find("/etc/kubernetes/admin.conf was changed by somebody else just now") != std::string::npos);
+  CHECK(machine.host.text("/etc/kubernetes/admin.conf") == "theirs");
+  CHECK_FALSE(machine.host.files.contains("/etc/kubernetes/pki/ca.key"));
+  machine.host.onEffect = nullptr;
+  CHECK(machine.resetFails() == "");
+  CHECK(left(before, machine) == Lines{});
+}
+
 TEST_CASE("a pod that the runtime cannot stop at once is stopped the next time; one that it never can is told") {
   for (const int failures : {2, 1000}) {
     CAPTURE(failures);
@@ -447,4 +463,48 @@ TEST_CASE("a further control plane's Node and Lease go while the cluster can sti
   CHECK_FALSE(machine.api.object("/api/v1/nodes/n1"));
   CHECK(machine.api.object("/api/v1/nodes/n2"));
   CHECK_FALSE(machine.api.object("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1"));
+}
+
+namespace {
+Value podOn(const char* node, const char* name, const char* owner) {
+  return {{"apiVersion", "v1"}, {"kind", "Pod"},
+          {"metadata", {{"name", name}, {"namespace", "default"}, {"ownerReferences", Value::array({{{"kind", owner}, {"name", "web"}}})}}},
+          {"spec", {{"nodeName", node}}}, {"status", {{"phase", "Running"}}}};
+}
+} // namespace
+
+TEST_CASE("pods move before the kubelet stops, if asked to; where a budget never lets them the node is kept, unless it is forced") {
+  for (const bool allowed : {true, false}) {
+    CAPTURE(allowed);
+    Machine machine;
+    const auto before = aBareMachine(machine);
+    machine.init();
+    work(machine);
+    machine.api.put({{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", "n2"}, {"labels", {{"node-role.kubernetes.io/control-plane", ""}}}}}});
+    machine.api.put(podOn("n1", "web-1", "ReplicaSet"));
+    machine.api.put(podOn("n1", "agent-1", "DaemonSet"));
+    machine.api.put(podOn("n2", "web-2", "ReplicaSet"));
+    machine.api.reachable = [](const net::Request&) { return true; };
+    std::vector<std::string> evicted;
+    machine.api.intercept = [&](const net::Request& request) -> std::optional<net::Response> {
+      if (!request.url.ends_with("/eviction")) return std::nullopt;
+      CHECK(machine.host.services["kubelet"].active == "active");
+      if (!allowed) return net::Response{.status = 429, .headers = {}, .body = R"({"kind":"Status","details":{"causes":[{"message":"The disruption budget web needs 1"}]}})"};
+      evicted.push_back(request.url.substr(request.url.find("/pods/")));
+      machine.api.remove("/api/v1/namespaces/default/pods/web-1");
+      return net::Response{.status = 201, .headers = {}, .body = "{}"};
+    };
+    machine.adjustReset = [](config::Setup& setup) { setup.request.resetting.drain = std::chrono::seconds(30); };
+    const auto failure = machine.resetFails(Force::no);
+    if (allowed) {
+      CHECK(failure == "");
+      CHECK(evicted == std::vector<std::string>{"/pods/web-1/eviction"});
+    } else {
+      CHECK(failure.find("The disruption budget web needs 1") != std::string::npos);
+      CHECK(machine.host.services["kubelet"].active == "active");
+      CHECK(machine.api.object("/api/v1/nodes/n1"));
+      CHECK(machine.resetFails(Force::yes) == "");
+    }
+    CHECK(left(before, machine) == Lines{});
+  }
 }
