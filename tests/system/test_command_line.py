@@ -95,3 +95,23 @@ def test_made_up_keys_and_tokens_have_kubeadms_form(kubeadm):
     for command, form in ((("certs", "certificate-key"), r"[0-9a-f]{64}\n"), (("token", "generate"), r"[a-z0-9]{6}\.[a-z0-9]{16}\n")):
         for program in (OURS, kubeadm):
             assert re.fullmatch(form, run(program, *command)), (program, command)
+
+
+# ---- what kubestrap remembers
+
+
+def test_the_journal_tells_what_each_command_has_made_and_no_secret(tmp_path):
+    words = ("--apiserver-advertise-address", "10.0.0.11", "--rootfs", tmp_path)
+    run(OURS, "init", "phase", "certs", "all", *words)
+    (tmp_path / "etc/kubernetes/pki/sa.pub").unlink()
+    run(OURS, "init", "phase", "certs", "all", *words)
+    told = json.loads(run(OURS, "status", "--journal", "--rootfs", tmp_path, "-o", "json"))
+    first, second = told["runs"]
+    assert first["command"] == "init phase certs" and first["result"] == second["result"] == "done"
+    assert {"folder /etc/kubernetes/pki", "certificate ca"} <= {each["subject"] for each in first["records"]}
+    assert all(each["done"] for each in first["records"])
+    kept, made = ({each["target"]["path"]: each for each in second["records"]}[f"/etc/kubernetes/pki/sa.{name}"] for name in ("key", "pub"))
+    assert kept["before"]["saved"].startswith("/var/lib/kubestrap/before/") and made["before"] is None
+    text = run(OURS, "status", "--journal", "--rootfs", tmp_path)
+    assert f"{kept['number']}  " in text and "kept as /var/lib/kubestrap/before/" in text and "create key /etc/kubernetes/pki/ca.key" in text
+    assert "PRIVATE KEY" not in text + json.dumps(told)
