@@ -4,9 +4,11 @@
 
 #include "certs/x509.hpp"
 #include "kube/kubeconfig.hpp"
+#include "plan/recorded.hpp"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 
 using namespace kubestrap;
@@ -131,23 +133,106 @@ TEST_CASE("a server that does not take up its certificate gets its old one back,
   CHECK(machine.cri.effects.empty());
 }
 
-TEST_CASE("a renewal that was killed anywhere is carried to its end by the next one") {
-  const auto effects = [] {
+// ---- whatever ends it
+
+namespace {
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::size_t stride = 5;
+#else
+constexpr std::size_t stride = 1;
+#endif
+
+/// That everything was renewed and fits together, and runs with it.
+void isAtItsEnd(ControlPlane& machine) {
+  for (const std::string name : {"apiserver", "apiserver-etcd-client", "etcd-server", "etcd-peer"}) {
+    CAPTURE(name);
+    const auto key = kPki + (name.starts_with("etcd-") ? "etcd/" + name.substr(5) : name) + ".key";
+    CHECK(machine.certificate(name).belongsTo(certs::PrivateKey::parse(Secret(machine.host.text(key)), key)));
+    CHECK(machine.certificate(name).notAfter() > machine.host.now + std::chrono::hours(24 * 364));
+  }
+  for (const std::string file : {"controller-manager.conf", "admin.conf"}) {
+    CAPTURE(file);
+    const auto found = machine.kubeconfig(file);
+    const auto certificate = certs::X509Certificate::parse(found.clientCertificate, file);
+    CHECK(certificate.belongsTo(certs::PrivateKey::parse(found.clientKey, file)));
+    CHECK(certificate.notAfter() > machine.host.now + std::chrono::hours(24 * 364));
+  }
+  CHECK(std::ranges::none_of(machine.cri.pods, [&](const auto& pod) { return pod.name == "kube-controller-manager-n1" && pod.ready; }));
+}
+
+std::size_t effectsOfRenewal() {
+  ControlPlane machine;
+  const auto made = machine.wanted();
+  return machine.effectsOf([&] { machine.renew(made); });
+}
+
+/// From the n-th effect on, each on the disk fails.
+void breakDisk(ControlPlane& machine, std::size_t n) {
+  machine.host.onEffect = [n, count = std::size_t{0}](const std::string& effect) mutable {
+    if (++count >= n && (effect.starts_with("write ") || effect.starts_with("append "))) throw Error("cannot " + effect + ": No space left on device");
+  };
+}
+
+} // namespace
+
+TEST_CASE("a renewal that was killed anywhere is carried to its end by the next one, and reset leaves the machine as it was") {
+  const auto effects = effectsOfRenewal();
+  CHECK(effects > 15);
+  for (std::size_t n = 1; n <= effects; n += stride) {
+    Machine bare;
     ControlPlane machine;
-    const auto made = machine.wanted();
-    return machine.effectsOf([&] { machine.renew(made); });
-  }();
-  for (std::size_t n = 1; n <= effects; n += 3) {
-    ControlPlane machine;
+    CAPTURE(n);
     const auto made = machine.wanted();
     machine.host.stopAtEffect = machine.host.effects.size() + n;
     CHECK_THROWS_AS(machine.renew(made), fakes::Killed);
     machine.host.stopAtEffect.reset();
     machine.host.now += std::chrono::seconds(5);
     machine.renew(made);
-    for (const auto* name : {"apiserver", "etcd-server"}) {
-      const auto key = certs::PrivateKey::parse(Secret(machine.host.text(name == std::string("apiserver") ? kPki + "apiserver.key" : kPki + "etcd/server.key")), name);
-      CHECK(machine.certificate(name).belongsTo(key));
-    }
+    isAtItsEnd(machine);
+    CHECK(machine.resetFails() == "");
+    const auto left = plan::deviations(bare.host.inventory(), machine.host.inventory());
+    CHECK_MESSAGE(left.empty(), left.front().name);
   }
+}
+
+TEST_CASE("a renewal that finds no room says so, and the next one comes to its end") {
+  const auto effects = effectsOfRenewal();
+  for (std::size_t n = 1; n <= effects; n += stride) {
+    CAPTURE(n);
+    ControlPlane machine;
+    const auto made = machine.wanted();
+    breakDisk(machine, n);
+    try {
+      machine.renew(made);
+      CHECK(n > effects / 2); // nothing had to be written any more
+    } catch (const Error& error) {
+      CHECK(error.message().find("No space left on device") != std::string::npos);
+    }
+    machine.host.onEffect = nullptr;
+    machine.host.now += std::chrono::seconds(5);
+    machine.renew(made);
+    isAtItsEnd(machine);
+  }
+}
+
+TEST_CASE("a renewal that the operator interrupts says so, and the next one comes to its end") {
+  unsigned interrupted = 0;
+  for (unsigned n = 0;; n += stride) {
+    CAPTURE(n);
+    ControlPlane machine;
+    const auto made = machine.wanted();
+    machine.clock.interruptAtSleep = n;
+    try {
+      machine.renew(made);
+      break;
+    } catch (const Interrupted& error) {
+      CHECK(error.exitCode() == ExitCode::interrupted);
+      ++interrupted;
+    }
+    machine.host.now += std::chrono::seconds(5);
+    machine.renew(made);
+    isAtItsEnd(machine);
+  }
+  CHECK(interrupted > 10 / stride);
 }

@@ -86,38 +86,72 @@ TEST_CASE("init on a disk that takes no more says so; with room again it comes t
     }
 }
 
-TEST_CASE("join on a disk that takes no more says so, and with room again it comes to the same end") {
+TEST_CASE("join on a disk that takes no more says so; with room again it comes to the same end, and reset to a bare machine") {
   for (const auto role : {Role::worker, Role::controlPlane}) {
     Joining whole(role);
     aBareMachine(whole.machine);
     REQUIRE(whole.joinFails() == "");
     const auto expected = endState(whole.machine);
-    for (std::size_t n = 1; n < (role == Role::worker ? 20u : 90u); n += 5 * coarse) {
-      CAPTURE(n);
-      Joining joining(role);
-      aBareMachine(joining.machine);
-      breakDisk(joining.machine, n, kinds[0]);
-      CHECK(joining.joinFails().find(kinds[0]) != std::string::npos);
-      joining.machine.host.onEffect = nullptr;
-      CHECK(joining.joinFails() == "");
-      CHECK(differing(expected, endState(joining.machine)) == Lines{});
-    }
+    for (const auto& how : kinds)
+      for (std::size_t n = 1; n < (role == Role::worker ? 20u : 90u); n += 5 * coarse) {
+        CAPTURE(how);
+        CAPTURE(n);
+        Joining again(role), gone(role);
+        const auto before = aBareMachine(again.machine);
+        aBareMachine(gone.machine);
+        for (auto* joining : {&again, &gone}) {
+          breakDisk(joining->machine, n, how);
+          CHECK(joining->joinFails().find(how) != std::string::npos);
+          joining->machine.host.onEffect = nullptr;
+        }
+        CHECK(again.joinFails() == "");
+        CHECK(differing(expected, endState(again.machine)) == Lines{});
+        CHECK(gone.machine.resetFails() == "");
+        CHECK(left(before, gone.machine) == Lines{});
+      }
   }
 }
 
-TEST_CASE("reset on a disk that is read-only says what is left, and the next one ends the work") {
-  for (std::size_t n = 1; n < 45; n += 7 * coarse) {
-    CAPTURE(n);
-    Machine machine;
-    const auto before = aBareMachine(machine);
-    machine.init();
-    breakDisk(machine, n, kinds[1]);
-    const auto failure = machine.resetFails();
-    machine.host.onEffect = nullptr;
-    CHECK(failure.find(kinds[1]) != std::string::npos);
-    CHECK(machine.resetFails() == "");
-    CHECK(left(before, machine) == Lines{});
-  }
+TEST_CASE("reset on a disk that takes no more says what is left, and the next one ends the work") {
+  for (const auto& how : kinds)
+    for (std::size_t n = 1; n < 45; n += 7 * coarse) {
+      CAPTURE(how);
+      CAPTURE(n);
+      Machine machine;
+      const auto before = aBareMachine(machine);
+      machine.init();
+      breakDisk(machine, n, how);
+      const auto failure = machine.resetFails();
+      machine.host.onEffect = nullptr;
+      CHECK(failure.find(how) != std::string::npos);
+      CHECK(machine.resetFails() == "");
+      CHECK(left(before, machine) == Lines{});
+    }
+}
+
+TEST_CASE("a cluster that answers 500, or hangs, ends an init; when it answers again the next one goes on, and reset comes to a bare machine") {
+  Machine whole;
+  aBareMachine(whole);
+  whole.init();
+  const auto expected = endState(whole);
+  for (const std::string how : {"500", "hangs"})
+    for (std::size_t n = 1; n < 60; n += 9 * coarse) {
+      CAPTURE(how);
+      CAPTURE(n);
+      Machine again, gone;
+      const auto before = aBareMachine(again);
+      aBareMachine(gone);
+      const auto usual = again.api.intercept;
+      for (auto* machine : {&again, &gone}) {
+        breakCluster(*machine, n, how);
+        CHECK(machine->initFails() != "");
+      }
+      again.api.intercept = usual;
+      CHECK(again.initFails() == "");
+      CHECK(differing(expected, endState(again)) == Lines{});
+      CHECK(gone.resetFails() == ""); // while it fails still
+      CHECK(left(before, gone) == Lines{});
+    }
 }
 
 TEST_CASE("a cluster that answers 500, or hangs, at whatever moment of a forced reset, keeps no machine a node") {
