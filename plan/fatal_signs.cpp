@@ -165,6 +165,8 @@ std::optional<Failure> judge(const PodEvidence& evidence) {
   if (ended == 0) return std::nullopt;
   std::string line;
   const bool exited = newest->state == host::Container::State::exited;
+  // By SIGKILL, before anybody watched: it was stopped, as by a run that was killed before the pod was gone. The kubelet begins it again.
+  if (exited && newest->exitCode == 137 && newest->reason != "OOMKilled" && newest->finishedAt < evidence.watchedSince) return std::nullopt;
   if (const auto* omen = findOmen(kComponentOmens, evidence.log, line); omen && exited)
     return Failure{fmt::format("{} {}", evidence.component, omen->cause), line, std::string(omen->remedy)};
   if (exited && newest->attempt + 1 >= evidence.startedBefore + 3)
@@ -188,7 +190,7 @@ struct Look {
 
   std::optional<Failure> operator()(const StaticPodFails& sign) const {
     const auto& pod = sign.pod;
-    PodEvidence evidence{.component = pod.component, .image = pod.image};
+    PodEvidence evidence{.component = pod.component, .image = pod.image, .watchedSince = watch.since};
     // What the kubelet found when it was started for this attempt says nothing; nor does what another manifest has made.
     const auto from = std::max(manifestWritten(pod, world).value_or(TimePoint{}),
                                world.host.service("kubelet").startedAt.value_or(TimePoint{}));

@@ -35,6 +35,7 @@ struct PodEvidence {
   std::vector<std::string> log;            ///< of the container that ended last, oldest first
   std::vector<std::string> kubeletLog;
   bool imagePresent = false; ///< what the kubelet said of an image that is there by now is no sign
+  TimePoint watchedSince{};  ///< when the wait began
 };
 
 /// Pure judgements. A single exit is no sign (etcd may come later than the API server); three of the same container are, or one that

@@ -197,6 +197,21 @@ TEST_CASE("ends before the kubelet's start are not counted") {
   CHECK(causeAfter(6, 8) == "kube-apiserver ends again and again (exit code 1, Error)");
 }
 
+TEST_CASE("a container that somebody stopped before the wait is no sign, one that is killed again is") {
+  const auto causeOfOne = [](int exitCode, const char* reason, int finished) {
+    auto one = container(exited, 5);
+    one.exitCode = exitCode;
+    one.reason = reason;
+    one.finishedAt = TimePoint(std::chrono::seconds(finished));
+    return causeOf(judge(PodEvidence{.component = "kube-scheduler", .image = "", .containers = {one}, .log = {"I0101 bye"}, .kubeletLog = {},
+                                     .watchedSince = TimePoint(std::chrono::seconds(100))}));
+  };
+  CHECK(causeOfOne(137, "Error", 99) == "");
+  CHECK(causeOfOne(137, "Error", 101) == "kube-scheduler ends again and again (exit code 137, Error)");
+  CHECK(causeOfOne(137, "OOMKilled", 99) == "kube-scheduler ends again and again (exit code 137, OOMKilled)");
+  CHECK(causeOfOne(1, "Error", 99) == "kube-scheduler ends again and again (exit code 1, Error)");
+}
+
 TEST_CASE("what the kubelet says of a static pod that has no container") {
   const auto causeFor = [](const Lines& log, bool imagePresent = false) {
     return causeOf(judge(PodEvidence{.component = "kube-apiserver",
