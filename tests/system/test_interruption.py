@@ -6,18 +6,6 @@ import time
 import pytest
 from testbed import CONFIG
 
-# Reads what init says and kills it DELAY seconds after the first line that holds TEXT, inside the machine: to the millisecond.
-KILL = r"""
-text=$1 delay=$2 config=$3
-rm -f /run/said; mkfifo /run/said
-kubestrap init --config "$config" >/run/out 2>/run/said & pid=$!
-while IFS= read -r line; do
-  printf '%s\n' "$line"
-  case $line in *"$text"*) [ -n "$done" ] || { done=1; (sleep "$delay"; kill -KILL $pid) & } ;; esac
-done </run/said
-wait $pid; echo "ended $?"
-"""
-
 MOMENTS = [
     ("[certs/apiserver]", 0),
     ("[etcd/local]", 0),
@@ -90,7 +78,7 @@ def is_temporary(path: str) -> bool:
 )
 def test_init_that_was_killed_goes_on(bare, text, delay):
     bare.write(CONFIG, bare.config())
-    said = bare.sh(KILL, text, str(delay), CONFIG)
+    said = bare.stop("init", "--config", CONFIG, text=text, delay=delay)
     assert text in said, said
     assert "ended 137" in said, f"it was not killed in time:\n{said}"
     ends_as_if_nothing_had_been(bare)

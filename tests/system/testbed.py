@@ -20,6 +20,18 @@ from kubelab import cgroups, cni, documents, versions
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ROOT / "lab"
 CONFIG = "/root/init.yaml"
+# Reads what kubestrap says and sends a signal, to it or to another process, DELAY seconds after the NTH line that holds TEXT, inside the machine:
+# to the millisecond.
+STOP = r"""
+signal=$1 process=$2 text=$3 nth=$4 delay=$5; shift 5
+rm -f /run/said; mkfifo /run/said
+kubestrap "$@" >/run/out 2>/run/said & pid=$!
+while IFS= read -r line; do
+  printf '%s\n' "$line"
+  case $line in *"$text"*) nth=$((nth - 1)); [ $nth = 0 ] && { (sleep "$delay"; kill -s "$signal" $(pidof "$process" || echo $pid)) & } ;; esac
+done </run/said
+wait $pid; echo "ended $?"
+"""
 PATIENCE = 180  # of whatever has to come true; generous, since the machine may be busy with other things
 VERSION = versions.DEFAULT_KUBERNETES
 OLDER = sorted(versions.KUBERNETES)[0]
@@ -101,6 +113,11 @@ class Machine:
 
     def sh(self, script: str, *arguments: str, **more) -> str:
         return self.run("bash", "-c", script, "sh", *arguments, **more)
+
+    def stop(self, *words: str, text: str = "[", nth: int = 1, delay: float = 0, signal: str = "KILL", process: str = "") -> str:
+        """kubestrap with these words, which gets a signal after that line; or a process of that name does. What it said, with "ended CODE" as the
+        last line."""
+        return self.sh(STOP, signal, process, text, str(nth), str(delay), *words)
 
     # ---- files
 
@@ -199,7 +216,12 @@ def pod_with_service(name: str, node: str) -> str:
                     "command": ["testtool", "serve", ":8080"],
                     "env": [{"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
                     "readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 1},
+                    "volumeMounts": [{"name": "memory", "mountPath": "/memory"}, {"name": "authorities", "mountPath": "/authorities"}],
                 }
+            ],
+            "volumes": [
+                {"name": "memory", "emptyDir": {"medium": "Memory"}},
+                {"name": "authorities", "configMap": {"name": "kube-root-ca.crt"}},
             ],
         },
     }

@@ -1,0 +1,109 @@
+"""What disk and operator can do to a run: it says so and ends, the next one comes to the same end, and reset to a bare machine."""
+
+import contextlib
+
+import pytest
+from test_reset import is_as_before, join_words, names
+from testbed import CONFIG
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+def bare(lab):
+    machine = lab.machine("n1")
+    machine.give_pod_network()
+    machine.write(CONFIG, machine.config())
+    return machine
+
+
+@pytest.fixture
+def worker(lab):
+    return lab.machine("w1")
+
+
+def succeeds(machine, *words: str) -> None:
+    done = machine.try_("kubestrap", *words)
+    assert done.code == 0, str(done)
+
+
+def fails(machine, text: str, *words: str) -> None:
+    failed = machine.try_("kubestrap", *words)
+    assert failed.code == 1 and text.lower() in failed.err.lower(), str(failed)  # it may be the kubelet that says so
+    assert "try: " in failed.err, str(failed)
+
+
+INIT = ("init", "--config", CONFIG)
+RESET = ("reset", "--force")
+
+
+# ---- the operator
+
+
+@pytest.mark.parametrize("signal", ["INT", "TERM"])
+def test_a_signal_ends_a_run_and_the_next_one_goes_on(bare, worker, signal):
+    def is_interrupted(machine, *words, text, nth=1):
+        said = machine.stop(*words, text=text, nth=nth, signal=signal)
+        assert said.endswith("ended 130\n") and "interrupted" in said, said
+        succeeds(machine, *words)
+
+    is_interrupted(bare, *INIT, text="service kubelet")
+    is_interrupted(worker, *join_words(worker, bare), text="service kubelet")
+    bare.until("it has registered", lambda: names(bare, "nodes") == {"n1", "w1"})
+    for machine in (worker, bare):
+        is_interrupted(machine, *RESET, text="[cleanup-node]", nth=2)
+        is_as_before(machine)
+
+
+# ---- the disk
+
+
+@contextlib.contextmanager
+def full(machine, folder: str):
+    """Another file system over a folder, with what was in it and no room for more."""
+    machine.sh("""
+        cp -a "$1" /root/copy; mount -t tmpfs -o size=$(($(du -sk --apparent-size "$1" | cut -f 1) + 64))k full "$1"
+        cp -a /root/copy/. "$1"; dd if=/dev/zero of="$1/.filling" bs=1k 2>/dev/null; df "$1" | grep -q 100%
+    """, folder)
+    yield
+    machine.sh('umount "$1"; rm -r /root/copy', folder)
+
+
+@contextlib.contextmanager
+def read_only(machine, folder: str):
+    machine.sh('mount --bind "$1" "$1"; mount -o remount,ro,bind "$1"', folder)
+    yield
+    machine.run("umount", folder)
+
+
+def test_a_disk_that_takes_no_more_ends_a_run_and_with_room_again_the_next_one_goes_on(bare, worker):
+    no_room, no_writing = "No space left on device", "Read-only file system"
+    record, files = "/var/lib/kubestrap", "/etc/kubernetes"
+    for machine in (bare, worker):
+        machine.run("mkdir", record)
+    with full(bare, record):
+        fails(bare, no_room, *INIT)
+    assert f"{files}/pki" not in bare.listing("/etc")  # what cannot be recorded is not made
+    succeeds(bare, "init", "phase", "certs", "ca", "--config", CONFIG)
+    with full(bare, f"{files}/pki"):
+        fails(bare, no_room, *INIT)
+    with read_only(bare, files):
+        fails(bare, no_writing, *INIT)
+    succeeds(bare, *INIT)
+    bare.wait_nodes_ready()
+
+    words = join_words(worker, bare)
+    with full(worker, record):
+        fails(worker, no_room, *words)
+    said = worker.stop(*words, text="[kubelet-start]")
+    assert "ended 137" in said, said
+    with read_only(worker, files):
+        fails(worker, no_writing, *words)
+    succeeds(worker, *words)
+    bare.until("it has registered", lambda: names(bare, "nodes") == {"n1", "w1"})
+
+    for machine in (worker, bare):
+        with read_only(machine, files):
+            fails(machine, no_writing, *RESET)
+        succeeds(machine, *RESET)
+        is_as_before(machine)
