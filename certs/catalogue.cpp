@@ -126,6 +126,13 @@ constexpr std::array<KubeconfigRow, 1> hostedFiles{{
 
 } // namespace
 
+std::vector<ExtendedUsage> CertificateRow::usages() const {
+  std::vector<ExtendedUsage> found;
+  if (server) found.push_back(ExtendedUsage::serverAuth);
+  if (client) found.push_back(ExtendedUsage::clientAuth);
+  return found;
+}
+
 std::span<const CertificateRow> catalogue() { return certificates; }
 std::span<const KubeconfigRow> kubeconfigs() { return files; }
 std::span<const KubeconfigRow> hostedKubeconfigs() { return hostedFiles; }

@@ -21,6 +21,9 @@ struct CertificateRow {
   NamesOf names = NamesOf::nobody;
   bool localEtcdOnly = false;
   bool authority() const { return name == issuer; }
+  std::vector<ExtendedUsage> usages() const;
+  /// Whether the common name is a user with rights. etcd takes all clients of its authority alike.
+  bool isUser() const { return client && !server && issuer != "etcd-ca"; }
 };
 
 /// One kubeconfig of a control plane node with an embedded client certificate.

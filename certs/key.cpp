@@ -108,7 +108,8 @@ KeyRequest openssl::kindOf(const EVP_PKEY* key) {
 KeyRequest PrivateKey::kind() const { return openssl::kindOf(key_.get()); }
 
 PrivateKey PrivateKey::parse(const Secret& pem, std::string_view source) {
-  for (const PemBlock& block : readPem(pem.reveal(), source)) {
+  const auto blocks = readPem(pem.reveal(), source);
+  for (const PemBlock& block : blocks) {
     // "PRIVATE KEY" ends every label of a private key; others ("EC PARAMETERS", certificates) may stand before it.
     if (!block.label.ends_with("PRIVATE KEY")) continue;
     if (block.encrypted || block.label == "ENCRYPTED PRIVATE KEY")
@@ -128,7 +129,7 @@ PrivateKey PrivateKey::parse(const Secret& pem, std::string_view source) {
     }
     return PrivateKey(std::move(owned));
   }
-  throw Error(fmt::format("{} holds no private key", source),
+  throw Error(holdsNo("private key", blocks, source),
               "a PEM block like BEGIN RSA PRIVATE KEY, BEGIN EC PRIVATE KEY or BEGIN PRIVATE KEY is expected");
 }
 

@@ -1,11 +1,13 @@
 #include "certs/openssl.hpp"
 
 #include "support/error.hpp"
+#include "support/text.hpp"
 
 #include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/pem.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
 #include <fmt/format.h>
@@ -92,6 +94,13 @@ std::vector<PemBlock> readPem(std::string_view text, std::string_view source) {
   }
   clearErrors();
   return blocks;
+}
+
+std::string holdsNo(std::string_view what, const std::vector<PemBlock>& blocks, std::string_view source) {
+  std::vector<std::string> labels;
+  for (const auto& block : blocks)
+    if (std::ranges::find(labels, block.label) == labels.end()) labels.push_back(block.label);
+  return labels.empty() ? fmt::format("{} holds no {}", source, what) : fmt::format("{} holds no {}, but {}", source, what, join(labels, " and "));
 }
 
 } // namespace kubestrap::certs::openssl

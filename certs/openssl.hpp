@@ -92,5 +92,7 @@ struct PemBlock {
 /// Every PEM block of `text`; text between blocks and CRLF are passed over. Throws Error naming `source` for a broken
 /// block.
 std::vector<PemBlock> readPem(std::string_view text, std::string_view source);
+/// "a.pem holds no certificate, but X509 CRL": what is wanted is not among the blocks.
+std::string holdsNo(std::string_view what, const std::vector<PemBlock>& blocks, std::string_view source);
 
 } // namespace kubestrap::certs::openssl

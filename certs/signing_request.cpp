@@ -58,7 +58,8 @@ SigningRequest SigningRequest::make(const Request& request, const PrivateKey& ke
 }
 
 SigningRequest SigningRequest::parse(std::string_view pem, std::string_view source) {
-  for (const PemBlock& block : readPem(pem, source)) {
+  const auto blocks = readPem(pem, source);
+  for (const PemBlock& block : blocks) {
     if (block.label != "CERTIFICATE REQUEST" && block.label != "NEW CERTIFICATE REQUEST") continue;
     clearErrors();
     RequestHandle request = decode(block.der.reveal());
@@ -69,7 +70,7 @@ SigningRequest SigningRequest::parse(std::string_view pem, std::string_view sour
     clearErrors();
     return SigningRequest(std::shared_ptr<X509_REQ>(request.release(), X509_REQ_free));
   }
-  throw Error(fmt::format("{} holds no certificate request", source), "a PEM block that begins with BEGIN CERTIFICATE REQUEST is expected");
+  throw Error(holdsNo("certificate request", blocks, source), "a PEM block that begins with BEGIN CERTIFICATE REQUEST is expected");
 }
 
 std::string SigningRequest::pem() const {

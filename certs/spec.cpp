@@ -30,6 +30,10 @@ std::optional<KeyAlgorithm> parseKeyAlgorithm(std::string_view name) {
   return found->first;
 }
 
+bool sameUser(const Subject& one, const Subject& other) {
+  return one.commonName == other.commonName && std::ranges::is_permutation(one.organizations, other.organizations);
+}
+
 AlternativeNames normalized(AlternativeNames names) {
   std::ranges::sort(names.dns);
   names.dns.erase(std::unique(names.dns.begin(), names.dns.end()), names.dns.end());
@@ -38,6 +42,21 @@ AlternativeNames normalized(AlternativeNames names) {
     if (std::ranges::find(ips, ip) == ips.end()) ips.push_back(ip);
   names.ips = std::move(ips);
   return names;
+}
+
+CertSpec overlaid(CertSpec spec, const Override& wish) {
+  auto& [commonName, organizations, others] = spec.subject;
+  if (!wish.subject.commonName.empty()) commonName = wish.subject.commonName;
+  for (const auto& organization : wish.subject.organizations)
+    if (std::ranges::find(organizations, organization) == organizations.end()) organizations.push_back(organization);
+  std::erase_if(others, [&](const Attribute& own) { return std::ranges::find(wish.subject.others, own.type, &Attribute::type) != wish.subject.others.end(); });
+  others.insert(others.end(), wish.subject.others.begin(), wish.subject.others.end());
+  spec.names.dns.insert(spec.names.dns.end(), wish.names.dns.begin(), wish.names.dns.end());
+  spec.names.ips.insert(spec.names.ips.end(), wish.names.ips.begin(), wish.names.ips.end());
+  spec.names = normalized(std::move(spec.names));
+  if (wish.algorithm) spec.algorithm = *wish.algorithm;
+  if (wish.life) spec.life = *wish.life;
+  return spec;
 }
 
 } // namespace kubestrap::certs

@@ -3,6 +3,7 @@
 // (files, time, chance) is handed in. This header is the part that the pure core may see: what is wanted, not how it is
 // made.
 
+#include "certs/name.hpp"
 #include "support/ip.hpp"
 #include "support/time.hpp"
 
@@ -24,8 +25,12 @@ enum class ExtendedUsage { serverAuth, clientAuth };
 struct Subject {
   std::string commonName;
   std::vector<std::string> organizations; ///< a certificate keeps a set of them, without their order
+  std::vector<Attribute> others = {};     ///< country, unit and the like, which say nothing to Kubernetes
   bool operator==(const Subject&) const = default;
 };
+
+/// For Kubernetes a user is a name and groups, and nothing else.
+bool sameUser(const Subject& one, const Subject& other);
 
 /// Subject alternative names; DNS names sorted and unique, addresses unique in their order (kubeadm: pki_helpers.go).
 struct AlternativeNames {
@@ -52,5 +57,15 @@ struct CertSpec {
   /// One that stays valid for less than this is issued anew; zero: only when it has expired.
   Duration renewWithin{};
 };
+
+/// What an operator wants otherwise of a certificate; what is not said here stays.
+struct Override {
+  Subject subject;         ///< an empty common name stays; organizations are further ones; of others, those of a type take the place of its own
+  AlternativeNames names;  ///< beside its own
+  std::optional<KeyAlgorithm> algorithm;
+  std::optional<Duration> life;
+  bool operator==(const Override&) const = default;
+};
+CertSpec overlaid(CertSpec spec, const Override& wish);
 
 } // namespace kubestrap::certs

@@ -32,7 +32,8 @@ int purposeOf(Purpose purpose) {
 } // namespace
 
 std::optional<std::string> whyUntrusted(const X509Certificate& leaf, std::span<const X509Certificate> intermediates,
-                                        std::span<const X509Certificate> roots, Purpose purpose, TimePoint now) {
+                                        std::span<const X509Certificate> roots, Purpose purpose,
+                                        std::optional<TimePoint> now) {
   clearErrors();
   constexpr std::string_view what = "verify a certificate";
   const Store store{require(X509_STORE_new(), what)};
@@ -44,8 +45,8 @@ std::optional<std::string> whyUntrusted(const X509Certificate& leaf, std::span<c
   require(X509_STORE_CTX_init(context.get(), store.get(), leaf.native(), chain.get()), what);
   X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context.get());
   require(X509_VERIFY_PARAM_set_purpose(parameters, purposeOf(purpose)), what);
-  X509_VERIFY_PARAM_set_time(parameters, std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count());
-  require(X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN), what);
+  if (now) X509_VERIFY_PARAM_set_time(parameters, std::chrono::floor<std::chrono::seconds>(now->time_since_epoch()).count());
+  require(X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN | (now ? 0 : X509_V_FLAG_NO_CHECK_TIME)), what);
   const bool good = X509_verify_cert(context.get()) == 1;
   clearErrors();
   if (good) return std::nullopt;

@@ -26,13 +26,11 @@ template <typename Extension> Extension readExtension(const X509* certificate, i
 }
 
 Subject readName(const X509_NAME* name) {
-  clearErrors();
   Subject subject;
-  for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
-    const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
-    const int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
-    if (nid == NID_commonName) subject.commonName = utf8(X509_NAME_ENTRY_get_data(entry));
-    if (nid == NID_organizationName) subject.organizations.push_back(utf8(X509_NAME_ENTRY_get_data(entry)));
+  for (auto& part : readDistinguishedName(name).parts) {
+    if (part.type == attribute::commonName) subject.commonName = std::move(part.value);
+    else if (part.type == attribute::organization) subject.organizations.push_back(std::move(part.value));
+    else subject.others.push_back(std::move(part));
   }
   return subject;
 }
@@ -63,28 +61,13 @@ std::uint64_t serialNumber(std::string_view random) {
   return value % serials + 1;
 }
 
-enum class Place { newPart, samePart };
-
-/// PrintableString where the characters allow it, UTF8String otherwise, of any length, as Go writes them. (By its own
-/// rules OpenSSL would always take UTF8String and refuse more than 64 characters, which the names of nodes may have.)
-void addName(X509_NAME* name, int nid, std::string_view value, Place place) {
-  const int type = ASN1_PRINTABLE_type(octets(value), length(value)) == V_ASN1_PRINTABLESTRING ? V_ASN1_PRINTABLESTRING
-                                                                                               : V_ASN1_UTF8STRING;
-  require(
-      X509_NAME_add_entry_by_NID(name, nid, type, octets(value), length(value), -1, place == Place::samePart ? -1 : 0),
-      fmt::format("write the subject name \"{}\"", value));
+DistinguishedName distinguished(const Subject& subject) {
+  DistinguishedName name;
+  for (const auto& organization : subject.organizations) name.add(attribute::organization, organization);
+  name.add(attribute::commonName, subject.commonName);
+  name.parts.insert(name.parts.end(), subject.others.begin(), subject.others.end());
+  return name;
 }
-
-/// Organisations, all in one set, then the common name (Go: crypto/x509/pkix.Name.ToRDNSequence).
-void writeSubject(X509_NAME* name, const Subject& subject) {
-  Place place = Place::newPart;
-  for (const std::string& organization : subject.organizations) {
-    addName(name, NID_organizationName, organization, place);
-    place = Place::samePart;
-  }
-  addName(name, NID_commonName, subject.commonName, Place::newPart);
-}
-
 
 void addExtension(X509* certificate, int nid, void* value, Critical critical) {
   require(X509_add1_ext_i2d(certificate, nid, value, critical == Critical::yes ? 1 : 0, X509V3_ADD_DEFAULT),
@@ -206,7 +189,8 @@ X509Certificate X509Certificate::parse(std::string_view pem, std::string_view so
 
 std::vector<X509Certificate> X509Certificate::parseAll(std::string_view pem, std::string_view source) {
   std::vector<X509Certificate> found;
-  for (const PemBlock& block : readPem(pem, source)) {
+  const auto blocks = readPem(pem, source);
+  for (const PemBlock& block : blocks) {
     if (block.label != "CERTIFICATE") continue;
     clearErrors();
     X509Handle certificate = decode(block.der.reveal());
@@ -216,7 +200,7 @@ std::vector<X509Certificate> X509Certificate::parseAll(std::string_view pem, std
     found.push_back(X509Certificate(std::shared_ptr<X509>(certificate.release(), X509_free)));
   }
   if (found.empty())
-    throw Error(fmt::format("{} holds no certificate", source),
+    throw Error(holdsNo("certificate", blocks, source),
                 "a PEM block that begins with BEGIN CERTIFICATE is expected");
   return found;
 }
@@ -327,7 +311,7 @@ X509Certificate issue(const CertSpec& spec, const PrivateKey& subjectKey, const 
   X509* x509 = certificate.get();
   require(X509_set_version(x509, X509_VERSION_3), what);
   require(ASN1_INTEGER_set_uint64(X509_get_serialNumber(x509), serialNumber(issuance.serialBytes)), what);
-  writeSubject(X509_get_subject_name(x509), spec.subject);
+  writeDistinguishedName(X509_get_subject_name(x509), distinguished(spec.subject));
   X509* by = issuer.certificate ? issuer.certificate->native() : x509;
   require(X509_set_issuer_name(x509, X509_get_subject_name(by)), what);
   require(X509_set1_notBefore(x509, timeOf(issuance.notBefore).get()), what);

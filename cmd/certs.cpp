@@ -94,7 +94,8 @@ Command certsCommand() {
                         .run = [options](const auto&) { return checkExpiration(*options); }}},
           .aliases = {"certificates"}};
   command.children.push_back(renewCommand());
-  for (auto* more : {&cfsslCommands, &certinfoCommands})
+  command.children.push_back(importCommand());
+  for (auto* more : {&requestCommands, &cfsslCommands, &certinfoCommands})
     for (auto& each : more()) command.children.push_back(std::move(each));
   return command;
 }

@@ -26,6 +26,9 @@ Command certsCommand();
 /// What cfssl's users know: gencert, sign, selfsign, genkey, print-defaults, cfssljson.
 std::vector<Command> cfsslCommands();
 Command renewCommand();
+/// requests and generate-csr.
+std::vector<Command> requestCommands();
+Command importCommand();
 /// certinfo and bundle-verify.
 std::vector<Command> certinfoCommands();
 Command completionCommand();

@@ -3,6 +3,7 @@
 #include "cmd/look.hpp"
 #include "cmd/machine.hpp"
 #include "cmd/output.hpp"
+#include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
 
 #include "certs/x509.hpp"
@@ -113,6 +114,7 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   if (!setup.request.patchesDirectory.empty())
     setup.request.patches = readPatches(machine.host(), setup.request.patchesDirectory, warnings);
   for (const auto& warning : warnings) log::warn(warning);
+  takeWishes(setup.cluster.pki, machine.host());
   auto& runtime = machine.useRuntime(setup.node.criSocket);
   if (judging == Judging::yes) lookFurther(facts, phases::Purpose::init, setup, machine, runtime);
   lookAtFront(setup, machine.host());

@@ -1,5 +1,6 @@
 #include "cmd/join_cluster.hpp"
 #include "cmd/look.hpp"
+#include "cmd/wishes.hpp"
 
 #include "certs/seal.hpp"
 #include "config/store.hpp"
@@ -118,6 +119,7 @@ void prepareControlPlane(config::Setup& setup, kube::Client& client, host::Host&
                 ExitCode::refused);
   if (!setup.request.certificateKey.empty()) setup.request.joining.sharedFiles = download(client, setup.cluster, setup.request.certificateKey);
   checkSharedFiles(setup, host);
+  takeWishes(setup.cluster.pki, host);
   setup.node.externalAuthority = !setup.request.joining.sharedFiles.contains("ca.key") && !host.status(setup.cluster.pki.folder / "ca.key");
 }
 

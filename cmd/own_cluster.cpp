@@ -8,6 +8,7 @@
 #include "manifests/cluster_objects.hpp"
 #include "manifests/hosted.hpp"
 #include "phases/hosted.hpp"
+#include "phases/upgrade.hpp"
 #include "support/ip.hpp"
 #include "support/log.hpp"
 #include "support/yaml.hpp"
@@ -69,6 +70,10 @@ std::vector<Document> storedDocuments(kube::Client& client) {
     for (auto& document : parseYaml(data->at(row.key).get<std::string>(), row.configMap)) documents.push_back(std::move(document));
   }
   return documents;
+}
+
+bool isControlPlane(host::Host& host) {
+  return host.status(paths::manifests / "kube-apiserver.yaml") || host.status(paths::nodeState) || host.status(phases::upgradeConfiguration);
 }
 
 std::optional<std::string> nameOfNode(host::Host& host, const config::Path& pki) {

@@ -28,6 +28,8 @@ std::vector<Document> storedDocuments(kube::Client& client);
 /// that they do not say stays.
 std::optional<config::Cluster> storedCluster(kube::Client& client, const std::optional<Version>& version = {}, std::vector<Document> instead = {});
 
+/// Whether this machine is a control plane node, in whichever layout, or is one that an upgrade left half-way.
+bool isControlPlane(host::Host& host);
 /// How this machine is called as a node: by the certificate with which its kubelet, or else its etcd, makes itself known.
 std::optional<std::string> nameOfNode(host::Host& host, const config::Path& pki = config::paths::pki);
 /// The container runtime's socket as the kubelet was told; nothing: nobody has recorded it.

@@ -1,8 +1,10 @@
 // certs renew: new keys and certificates on the engine, as init makes them, but for what is there already.
 #include "cmd/commands.hpp"
+#include "cmd/duration.hpp"
 #include "cmd/own_cluster.hpp"
 #include "cmd/output.hpp"
 #include "cmd/renewal.hpp"
+#include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
 
 #include "certs/catalogue.hpp"
@@ -126,13 +128,6 @@ std::map<std::string, Renewal::Kept> wanted(const std::vector<std::string>& argu
   return found;
 }
 
-/// "30d", or a duration as everywhere.
-Duration parseWithin(const std::string& text) {
-  const auto number = text.substr(0, text.size() - std::min<std::size_t>(1, text.size()));
-  const bool days = text.ends_with('d') && !number.empty() && number.size() < 6 && std::ranges::all_of(number, [](char c) { return c >= '0' && c <= '9'; });
-  return days ? Duration(std::chrono::hours(24) * std::stoi(number)) : parseDuration(text);
-}
-
 ExitCode renew(const RenewOptions& options, const std::vector<std::string>& arguments) {
   if (arguments.empty()) throw Error("no certificate was named", "all, or one of " + join(renewable(), ", "), ExitCode::usage);
   Machine machine(globals().rootfs);
@@ -143,7 +138,8 @@ ExitCode renew(const RenewOptions& options, const std::vector<std::string>& argu
   config::Setup setup{.cluster = own.cluster};
   if (options.certDir) setup.cluster.pki.folder = std::filesystem::absolute(*options.certDir);
   setup.node = ownNode(machine, setup.cluster);
-  setup.request.renewal = {.wanted = wanted(arguments, machine.host(), {setup.cluster, own.known}), .within = options.within ? parseWithin(*options.within) : Duration::max()};
+  takeWishes(setup.cluster.pki, machine.host());
+  setup.request.renewal = {.wanted = wanted(arguments, machine.host(), {setup.cluster, own.known}), .within = options.within ? parseDays(*options.within) : Duration::max()};
 
   auto facts = machine.host().facts({.depth = host::Host::Questions::Depth::defaults});
   machine.useRuntime(foundSocket(facts));

@@ -3,6 +3,7 @@
 #include "cmd/look.hpp"
 #include "cmd/renewal.hpp"
 #include "cmd/upgrade.hpp"
+#include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
 
 #include "config/assemble.hpp"
@@ -149,10 +150,6 @@ Version targetOf(Upgrade what, const Wish& wish, const UpgradeOptions& options, 
 
 // ---- this node
 
-bool isControlPlane(host::Host& host) {
-  return host.status(paths::manifests / "kube-apiserver.yaml") || host.status(paths::nodeState) || host.status(phases::upgradeConfiguration);
-}
-
 config::Node workerNode(Machine& machine, const config::Cluster& cluster) {
   config::Node node;
   const auto name = nameOfNode(machine.host(), cluster.pki.folder);
@@ -239,6 +236,7 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   std::vector<Value> documents;
   for (auto& document : own.documents) documents.push_back(document.value);
   upgrading.configuration = emitYamlStream(documents);
+  if (upgrading.renewsCertificates) takeWishes(setup.cluster.pki, host);
   if (upgrading.renewsCertificates) request.renewal = {.wanted = renewableHere(host, {setup.cluster, true}), .within = renewalMargin(setup.cluster)};
   for (const auto& warning : warnings) log::warn(warning);
 

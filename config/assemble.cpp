@@ -145,7 +145,9 @@ Cluster assemble(const ClusterDocuments& documents, const ClusterCircumstances& 
       .pki = {.folder = given.certificatesDir,
               .algorithm = certs::parseKeyAlgorithm(given.encryptionAlgorithm).value_or(certs::KeyAlgorithm::ecdsaP256),
               .certificateLife = *given.certificateValidityPeriod,
-              .authorityLife = *given.caCertificateValidityPeriod},
+              .authorityLife = *given.caCertificateValidityPeriod,
+              .requests = documents.kubestrap.pki ? documents.kubestrap.pki->requests : "",
+              .policy = documents.kubestrap.pki ? documents.kubestrap.pki->policy : ""},
       .imageRepository = given.imageRepository,
       .images = {},
       .apiServer = options(given.apiServer),
@@ -225,7 +227,9 @@ v1alpha1::KubestrapConfiguration kubestrapConfiguration(const Cluster& cluster) 
           .hosting = nameOf(hostings, options.hosting),
           .endpoint = {.mode = nameOf(endpointModes, options.endpointMode)},
           .images = options.frontImage.empty() ? std::nullopt : std::optional(v1alpha1::Images{options.frontImage}),
-          .preflight = options.preflightFix ? std::optional(v1alpha1::Preflight{options.preflightFix}) : std::nullopt};
+          .preflight = options.preflightFix ? std::optional(v1alpha1::Preflight{options.preflightFix}) : std::nullopt,
+          .pki = cluster.pki.requests.empty() && cluster.pki.policy.empty() ? std::nullopt
+                                                                            : std::optional(v1alpha1::Pki{cluster.pki.requests, cluster.pki.policy})};
 }
 
 } // namespace kubestrap::config

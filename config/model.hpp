@@ -86,6 +86,8 @@ struct PkiPolicy {
   certs::KeyAlgorithm algorithm = certs::KeyAlgorithm::ecdsaP256;
   Duration certificateLife = std::chrono::hours(8760);
   Duration authorityLife = std::chrono::hours(87600);
+  std::string requests, policy; ///< KubestrapConfiguration.pki: a folder and a file; empty: none
+  std::map<std::string, certs::Override> overrides; ///< what they say, by certificate; read by the caller (certs/overrides.hpp)
 };
 
 /// Complete image references, resolved from repository, tag and Kubernetes version (D2).
@@ -243,6 +245,16 @@ struct Renewal {
   Duration within = Duration::max();  ///< only those that end within it
 };
 
+/// What `certs import` has found to be good, and shall be put in place.
+struct Importing {
+  struct Pair {
+    std::string certificate; ///< PEM; of "sa" the public key
+    Secret key;              ///< empty: it is not brought
+  };
+  std::map<std::string, Pair> pairs; ///< by name of the catalogue, or file of a kubeconfig; "sa"
+  bool running = false;              ///< a control plane is here, which takes them up
+};
+
 /// One thing of this machine that was made or changed, with what was there before.
 struct Recorded {
   enum class Kind {
@@ -310,6 +322,7 @@ struct Request {
   Path ownImageArchive; ///< where it is shipped; empty: nowhere
   Joining joining;      ///< of `join` only
   Renewal renewal;      ///< of `certs renew` only
+  Importing importing;  ///< of `certs import` only
   Resetting resetting;  ///< of `reset` only
   Upgrading upgrading;  ///< of `upgrade` only
 };

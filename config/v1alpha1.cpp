@@ -19,13 +19,6 @@ constexpr Field later(std::string_view name, std::string_view comesWith, std::st
   return {.name = name, .doc = doc, .since = since, .reserved = comesWith, .type = &anything};
 }
 
-constexpr Field pkiFields[] = {
-    later("requests", "the PKI commands", "A folder of certificate requests, named as in the catalogue."),
-    later("policy", "the PKI commands", "The signing policy."),
-    later("kubeletServing", "the PKI commands", "Who signs the kubelets' serving certificates: selfSigned or csr."),
-    later("autoRenew", "the PKI commands", "Whether and when certificates renew themselves."),
-    later("caKey", "the PKI commands", "Where the keys of the authorities lie: all, first or external."),
-};
 constexpr Field etcdFields[] = {
     later("snapshots", "upgrade", "Where snapshots go, how many are kept, and when they are made."),
 };
@@ -34,7 +27,7 @@ constexpr Field securityFields[] = {
     later("encryptionAtRest", "reconfigure", "How Secrets are encrypted in etcd."),
     later("audit", "reconfigure", "What the API server's audit log holds."),
 };
-constexpr Type pki{.kind = Kind::record, .fields = pkiFields}, etcd{.kind = Kind::record, .fields = etcdFields};
+constexpr Type etcd{.kind = Kind::record, .fields = etcdFields};
 constexpr Type security{.kind = Kind::record, .fields = securityFields};
 
 } // namespace
@@ -73,6 +66,22 @@ inline constexpr auto fieldsOf<v::Preflight> = std::array{
 };
 
 template <>
+inline constexpr auto fieldsOf<v::Pki> = std::array{
+    field<&v::Pki::requests>({.name = "requests",
+                              .rule = &rules::absolutePath,
+                              .doc = "A folder of certificate requests (cfssl's CSR JSON), NAME.json for the certificate NAME: subject, further "
+                                     "names and key of what init and join make.",
+                              .since = since}),
+    field<&v::Pki::policy>({.name = "policy",
+                            .rule = &rules::absolutePath,
+                            .doc = "A signing policy (cfssl's) with a profile for each certificate whose validity is to differ.",
+                            .since = since}),
+    later("kubeletServing", "a later version", "Who signs the kubelets' serving certificates: selfSigned or csr."),
+    later("autoRenew", "a later version", "Whether and when certificates renew themselves."),
+    later("caKey", "a later version", "Where the keys of the authorities lie: all, first or external."),
+};
+
+template <>
 inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
     field<&v::KubestrapConfiguration::layout>(
         {.name = "layout",
@@ -92,7 +101,7 @@ inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
     field<&v::KubestrapConfiguration::images>({.name = "images", .doc = "Images of kubestrap's own.", .since = since}),
     field<&v::KubestrapConfiguration::preflight>(
         {.name = "preflight", .doc = "What preflight may do.", .since = since}),
-    Field{.name = "pki", .doc = "Certificates and authorities.", .since = since, .type = &pki},
+    field<&v::KubestrapConfiguration::pki>({.name = "pki", .doc = "Certificates and authorities.", .since = since}),
     later("handover", "pivot", "How long the steps of a hand-over may take."),
     Field{.name = "etcd", .doc = "etcd's snapshots.", .since = since, .type = &etcd},
     Field{.name = "security", .doc = "Hardening.", .since = since, .type = &security},

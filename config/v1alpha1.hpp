@@ -25,11 +25,16 @@ struct Preflight {
   std::optional<std::vector<std::string>> fix;
 };
 
+struct Pki {
+  std::string requests, policy;
+};
+
 struct KubestrapConfiguration {
   std::string layout, hosting;
   Endpoint endpoint;
   std::optional<Images> images;
   std::optional<Preflight> preflight;
+  std::optional<Pki> pki;
 };
 
 extern const schema::Type kubestrapConfiguration;

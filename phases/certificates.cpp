@@ -79,6 +79,12 @@ config::Path pkiFile(const config::Cluster& cluster, std::string_view row, std::
 config::Path certificateFile(const config::Cluster& cluster, std::string_view row) { return pkiFile(cluster, row, "crt"); }
 config::Path keyFile(const config::Cluster& cluster, std::string_view row) { return pkiFile(cluster, row, "key"); }
 
+const certs::Override& wishOf(const config::Setup& setup, std::string_view name) {
+  static const certs::Override none;
+  const auto found = setup.cluster.pki.overrides.find(std::string(name));
+  return found == setup.cluster.pki.overrides.end() ? none : found->second;
+}
+
 bool isNeeded(const CertificateRow& row, const config::Cluster& cluster) {
   return cluster.etcd.isLocal() || !row.localEtcdOnly;
 }
@@ -90,15 +96,14 @@ CertSpec resolve(const CertificateRow& row, const config::Setup& setup) {
                 .authority = row.authority(),
                 .subject = {.commonName = row.commonName.empty() ? setup.node.name : std::string(row.commonName)},
                 .names = namesOf(row, setup),
+                .usages = row.usages(),
                 .algorithm = cluster.pki.algorithm,
                 .life = row.authority() ? cluster.pki.authorityLife : cluster.pki.certificateLife,
                 .certificate = certificateFile(cluster, row.name),
                 .key = keyFile(cluster, row.name),
                 .issuerCertificate = certificateFile(cluster, row.issuer),
                 .issuerKey = keyFile(cluster, row.issuer)};
-  if (row.server) spec.usages.push_back(ExtendedUsage::serverAuth);
-  if (row.client) spec.usages.push_back(ExtendedUsage::clientAuth);
-  return spec;
+  return overlaid(std::move(spec), wishOf(setup, row.name));
 }
 
 namespace {
@@ -131,6 +136,7 @@ plan::Kubeconfig resolve(const KubeconfigRow& row, const config::Setup& setup) {
                 .issuerCertificate = certificateFile(cluster, "ca"),
                 .issuerKey = keyFile(cluster, "ca")};
   if (!row.organization.empty()) spec.subject.organizations = {std::string(row.organization)};
+  spec = overlaid(std::move(spec), wishOf(setup, row.file));
   return {.path = kubeconfigFile(row, setup),
           .server = serverOf(row, setup),
           .clusterName = cluster.name,

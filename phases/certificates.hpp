@@ -11,6 +11,9 @@ certs::CertSpec resolve(const certs::CertificateRow& row, const config::Setup& s
 /// The kubeconfig of a row for this node.
 plan::Kubeconfig resolve(const certs::KubeconfigRow& row, const config::Setup& setup);
 
+/// What the operator wants otherwise of a certificate or a kubeconfig's.
+const certs::Override& wishOf(const config::Setup& setup, std::string_view name);
+
 /// The kubeconfigs that a control plane has only in the hosted layout; none in another.
 plan::Resources hostedKubeconfigs(const config::Setup& setup);
 

@@ -61,6 +61,8 @@ Resources kubeconfig(const Setup& setup, const Phase& phase) {
     auto kubeconfig = resolve(row, setup);
     // The kubelet's is made to go by the balancer later, when there is one.
     if (row.name == "kubelet" && manifests::hasFront(setup.cluster) && !manifests::frontHasSlots(setup)) kubeconfig.otherServers = {manifests::frontEndpoint(setup).url()};
+    // As kubeadm's certs generate-csr leaves it for who signs elsewhere.
+    if (row.name == "kubelet" && setup.node.externalAuthority) kubeconfig.otherServers.push_back(setup.publicEndpoint().url());
     return {std::move(kubeconfig)};
   }
   throw Error(fmt::format("there is no kubeconfig {}", phase.name));

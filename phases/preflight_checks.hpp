@@ -105,6 +105,7 @@ plan::Resources fixCgroupDriver(const Setup&, const Facts&);
 Observations fileAvailable(const Facts&, const std::filesystem::path& file);
 Observations etcdFolder(const Setup&, const Facts&);
 Observations etcdClientCertificates(const Setup&, const Facts&);
+Observations signedElsewhere(const Setup&, const Facts&);
 Observations etcdVersion(const Setup&, const Facts&);
 
 // ---- preflight_network.cpp

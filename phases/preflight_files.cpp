@@ -1,3 +1,4 @@
+#include "phases/certificates.hpp"
 #include "phases/preflight_checks.hpp"
 
 #include "support/error.hpp"
@@ -54,6 +55,27 @@ Observations etcdClientCertificates(const Setup& setup, const Facts& facts) {
     if (!path.empty() && !answer(facts.files, path))
       seen.push_back(error(fmt::format("{} (etcd.external.{}) is not there", path, field)));
   return seen;
+}
+
+Observations signedElsewhere(const Setup& setup, const Facts& facts) {
+  const auto& cluster = setup.cluster;
+  const auto hasNoKey = [&](std::string_view authority) {
+    return answer(facts.files, certificateFile(cluster, authority)) && !answer(facts.files, keyFile(cluster, authority));
+  };
+  std::vector<std::string> lacking;
+  const auto need = [&](const std::filesystem::path& file) {
+    if (!answer(facts.files, file)) lacking.push_back(file.string());
+  };
+  for (const auto& row : certs::catalogue()) {
+    if (row.authority() || !isNeeded(row, cluster) || !hasNoKey(row.issuer)) continue;
+    need(certificateFile(cluster, row.name));
+    need(keyFile(cluster, row.name));
+  }
+  if (hasNoKey("ca"))
+    for (const auto& row : certs::kubeconfigs())
+      if (setup.request.joining.server.empty() || !row.firstNodeOnly) need(resolve(row, setup).path);
+  if (lacking.empty()) return {};
+  return {error(fmt::format("the key of an authority is kept elsewhere, and what it has to sign is not there: {}", join(lacking, ", ")))};
 }
 
 Observations etcdVersion(const Setup& setup, const Facts& facts) {

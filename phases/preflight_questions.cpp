@@ -9,14 +9,15 @@ namespace kubestrap::phases {
 
 namespace {
 
-void askOfAuthorities(PreflightQuestions& questions, const config::Cluster& cluster) {
+void askOfCertificates(PreflightQuestions& questions, const Setup& setup) {
+  const auto& cluster = setup.cluster;
   // Which authorities the operator brings along: what comes of it is the configuration's business
   // (Node::externalAuthority).
-  for (const auto& row : certs::catalogue())
-    if (row.authority()) {
-      questions.files.push_back(certificateFile(cluster, row.name));
-      questions.files.push_back(keyFile(cluster, row.name));
-    }
+  for (const auto& row : certs::catalogue()) {
+    questions.files.push_back(certificateFile(cluster, row.name));
+    questions.files.push_back(keyFile(cluster, row.name));
+  }
+  for (const auto& row : certs::kubeconfigs()) questions.files.push_back(resolve(row, setup).path);
   for (const auto* file : {"sa.key", "sa.pub"}) questions.files.push_back(cluster.pki.folder / file);
   if (const auto& etcd = cluster.etcd.external)
     for (const auto& file : {etcd->caFile, etcd->certFile, etcd->keyFile})
@@ -58,7 +59,7 @@ PreflightQuestions questionsFor(Purpose purpose, const Setup& setup) {
   }
   for (const auto& each : bridgeSettings()) questions.sysctls.emplace_back(each.name);
   for (const auto& each : kernelDefaults()) questions.sysctls.emplace_back(each.name);
-  askOfAuthorities(questions, setup.cluster);
+  askOfCertificates(questions, setup);
   return questions;
 }
 

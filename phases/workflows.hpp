@@ -13,6 +13,9 @@ const plan::Workflow& joinWorkflow();
 /// New keys and certificates for what `request.renewal` names on a control plane, a component at a time.
 const plan::Workflow& renewWorkflow();
 
+/// The certificates and keys of `request.importing` are in place, the same way.
+const plan::Workflow& importWorkflow();
+
 /// From one version of Kubernetes to another: the first control plane node of a cluster in the plain layout, and then each other node.
 const plan::Workflow& upgradeApplyWorkflow();
 const plan::Workflow& upgradeNodeWorkflow();

@@ -1,6 +1,7 @@
 // Certificates, key pairs and kubeconfigs: specs in, reasons out; bytes are made only when enacting.
 #include "plan/kinds.hpp"
 
+#include "certs/verify.hpp"
 #include "certs/x509.hpp"
 #include "kube/kubeconfig.hpp"
 #include "support/text.hpp"
@@ -65,6 +66,12 @@ std::string lackingNames(const certs::AlternativeNames& wanted, const X509Certif
 std::string describeSubject(const certs::Subject& subject) {
   return subject.organizations.empty() ? "CN=" + subject.commonName
                                        : fmt::format("O={}, CN={}", join(subject.organizations, ","), subject.commonName);
+}
+
+/// Whether it is signed by the authority, or by others in its file whom that one has signed. Dates are looked at elsewhere.
+bool leadsTo(std::span<const X509Certificate> chain, const X509Certificate& authority) {
+  return chain.front().signedBy(authority) ||
+         !certs::whyUntrusted(chain.front(), chain.subspan(1), std::span(&authority, 1), certs::Purpose::any, std::nullopt);
 }
 
 /// Why a certificate that exists and comes from the right authority has to be issued anew; nothing when it fits.
@@ -180,8 +187,9 @@ Change diff(const Certificate& wanted, const Context& context) {
     needIssuerKey(spec, issuer, "is missing");
     return change;
   }
-  const auto found = X509Certificate::parse(*pem, spec.certificate.string());
-  if (!issuer.certificate || !found.signedBy(*issuer.certificate))
+  const auto chain = X509Certificate::parseAll(*pem, spec.certificate.string());
+  const auto& found = chain.front();
+  if (!issuer.certificate || !leadsTo(chain, *issuer.certificate))
     throw Error(fmt::format("{} is not signed by {}", spec.certificate.string(), spec.issuerCertificate.string()),
                 fmt::format("restore the authority that signed it, or move {} and {} away so that they are made anew",
                             spec.certificate.string(), spec.key.string()));
@@ -255,10 +263,11 @@ std::optional<std::string> misfit(const Kubeconfig& wanted, const kube::Kubeconf
   if (const auto* embedded = std::get_if<EmbeddedCertificate>(&wanted.credential)) {
     if (!found.clientCertificateFile.empty()) return std::nullopt; // the kubelet's, rotated in its own file
     if (found.clientCertificate.empty()) return "has no client certificate";
-    const auto certificate = X509Certificate::parse(found.clientCertificate, wanted.path.string());
-    if (!certificate.signedBy(authority)) return "its client certificate is not signed by the authority";
+    const auto chain = X509Certificate::parseAll(found.clientCertificate, wanted.path.string());
+    const auto& certificate = chain.front();
+    if (!leadsTo(chain, authority)) return "its client certificate is not signed by the authority";
     if (!certificate.belongsTo(PrivateKey::parse(found.clientKey, wanted.path.string()))) return "its key does not match";
-    if (certificate.subject() != embedded->spec.subject)
+    if (!certs::sameUser(certificate.subject(), embedded->spec.subject))
       return fmt::format("is for {}, not {}", describeSubject(certificate.subject()), describeSubject(embedded->spec.subject));
     return misfit(embedded->spec, certificate, context.world.clock.now());
   }
@@ -291,12 +300,14 @@ Change diff(const Kubeconfig& wanted, const Context& context) {
   const auto authority = X509Certificate::parse(authorityPem(wanted.authority, host), wanted.authority.string());
   const auto trusted = found.authorities.empty() ? std::vector<X509Certificate>{}
                                                  : X509Certificate::parseAll(found.authorities, wanted.path.string());
-  if (trusted.empty() || std::none_of(trusted.begin(), trusted.end(), [&](const auto& each) { return each.der() == authority.der(); }))
+  const bool unfinished = found.authorities.empty() && found.authorityFile.empty(); // as certs generate-csr leaves it
+  if (!unfinished && std::none_of(trusted.begin(), trusted.end(), [&](const auto& each) { return each.der() == authority.der(); }))
     throw Error(fmt::format("{} trusts another authority than {}", wanted.path.string(), wanted.authority.string()),
                 "it belongs to another cluster: move it away so that it is made anew");
   std::optional<std::string> why;
   const auto& others = wanted.otherServers;
-  if (found.server != wanted.server && std::ranges::find(others, found.server) == others.end())
+  if (unfinished) why = "names no authority yet";
+  else if (found.server != wanted.server && std::ranges::find(others, found.server) == others.end())
     why = fmt::format("names {}, not {}", found.server, wanted.server);
   else if (found.tlsServerName != wanted.tlsServerName) why = "names another TLS server name";
   else why = misfit(wanted, found, authority, context);

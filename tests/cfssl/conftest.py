@@ -1,4 +1,4 @@
-"""kubestrap's PKI commands against programs that others wrote: cfssl, Go's x509, openssl. They need the lab's tools, but no machine."""
+"""kubestrap's PKI commands against programs that others wrote: cfssl, kubeadm, Go's x509, openssl. They need the lab's tools, but no machine."""
 
 import os
 import subprocess
@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(ROOT / "lab"), str(Path(__file__).resolve().parent)]
+
+from machine import CONFIG, Machine  # noqa: E402
+
+
+def components(what: str) -> Path:
+    """A folder that the lab builds."""
+    out = subprocess.run([ROOT / "lab/components", what], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return Path(out.strip().splitlines()[-1])
 
 
 @pytest.fixture(scope="session")
@@ -22,5 +30,19 @@ def kubestrap() -> Path:
 @pytest.fixture(scope="session")
 def tools() -> Path:
     """The folder with cfssl and cfssljson, built by the lab."""
-    out = subprocess.run([ROOT / "lab/components", "tools"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return Path(out.strip().splitlines()[-1])
+    return components("tools")
+
+
+@pytest.fixture
+def machine(tmp_path, kubestrap) -> Machine:
+    made = Machine(tmp_path / "root", kubestrap)
+    for folder in ("etc", "var/lib", "run/lock", "tmp"):
+        (made.root / folder).mkdir(parents=True)
+    made.file("setup.yaml").write_text(CONFIG.replace("ALGORITHM", "ECDSA-P256"))
+    return made
+
+
+@pytest.fixture(scope="session")
+def kubeadm() -> Path:
+    """The real one."""
+    return components("1.37.2") / "kubeadm"

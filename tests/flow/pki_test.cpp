@@ -4,6 +4,7 @@
 #include "tests/lines.hpp"
 
 #include "certs/x509.hpp"
+#include "kube/kubeconfig.hpp"
 
 #include <doctest/doctest.h>
 
@@ -234,4 +235,42 @@ TEST_CASE("RSA keys are made where the configuration asks for them") {
   machine.init();
   CHECK(machine.host.text(kPki + "ca.key").starts_with("-----BEGIN RSA PRIVATE KEY-----"));
   CHECK(changesOf(machine.plan()) == Lines{});
+}
+
+TEST_CASE("what the operator wants of a certificate otherwise is in what init makes, and a second init keeps it") {
+  Machine machine;
+  machine.adjust = [](config::Setup& setup) {
+    auto& wishes = setup.cluster.pki.overrides;
+    wishes["apiserver"] = {.subject = {.commonName = "", .organizations = {"Example"}}, .names = {.dns = {"api.example.org"}, .ips = {}}, .algorithm = certs::KeyAlgorithm::ecdsaP384, .life = std::chrono::hours(720)};
+    wishes["ca"] = {.subject = {.commonName = "our cluster", .organizations = {}}, .names = {}, .life = std::chrono::hours(1000)};
+    wishes["admin.conf"] = {.subject = {.commonName = "", .organizations = {"auditors"}}, .names = {}, .life = std::chrono::hours(24)};
+  };
+  machine.init();
+  const auto certificate = certs::X509Certificate::parse(machine.host.text(kPki + "apiserver.crt"), "apiserver");
+  CHECK(certificate.subject() == certs::Subject{.commonName = "kube-apiserver", .organizations = {"Example"}});
+  CHECK(certificate.coversNames({.dns = {"api.example.org", "kubernetes"}, .ips = {}}));
+  CHECK(certificate.algorithm() == certs::KeyAlgorithm::ecdsaP384);
+  CHECK(certificate.notAfter() < machine.host.now + std::chrono::hours(721));
+  CHECK(certificate.issuer().commonName == "our cluster");
+  const auto admin = kube::parseKubeconfig(machine.host.text("/etc/kubernetes/admin.conf"), "admin.conf");
+  CHECK(certs::X509Certificate::parse(admin.clientCertificate, "admin.conf").subject().organizations.size() == 2);
+  CHECK(changesOf(machine.plan()) == Lines{});
+}
+
+TEST_CASE("a certificate that an authority between has signed is kept, with its chain") {
+  Machine machine;
+  machine.init();
+  const auto root = certs::X509Certificate::parse(machine.host.text(kPki + "ca.crt"), "ca");
+  const auto rootKey = certs::PrivateKey::parse(Secret(machine.host.text(kPki + "ca.key")), "ca");
+  const certs::Issuance issuance{machine.host.now - std::chrono::minutes(5), machine.host.now + std::chrono::hours(1000), std::string(8, 'x')};
+  const auto key = certs::PrivateKey::generate(certs::KeyAlgorithm::ecdsaP256);
+  const auto between = certs::issue({.name = "between", .issuer = "ca", .authority = true, .subject = {.commonName = "between"}, .names = {}}, key, certs::Issuer{&root, rootKey}, issuance);
+  const auto old = certs::X509Certificate::parse(machine.host.text(kPki + "apiserver.crt"), "apiserver");
+  const auto ownKey = certs::PrivateKey::parse(Secret(machine.host.text(kPki + "apiserver.key")), "apiserver");
+  const auto leaf = certs::issue({.name = "apiserver", .issuer = "between", .subject = old.subject(), .names = old.names(), .usages = old.usages()}, ownKey, certs::Issuer{&between, key}, issuance);
+  machine.host.put(kPki + "apiserver.crt", leaf.pem() + between.pem());
+  machine.selection.only = "certs";
+  CHECK(changesOf(machine.plan()) == Lines{});
+  machine.host.put(kPki + "apiserver.crt", leaf.pem());
+  CHECK(machine.initFails().starts_with("/etc/kubernetes/pki/apiserver.crt is not signed by /etc/kubernetes/pki/ca.crt;"));
 }

@@ -236,3 +236,67 @@ TEST_CASE("a renewal that the operator interrupts says so, and the next one come
   }
   CHECK(interrupted > 10 / stride);
 }
+
+namespace {
+
+/// New certificates by the machine's own authority, as if they had been signed elsewhere.
+config::Importing brought(ControlPlane& machine) {
+  config::Importing importing{.pairs = {}, .running = true};
+  const auto authority = certs::X509Certificate::parse(machine.host.text(kPki + "ca.crt"), "ca");
+  const auto authorityKey = certs::PrivateKey::parse(Secret(machine.host.text(kPki + "ca.key")), "ca");
+  const auto signed_ = [&](certs::CertSpec spec) {
+    const auto key = certs::PrivateKey::generate(certs::KeyAlgorithm::ecdsaP256);
+    const auto certificate = certs::issue(spec, key, certs::Issuer{&authority, authorityKey}, {machine.host.now - std::chrono::minutes(5), machine.host.now + std::chrono::hours(100), std::string(8, 'x')});
+    return config::Importing::Pair{certificate.pem(), key.pem()};
+  };
+  importing.pairs["apiserver"] = signed_({.name = "apiserver", .issuer = "ca", .subject = {.commonName = "kube-apiserver"}, .names = machine.certificate("apiserver").names(), .usages = {certs::ExtendedUsage::serverAuth}});
+  importing.pairs["controller-manager.conf"] = signed_({.name = "controller-manager.conf", .issuer = "ca", .subject = {.commonName = "system:kube-controller-manager"}, .names = {}, .usages = {certs::ExtendedUsage::clientAuth}});
+  return importing;
+}
+
+plan::Outcome importAll(ControlPlane& machine, const config::Setup& made, plan::Mode mode = plan::Mode::apply) {
+  plan::World world{machine.host, machine.cri, machine.api, machine.clock, machine.entropy};
+  return plan::run(phases::importWorkflow(), {}, made, machine.host.machine, world, mode, machine.listener, "certs import");
+}
+
+} // namespace
+
+TEST_CASE("what was signed elsewhere is put in place, taken up, and on the record") {
+  ControlPlane machine;
+  auto made = machine.setup();
+  made.request.importing = brought(machine);
+  const auto before = machine.host.effects.size();
+  importAll(machine, made, plan::Mode::plan);
+  CHECK(machine.host.effects.size() == before);
+  CHECK(machine.listener.previews.find("PRIVATE KEY") == std::string::npos);
+  importAll(machine, made);
+  CHECK(machine.host.text(kPki + "apiserver.crt") == made.request.importing.pairs["apiserver"].certificate);
+  CHECK(machine.host.files.at(kPki + "apiserver.key").mode == 0600);
+  CHECK(machine.kubeconfig("controller-manager.conf").clientCertificate == made.request.importing.pairs["controller-manager.conf"].certificate);
+  CHECK(machine.cri.effects == Lines{"remove pod 1"});
+  CHECK(machine.host.text("/var/lib/kubestrap/journal").find("\"" + kPki + "apiserver.key\"") != std::string::npos);
+  machine.selection.only = "certs";
+  CHECK(changesOf(machine.plan()) == Lines{}); // init keeps it
+  CHECK_FALSE(importAll(machine, made).changed());
+}
+
+TEST_CASE("where no control plane is yet, nothing is waited for") {
+  ControlPlane machine;
+  auto made = machine.setup();
+  made.request.importing = brought(machine);
+  made.request.importing.running = false;
+  machine.api.shows = [](const std::string&, int) -> std::string { throw Error("there is no server"); };
+  importAll(machine, made);
+  CHECK(machine.host.text(kPki + "apiserver.crt") == made.request.importing.pairs["apiserver"].certificate);
+  CHECK(machine.cri.effects.empty());
+}
+
+TEST_CASE("a server that does not take up what was brought gets its old certificate back") {
+  ControlPlane machine;
+  auto made = machine.setup();
+  made.request.importing = brought(machine);
+  const auto before = machine.host.files;
+  machine.api.shows = [&](const std::string&, int) { return before.at(kPki + "apiserver.crt").content; };
+  CHECK_THROWS_AS(importAll(machine, made), Error);
+  for (const auto& path : {kPki + "apiserver.crt", kPki + "apiserver.key", kManager}) CHECK(machine.host.files.at(path).content == before.at(path).content);
+}

@@ -78,6 +78,26 @@ def test_what_does_not_end_soon_is_left(cluster):
     assert (cluster.digests("/etc/kubernetes"), containers(cluster)) == (digests, running)
 
 
+@pytest.mark.long
+def test_what_an_authority_elsewhere_has_signed_is_taken_up(cluster):
+    """Here it is the cluster's own authority, by kubestrap's requests and openssl's hand."""
+    cluster.sh("""
+      rm -rf /root/signed; kubestrap certs requests /root/signed; cd /root/signed
+      for name in apiserver controller-manager.conf; do
+        kubestrap certs gencert --ca /etc/kubernetes/pki/ca.crt --ca-key /etc/kubernetes/pki/ca.key --config policy.json --profile $name $name.json --bare $name
+      done
+    """)
+    before, running = on_disk(cluster), containers(cluster)
+    done = cluster.try_("kubestrap", "certs", "import", "/root/signed")
+    assert done.code == 0, str(done)
+    after = shown(cluster)
+    assert after == on_disk(cluster) and after["apiserver"] != before["apiserver"] and after["etcd/peer"] == before["etcd/peer"]
+    assert len(running - containers(cluster)) == 2  # the controller-manager's pod alone was made anew
+    cluster.sh("cp /root/signed/apiserver-key.pem /root/signed/controller-manager.conf-key.pem; rm /root/signed/apiserver*")
+    told = cluster.try_("kubestrap", "certs", "import", "/root/signed")
+    assert told.code == 3 and "does not belong to the key" in told.err, str(told)
+
+
 def belong_together(machine) -> None:
     """Each certificate with the key beside it."""
     machine.sh("""

@@ -123,8 +123,8 @@ TEST_CASE("a file without a key, with a broken one, or with one of a foreign typ
   };
   CHECK(messageFor("") == "sa.key holds no private key");
   CHECK(messageFor("hello") == "sa.key holds no private key");
-  CHECK(messageFor(makeAuthority().certificate.pem()) == "sa.key holds no private key");
-  CHECK(messageFor(PrivateKey::generate(KeyAlgorithm::ecdsaP256).publicPem()) == "sa.key holds no private key");
+  CHECK(messageFor(makeAuthority().certificate.pem()) == "sa.key holds no private key, but CERTIFICATE");
+  CHECK(messageFor(PrivateKey::generate(KeyAlgorithm::ecdsaP256).publicPem()) == "sa.key holds no private key, but PUBLIC KEY");
   CHECK(contains(messageFor("-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n"),
                  "cannot read the private key in sa.key: "));
   const std::string pem = PrivateKey::generate(KeyAlgorithm::ecdsaP256).pem().reveal();

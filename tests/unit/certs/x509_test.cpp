@@ -88,7 +88,7 @@ TEST_CASE("a file without a certificate or with a damaged one is named") {
   const std::string pem = makeAuthority().certificate.pem();
   CHECK(messageFor("") == "ca.crt holds no certificate");
   CHECK(messageFor("no such thing\n") == "ca.crt holds no certificate");
-  CHECK(messageFor(makeAuthority().key.pem().reveal()) == "ca.crt holds no certificate");
+  CHECK(messageFor(makeAuthority().key.pem().reveal()) == "ca.crt holds no certificate, but EC PRIVATE KEY");
   CHECK(contains(messageFor(pem.substr(0, pem.size() / 2)), "cannot read PEM block 1 of ca.crt: "));
   CHECK(contains(messageFor(pem + pem.substr(0, 200)), "cannot read PEM block 2 of ca.crt: "));
   CHECK(contains(messageFor(pem + "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"),

@@ -60,7 +60,7 @@ TEST_CASE("explain tells type, default and meaning, and lists the fields of a re
   CHECK(explain("networking.serviceSubnet") == text);
   CHECK(explain("encryptionAlgorithm").find("one of RSA-2048, RSA-3072") != std::string::npos);
   CHECK(explain("ClusterConfiguration.apiServer.extraVolumes").find("mountPath") != std::string::npos);
-  CHECK(explain("pki.autoRenew").find("reserved: comes with the PKI commands") != std::string::npos);
+  CHECK(explain("pki.autoRenew").find("reserved: comes with a later version") != std::string::npos);
 }
 
 TEST_CASE("explain of a component's field tells what is filled in for it, and who says what it means") {

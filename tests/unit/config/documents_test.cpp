@@ -141,7 +141,7 @@ TEST_CASE("a file without anything for init is refused") {
 
 TEST_CASE("fields of KubestrapConfiguration that do nothing yet are refused with what they will come with") {
   CHECK(problemOf(kubestrap("pki:\n  autoRenew: {enabled: true}\n")) ==
-        "k.yaml:4:3: pki.autoRenew: reserved: this field comes with the PKI commands and does nothing yet (expected no "
+        "k.yaml:4:3: pki.autoRenew: reserved: this field comes with a later version and does nothing yet (expected no "
         "such field)");
   CHECK(problemOf(kubestrap("layout: flat\n")) == "k.yaml:3:1: layout: \"flat\" is not known (expected one of plain, hosted)");
 }

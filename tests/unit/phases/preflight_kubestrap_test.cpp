@@ -28,6 +28,13 @@ const Case cases[] = {
      [](Facts& f) { f.runtime.cgroupDriver = "cgroupfs"; },
      {"systemd", "cgroupfs", "containerd 2.1.4"},
      "/etc/containerd/config.toml"},
+    {"SignedElsewhere",
+     Severity::error,
+     [](Facts& f) {
+       for (const auto* file : {"ca.crt", "apiserver.crt", "apiserver.key", "front-proxy-ca.crt", "front-proxy-ca.key"}) f.files[std::string("/etc/kubernetes/pki/") + file] = true;
+     },
+     {"/etc/kubernetes/pki/apiserver-kubelet-client.crt, /etc/kubernetes/pki/apiserver-kubelet-client.key, /etc/kubernetes/admin.conf"},
+     "certs import"},
     {"AdvertiseAddress",
      Severity::error,
      [](Facts& f) {

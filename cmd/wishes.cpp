@@ -1,0 +1,36 @@
+#include "cmd/wishes.hpp"
+
+#include "certs/overrides.hpp"
+#include "support/error.hpp"
+
+#include <fmt/format.h>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+[[noreturn]] void missing(const std::string& field, const std::string& path) {
+  throw Error(fmt::format("{} names {}, and it is not there", field, path), "each control plane needs its own copy; bring it, or take the field out of the KubestrapConfiguration",
+              ExitCode::usage);
+}
+
+} // namespace
+
+void takeWishes(config::PkiPolicy& pki, host::Host& host) {
+  certs::Wishes wishes{.requests = {}, .folder = pki.requests, .policy = {}, .policySource = pki.policy};
+  if (!pki.requests.empty()) {
+    const auto status = host.status(pki.requests);
+    if (!status || status->type != host::FileStatus::Type::folder) missing("pki.requests", pki.requests);
+    for (const auto& name : host.list(pki.requests))
+      if (name.ends_with(".json"))
+        if (auto text = host.read(host::Path(pki.requests) / name)) wishes.requests[name] = std::move(*text);
+  }
+  if (!pki.policy.empty()) {
+    auto text = host.read(pki.policy);
+    if (!text) missing("pki.policy", pki.policy);
+    wishes.policy = std::move(*text);
+  }
+  pki.overrides = certs::parseWishes(wishes);
+}
+
+} // namespace kubestrap::cmd
