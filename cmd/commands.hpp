@@ -31,6 +31,8 @@ std::vector<Command> requestCommands();
 Command importCommand();
 /// certinfo and bundle-verify.
 std::vector<Command> certinfoCommands();
+/// kubeconfig user and create.
+Command kubeconfigCommand();
 Command completionCommand();
 Command frontCommand();
 Command guardCommand();

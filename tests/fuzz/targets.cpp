@@ -11,6 +11,7 @@
 #include "config/token.hpp"
 #include "kube/bootstrap_token.hpp"
 #include "kube/kubeconfig.hpp"
+#include "kube/kubeconfig_merge.hpp"
 #include "support/encoding.hpp"
 #include "support/ip.hpp"
 #include "support/text.hpp"
@@ -78,7 +79,16 @@ void documents(std::string_view input) {
   });
 }
 
+/// What is there is not lost by what is put beside it.
+void merged(std::string_view input) {
+  static const Value made = parseYamlValue(kube::emitKubeconfig({.server = "https://a:1", .tlsServerName = {}, .clusterName = "fuzz-cluster", .user = "u", .authorities = "A", .clientCertificate = {}}), "made");
+  std::string text;
+  if (!answers([&] { text = kube::mergeKubeconfig(input, "fuzz.conf", made, kube::Current::whenNone).text; })) return;
+  mustHold(kube::mergeKubeconfig(text, "again", made, kube::Current::whenNone).text == text, "a second merge changed a kubeconfig");
+}
+
 void kubeconfig(std::string_view input) {
+  merged(input);
   (void)answers([&] {
     const auto read = kube::parseKubeconfig(input, "fuzz.conf");
     std::string text;

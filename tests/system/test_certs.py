@@ -78,6 +78,15 @@ def test_what_does_not_end_soon_is_left(cluster):
     assert (cluster.digests("/etc/kubernetes"), containers(cluster)) == (digests, running)
 
 
+def test_a_kubeconfig_for_a_user_works_and_ends_soon(cluster):
+    cluster.sh("kubestrap kubeconfig create --user jane --group readers --namespace kube-system --ttl 10m --file /root/jane.conf")
+    refused = cluster.try_("kubectl", "--kubeconfig", "/root/jane.conf", "get", "pods")
+    assert refused.code == 1 and 'User "jane" cannot list resource "pods"' in refused.err, str(refused)
+    cluster.kubectl("create", "clusterrolebinding", "readers", "--clusterrole=view", "--group=readers")
+    cluster.until("jane may look", lambda: cluster.try_("kubectl", "--kubeconfig", "/root/jane.conf", "get", "pods").code == 0)
+    assert cluster.sh("kubectl --kubeconfig /root/jane.conf auth whoami -o jsonpath='{.status.userInfo.username}'") == "jane"
+
+
 @pytest.mark.long
 def test_what_an_authority_elsewhere_has_signed_is_taken_up(cluster):
     """Here it is the cluster's own authority, by kubestrap's requests and openssl's hand."""
