@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "lab"), str(Path(__file__).resolve().parent)]
 
+from kubelab import golang, progress  # noqa: E402
 from machine import CONFIG, Machine  # noqa: E402
 
 
@@ -46,3 +47,11 @@ def machine(tmp_path, kubestrap) -> Machine:
 def kubeadm() -> Path:
     """The real one."""
     return components("1.37.2") / "kubeadm"
+
+
+@pytest.fixture(scope="session")
+def verify(tmp_path_factory) -> Path:
+    """Go's x509 as a judge: the program in the folder verify."""
+    program = tmp_path_factory.mktemp("verify") / "verify"
+    subprocess.run([golang.program(progress.Progress()), "build", "-o", program, "."], cwd=ROOT / "tests/cfssl/verify", env=golang.environment("readonly"), check=True)
+    return program

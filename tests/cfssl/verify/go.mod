@@ -1,0 +1,3 @@
+module kubestrap.io/tests/verify
+
+go 1.24
