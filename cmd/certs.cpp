@@ -95,6 +95,7 @@ Command certsCommand() {
           .aliases = {"certificates"}};
   command.children.push_back(renewCommand());
   command.children.push_back(importCommand());
+  command.children.push_back(autoRenewCommand());
   for (auto* more : {&requestCommands, &cfsslCommands, &certinfoCommands})
     for (auto& each : more()) command.children.push_back(std::move(each));
   return command;

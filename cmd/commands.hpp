@@ -29,6 +29,7 @@ Command renewCommand();
 /// requests and generate-csr.
 std::vector<Command> requestCommands();
 Command importCommand();
+Command autoRenewCommand();
 /// certinfo and bundle-verify.
 std::vector<Command> certinfoCommands();
 /// kubeconfig user and create.

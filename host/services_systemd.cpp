@@ -17,7 +17,7 @@ namespace {
 using Properties = std::map<std::string, std::string>;
 
 constexpr auto shownProperties = "LoadState,UnitFileState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,MainPID,"
-                                 "ExecMainStartTimestamp,ExecMainStartTimestampMonotonic,NeedDaemonReload";
+                                 "ExecMainStartTimestamp,ExecMainStartTimestampMonotonic,ActiveEnterTimestamp,NeedDaemonReload";
 
 /// What `systemctl is-enabled` answers with exit code 0 (systemctl(1)).
 constexpr std::array<std::string_view, 6> enabledStates = {"enabled", "enabled-runtime", "static",
@@ -87,6 +87,11 @@ bool enabled(const Properties& properties) {
   return std::ranges::find(enabledStates, text(properties, "UnitFileState")) != enabledStates.end();
 }
 
+constexpr std::string_view timer = ".timer";
+
+/// Names are those of services, but for timers.
+std::string unitOf(const std::string& name) { return name.ends_with(timer) ? name : name + ".service"; }
+
 std::string_view verb(Host::ServiceAction action) {
   switch (action) {
   case Host::ServiceAction::start: return "start";
@@ -117,6 +122,7 @@ public:
                        .mainPid = number<int>(seen, "MainPID"),
                        .startedAt = {}};
     if (state.mainPid != 0) state.startedAt = startOf(seen);
+    if (name.ends_with(timer) && state.active == "active") state.startedAt = parseUtc(text(seen, "ActiveEnterTimestamp")); // it has no process
     return state;
   }
 
@@ -135,7 +141,7 @@ public:
   void act(const std::string& name, Host::ServiceAction action) override {
     using enum Host::ServiceAction;
     if (action == start || action == restart) reloadUnits(name);
-    auto unit = name + ".service";
+    auto unit = unitOf(name);
     auto result =
         run_({"systemctl", {"--no-ask-password", std::string(verb(action)), unit}, "", std::chrono::minutes(2)});
     if (result.timedOut)
@@ -165,7 +171,7 @@ public:
 private:
   std::vector<Properties> show(const std::vector<std::string>& names) {
     std::vector<std::string> arguments{"show", std::string("--property=") + shownProperties, "--timestamp=us+utc"};
-    for (const auto& name : names) arguments.push_back(name + ".service");
+    for (const auto& name : names) arguments.push_back(unitOf(name));
     auto result = run_({"systemctl", arguments, "", std::chrono::seconds(10)});
     if (result.exitCode != 0 && result.errors.find("--timestamp") != std::string::npos) { // systemd before 247
       arguments.erase(arguments.begin() + 2);

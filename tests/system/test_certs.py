@@ -88,6 +88,23 @@ def test_a_kubeconfig_for_a_user_works_and_ends_soon(cluster):
 
 
 @pytest.mark.long
+def test_the_timer_renews_by_itself(cluster):
+    enabled = cluster.try_("kubestrap", "certs", "auto-renew", "enable", "--within", "400d")
+    assert enabled.code == 0, str(enabled)
+    assert cluster.try_("kubestrap", "certs", "auto-renew", "enable", "--within", "400d", "--exit-code").code == 0
+    told = cluster.try_("kubestrap", "certs", "auto-renew", "status", "-o", "json").json
+    assert told["enabled"] and told["within"] == "400d" and told["next"], told
+    assert "kubestrap-renew.timer" in cluster.run("systemctl", "list-dependencies", "--plain", "timers.target")
+    before = on_disk(cluster)
+    cluster.run("systemctl", "start", "kubestrap-renew.service")
+    assert not set(before.values()) & set(on_disk(cluster).values())
+    disabled = cluster.try_("kubestrap", "certs", "auto-renew", "disable")
+    assert disabled.code == 0, str(disabled)
+    assert cluster.try_("kubestrap", "certs", "auto-renew", "status").out == "disabled\n"
+    assert not cluster.sh("ls /etc/systemd/system | grep kubestrap-renew || true")
+
+
+@pytest.mark.long
 def test_what_an_authority_elsewhere_has_signed_is_taken_up(cluster):
     """Here it is the cluster's own authority, by kubestrap's requests and openssl's hand."""
     cluster.sh("""

@@ -1,0 +1,120 @@
+// A timer of this machine that renews what ends soon.
+#include "cmd/commands.hpp"
+#include "cmd/duration.hpp"
+#include "cmd/machine.hpp"
+#include "cmd/output.hpp"
+#include "cmd/own_cluster.hpp"
+#include "cmd/workflow.hpp"
+
+#include "phases/auto_renew.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+struct AutoRenewOptions {
+  std::optional<std::string> within, schedule;
+  bool exitCode = false;
+};
+
+plan::Outcome enact(Machine& machine, const plan::Resources& resources, const std::string& command) {
+  const auto lock = machine.host().lock(command);
+  machine.useRuntime(foundSocket(machine.host().facts({.depth = host::Host::Questions::Depth::defaults})));
+  auto world = machine.world();
+  return plan::enactAll(resources, "auto-renew", command, world, *reporterFor(plan::Mode::apply));
+}
+
+/// A program that goes with the next cleaning of /tmp would renew nothing.
+config::Path ownProgram() {
+  auto path = std::filesystem::read_symlink("/proc/self/exe");
+  for (const auto* passing : {"/tmp/", "/var/tmp/", "/run/"})
+    if (path.string().starts_with(passing)) throw Error(fmt::format("this kubestrap is {}, which will not be there for ever", path.string()), "install it first, as /usr/bin/kubestrap", ExitCode::refused);
+  return path;
+}
+
+/// systemd's own word on a time: "daily", "Mon *-*-* 03:00".
+void checkSchedule(const std::string& schedule, host::Host& host) {
+  const auto answer = host.run({.program = "systemd-analyze", .arguments = {"calendar", schedule}, .input = {}});
+  if (answer.exitCode != 0 || schedule.find('\n') != std::string::npos)
+    throw Error(fmt::format("\"{}\" is no time for systemd's OnCalendar", schedule), "daily, weekly or like \"Mon *-*-* 03:00\"", ExitCode::usage);
+}
+
+ExitCode enable(const AutoRenewOptions& options) {
+  Machine machine(globals().rootfs);
+  auto& host = machine.host();
+  if (!host.status(config::paths::manifests / "kube-apiserver.yaml"))
+    throw Error("this machine is no control plane of layout plain: there is nothing that certs renew could renew", "run it on a control plane node", ExitCode::refused);
+  phases::AutoRenewal wanted{.program = ownProgram()};
+  if (options.within) (void)parseDays(*options.within);
+  if (options.within) wanted.within = *options.within;
+  if (options.schedule) checkSchedule(*options.schedule, host);
+  if (options.schedule) wanted.schedule = *options.schedule;
+  const auto outcome = enact(machine, phases::autoRenewal(wanted), "certs auto-renew enable");
+  return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+}
+
+ExitCode disable(const AutoRenewOptions& options) {
+  Machine machine(globals().rootfs);
+  const auto outcome = enact(machine, phases::noAutoRenewal(), "certs auto-renew disable");
+  return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+}
+
+std::string property(host::Host& host, const std::string& unit, const std::string& name) {
+  return std::string(trim(host.run({.program = "systemctl", .arguments = {"show", unit, "--value", "--property=" + name}, .input = {}}).output));
+}
+
+ExitCode status() {
+  Machine machine(globals().rootfs);
+  auto& host = machine.host();
+  const bool enabled = host.status(phases::renewalStartFile) && host.status(phases::renewalTimerFile) && host.service(phases::renewalTimer).active == "active";
+  const auto service = config::Path(phases::renewalServiceFile).filename().string();
+  auto answer = result("AutoRenewal");
+  answer["enabled"] = enabled;
+  if (enabled) {
+    const auto text = host.read(phases::renewalServiceFile).value_or("");
+    const auto at = text.find("--if-within ");
+    answer["within"] = at == text.npos ? "" : std::string(trim(text.substr(at + 12)));
+    answer["next"] = property(host, phases::renewalTimer, "NextElapseUSecRealtime");
+    answer["last"] = property(host, phases::renewalTimer, "LastTriggerUSec");
+    answer["result"] = answer["last"] == "" ? "" : property(host, service, "Result");
+  }
+  if (const auto as = format(globals()); as != Format::text) printResult(answer, as);
+  else if (!enabled) fmt::print("disabled\n");
+  else
+    fmt::print("enabled, for what ends within {}\nnext look: {}\nlast look: {}\n", stringAt(answer, "within"), stringAt(answer, "next"),
+               stringAt(answer, "last").empty() ? "none yet" : fmt::format("{} ({})", stringAt(answer, "last"), stringAt(answer, "result")));
+  return ExitCode::done;
+}
+
+Flag exitCodeFlag(AutoRenewOptions& options) { return {.name = "exit-code", .into = &options.exitCode, .doc = "End with 4 when something was changed"}; }
+
+std::vector<Flag> enableFlags(AutoRenewOptions& options) {
+  return {{.name = "within", .into = &options.within, .doc = "Renew what ends within this time", .value = "DURATION", .standard = "30d"},
+          {.name = "schedule", .into = &options.schedule, .doc = "When to look, as systemd's OnCalendar has it; up to four hours are added by chance", .value = "TIME", .standard = "daily"},
+          exitCodeFlag(options)};
+}
+
+} // namespace
+
+Command autoRenewCommand() {
+  const auto options = std::make_shared<AutoRenewOptions>();
+  return {.name = "auto-renew",
+          .summary = "Let a timer of this machine renew what ends soon",
+          .children = {{.name = "enable",
+                        .summary = "Look every day, and renew what ends within 30 days",
+                        .flags = [options] { return enableFlags(*options); },
+                        .run = [options](const auto&) { return enable(*options); }},
+                       {.name = "disable",
+                        .summary = "Take the timer away",
+                        .flags = [options] { return std::vector<Flag>{exitCodeFlag(*options)}; },
+                        .run = [options](const auto&) { return disable(*options); }},
+                       {.name = "status", .summary = "Say whether there is a timer, and when it looks", .run = [](const auto&) { return status(); }}}};
+}
+
+} // namespace kubestrap::cmd
