@@ -96,6 +96,7 @@ Command certsCommand() {
   command.children.push_back(renewCommand());
   command.children.push_back(importCommand());
   command.children.push_back(autoRenewCommand());
+  command.children.push_back(approveCommand());
   for (auto* more : {&requestCommands, &cfsslCommands, &certinfoCommands})
     for (auto& each : more()) command.children.push_back(std::move(each));
   return command;

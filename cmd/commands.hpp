@@ -30,6 +30,7 @@ Command renewCommand();
 std::vector<Command> requestCommands();
 Command importCommand();
 Command autoRenewCommand();
+Command approveCommand();
 /// certinfo and bundle-verify.
 std::vector<Command> certinfoCommands();
 /// kubeconfig user and create.

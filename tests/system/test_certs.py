@@ -105,6 +105,36 @@ def test_the_timer_renews_by_itself(cluster):
 
 
 @pytest.mark.long
+def test_kubelets_get_serving_certificates_for_their_own_names_only(cluster):
+    cluster.sh("sed -i '/^serverTLSBootstrap/d' /var/lib/kubelet/config.yaml; echo 'serverTLSBootstrap: true' >> /var/lib/kubelet/config.yaml; systemctl restart kubelet")
+    open_ = lambda: [one["metadata"]["name"] for one in cluster.get("csr")["items"] if one["spec"]["signerName"] == "kubernetes.io/kubelet-serving" and not one.get("status", {}).get("conditions")]  # noqa: E731
+    cluster.until("the kubelet asks", open_)
+    # The same kubelet, for a name that is not its own; and an administrator.
+    script = """
+      cd /root; openssl ecparam -name prime256v1 -genkey -noout -out foreign.key
+      ask() { openssl req -new -key foreign.key -subj "/O=system:nodes/CN=system:node:n1" -addext "subjectAltName=$2" -outform pem | base64 -w0 > csr
+        kubectl $3 create -f - <<END
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {name: $1}
+spec: {request: $(cat csr), signerName: kubernetes.io/kubelet-serving, usages: [digital signature, server auth]}
+END
+      }
+      ask foreign DNS:kubernetes.default "--kubeconfig /etc/kubernetes/kubelet.conf"
+      ask admins DNS:n1
+    """
+    cluster.sh(script)
+    done = cluster.try_("kubestrap", "certs", "approve", "-o", "json")
+    assert done.code == 0, str(done)
+    verdicts = {one["name"]: (one["verdict"], one["reason"]) for one in done.json["items"]}
+    assert verdicts.pop("foreign") == ("Denied", "Node n1 has not: kubernetes.default")
+    assert verdicts.pop("admins") == ("Denied", "kubernetes-admin is no kubelet")
+    assert [verdict for verdict, _ in verdicts.values()] == ["Approved"], verdicts
+    assert "Node n1 has not: kubernetes.default" in cluster.kubectl("get", "csr", "foreign", "-o", "jsonpath={.status.conditions[0].message}")
+    cluster.until("the kubelet shows it", lambda: "issuer=CN = kubernetes" in cluster.sh("openssl s_client -connect 127.0.0.1:10250 </dev/null 2>/dev/null | openssl x509 -noout -issuer"))
+
+
+@pytest.mark.long
 def test_what_an_authority_elsewhere_has_signed_is_taken_up(cluster):
     """Here it is the cluster's own authority, by kubestrap's requests and openssl's hand."""
     cluster.sh("""
