@@ -4,7 +4,10 @@ good in the eyes of the real kubeadm. And keys with requests as the real kubeadm
 import base64
 import json
 import os
+import resource
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -253,3 +256,26 @@ def test_init_makes_what_the_requests_ask_for(machine):
     edit("scheduler.conf.json", CN="somebody")
     told = machine.phases()["certs"]
     assert told.returncode == 2 and "there is no certificate apiservr (expected apiserver)" in told.stderr and '"somebody" is another user' in told.stderr
+
+
+def test_no_core_file_has_a_key_in_it(kubestrap):
+    def dumps(*command) -> bool:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(writing)
+            os.dup2(reading, 0)
+            os.chdir("/tmp")
+            resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            os.execv(command[0], command)
+        os.close(reading)
+        while Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0] != str(command[0]).encode() or "pipe_read" not in Path(f"/proc/{child}/wchan").read_text():
+            time.sleep(0.01)
+        os.kill(child, signal.SIGABRT)
+        status = os.waitpid(child, 0)[1]
+        os.close(writing)
+        return os.WCOREDUMP(status)
+
+    if not dumps("/bin/cat"):
+        pytest.skip("this machine makes no core files")
+    assert not dumps(str(kubestrap), "certs", "genkey", "-")
