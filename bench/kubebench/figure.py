@@ -18,10 +18,14 @@ class Figure:
     target: float | None = None  #: of the ratio
     note: str = ""
     limit: float | None = None  #: of kubestrap's own median, in the unit
-    values: dict[str, list[float]] = field(default_factory=lambda: {program: [] for program in PROGRAMS})
+    against: str = "kubeadm"
+    values: dict[str, list[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.values = self.values or {"kubestrap": [], self.against: []}
 
     def ratio(self) -> float | None:
-        ours, theirs = self.values["kubestrap"], self.values["kubeadm"]
+        ours, theirs = self.values["kubestrap"], self.values[self.against]
         return statistics.median(ours) / statistics.median(theirs) if ours and theirs and statistics.median(theirs) else None
 
 
@@ -33,7 +37,7 @@ def text(figures: list[Figure]) -> str:
     lines = [f"{'':<38}{'kubestrap':>26}{'kubeadm':>26}{'ratio':>8}  targets"]
     for figure in figures:
         cells = []
-        for program in PROGRAMS:
+        for program in ("kubestrap", figure.against):
             values = figure.values[program]
             if not values:
                 cells.append("-")
@@ -45,5 +49,5 @@ def text(figures: list[Figure]) -> str:
         targets += [f"<= {figure.limit} {figure.unit}"] if figure.limit else []
         lines.append(f"{figure.name:<38}{cells[0]:>26}{cells[1]:>26}{'-' if ratio is None else f'{ratio:.3f}':>8}  {', '.join(targets)}")
         if figure.note:
-            lines.append(f"  {figure.note}")
+            lines.append(f"  {figure.note}" + (f" (in place of kubeadm: {figure.against})" if figure.against != "kubeadm" else ""))
     return "\n".join(lines)
