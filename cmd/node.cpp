@@ -31,15 +31,14 @@ struct RemoveOptions {
   bool drain = false, dryRun = false, force = false, yes = false;
 };
 
-/// Puts in etcd's members, and which of them is the node's: it bears its name, or has its address.
-void lookAtMembers(const std::string& node, const std::string& address, ControlPlane& cluster, Machine& machine, removal::Seen& seen) {
-  if (!cluster.setup.cluster.etcd.isLocal()) return;
+std::vector<removal::MemberSeen> membersOf(ControlPlane& cluster, Machine& machine) {
+  std::vector<removal::MemberSeen> members;
+  if (!cluster.setup.cluster.etcd.isLocal()) return members;
   auto etcd = connectEtcd(machine, cluster.setup.cluster, &cluster.client);
-  for (const auto& each : etcd::look(etcd)) {
-    const auto peerUrl = each.member.peerUrls.empty() ? std::string() : each.member.peerUrls.front();
-    seen.members.push_back({.name = each.member.name, .peerUrl = peerUrl, .answers = each.status.has_value(), .learner = each.member.learner});
-    if (each.member.name == node || (!address.empty() && peerUrl.find(joinHostPort(address, 2380)) != std::string::npos)) seen.peerUrl = peerUrl;
-  }
+  for (const auto& each : etcd::look(etcd))
+    members.push_back({.name = each.member.name, .peerUrl = each.member.peerUrls.empty() ? "" : each.member.peerUrls.front(), .answers = each.status.has_value(),
+                       .learner = each.member.learner});
+  return members;
 }
 
 removal::Seen look(const std::string& name, ControlPlane& cluster, Machine& machine) {
@@ -49,7 +48,8 @@ removal::Seen look(const std::string& name, ControlPlane& cluster, Machine& mach
     seen.node = otherNode(*node, cluster.client, machine.http());
     address = addressOf(*node);
   }
-  lookAtMembers(name, address, cluster, machine, seen);
+  seen.members = membersOf(cluster, machine);
+  seen.peerUrl = removal::peerUrlOf(name, address, seen.members);
   const auto published = cluster.client.get({"v1", "ConfigMap", "kube-public", "cluster-info"});
   seen.published = published && !stringAt(published->value("data", Value::object()), fmt::format("{}{}", config::apiServerNotice, name)).empty();
   for (const auto& node : cluster.client.list("v1", "Node", "", "node-role.kubernetes.io/control-plane"))

@@ -83,6 +83,12 @@ Next told(const Intent& intent, const OtherNode& node) {
 
 } // namespace
 
+std::string peerUrlOf(const std::string& node, const std::string& address, const std::vector<MemberSeen>& members) {
+  const auto there = "//" + joinHostPort(address, 2380);
+  const auto found = std::ranges::find_if(members, [&](const MemberSeen& each) { return each.name == node || (!address.empty() && each.peerUrl.ends_with(there)); });
+  return found == members.end() ? "" : found->peerUrl;
+}
+
 bool losesQuorum(const Seen& seen) {
   if (seen.peerUrl.empty()) return false;
   const auto left = others(seen);

@@ -33,6 +33,9 @@ struct Seen {
   std::size_t otherControlPlanes = 0;
 };
 
+/// The peer URL of a node's member: the one that bears its name, or is at its address. Empty: it has none, or the address is empty.
+std::string peerUrlOf(const std::string& node, const std::string& address, const std::vector<MemberSeen>& members);
+
 plan::Next next(const Intent& intent, const Seen& seen);
 
 /// "etcd has 3 members, and n1 and n2 answer: without n3 2 are left, and 2 of them have to". Empty: the node has no member.

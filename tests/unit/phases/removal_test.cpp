@@ -129,3 +129,11 @@ TEST_CASE("a name that the cluster does not know has nothing to be removed") {
   seen.members = {{.name = "n1", .peerUrl = peer(1), .answers = true}};
   CHECK(std::holds_alternative<plan::Done>(removal::next(removing("n9"), seen)));
 }
+
+TEST_CASE("a node's member bears its name or is at its address, and not at one that ends like it") {
+  const std::vector<MemberSeen> members{{.name = "n1", .peerUrl = "https://110.0.0.1:2380"}, {.name = "renamed", .peerUrl = "https://10.0.0.1:2380"}};
+  CHECK(peerUrlOf("n2", "10.0.0.1", members) == "https://10.0.0.1:2380");
+  CHECK(peerUrlOf("n1", "", members) == "https://110.0.0.1:2380");
+  CHECK(peerUrlOf("n9", "0.0.0.1", members) == "");
+  CHECK(peerUrlOf("n9", "", members) == "");
+}
