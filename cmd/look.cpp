@@ -3,6 +3,7 @@
 #include "host/facts.hpp"
 #include "host/facts_remote.hpp"
 #include "kube/discovery.hpp"
+#include "kube/reading.hpp"
 #include "plan/journal.hpp"
 #include "support/log.hpp"
 
@@ -75,11 +76,8 @@ void lookAtClusterClock(config::ClockFacts& clock, const config::Cluster& cluste
 
 config::PeerFacts peer(const Value& node) {
   config::PeerFacts peer{.name = stringAt(node, "metadata.name"), .machineId = stringAt(node, "status.nodeInfo.machineID"), .addresses = {}};
-  const auto* addresses = find(node, "status.addresses");
-  if (!addresses || !addresses->is_array()) return peer;
-  for (const auto& each : *addresses)
-    if (stringAt(each, "type") == "InternalIP")
-      if (const auto address = IpAddress::parse(stringAt(each, "address"))) peer.addresses.push_back(*address);
+  for (const auto& text : kube::internalAddresses(node))
+    if (const auto address = IpAddress::parse(text)) peer.addresses.push_back(*address);
   return peer;
 }
 

@@ -38,11 +38,8 @@ std::string troubleOf(const Value& pod) {
 } // namespace
 
 std::string addressOf(const Value& node) {
-  const auto* addresses = find(node, "status.addresses");
-  if (addresses)
-    for (const auto& each : *addresses)
-      if (stringAt(each, "type") == "InternalIP") return stringAt(each, "address");
-  return {};
+  const auto addresses = kube::internalAddresses(node);
+  return addresses.empty() ? "" : addresses.front();
 }
 
 phases::OtherNode otherNode(const Value& node, kube::Client& client, net::Transport& http) {

@@ -3,6 +3,7 @@
 
 #include "cmd/control_plane.hpp"
 #include "cmd/etcd_access.hpp"
+#include "cmd/node_look.hpp"
 #include "cmd/own_cluster.hpp"
 
 #include "etcd/health.hpp"
@@ -38,7 +39,7 @@ void describe(const config::Cluster& cluster, Seen& seen) {
 
 NodeSeen nodeSeen(const Value& node) {
   NodeSeen seen{.name = stringAt(node, "metadata.name"),
-                .address = {},
+                .address = addressOf(node),
                 .kubelet = stringAt(node, "status.nodeInfo.kubeletVersion"),
                 .controlPlane = kube::labelOf(node, controlPlaneLabel).has_value(),
                 .ready = kube::isReady(node)};
@@ -46,8 +47,6 @@ NodeSeen nodeSeen(const Value& node) {
   seen.schedulable = !unschedulable || *unschedulable != true;
   const auto* status = find(node, "status");
   if (!status) return seen;
-  for (const auto& each : status->value("addresses", Value::array()))
-    if (stringAt(each, "type") == "InternalIP" && seen.address.empty()) seen.address = stringAt(each, "address");
   for (const auto& each : status->value("conditions", Value::array()))
     if (stringAt(each, "type") == "Ready" && !seen.ready) seen.trouble = stringAt(each, "message");
   return seen;

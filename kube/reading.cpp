@@ -24,6 +24,15 @@ long numberAt(const Value& object, std::string_view dottedPath) {
   return found && found->is_number_integer() ? found->get<long>() : 0;
 }
 
+std::vector<std::string> internalAddresses(const Value& node) {
+  std::vector<std::string> found;
+  const auto* addresses = find(node, "status.addresses");
+  if (!addresses || !addresses->is_array()) return found;
+  for (const auto& each : *addresses)
+    if (stringAt(each, "type") == "InternalIP") found.push_back(stringAt(each, "address"));
+  return found;
+}
+
 bool isReady(const Value& object) {
   const auto* conditions = find(object, "status.conditions");
   return conditions && conditions->is_array() && std::ranges::any_of(*conditions, [](const Value& each) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kubestrap::kube {
 
@@ -16,6 +17,9 @@ std::optional<std::string> annotationOf(const Value& object, std::string_view na
 
 /// The number at a dotted path, 0 where there is none, as the API leaves out zeros.
 long numberAt(const Value& object, std::string_view dottedPath);
+
+/// The addresses of type InternalIP of a Node, in its order.
+std::vector<std::string> internalAddresses(const Value& node);
 
 /// Whether the condition Ready of a Node or a Pod is true.
 bool isReady(const Value& object);

@@ -28,3 +28,11 @@ TEST_CASE("a node is ready when it says so itself") {
   CHECK_FALSE(isReady(parseJson(R"({"status": {"conditions": null}})")));
   CHECK_FALSE(isReady(Value::object()));
 }
+
+TEST_CASE("a node's internal addresses are told in its order, and none where it has told none") {
+  CHECK(internalAddresses(parseJson(R"({"status": {"addresses": [{"type": "Hostname", "address": "n1"}, {"type": "InternalIP", "address": "10.0.0.1"},
+                                                                 {"type": "ExternalIP", "address": "192.0.2.1"}, {"type": "InternalIP", "address": "fd00::1"}]}})")) ==
+        std::vector<std::string>{"10.0.0.1", "fd00::1"});
+  CHECK(internalAddresses(parseJson(R"({"status": {"addresses": null}})")).empty());
+  CHECK(internalAddresses(Value::object()).empty());
+}
