@@ -1,10 +1,8 @@
 // Certificates that were signed elsewhere: found in a folder under the names that cfssl, openssl and kubeadm's users give them, judged all
 // at once, and put in place by the engine.
 #include "cmd/commands.hpp"
-#include "cmd/own_cluster.hpp"
-#include "cmd/output.hpp"
+#include "cmd/globals.hpp"
 #include "cmd/pki_setup.hpp"
-#include "cmd/workflow.hpp"
 
 #include "certs/fitness.hpp"
 #include "kube/kubeconfig.hpp"
@@ -249,22 +247,8 @@ ExitCode runImport(const ImportOptions& options, const std::vector<std::string>&
   if (setup.request.importing.pairs.empty())
     throw Error(fmt::format("{} has no certificate of this cluster", arguments[0]), "expected are files like apiserver.pem and apiserver-key.pem, or etcd/server.crt", ExitCode::usage);
 
-  const auto facts = machine.host().facts({.depth = host::Host::Questions::Depth::defaults});
-  machine.useRuntime(foundSocket(facts));
-  const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
-  const auto reporter = reporterFor(mode);
-  auto world = machine.world();
-  const auto lock = options.dryRun ? nullptr : machine.host().lock("certs import");
-  const auto outcome = plan::run(phases::importWorkflow(), {}, setup, facts, world, mode, *reporter, "certs import");
-  if (const auto as = format(globals()); as != Format::text) {
-    auto document = result(options.dryRun ? "ImportPlan" : "ImportResult");
-    document["changed"] = outcome.changed();
-    document["changes"] = changesAsValue(outcome);
-    printResult(document, as);
-  } else if (!outcome.changed()) {
-    fmt::print(stderr, "all of it is in place\n");
-  }
-  return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+  return runOnPki(phases::importWorkflow(), setup, machine,
+                  {.command = "certs import", .dryRun = options.dryRun, .exitCode = options.exitCode, .plan = "ImportPlan", .result = "ImportResult", .nothing = "all of it is in place"});
 }
 
 std::vector<Flag> importFlags(ImportOptions& options) {

@@ -1,11 +1,15 @@
 #include "cmd/pki_setup.hpp"
 
 #include "cmd/look.hpp"
+#include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
 #include "cmd/wishes.hpp"
+#include "cmd/workflow.hpp"
 
 #include "phases/certificates.hpp"
 #include "support/log.hpp"
+
+#include <fmt/format.h>
 
 namespace kubestrap::cmd {
 
@@ -35,6 +39,25 @@ PkiSetup pkiSetup(const PkiOptions& options, Machine& machine) {
   if (options.kubeconfigDir) request.kubeconfigDir = std::filesystem::absolute(*options.kubeconfigDir);
   takeWishes(cluster.pki, host);
   return made;
+}
+
+ExitCode runOnPki(const plan::Workflow& workflow, const config::Setup& setup, Machine& machine, const PkiRun& run) {
+  const auto facts = machine.host().facts({.depth = host::Host::Questions::Depth::defaults});
+  machine.useRuntime(foundSocket(facts));
+  const auto mode = run.dryRun ? plan::Mode::plan : plan::Mode::apply;
+  const auto reporter = reporterFor(mode);
+  auto world = machine.world();
+  const auto lock = run.dryRun ? nullptr : machine.host().lock(run.command);
+  const auto outcome = plan::run(workflow, {}, setup, facts, world, mode, *reporter, run.command);
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result(run.dryRun ? run.plan : run.result);
+    document["changed"] = outcome.changed();
+    document["changes"] = changesAsValue(outcome);
+    printResult(document, as);
+  } else if (!outcome.changed()) {
+    fmt::print(stderr, "{}\n", run.nothing);
+  }
+  return run.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
 }
 
 std::vector<Leaf> leaves(const PkiSetup& pki) {

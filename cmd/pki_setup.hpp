@@ -3,10 +3,11 @@
 #include "cmd/command.hpp"
 #include "cmd/machine.hpp"
 #include "config/load.hpp"
-#include "plan/resource.hpp"
+#include "plan/run.hpp"
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kubestrap::cmd {
@@ -27,6 +28,15 @@ struct PkiSetup {
 
 /// With the operator's wishes taken in.
 PkiSetup pkiSetup(const PkiOptions& options, Machine& machine);
+
+/// How a workflow on the certificates of this machine is run, and what is told of it.
+struct PkiRun {
+  std::string command;          ///< "certs renew"
+  bool dryRun = false, exitCode = false;
+  std::string_view plan, result; ///< kinds of what is printed: "RenewalPlan", "RenewalResult"
+  std::string_view nothing;      ///< "nothing to renew"
+};
+ExitCode runOnPki(const plan::Workflow& workflow, const config::Setup& setup, Machine& machine, const PkiRun& run);
 
 /// A certificate of the cluster that is no authority's, or one in a kubeconfig: by its name of the catalogue, or its file.
 struct Leaf {

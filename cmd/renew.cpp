@@ -1,11 +1,11 @@
 // certs renew: new keys and certificates on the engine, as init makes them, but for what is there already.
 #include "cmd/commands.hpp"
 #include "cmd/duration.hpp"
+#include "cmd/globals.hpp"
 #include "cmd/own_cluster.hpp"
-#include "cmd/output.hpp"
+#include "cmd/pki_setup.hpp"
 #include "cmd/renewal.hpp"
 #include "cmd/wishes.hpp"
-#include "cmd/workflow.hpp"
 
 #include "certs/catalogue.hpp"
 #include "certs/x509.hpp"
@@ -141,22 +141,8 @@ ExitCode renew(const RenewOptions& options, const std::vector<std::string>& argu
   takeWishes(setup.cluster.pki, machine.host());
   setup.request.renewal = {.wanted = wanted(arguments, machine.host(), {setup.cluster, own.known}), .within = options.within ? parseDays(*options.within) : Duration::max()};
 
-  auto facts = machine.host().facts({.depth = host::Host::Questions::Depth::defaults});
-  machine.useRuntime(foundSocket(facts));
-  const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
-  const auto reporter = reporterFor(mode);
-  auto world = machine.world();
-  const auto lock = options.dryRun ? nullptr : machine.host().lock("certs renew");
-  const auto outcome = plan::run(phases::renewWorkflow(), {}, setup, facts, world, mode, *reporter, "certs renew");
-  if (const auto as = format(globals()); as != Format::text) {
-    auto document = result(options.dryRun ? "RenewalPlan" : "RenewalResult");
-    document["changed"] = outcome.changed();
-    document["changes"] = changesAsValue(outcome);
-    printResult(document, as);
-  } else if (!outcome.changed()) {
-    fmt::print(stderr, "nothing to renew\n");
-  }
-  return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+  return runOnPki(phases::renewWorkflow(), setup, machine,
+                  {.command = "certs renew", .dryRun = options.dryRun, .exitCode = options.exitCode, .plan = "RenewalPlan", .result = "RenewalResult", .nothing = "nothing to renew"});
 }
 
 std::vector<Flag> renewFlags(RenewOptions& options) {
