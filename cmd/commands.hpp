@@ -17,6 +17,8 @@ Command rescueCommand();
 Command repairCommand();
 Command etcdCommand();
 Command backupCommand();
+/// bundle create, inspect, verify, keygen, diff, delta and load.
+Command bundleCommand();
 Command recoverCommand();
 Command configCommand();
 Command preflightCommand();

@@ -1,5 +1,6 @@
 #include "config/kinds.hpp"
 
+#include "config/bundle.hpp"
 #include "config/components.hpp"
 #include "config/v1alpha1.hpp"
 #include "config/v1beta4.hpp"
@@ -27,6 +28,8 @@ constexpr DocumentKind kinds[] = {
      "https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/"},
     {v1alpha1::apiVersion, v1alpha1::kind, &v1alpha1::kubestrapConfiguration,
      "What kubeadm's documents have no field for."},
+    {v1alpha1::apiVersion, bundleConfigurationKind, &bundleConfiguration,
+     "What a folder that a bundle is made from cannot say by its files."},
 };
 
 /// Versions of kubeadm's format that are no longer read, with the last kubeadm that converts them.

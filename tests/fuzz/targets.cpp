@@ -1,5 +1,8 @@
 #include "targets.hpp"
 
+#include "archive/image.hpp"
+#include "archive/references.hpp"
+#include "certs/detached.hpp"
 #include "certs/key.hpp"
 #include "certs/policy.hpp"
 #include "certs/sign.hpp"
@@ -195,8 +198,21 @@ void policy(std::string_view input) {
   });
 }
 
+/// A bundle's lock file, a public key, what an image says of itself, and the images that an add-on names.
+void lock(std::string_view input) {
+  (void)answers([&] {
+    const auto read = archive::parseLock(input, "fuzz.json");
+    for (const auto& member : read.members) mustHold(archive::kindOf(member.path).has_value(), "a part has no place");
+    mustHold(archive::parseLock(archive::emitLock(read), "again") == read, "a lock file changed when written and read");
+  });
+  (void)answers([&] { (void)certs::PublicKey::parseAll(input, "fuzz.pem"); });
+  (void)answers([&] { (void)archive::described(input, "fuzz.json"); });
+  (void)answers([&] { (void)archive::imagesNamed({parseJson(input)}); });
+}
+
 constexpr Target table[] = {{"documents", documents}, {"kubeconfig", kubeconfig}, {"pem", pem},      {"token", token},
-                            {"patches", patches},     {"request", request},       {"policy", policy}};
+                            {"patches", patches},     {"request", request},       {"policy", policy},
+                            {"lock", lock}};
 
 } // namespace
 

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "archive/verify.hpp"
+#include "cmd/command.hpp"
+#include "cmd/machine.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kubestrap::cmd {
+
+/// What commands that read a bundle are told of it.
+struct BundleOptions {
+  std::optional<std::string> base;
+  std::vector<std::string> keys;
+};
+std::vector<Flag> bundleFlags(BundleOptions& options);
+
+/// Keys that bundles have to be signed with on this machine: those that were named, else those of /etc/kubestrap/trusted-keys.pem.
+std::vector<certs::PublicKey> trustedKeys(const std::vector<std::string>& named, Machine& machine);
+
+archive::Source sourceOf(const std::string& file, const BundleOptions& options);
+
+/// Who vouches for a bundle, in a few words.
+std::string signedBy(const archive::Signature& signature);
+Value asValue(const archive::Signature& signature);
+
+Command bundleLoadCommand();
+
+} // namespace kubestrap::cmd
