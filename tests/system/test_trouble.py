@@ -1,9 +1,9 @@
-"""What disk and operator can do to a run: it says so and ends, the next one comes to the same end, and reset to a bare machine."""
+"""What disk, cluster and operator can do to a run: it says so and ends, the next one comes to the same end, and reset to a bare machine."""
 
 import contextlib
 
 import pytest
-from test_reset import is_as_before, join_words, names
+from test_reset import is_as_before, join_words, names, reset
 from testbed import CONFIG
 
 pytestmark = pytest.mark.long
@@ -107,3 +107,52 @@ def test_a_disk_that_takes_no_more_ends_a_run_and_with_room_again_the_next_one_g
             fails(machine, no_writing, *RESET)
         succeeds(machine, *RESET)
         is_as_before(machine)
+
+
+# ---- the cluster
+
+
+@contextlib.contextmanager
+def hanging(machine, component: str):
+    """It is there, and takes connections, and says nothing."""
+    machine.run("pkill", "-STOP", "-x", component)
+    yield
+    machine.try_("pkill", "-CONT", "-x", component)
+
+
+@contextlib.contextmanager
+def without_etcd(machine):
+    """The API server answers everything with 500."""
+    machine.sh("mv /etc/kubernetes/manifests/etcd.yaml /root; pkill -x etcd")
+    machine.until("the API server fails", lambda: "500" in machine.sh("kubectl --kubeconfig /etc/kubernetes/admin.conf get --raw /api/v1/nodes -v 6 2>&1; true"))
+    yield
+    machine.sh("mv /root/etcd.yaml /etc/kubernetes/manifests/")
+
+
+def test_an_api_server_that_hangs_or_fails_ends_a_run_and_when_it_answers_the_next_one_goes_on(bare, worker):
+    patience = ("\nlocalAPIEndpoint:", "\ntimeouts: {kubernetesAPICall: 5s}\nlocalAPIEndpoint:")
+    bare.write(CONFIG, bare.config(patience))
+    said = bare.stop(*INIT, text="ready: the API server answers", signal="STOP", process="kube-apiserver")
+    assert "no answer in time" in said and said.endswith("ended 1\n"), said
+    bare.run("pkill", "-CONT", "-x", "kube-apiserver")
+    succeeds(bare, *INIT)
+    with without_etcd(bare):
+        fails(bare, "500", "init", "phase", "upload-config", "all", "--config", CONFIG)
+    succeeds(bare, *INIT)
+    succeeds(bare, *INIT, "--exit-code")
+
+    words = join_words(worker, bare)
+    with hanging(bare, "kube-apiserver"):
+        process = worker.popen("kubestrap", *words)
+        bare.run("sleep", "10")
+    _, said = process.communicate(timeout=180)
+    assert process.returncode == 0, said
+    bare.until("it has registered", lambda: names(bare, "nodes") == {"n1", "w1"})
+    worker.write("/root/admin.conf", bare.read("/etc/kubernetes/admin.conf"), "600")
+    with hanging(bare, "kube-apiserver"):
+        done = reset(worker, "--kubeconfig", "/root/admin.conf")
+        assert done.code == 0 and "warning" in done.err, str(done)
+        is_as_before(worker)
+        done = reset(bare)
+        assert done.code == 0 and "warning" in done.err, str(done)
+    is_as_before(bare)
