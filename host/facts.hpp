@@ -49,6 +49,13 @@ std::optional<IpAddress> chooseAddress(const Routes& routes, const std::vector<I
 /// in RFC 5549.
 std::vector<IpAddress> globalOnLoopback(const std::vector<InterfaceAddress>& addresses);
 
+/// An address as /proc/net/route has it, a number of the machine's own byte order: "0B00000A" -> 10.0.0.11.
+std::optional<IpAddress> addressV4(std::string_view digits);
+/// As /proc/net/ipv6_route has it: "fd000005000000000000000000000000" -> fd00:5::.
+std::optional<IpAddress> addressV6(std::string_view digits);
+/// "00FFFFFF" -> 24.
+std::optional<int> prefixOfMaskV4(std::string_view digits);
+
 /// Routes of /proc/net/route and /proc/net/ipv6_route but default, link-local, multicast and host routes.
 std::vector<config::RouteFacts> parseRoutesV4(std::string_view procNetRoute);
 std::vector<config::RouteFacts> parseRoutesV6(std::string_view procNetIpv6Route);

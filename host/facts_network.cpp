@@ -48,23 +48,6 @@ std::optional<std::uint32_t> parseHex(std::string_view digits) {
   return value;
 }
 
-/// The kernel prints an IPv4 address as a number of the machine's own byte order.
-std::optional<IpAddress> addressV4(std::string_view digits) {
-  const auto value = parseHex(digits);
-  if (!value) return {};
-  std::array<std::uint8_t, 4> octets{};
-  std::memcpy(octets.data(), &*value, octets.size());
-  return IpAddress::v4(octets[0], octets[1], octets[2], octets[3]);
-}
-
-/// "fd000005000000000000000000000000" -> "fd00:0005:..."
-std::optional<IpAddress> addressV6(std::string_view digits) {
-  if (digits.size() != 32) return {};
-  std::string text;
-  for (std::size_t at = 0; at < digits.size(); at += 4) text += (at ? ":" : "") + std::string(digits.substr(at, 4));
-  return IpAddress::parse(text);
-}
-
 /// A network as a place that packets go to; nothing for default, link-local, multicast and host routes.
 void addRoute(std::vector<config::RouteFacts>& routes, const std::optional<IpAddress>& base, int prefix,
               const std::string& interface) {
@@ -82,6 +65,26 @@ std::optional<IpAddress> firstGlobal(const std::vector<InterfaceAddress>& addres
 }
 
 } // namespace
+
+std::optional<IpAddress> addressV4(std::string_view digits) {
+  const auto value = parseHex(digits);
+  if (!value) return {};
+  std::array<std::uint8_t, 4> octets{};
+  std::memcpy(octets.data(), &*value, octets.size());
+  return IpAddress::v4(octets[0], octets[1], octets[2], octets[3]);
+}
+
+std::optional<IpAddress> addressV6(std::string_view digits) {
+  if (digits.size() != 32) return {};
+  std::string text;
+  for (std::size_t at = 0; at < digits.size(); at += 4) text += (at ? ":" : "") + std::string(digits.substr(at, 4));
+  return IpAddress::parse(text);
+}
+
+std::optional<int> prefixOfMaskV4(std::string_view digits) {
+  const auto mask = parseHex(digits);
+  return mask ? std::optional(std::popcount(*mask)) : std::nullopt;
+}
 
 std::vector<std::string> defaultInterfacesV4(std::string_view procNetRoute) {
   std::vector<std::string> names;
@@ -104,7 +107,7 @@ std::vector<config::RouteFacts> parseRoutesV4(std::string_view procNetRoute) {
   std::vector<config::RouteFacts> routes;
   for (const auto& line : split(procNetRoute, '\n'))
     if (auto fields = words(line); fields.size() > 7 && fields[0] != "Iface")
-      if (const auto mask = parseHex(fields[7])) addRoute(routes, addressV4(fields[1]), std::popcount(*mask), fields[0]);
+      if (const auto prefix = prefixOfMaskV4(fields[7])) addRoute(routes, addressV4(fields[1]), *prefix, fields[0]);
   return routes;
 }
 

@@ -1,5 +1,6 @@
 #include "host/inventory.hpp"
 
+#include "host/facts.hpp"
 #include "support/encoding.hpp"
 #include "support/text.hpp"
 
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdlib>
 #include <set>
 
 namespace kubestrap::host {
@@ -73,23 +75,24 @@ Value linksOf(Host& host) {
   return links;
 }
 
-/// A route by its first columns; what follows are counters.
-void addRoutes(Value& routes, std::string_view table, std::initializer_list<std::size_t> columns) {
-  for (const auto& line : split(table, '\n')) {
-    const auto parts = words(line);
-    if (parts.size() < 10 || parts.front() == "Iface" || parts.back() == "lo") continue;
-    // What the kernel adds for each interface that is up, seconds after it: multicast, and addresses of the link.
-    if (parts.size() == 10 && (parts.front().starts_with("ff") || parts.front().starts_with("fe80"))) continue;
-    std::string key;
-    for (const auto column : columns) key += (key.empty() ? "" : " ") + parts[column];
-    routes[key] = "is there";
-  }
+/// As `ip route` tells it: "10.244.1.0/24 via 10.0.0.12 dev eth0".
+std::string routeOf(const IpAddress& network, int prefix, const std::optional<IpAddress>& gateway, const std::string& interface) {
+  const std::string via = gateway && !gateway->isUnspecified() ? fmt::format(" via {}", gateway->string()) : "";
+  return fmt::format("{}/{}{} dev {}", network.string(), prefix, via, interface);
 }
 
+/// Without what is the loopback interface's own.
 Value routesOf(Host& host) {
   Value routes = Value::object();
-  addRoutes(routes, host.read("/proc/net/route").value_or(""), {0, 1, 2, 7});
-  addRoutes(routes, host.read("/proc/net/ipv6_route").value_or(""), {9, 0, 1, 4});
+  for (const auto& line : split(host.read("/proc/net/route").value_or(""), '\n'))
+    if (const auto parts = words(line); parts.size() > 10 && parts.front() != "lo")
+      if (const auto network = addressV4(parts[1]), gateway = addressV4(parts[2]); network && gateway)
+        routes[routeOf(*network, prefixOfMaskV4(parts[7]).value_or(0), gateway, parts.front())] = "is there";
+  for (const auto& line : split(host.read("/proc/net/ipv6_route").value_or(""), '\n'))
+    if (const auto parts = words(line); parts.size() == 10 && parts.back() != "lo")
+      // What the kernel adds for each interface that is up, seconds after it: multicast, and addresses of the link.
+      if (const auto network = addressV6(parts[0]); network && !network->isMulticast() && !network->isLinkLocal())
+        routes[routeOf(*network, static_cast<int>(std::strtol(parts[1].c_str(), nullptr, 16)), addressV6(parts[4]), parts.back())] = "is there";
   return routes;
 }
 

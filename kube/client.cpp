@@ -81,7 +81,15 @@ std::string hintFor(int status, const std::string& reason) {
            "check-expiration) or come from another cluster";
   case 403: return "the credentials used lack this right; admin.conf has all";
   case 422: return "the API server does not accept this object; a field that may not change has to be changed by hand";
-  default: return reason == "AlreadyExists" ? "look at the existing object; nothing was changed" : "";
+  case 409: return reason == "AlreadyExists" ? "look at the existing object; nothing was changed" : "";
+  case 429:
+  case 500:
+  case 502:
+  case 503:
+  case 504:
+    return "look at the API server, etcd and what the message names (a webhook?); then the same command goes on where "
+           "it ended";
+  default: return "";
   }
 }
 

@@ -65,7 +65,8 @@ struct Wording {
 };
 constexpr Wording wordings[] = {
     {Kind::refused, "nobody listens there", ""},
-    {Kind::timeout, "no answer in time", ""},
+    {Kind::timeout, "no answer in time",
+     "look at what listens there and at the network between; then the same command goes on where it ended"},
     {Kind::resolve, "the name is not known", "check the name, /etc/hosts and the machine's DNS servers"},
     {Kind::tls, "no trusted TLS connection",
      "check that the authority, the names in the server's certificate and the clocks of both machines fit"},

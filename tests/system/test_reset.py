@@ -28,8 +28,7 @@ def is_as_before(machine, but: tuple[str, ...] = ()) -> None:
 
 def is_of_lab(deviation) -> bool:
     if deviation["part"] == "routes":
-        _, _, gateway, _ = deviation["name"].split()
-        return gateway != "00000000"
+        return " via " in deviation["name"]
     return deviation["name"].startswith("/etc/lab")
 
 

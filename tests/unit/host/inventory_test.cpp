@@ -85,10 +85,12 @@ TEST_CASE("tables of nftables are told, but for those that iptables shows") {
 
 TEST_CASE("routes and services of IPVS are told without what counts") {
   Looked looked;
-  looked.host.put("/proc/net/route", "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\ncni0 0000F40A 00000000 0001 0 5 0 00FFFFFF 0 0 0\n");
+  looked.host.put("/proc/net/route", "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
+                                     "cni0 0000F40A 00000000 0001 0 5 0 00FFFFFF 0 0 0\n"
+                                     "eth0 0001F40A 0C00000A 0003 0 5 0 00FFFFFF 0 0 0\n");
   looked.host.put("/proc/net/ip_vs", "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port\nTCP  0A600001:01BB rr\n");
   const auto inventory = looked.inventory();
-  CHECK(namesIn(inventory["routes"]) == Names{"cni0 0000F40A 00000000 00FFFFFF"});
+  CHECK(namesIn(inventory["routes"]) == Names{"10.244.0.0/24 dev cni0", "10.244.1.0/24 via 10.0.0.12 dev eth0"});
   CHECK(namesIn(inventory["ipvs"]) == Names{"TCP 0A600001:01BB"});
 }
 
@@ -97,7 +99,7 @@ TEST_CASE("routes that the kernel makes for every interface, when it has come up
   looked.host.put("/proc/net/ipv6_route", "fe80000000000000f80af7fffeb77efc 80 00000000000000000000000000000000 00 00000000000000000000000000000000 00000000 00000003 00000000 80200001 eth0\n"
                                           "ff000000000000000000000000000000 08 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000003 00000000 00000001 eth0\n"
                                           "fd000000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000003 00000000 00000001 eth0\n");
-  CHECK(namesIn(looked.inventory()["routes"]) == Names{"eth0 fd000000000000000000000000000000 40 00000000000000000000000000000000"});
+  CHECK(namesIn(looked.inventory()["routes"]) == Names{"fd00::/64 dev eth0"});
 }
 
 TEST_CASE("components that run are counted; the kubelet that its unit runs is told by the unit") {

@@ -204,7 +204,9 @@ TEST_CASE_FIXTURE(Fixture, "a refusal names call, reason and remedy") {
 TEST_CASE_FIXTURE(Fixture, "what passes by itself is retriable, what does not is not") {
   for (const int status : {429, 500, 502, 503, 504}) {
     api.failNext(1, status);
-    CHECK(failureOf([&] { client.get(configKey); }).retriable());
+    const auto error = failureOf([&] { client.get(configKey); });
+    CHECK(error.retriable());
+    CHECK_FALSE(error.hint().empty());
   }
   for (const int status : {400, 401, 403, 422}) {
     api.failNext(1, status);
