@@ -139,7 +139,7 @@ Value mountsOf(Host& host) {
 // A kubelet that has no settings yet ends and is started again for ever: which of both is seen is chance.
 bool runs(const ServiceState& state) { return state.active == "active" || state.active == "activating"; }
 
-Value processesOf(Host& host) {
+Value processesOf(Host& host, const ServiceState& kubeletUnit) {
   std::map<std::string, unsigned> counts;
   for (const auto& name : host.list("/proc")) {
     if (name.empty() || !std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; })) continue;
@@ -154,14 +154,13 @@ Value processesOf(Host& host) {
     if (arguments.find("k8s.io") != std::string::npos) ++counts["pods in the runtime"];
   }
   // The process of a unit that runs is told by the unit; another one is somebody's.
-  if (const auto kubelet = counts.find("kubelet"); kubelet != counts.end() && runs(host.service("kubelet")) && --kubelet->second == 0) counts.erase(kubelet);
+  if (const auto kubelet = counts.find("kubelet"); kubelet != counts.end() && runs(kubeletUnit) && --kubelet->second == 0) counts.erase(kubelet);
   Value processes = Value::object();
   for (const auto& [command, count] : counts) processes[command] = std::to_string(count);
   return processes;
 }
 
-Value unitsOf(Host& host) {
-  const auto kubelet = host.service("kubelet");
+Value unitsOf(const ServiceState& kubelet) {
   if (!kubelet.exists) return Value::object();
   return {{"kubelet", fmt::format("{}, {}", runs(kubelet) ? "active" : "inactive", kubelet.enabled ? "enabled" : "disabled")}};
 }
@@ -181,9 +180,10 @@ Value sysctlsOf(Host& host) {
 
 Value takeInventory(const InventorySources& sources) {
   auto& host = sources.host;
+  const auto kubelet = host.service("kubelet");
   return {{"files", filesOf(host)},   {"links", linksOf(host)},         {"routes", routesOf(host)},
           {"rules", rulesOf(sources)}, {"ipvs", ipvsOf(host)},           {"mounts", mountsOf(host)},
-          {"processes", processesOf(host)}, {"units", unitsOf(host)},    {"sysctls", sysctlsOf(host)}};
+          {"processes", processesOf(host, kubelet)}, {"units", unitsOf(kubelet)},    {"sysctls", sysctlsOf(host)}};
 }
 
 std::span<const std::string_view> changedSysctls() { return sysctls; }
