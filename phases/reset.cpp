@@ -33,7 +33,7 @@ const Resetting& resetting(const Setup& setup) { return setup.request.resetting;
 
 bool tellsCluster(const Setup& setup) {
   const auto& known = resetting(setup);
-  return known.kubeconfig && known.unreachable.empty();
+  return known.isNode && known.kubeconfig && known.unreachable.empty();
 }
 /// With the last control plane the cluster goes: there is nobody left to be told.
 bool isLast(const Setup& setup) { return setup.node.controlPlane && resetting(setup).otherControlPlanes == 0; }

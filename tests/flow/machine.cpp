@@ -216,7 +216,7 @@ plan::Outcome Machine::reset(Force force, plan::Mode mode) {
   if (adjustReset) adjustReset(setup);
   plan::World world{host, cri, *http, clock, entropy};
   plan::lookAtLeavingNode(setup, world);
-  plan::lookAtClusterLeft(setup, world);
+  if (setup.request.resetting.isNode) plan::lookAtClusterLeft(setup, world);
   return plan::run(phases::resetWorkflow(), resetSelection, setup, host.machine, world, mode, listener, "reset");
 }
 

@@ -255,7 +255,7 @@ def test_a_join_that_is_killed_anywhere_can_be_run_again_or_reset(lab, bare, rol
     """After every STEP-th thing that it says; half of the times it is run again before the reset."""
     first_control_plane(bare)
     joining = lab.machine("n2")
-    before, kills = members(bare), 0
+    before, kills = bare.until("etcd has its mirror pod", lambda: members(bare)), 0
     for nth in itertools.count(1, step):
         lab.reset(joining)
         words = join_words(joining, bare, *(AS_CONTROL_PLANE if role == "control plane" else ()))
