@@ -117,7 +117,7 @@ constexpr std::array<KubeconfigRow, 5> files{{
 
 constexpr std::array<KubeconfigRow, 1> hostedFiles{{
     {.name = "guard",
-     .file = "kubestrap/credentials/kubestrap-guard/kubeconfig",
+     .file = "guard.conf",
      .user = "kubestrap:guard:",
      .organization = "kubestrap:guards",
      .localServer = true,

@@ -29,7 +29,7 @@ struct CertificateRow {
 /// One kubeconfig of a control plane node with an embedded client certificate.
 struct KubeconfigRow {
   std::string_view name;         ///< "admin": the phase
-  std::string_view file;         ///< "admin.conf"
+  std::string_view file;         ///< "admin.conf": what renew calls it, and its name in /etc/kubernetes where it lies there
   std::string_view user;         ///< common name; the kubelet's is completed with the node's name
   std::string_view organization; ///< may be empty
   bool localServer = false;      ///< speaks to this node's own API server

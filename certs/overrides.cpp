@@ -27,7 +27,8 @@ std::vector<Kind> kinds() {
   std::vector<Kind> all;
   for (const auto& row : catalogue())
     all.push_back({std::string(row.name), row.authority(), row.usages(), std::string(row.isUser() ? row.commonName : "")});
-  for (const auto& row : kubeconfigs()) all.push_back({.name = std::string(row.file), .usages = {ExtendedUsage::clientAuth}, .user = std::string(row.user)});
+  for (const auto rows : {kubeconfigs(), hostedKubeconfigs()})
+    for (const auto& row : rows) all.push_back({.name = std::string(row.file), .usages = {ExtendedUsage::clientAuth}, .user = std::string(row.user)});
   return all;
 }
 

@@ -3,6 +3,7 @@
 #include "certs/catalogue.hpp"
 #include "certs/x509.hpp"
 #include "kube/kubeconfig.hpp"
+#include "phases/certificates.hpp"
 
 #include <algorithm>
 
@@ -33,15 +34,15 @@ Expiries lookAtCertificates(host::Host& host, const config::Cluster& cluster, co
     if (!row.authority()) expiry.issuer = row.issuer;
     (row.authority() ? found.authorities : found.certificates).push_back(std::move(expiry));
   }
-  std::vector<certs::KubeconfigRow> kubeconfigs(certs::kubeconfigs().begin(), certs::kubeconfigs().end());
-  for (const auto& row : certs::hostedKubeconfigs())
-    if (host.status(config::paths::kubernetes / row.file)) kubeconfigs.push_back(row);
-  for (const auto& row : kubeconfigs) {
+  for (const auto& row : phases::kubeconfigRows(cluster)) {
     if (row.name == "kubelet") continue; // the kubelet renews its own
-    const auto path = config::paths::kubernetes / row.file;
-    const auto text = host.read(path);
+    const auto path = phases::kubeconfigFile(row, cluster);
     Expiry expiry{.name = std::string(row.file), .issuer = "ca", .managedElsewhere = keyIsElsewhere(*certs::findRow("ca"))};
-    read(expiry, text ? std::optional(kube::parseKubeconfig(*text, path.string()).clientCertificate) : std::nullopt, path.string());
+    if (const auto text = host.read(path)) {
+      auto kubeconfig = kube::parseKubeconfig(*text, path.string());
+      kube::readCredentials(kubeconfig, [&](const auto& each) { return host.read(each); });
+      read(expiry, kubeconfig.clientCertificate, path.string());
+    }
     found.certificates.push_back(std::move(expiry));
   }
   for (auto* list : {&found.certificates, &found.authorities}) std::ranges::sort(*list, {}, &Expiry::name);

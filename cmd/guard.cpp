@@ -18,7 +18,7 @@ namespace {
 
 struct GuardFlags {
   std::string node, address, server = "https://127.0.0.1:6443", etcd = "http://127.0.0.1:2381/readyz";
-  std::string kubeconfig = (config::paths::kubernetes / certs::hostedKubeconfigs().front().file).string();
+  std::string kubeconfig = (config::paths::guardCredentials / "kubeconfig").string();
   std::optional<int> slotPort;
   std::string commit, stable;
 };

@@ -6,7 +6,6 @@
 
 #include "certs/fitness.hpp"
 #include "kube/kubeconfig.hpp"
-#include "manifests/hosted.hpp"
 #include "phases/certificates.hpp"
 #include "phases/workflows.hpp"
 #include "support/log.hpp"
@@ -180,8 +179,9 @@ private:
   void fromKubeconfig(const std::string& name, const config::Path& inPlaceOf, std::optional<Text>& certificate, std::optional<Text>& key) {
     auto text = brought_.one({name}, problems_);
     if (!text && (!key || !certificate)) text = inPlace(inPlaceOf);
-    const auto found = text ? tried(*text, [](const Text& each) { return kube::parseKubeconfig(each.content, each.path.string()); }) : std::nullopt;
+    auto found = text ? tried(*text, [](const Text& each) { return kube::parseKubeconfig(each.content, each.path.string()); }) : std::nullopt;
     if (!found) return;
+    if (text->path == inPlaceOf) kube::readCredentials(*found, [&](const auto& file) { return host_.read(file); });
     if (!certificate && !found->clientCertificate.empty() && text->path != inPlaceOf) certificate = {text->path, found->clientCertificate};
     if (!key && !found->clientKey.empty()) key = {text->path, found->clientKey.reveal()};
   }
@@ -240,8 +240,6 @@ ExitCode runImport(const ImportOptions& options, const std::vector<std::string>&
   Machine machine(globals().rootfs);
   auto pki = pkiSetup(options.pki, machine);
   auto& setup = pki.setup;
-  if (pki.running && manifests::isHosted(setup.cluster))
-    throw Error("certificates of control planes of layout hosted cannot be imported yet", "bring them before init", ExitCode::refused);
   Brought brought(std::filesystem::absolute(arguments[0]), machine.host());
   setup.request.importing = {.pairs = Judge(pki, brought, machine.host(), machine.clock().now()).all(), .running = pki.running};
   if (setup.request.importing.pairs.empty())

@@ -65,7 +65,7 @@ std::vector<Leaf> leaves(const PkiSetup& pki) {
   std::vector<Leaf> found;
   for (const auto& row : certs::catalogue())
     if (!row.authority() && phases::isNeeded(row, setup.cluster)) found.push_back({std::string(row.name), phases::resolve(row, setup), std::nullopt});
-  for (const auto& row : certs::kubeconfigs()) {
+  for (const auto& row : phases::kubeconfigRows(setup.cluster)) {
     if (pki.running && row.name == "kubelet") continue;
     auto kubeconfig = phases::resolve(row, setup);
     auto spec = std::get<plan::EmbeddedCertificate>(kubeconfig.credential).spec;

@@ -10,7 +10,7 @@
 #include "certs/catalogue.hpp"
 #include "certs/x509.hpp"
 #include "kube/kubeconfig.hpp"
-#include "manifests/hosted.hpp"
+#include "phases/certificates.hpp"
 #include "phases/workflows.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
@@ -33,14 +33,17 @@ struct RenewOptions {
 };
 
 /// Everything that can be renewed: certificates of the catalogue but authorities, kubeconfigs but the kubelet's, which renews its own.
-std::vector<std::string> renewable() {
+std::vector<std::string> renewable(const config::Cluster& cluster) {
   std::vector<std::string> names;
   for (const auto& row : certs::catalogue())
     if (!row.authority()) names.emplace_back(row.name);
-  for (const auto& row : certs::kubeconfigs())
+  for (const auto& row : phases::kubeconfigRows(cluster))
     if (row.name != "kubelet") names.emplace_back(row.file);
   return names;
 }
+
+/// In whatever cluster.
+std::vector<std::string> renewableAnywhere() { return renewable({.kubestrap = {.layout = config::Layout::hosted}}); }
 
 /// What is there under one of these names, and why it cannot be renewed here.
 class Present {
@@ -76,11 +79,15 @@ private:
   }
 
   Renewal::Kept lookAtKubeconfig(const std::string& file) const {
-    const auto path = config::paths::kubernetes / file;
+    const auto rows = phases::kubeconfigRows(own_.cluster);
+    const auto row = std::ranges::find(rows, file, &certs::KubeconfigRow::file);
+    if (row == rows.end()) throw Error(fmt::format("{} is not of this cluster", file), "control planes of layout hosted have it");
+    const auto path = phases::kubeconfigFile(*row, own_.cluster);
     const auto text = host_.read(path);
     if (!text) throw Error(fmt::format("{} is not there", path.string()), "where it is wanted: kubestrap init phase kubeconfig");
     needKey("ca", file);
-    const auto kubeconfig = kube::parseKubeconfig(*text, path.string());
+    auto kubeconfig = kube::parseKubeconfig(*text, path.string());
+    kube::readCredentials(kubeconfig, [&](const auto& each) { return host_.read(each); });
     if (kubeconfig.clientCertificate.empty()) throw Error(fmt::format("{} has no client certificate in it", path.string()));
     return {.subject = certs::X509Certificate::parse(kubeconfig.clientCertificate, path.string()).subject(),
             .names = {},
@@ -99,7 +106,7 @@ private:
 std::map<std::string, Renewal::Kept> renewableHere(host::Host& host, const OwnCluster& own) {
   const Present present(host, own);
   std::map<std::string, Renewal::Kept> found;
-  for (const auto& name : renewable()) {
+  for (const auto& name : renewable(own.cluster)) {
     try {
       found[name] = present.look(name);
     } catch (const Error& error) {
@@ -114,7 +121,7 @@ namespace {
 /// What is asked for by name must be possible; of all, what cannot be renewed here is told and left.
 std::map<std::string, Renewal::Kept> wanted(const std::vector<std::string>& arguments, host::Host& host, const OwnCluster& own) {
   if (arguments.size() == 1 && arguments[0] == "all") return renewableHere(host, own);
-  const auto names = renewable();
+  const auto names = renewableAnywhere();
   const Present present(host, own);
   std::map<std::string, Renewal::Kept> found;
   for (const auto& name : arguments) {
@@ -129,12 +136,10 @@ std::map<std::string, Renewal::Kept> wanted(const std::vector<std::string>& argu
 }
 
 ExitCode renew(const RenewOptions& options, const std::vector<std::string>& arguments) {
-  if (arguments.empty()) throw Error("no certificate was named", "all, or one of " + join(renewable(), ", "), ExitCode::usage);
+  if (arguments.empty()) throw Error("no certificate was named", "all, or one of " + join(renewableAnywhere(), ", "), ExitCode::usage);
   Machine machine(globals().rootfs);
   const auto own = ownCluster(options.flags, options.kubeconfig, machine);
   if (!own.known) log::warn("certificates keep the names that they have");
-  if (manifests::isHosted(own.cluster))
-    throw Error("certificates of control planes of layout hosted cannot be renewed yet", "kubestrap certs certinfo shows when they end", ExitCode::refused);
   config::Setup setup{.cluster = own.cluster};
   if (options.certDir) setup.cluster.pki.folder = std::filesystem::absolute(*options.certDir);
   setup.node = ownNode(machine, setup.cluster);
@@ -158,7 +163,7 @@ std::vector<Flag> renewFlags(RenewOptions& options) {
 
 Command renewCommand() {
   const auto options = std::make_shared<RenewOptions>();
-  auto choices = renewable();
+  auto choices = renewableAnywhere();
   choices.insert(choices.begin(), "all");
   return {.name = "renew",
           .summary = "Give certificates of this control plane new keys and a new life",

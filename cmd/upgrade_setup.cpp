@@ -101,10 +101,7 @@ OwnDocuments documentsFor(const config::Path& kubeconfig, Machine& machine) {
   try {
     if (const auto text = host.read(kubeconfig)) {
       auto parsed = kube::parseKubeconfig(*text, kubeconfig.string());
-      if (!parsed.clientCertificateFile.empty()) {
-        parsed.clientCertificate = host.read(parsed.clientCertificateFile).value_or("");
-        parsed.clientKey = Secret(host.read(parsed.clientKeyFile).value_or(""));
-      }
+      kube::readCredentials(parsed, [&](const auto& file) { return host.read(file); });
       kube::Client client(machine.http(), parsed);
       if (auto documents = storedDocuments(client); !documents.empty()) return {std::move(documents), {}};
       trouble = "ConfigMap kube-system/kubeadm-config is absent";

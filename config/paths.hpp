@@ -29,6 +29,7 @@ inline const Path hosts = "/etc/hosts";
 inline const Path nodeState = "/etc/kubernetes/kubestrap/node.json"; ///< what the guard keeps of its node
 inline const Path standbys = "/etc/kubernetes/kubestrap/standby";
 inline const Path credentials = "/etc/kubernetes/kubestrap/credentials"; ///< of hosted components, a folder each
+inline const Path guardCredentials = credentials / "kubestrap-guard";
 inline const Path front = "/etc/kubernetes/kubestrap/front"; ///< the balancer's configuration
 inline const Path frontState = "/var/lib/kubestrap-front";    ///< its servers and sockets; its own user's
 inline const Path state = "/var/lib/kubestrap"; ///< journal and what was replaced

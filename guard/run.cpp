@@ -33,6 +33,7 @@ kube::Kubeconfig identityIn(host::Host& host, const std::string& file) {
   const auto text = host.read(file);
   if (!text) throw Error(fmt::format("{} is absent", file));
   auto identity = kube::parseKubeconfig(*text, file);
+  kube::readCredentials(identity, [&](const auto& each) { return host.read(each); });
   // Every API server has that name, whatever its address (decision D21).
   identity.tlsServerName = "kubernetes";
   return identity;
@@ -71,6 +72,9 @@ public:
       if (!stop_.stop_requested()) act(action);
     publish(seen, decision);
   }
+
+  /// What it goes with has been renewed. Throws Error while it cannot be read.
+  bool hasOtherIdentity() const { return !(identityIn(host_, options_.kubeconfig).clientKey == identity_.clientKey); }
 
 private:
   Seen look() {
@@ -217,22 +221,35 @@ private:
 
 } // namespace
 
-void run(const Options& options, host::Host& host, const std::stop_token& stop) {
-  Loop loop(options, host, stop);
+namespace {
+
+/// Guards until it is told to end, or other credentials are there (certs renew).
+void guardOn(const Options& options, host::Host& host, const std::stop_token& told) {
+  std::stop_source own;
+  const std::stop_callback link(told, [&own] { own.request_stop(); });
+  Loop loop(options, host, own.get_token());
   std::mutex mutex;
   std::condition_variable_any wake;
-  while (!stop.stop_requested()) {
+  while (!own.stop_requested()) {
     const auto begin = sinceBoot();
     try {
       loop.turn();
+      if (loop.hasOtherIdentity()) break;
     } catch (const Interrupted&) {
       break;
     } catch (const std::exception& error) { // whatever it is: a guard that ends guards nobody
       log::warn(error.what());
     }
     std::unique_lock lock(mutex);
-    wake.wait_for(lock, stop, std::max(shortestPause, begin + turnLength - sinceBoot()), [] { return false; });
+    wake.wait_for(lock, own.get_token(), std::max(shortestPause, begin + turnLength - sinceBoot()), [] { return false; });
   }
+  own.request_stop(); // its threads end
+}
+
+} // namespace
+
+void run(const Options& options, host::Host& host, const std::stop_token& stop) {
+  for (guardOn(options, host, stop); !stop.stop_requested(); guardOn(options, host, stop)) log::info(0, "going on with other credentials");
   log::info(0, "told to end: nothing is promoted any more");
 }
 

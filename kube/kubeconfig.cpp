@@ -109,6 +109,12 @@ Kubeconfig parseKubeconfig(std::string_view text, std::string_view source) {
   return result;
 }
 
+void readCredentials(Kubeconfig& kubeconfig, const std::function<std::optional<std::string>(const std::string& file)>& read) {
+  if (kubeconfig.clientCertificateFile.empty()) return;
+  kubeconfig.clientCertificate = read(kubeconfig.clientCertificateFile).value_or("");
+  kubeconfig.clientKey = Secret(read(kubeconfig.clientKeyFile).value_or(""));
+}
+
 std::string emitKubeconfig(const Kubeconfig& kubeconfig) {
   Value cluster = Value::object();
   putDataOrFile(cluster, "certificate-authority", kubeconfig.authorities, kubeconfig.authorityFile);

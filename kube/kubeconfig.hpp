@@ -6,6 +6,8 @@
 #include "support/secret.hpp"
 #include "support/value.hpp"
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +26,8 @@ struct Kubeconfig {
 
 /// Throws Error naming `source` and the field.
 Kubeconfig parseKubeconfig(std::string_view text, std::string_view source);
+/// Certificate and key from the files that it names, if it names any; empty where `read` finds nothing.
+void readCredentials(Kubeconfig& kubeconfig, const std::function<std::optional<std::string>(const std::string& file)>& read);
 /// With the names that kubeadm gives: context "<user>@<cluster>"; fields in client-go's order.
 std::string emitKubeconfig(const Kubeconfig& kubeconfig);
 /// The text of cluster-info's key `kubeconfig`: one unnamed cluster, nothing else.

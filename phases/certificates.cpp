@@ -109,11 +109,12 @@ CertSpec resolve(const CertificateRow& row, const config::Setup& setup) {
 namespace {
 
 /// Hosted components have a folder each, since a file that is mounted would not be seen to change.
-config::Path kubeconfigFile(const KubeconfigRow& row, const config::Setup& setup) {
-  if (manifests::isHosted(setup.cluster))
-    for (const auto& component : manifests::components())
-      if (component.kubeconfig == row.file) return manifests::credentialsFolder(component) / "kubeconfig";
-  return setup.request.kubeconfigDir / row.file;
+std::optional<config::Path> hostedFolder(const KubeconfigRow& row, const config::Cluster& cluster) {
+  if (!manifests::isHosted(cluster)) return std::nullopt;
+  for (const auto& component : manifests::components())
+    if (component.kubeconfig == row.file) return manifests::credentialsFolder(component);
+  if (row.file == certs::hostedKubeconfigs().front().file) return config::paths::guardCredentials;
+  return std::nullopt;
 }
 
 std::string serverOf(const KubeconfigRow& row, const config::Setup& setup) {
@@ -123,8 +124,20 @@ std::string serverOf(const KubeconfigRow& row, const config::Setup& setup) {
 
 } // namespace
 
+std::vector<KubeconfigRow> kubeconfigRows(const config::Cluster& cluster) {
+  std::vector<KubeconfigRow> rows(certs::kubeconfigs().begin(), certs::kubeconfigs().end());
+  if (manifests::isHosted(cluster)) rows.insert(rows.end(), certs::hostedKubeconfigs().begin(), certs::hostedKubeconfigs().end());
+  return rows;
+}
+
+config::Path kubeconfigFile(const KubeconfigRow& row, const config::Cluster& cluster, const config::Path& folder) {
+  const auto hosted = hostedFolder(row, cluster);
+  return hosted ? *hosted / "kubeconfig" : folder / row.file;
+}
+
 plan::Kubeconfig resolve(const KubeconfigRow& row, const config::Setup& setup) {
   const auto& cluster = setup.cluster;
+  const auto hosted = hostedFolder(row, cluster);
   // The kubelet's user is completed with the node's name: the Node authorizer goes by it.
   const auto user = std::string(row.user) + (row.user.ends_with(':') ? setup.node.name : "");
   CertSpec spec{.name = std::string(row.file),
@@ -137,23 +150,19 @@ plan::Kubeconfig resolve(const KubeconfigRow& row, const config::Setup& setup) {
                 .issuerKey = keyFile(cluster, "ca")};
   if (!row.organization.empty()) spec.subject.organizations = {std::string(row.organization)};
   spec = overlaid(std::move(spec), wishOf(setup, row.file));
-  return {.path = kubeconfigFile(row, setup),
+  return {.path = kubeconfigFile(row, cluster, setup.request.kubeconfigDir),
           .server = serverOf(row, setup),
           .clusterName = cluster.name,
           .user = user,
           .authority = certificateFile(cluster, "ca"),
-          .credential = plan::EmbeddedCertificate{std::move(spec)}};
+          .credential = plan::EmbeddedCertificate{std::move(spec)},
+          .credentialFile = hosted ? *hosted / "client.pem" : config::Path()};
 }
 
 plan::Resources hostedKubeconfigs(const config::Setup& setup) {
   plan::Resources resources;
   if (!manifests::isHosted(setup.cluster)) return resources;
-  for (const auto& row : certs::hostedKubeconfigs()) {
-    auto kubeconfig = resolve(row, setup);
-    // Wherever the others of this run are put: components look for theirs where they mount it.
-    kubeconfig.path = config::paths::kubernetes / row.file;
-    resources.push_back(std::move(kubeconfig));
-  }
+  for (const auto& row : certs::hostedKubeconfigs()) resources.push_back(resolve(row, setup));
   return resources;
 }
 

@@ -14,6 +14,10 @@ plan::Kubeconfig resolve(const certs::KubeconfigRow& row, const config::Setup& s
 /// What the operator wants otherwise of a certificate or a kubeconfig's.
 const certs::Override& wishOf(const config::Setup& setup, std::string_view name);
 
+/// Every kubeconfig that control planes of this cluster have, in the order of the catalogue.
+std::vector<certs::KubeconfigRow> kubeconfigRows(const config::Cluster& cluster);
+/// Where it lies: in `folder`, but for those that a pod of the hosted layout mounts.
+config::Path kubeconfigFile(const certs::KubeconfigRow& row, const config::Cluster& cluster, const config::Path& folder = config::paths::kubernetes);
 /// The kubeconfigs that a control plane has only in the hosted layout; none in another.
 plan::Resources hostedKubeconfigs(const config::Setup& setup);
 

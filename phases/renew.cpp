@@ -4,6 +4,7 @@
 #include "phases/workflows.hpp"
 
 #include "manifests/components.hpp"
+#include "manifests/hosted.hpp"
 #include "phases/certificates.hpp"
 #include "phases/node.hpp"
 #include "phases/renewal.hpp"
@@ -54,7 +55,7 @@ Resources renewedCertificates(const Setup& setup, std::initializer_list<std::str
 Resources renewedKubeconfig(const Setup& setup, std::string_view file) {
   const auto* keep = kept(setup, file);
   if (!keep) return {};
-  for (const auto& row : certs::kubeconfigs()) {
+  for (const auto& row : kubeconfigRows(setup.cluster)) {
     if (row.file != file) continue;
     auto made = resolve(row, setup);
     made.server = keep->server;
@@ -94,7 +95,7 @@ Resources certificatesOf(const Setup& setup, std::initializer_list<std::string_v
 Resources kubeconfigOf(const Setup& setup, std::string_view file) {
   auto resources = renewedKubeconfig(setup, file);
   const auto* pair = brought(setup, file);
-  for (const auto& row : certs::kubeconfigs()) {
+  for (const auto& row : kubeconfigRows(setup.cluster)) {
     if (!pair || row.file != file) continue;
     auto made = resolve(row, setup);
     made.credential = plan::GivenCertificate{pair->certificate, pair->key};
@@ -128,10 +129,22 @@ Resources apiServer(const Setup& setup, const Phase&) {
   return resources;
 }
 
-/// A component reads its kubeconfig once, when it starts.
+/// The API server knows who comes with it.
+plan::Condition isKnown(const Setup& setup, const plan::Kubeconfig& kubeconfig) {
+  return {.what = fmt::format("the API server knows {}", kubeconfig.user),
+          .probe = plan::ApiServerAnswers{.access = {.kubeconfig = kubeconfig.path}, .path = "/livez"},
+          .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
+          .hint = "look at the API server's log: why it does not accept this certificate"};
+}
+
+/// A component reads its kubeconfig once, when it starts; one that is told a file of credentials goes by the new one by itself.
 Resources component(const Setup& setup, std::string_view name, const config::Path& file) {
   auto resources = kubeconfigOf(setup, file.filename().string());
   if (!changes(setup, file.filename().string())) return resources;
+  if (manifests::isHosted(setup.cluster)) {
+    resources.push_back(isKnown(setup, std::get<plan::Kubeconfig>(resources.front())));
+    return resources;
+  }
   resources.push_back(plan::Task{plan::RestartStaticPod{staticPodOf(setup, name), {file}}});
   resources.push_back(componentHealthy(setup, name));
   return resources;
@@ -143,6 +156,11 @@ Resources controllerManager(const Setup& setup, const Phase&) {
 
 Resources scheduler(const Setup& setup, const Phase&) {
   return component(setup, "kube-scheduler", paths::schedulerConf);
+}
+
+Resources guard(const Setup& setup, const Phase&) {
+  if (!manifests::isHosted(setup.cluster)) return {};
+  return component(setup, "kubestrap-guard", certs::hostedKubeconfigs().front().file);
 }
 
 // ---- of import only
@@ -174,6 +192,7 @@ const plan::Workflow& importWorkflow() {
       {.name = "apiserver", .summary = "Put the API server's certificates in place", .desired = apiServer, .onFailure = OnFailure::restoreFiles},
       {.name = "controller-manager", .summary = "Put the controller-manager's certificate in place", .desired = controllerManager, .onFailure = OnFailure::restoreFiles},
       {.name = "scheduler", .summary = "Put the scheduler's certificate in place", .desired = scheduler, .onFailure = OnFailure::restoreFiles},
+      {.name = "guard", .summary = "Put the guard's certificate in place, in the layout hosted", .desired = guard, .onFailure = OnFailure::restoreFiles},
       {.name = "administrators", .summary = "Put the administrators' certificates in place", .desired = administrators, .onFailure = OnFailure::restoreFiles},
       {.name = "kubelet", .summary = "Put the kubelet's first certificate in place", .desired = kubelet, .onFailure = OnFailure::restoreFiles},
   };
@@ -188,6 +207,7 @@ const plan::Workflow& renewWorkflow() {
       {.name = "apiserver", .summary = "Renew the API server's certificates", .desired = apiServer, .onFailure = OnFailure::restoreFiles},
       {.name = "controller-manager", .summary = "Renew the controller-manager's certificate", .desired = controllerManager, .onFailure = OnFailure::restoreFiles},
       {.name = "scheduler", .summary = "Renew the scheduler's certificate", .desired = scheduler, .onFailure = OnFailure::restoreFiles},
+      {.name = "guard", .summary = "Renew the guard's certificate, in the layout hosted", .desired = guard, .onFailure = OnFailure::restoreFiles},
       {.name = "administrators", .summary = "Renew the administrators' certificates", .desired = renewedAdministrators, .onFailure = OnFailure::restoreFiles},
   };
   static const plan::Workflow workflow{"certs renew", "Renew certificates of this control plane", phases};

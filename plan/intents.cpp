@@ -85,7 +85,10 @@ struct IntentsOf {
     return {fileIntent("Key", pair.privateKey, change, host()), fileIntent("Key", pair.publicKey, change, host())};
   }
   std::vector<Intent> operator()(const Kubeconfig& kubeconfig) const {
-    return {fileIntent("Kubeconfig", kubeconfig.path, change, host())};
+    std::vector<Intent> all;
+    if (!kubeconfig.credentialFile.empty()) all.push_back(fileIntent("Key", kubeconfig.credentialFile, change, host()));
+    all.push_back(fileIntent("Kubeconfig", kubeconfig.path, change, host()));
+    return all;
   }
   std::vector<Intent> operator()(const Service& service) const {
     const auto state = host().service(service.name);

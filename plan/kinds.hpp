@@ -160,6 +160,7 @@ std::string seenAt(const Path& path, host::Host& host);
 
 /// Throws Conflict where a file is not what `seen` is the fingerprint of: the world moved between looking and enacting.
 void expectUnchanged(const Path& path, const std::string& seen, host::Host& host);
+Conflict changedMeanwhile(const Path& path);
 
 /// A unified diff of two texts' lines, three lines of context, at most `limit` lines.
 std::string lineDiff(std::string_view before, std::string_view after, std::size_t limit = 400);

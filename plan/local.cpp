@@ -36,9 +36,10 @@ std::string seenAt(const Path& path, host::Host& host) {
 }
 
 void expectUnchanged(const Path& path, const std::string& seen, host::Host& host) {
-  if (seenAt(path, host) != seen)
-    throw Conflict(fmt::format("{} was changed by somebody else just now", path.string()), "run the command again");
+  if (seenAt(path, host) != seen) throw changedMeanwhile(path);
 }
+
+Conflict changedMeanwhile(const Path& path) { return Conflict(fmt::format("{} was changed by somebody else just now", path.string()), "run the command again"); }
 
 Change diff(const File& wanted, const Context& context) {
   auto& host = context.world.host;

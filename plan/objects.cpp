@@ -169,13 +169,6 @@ bool overwritesTheSame(const Object& wanted, const Change& now, const Change& pl
   return !isSecret(wanted) && now.verb == planned.verb && now.reason == planned.reason && now.preview == planned.preview;
 }
 
-/// The kubelet's credentials lie in a file that comes after its kubeconfig, and is rotated.
-void readCredentials(kube::Kubeconfig& kubeconfig, host::Host& host) {
-  if (kubeconfig.clientCertificateFile.empty()) return;
-  kubeconfig.clientCertificate = host.read(kubeconfig.clientCertificateFile).value_or("");
-  kubeconfig.clientKey = Secret(host.read(kubeconfig.clientKeyFile).value_or(""));
-}
-
 } // namespace
 
 const kube::Kubeconfig* Kubeconfigs::read(const Path& path, host::Host& host) {
@@ -184,7 +177,8 @@ const kube::Kubeconfig* Kubeconfigs::read(const Path& path, host::Host& host) {
   auto& parsed = parsed_[path];
   if (auto seen = fingerprint(text); parsed.seen != seen)
     parsed = {.seen = std::move(seen), .kubeconfig = kube::parseKubeconfig(*text, path.string())};
-  readCredentials(parsed.kubeconfig, host);
+  // The kubelet's lie in a file that comes after its kubeconfig, and is rotated.
+  kube::readCredentials(parsed.kubeconfig, [&](const auto& file) { return host.read(file); });
   return &parsed.kubeconfig;
 }
 

@@ -261,7 +261,9 @@ std::string authorityPem(const Path& path, host::Host& host) {
 std::optional<std::string> misfit(const Kubeconfig& wanted, const kube::Kubeconfig& found, const X509Certificate& authority,
                                   const Context& context) {
   if (const auto* embedded = std::get_if<EmbeddedCertificate>(&wanted.credential)) {
-    if (!found.clientCertificateFile.empty()) return std::nullopt; // the kubelet's, rotated in its own file
+    const auto& file = wanted.credentialFile.string();
+    if (!found.clientCertificateFile.empty() && file.empty()) return std::nullopt; // the kubelet's, rotated in its own file
+    if (found.clientCertificateFile != file) return "does not name " + file;
     if (found.clientCertificate.empty()) return "has no client certificate";
     const auto chain = X509Certificate::parseAll(found.clientCertificate, wanted.path.string());
     const auto& certificate = chain.front();
@@ -276,11 +278,19 @@ std::optional<std::string> misfit(const Kubeconfig& wanted, const kube::Kubeconf
     return std::nullopt;
   }
   if (const auto* given = std::get_if<GivenCertificate>(&wanted.credential)) {
-    if (found.clientCertificate != given->certificate) return "has another client certificate";
+    if (found.clientCertificateFile != wanted.credentialFile.string()) return "does not name " + wanted.credentialFile.string();
+    if (!found.clientCertificate.starts_with(given->certificate)) return "has another client certificate"; // a key may follow in its file
     return std::nullopt;
   }
   if (!(found.token == std::get<TokenCredential>(wanted.credential).token)) return "has another token";
   return std::nullopt;
+}
+
+/// Of the kubeconfig, and of the file that its certificate and key lie in.
+std::string fingerprintOf(const Kubeconfig& wanted, host::Host& host) {
+  const auto text = host.read(wanted.path);
+  if (wanted.credentialFile.empty()) return fingerprint(text);
+  return fingerprint(text) + fingerprint(host.read(wanted.credentialFile));
 }
 
 } // namespace
@@ -288,7 +298,7 @@ std::optional<std::string> misfit(const Kubeconfig& wanted, const kube::Kubeconf
 Change diff(const Kubeconfig& wanted, const Context& context) {
   auto& host = context.world.host;
   const auto text = host.read(wanted.path);
-  Change change{.subject = subject(wanted), .seen = fingerprint(text)};
+  Change change{.subject = subject(wanted), .seen = fingerprintOf(wanted, host)};
   const auto* embedded = std::get_if<EmbeddedCertificate>(&wanted.credential);
   if (!text) {
     change.verb = Verb::create;
@@ -296,7 +306,8 @@ Change diff(const Kubeconfig& wanted, const Context& context) {
     if (embedded) needIssuerKey(embedded->spec, lookAtIssuer(embedded->spec, host), "is missing");
     return change;
   }
-  const auto found = kube::parseKubeconfig(*text, wanted.path.string());
+  auto found = kube::parseKubeconfig(*text, wanted.path.string());
+  if (!wanted.credentialFile.empty()) kube::readCredentials(found, [&](const auto& file) { return host.read(file); });
   const auto authority = X509Certificate::parse(authorityPem(wanted.authority, host), wanted.authority.string());
   const auto trusted = found.authorities.empty() ? std::vector<X509Certificate>{}
                                                  : X509Certificate::parseAll(found.authorities, wanted.path.string());
@@ -321,7 +332,7 @@ Change diff(const Kubeconfig& wanted, const Context& context) {
 
 void enact(const Kubeconfig& wanted, const Change& change, const Context& context) {
   auto& host = context.world.host;
-  expectUnchanged(wanted.path, change.seen, host);
+  if (fingerprintOf(wanted, host) != change.seen) throw changedMeanwhile(wanted.path);
   kube::Kubeconfig made{.server = wanted.server,
                         .tlsServerName = wanted.tlsServerName,
                         .clusterName = wanted.clusterName,
@@ -338,6 +349,12 @@ void enact(const Kubeconfig& wanted, const Change& change, const Context& contex
     made.clientKey = given->key;
   } else {
     made.token = std::get<TokenCredential>(wanted.credential).token;
+  }
+  if (!wanted.credentialFile.empty()) {
+    host.write(wanted.credentialFile, made.clientCertificate + made.clientKey.reveal(), 0600);
+    made.clientCertificate.clear();
+    made.clientKey = {};
+    made.clientCertificateFile = made.clientKeyFile = wanted.credentialFile.string();
   }
   host.write(wanted.path, kube::emitKubeconfig(made), 0600);
 }

@@ -113,6 +113,9 @@ struct Kubeconfig {
   std::string clusterName, user;
   Path authority;            ///< certificate file whose content is embedded
   Credential credential;
+  /// Certificate and key, one after the other, where they are not embedded: a component that is told a file takes up a renewed one by itself
+  /// (client-go reads it with every new connection, and looks at it every five minutes).
+  Path credentialFile = {};
   /// Servers that one which exists may name as well.
   std::vector<std::string> otherServers = {};
 };

@@ -180,7 +180,10 @@ private:
     std::vector<Path> paths;
     if (const auto* file = std::get_if<File>(&resource)) paths = {file->path};
     if (const auto* certificate = std::get_if<Certificate>(&resource)) paths = {certificate->spec.key, certificate->spec.certificate};
-    if (const auto* kubeconfig = std::get_if<Kubeconfig>(&resource)) paths = {kubeconfig->path};
+    if (const auto* kubeconfig = std::get_if<Kubeconfig>(&resource)) {
+      paths = {kubeconfig->path};
+      if (!kubeconfig->credentialFile.empty()) paths.push_back(kubeconfig->credentialFile);
+    }
     for (auto& path : paths) {
       const auto status = world_.host.status(path);
       auto content = world_.host.read(path);

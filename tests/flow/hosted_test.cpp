@@ -5,9 +5,13 @@
 #include "kube/kubeconfig.hpp"
 #include "manifests/front.hpp"
 #include "manifests/hosted.hpp"
+#include "phases/certificates.hpp"
+#include "phases/workflows.hpp"
 #include "support/yaml.hpp"
 
 #include <doctest/doctest.h>
+
+#include <map>
 
 namespace kubestrap::flow {
 
@@ -55,6 +59,33 @@ TEST_CASE("hosted components begin as static pods in the slot rescue, and the sa
   CHECK(kube::parseKubeconfig(machine.host.text(paths::kubeletConf), "kubelet.conf").server == "https://api.kubernetes.internal:6443");
   CHECK(changesOf(machine.plan()) == Lines{});
   CHECK(machine.effectsOf([&] { machine.init(); }) == 0);
+}
+
+TEST_CASE("renewal makes nothing of a hosted control plane anew: its components go by a file of credentials") {
+  Hosted hosted;
+  auto& machine = hosted.machine;
+  machine.init();
+  const std::string folder = "/etc/kubernetes/kubestrap/credentials/";
+  const auto made = [&](const std::string& name) { return std::pair(machine.host.text(folder + name + "/kubeconfig"), machine.host.text(folder + name + "/client.pem")); };
+  auto setup = machine.setup();
+  std::map<std::string, std::pair<std::string, std::string>> before;
+  for (const auto& row : phases::kubeconfigRows(setup.cluster)) {
+    if (row.name == "kubelet") continue;
+    const auto found = kube::parseKubeconfig(machine.host.text(phases::kubeconfigFile(row, setup.cluster).string()), "");
+    setup.request.renewal.wanted[std::string(row.file)] = {.subject = {}, .names = {}, .server = found.server, .tlsServerName = found.tlsServerName,
+                                                           .clusterName = found.clusterName, .user = found.user};
+  }
+  for (const auto* name : {"kube-controller-manager", "kube-scheduler", "kubestrap-guard"}) before[name] = made(name);
+  const auto pods = machine.cri.effects;
+  plan::World world{machine.host, machine.cri, *machine.http, machine.clock, machine.entropy};
+  const auto outcome = plan::run(phases::renewWorkflow(), {}, setup, machine.host.machine, world, plan::Mode::apply, machine.listener, "certs renew");
+  for (const auto& [name, pair] : before) {
+    CAPTURE(name);
+    CHECK(made(name).first == pair.first);
+    CHECK(made(name).second != pair.second);
+  }
+  CHECK(machine.cri.effects == pods);
+  CHECK(outcome.changed());
 }
 
 TEST_CASE("other nodes are told of the port for this node's own API servers") {

@@ -108,6 +108,29 @@ def test_a_second_pivot_and_a_second_init_change_nothing(node):
     assert is_self_hosted(node)
 
 
+def test_renewed_certificates_are_taken_up_and_nothing_is_made_anew(node):
+    def ended():
+        shown = node.try_("kubestrap", "certs", "check-expiration", "-o", "json").json["certificates"]
+        return {one["name"]: one["expirationDate"] for one in shown}
+
+    before, asked, running = ended(), probes(node), container_ids(node)
+    assert "guard.conf" in before
+    done = node.try_("kubestrap", "certs", "renew", "all")
+    assert done.code == 0, str(done)
+    assert not set(before.items()) & set(ended().items())
+    guard = ("logs", "-n", "kube-system", "kubestrap-guard-n1")
+    node.until("the guard goes by its new one", lambda: "going on with other credentials" in node.kubectl(*guard))
+    node.start_pod("after", "n1")  # scheduler and controller-manager work, and the API server reaches the kubelet
+    node.until("the API server reaches the kubelet", lambda: "serving :8080" in node.kubectl("logs", "after"))
+    none_failed(asked)
+    assert container_ids(node) >= running
+    finds_nothing_wrong(node)
+
+
+def container_ids(machine) -> set[str]:
+    return set(machine.run("ctr", "-n", "k8s.io", "tasks", "ls", "-q").split())
+
+
 def cold_start(*nodes) -> None:
     """All of them lose their power in the same moment, and get it back."""
     nodes[0].lab.off(*nodes)

@@ -71,7 +71,7 @@ TEST_CASE("a further control plane gets the kubeconfigs that kubeadm's join writ
 TEST_CASE("only the hosted layout has a guard, who is somebody of his own on each node") {
   CHECK(named(hostedKubeconfigs(), any) == Names{"guard"});
   const auto& guard = hostedKubeconfigs().front();
-  CHECK(guard.file == "kubestrap/credentials/kubestrap-guard/kubeconfig");
+  CHECK(guard.file == "guard.conf");
   CHECK(guard.user == "kubestrap:guard:");
   CHECK(guard.organization == "kubestrap:guards");
 }

@@ -116,6 +116,42 @@ TEST_CASE("a kubeconfig follows its credential") {
   CHECK(pki.make(wanted) == "update (has another token)");
 }
 
+TEST_CASE("certificate and key lie in a file that the kubeconfig names, where that is wanted") {
+  Pki pki;
+  auto spec = leaf();
+  spec.certificate.clear(), spec.key.clear();
+  spec.usages = {certs::ExtendedUsage::clientAuth};
+  spec.names = {};
+  Kubeconfig wanted{.path = "/a/kubeconfig", .server = "https://10.0.0.11:6443", .tlsServerName = "", .clusterName = "kubernetes", .user = "a",
+                    .authority = "/pki/ca.crt", .credential = EmbeddedCertificate{spec}};
+  CHECK(pki.make(wanted) == "create (missing)");
+  wanted.credentialFile = "/a/client.pem";
+  CHECK(pki.make(wanted) == "update (does not name /a/client.pem)");
+  CHECK(pki.host.files["/a/client.pem"].mode == 0600);
+  auto found = kube::parseKubeconfig(pki.host.text("/a/kubeconfig"), "a");
+  CHECK(found.clientCertificateFile == "/a/client.pem");
+  CHECK(found.clientKeyFile == "/a/client.pem");
+  CHECK(found.clientCertificate.empty());
+  CHECK(pki.make(wanted) == "keep");
+
+  const auto kubeconfig = pki.host.text("/a/kubeconfig"), credentials = pki.host.text("/a/client.pem");
+  std::get<EmbeddedCertificate>(wanted.credential).spec.renewWithin = Duration::max();
+  CHECK(pki.make(wanted).starts_with("update (asked for; expires "));
+  CHECK(pki.host.text("/a/kubeconfig") == kubeconfig);
+  CHECK(pki.host.text("/a/client.pem") != credentials);
+
+  const auto change = diff(wanted, pki.applying());
+  pki.host.put("/a/client.pem", "theirs");
+  CHECK(messageOf([&] { enact(wanted, change, pki.applying()); }) == "/a/kubeconfig was changed by somebody else just now");
+  pki.host.remove("/a/client.pem");
+  std::get<EmbeddedCertificate>(wanted.credential).spec.renewWithin = {};
+  CHECK(pki.make(wanted) == "update (has no client certificate)");
+
+  wanted.credential = GivenCertificate{"another certificate\n", Secret("its key\n")};
+  CHECK(pki.make(wanted) == "update (has another client certificate)");
+  CHECK(pki.host.text("/a/client.pem") == "another certificate\nits key\n");
+}
+
 TEST_CASE("a kubeconfig that changes between look and write is not overwritten") {
   Pki pki;
   const Kubeconfig wanted{.path = "/a.conf",
