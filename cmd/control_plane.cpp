@@ -26,7 +26,7 @@ bool isFresh(const Value& lease, Duration lasts, TimePoint now) {
 
 phases::pivot::NodeSeen nodeSeen(const Value& node) {
   phases::pivot::NodeSeen seen{.name = stringAt(node, "metadata.name"),
-                               .ready = kube::isReady(node),
+                               .ready = kube::runsHostPods(node),
                                .selfHosted = kube::labelOf(node, manifests::selfHostedLabel) == "true",
                                .held = {},
                                .guard = {}};

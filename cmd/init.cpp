@@ -2,12 +2,15 @@
 #include "cmd/init_flags.hpp"
 #include "cmd/look.hpp"
 #include "cmd/machine.hpp"
+#include "cmd/operation.hpp"
 #include "cmd/output.hpp"
+#include "cmd/pivot.hpp"
 #include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
 
 #include "certs/x509.hpp"
 #include "config/load.hpp"
+#include "config/v1alpha1.hpp"
 #include "kube/bootstrap_token.hpp"
 #include "manifests/addons.hpp"
 #include "manifests/cluster_objects.hpp"
@@ -102,9 +105,24 @@ ExitCode printAddons(const config::Setup& setup, std::string_view phase) {
   return ExitCode::done;
 }
 
+/// --self-hosted needs the layout hosted, which nobody has to ask for besides.
+void chooseHosted(std::vector<Document>& documents) {
+  for (auto& document : documents) {
+    if (stringAt(document.value, "kind") != config::v1alpha1::kind) continue;
+    const auto layout = stringAt(document.value, "layout");
+    if (!layout.empty() && layout != "hosted")
+      throw Error(fmt::format("{}: --self-hosted needs layout hosted, and the layout here is {}", document.where("/layout"), layout), "leave one of both out", ExitCode::usage);
+    document.value["layout"] = "hosted";
+    return;
+  }
+  documents.push_back({.value = {{"apiVersion", std::string(config::v1alpha1::apiVersion)}, {"kind", std::string(config::v1alpha1::kind)}, {"layout", "hosted"}},
+                       .source = "--self-hosted", .positions = {}});
+}
+
 ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhase) {
   Machine machine(globals().rootfs);
-  const auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
+  auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
+  if (options.selfHosted) chooseHosted(documents);
   const auto judging = !onlyPhase || *onlyPhase == "preflight" ? Judging::yes : Judging::no;
   auto facts = look(machine, judging);
 
@@ -126,17 +144,24 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
   const auto reporter = reporterFor(mode);
   auto world = machine.world();
-  const auto lock = options.dryRun ? nullptr : machine.host().lock("init");
+  auto lock = options.dryRun ? nullptr : machine.host().lock("init");
   const auto outcome = plan::run(workflow, selection, setup, facts, world, mode, *reporter,
                                  onlyPhase ? "init phase " + *onlyPhase : "init");
+
+  lock.reset();
+  std::vector<std::string> steps;
+  if (options.selfHosted && !options.dryRun) steps = selfHost(machine);
+  if (options.selfHosted && options.dryRun) log::info(0, "after that, as with kubestrap pivot: the control plane passes into its own cluster");
+  const bool changed = outcome.changed() || !steps.empty();
 
   const bool showsJoin = selection.runs("show-join-command") && !options.dryRun &&
                          std::find(selection.skip.begin(), selection.skip.end(), "show-join-command") == selection.skip.end();
   const auto commands = showsJoin ? joinCommands(machine, setup, options) : JoinCommands{};
   if (const auto as = format(globals()); as != Format::text) {
     auto document = result(options.dryRun ? "InitPlan" : "InitResult");
-    document["changed"] = outcome.changed();
+    document["changed"] = changed;
     document["changes"] = changesAsValue(outcome);
+    if (options.selfHosted) document["steps"] = stepsAsValue(steps);
     if (showsJoin)
       document["joinCommand"] = {{"worker", manifests::onOneLine(commands.worker)},
                                  {"controlPlane", manifests::onOneLine(commands.controlPlane)}};
@@ -146,7 +171,7 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
     if (!commands.controlPlane.empty()) fmt::print("\nFurther control planes join, as root, with:\n\n{}", commands.controlPlane);
     fmt::print("\nWorkers join, as root, with:\n\n{}", commands.worker);
   }
-  return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+  return options.exitCode && changed ? ExitCode::differs : ExitCode::done;
 }
 
 } // namespace

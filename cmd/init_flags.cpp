@@ -52,6 +52,8 @@ std::vector<Flag> everyFlag(InitOptions& options) {
       {.name = "print-manifest", .into = &options.printManifest, .doc = "Print the objects, and apply nothing"},
       {.name = "scheduler-extra-args", .into = &flags.schedulerExtraArgs, .doc = "Deprecated: scheduler.extraArgs in the file",
        .value = "NAME=VALUE,...", .shown = Flag::Shown::hidden},
+      {.name = "self-hosted", .into = &options.selfHosted,
+       .doc = "Layout hosted, and at the end the control plane passes into its own cluster, as with kubestrap pivot"},
       {.name = "service-cidr", .into = &flags.serviceCidr, .doc = "The address range of services", .value = "CIDR", .standard = "10.96.0.0/12"},
       {.name = "service-dns-domain", .into = &flags.serviceDnsDomain, .doc = "The DNS domain of services", .value = "DOMAIN",
        .standard = "cluster.local"},

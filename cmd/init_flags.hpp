@@ -11,7 +11,7 @@ namespace kubestrap::cmd {
 /// Everything that the flags of `init` say.
 struct InitOptions {
   config::InitFlags flags;
-  bool dryRun = false, exitCode = false;
+  bool dryRun = false, exitCode = false, selfHosted = false;
   bool skipTokenPrint = false, skipCertificateKeyPrint = false;
   std::optional<std::string> kubeconfigDir;
   std::optional<std::string> kubeconfig; ///< of the phases that speak to the cluster

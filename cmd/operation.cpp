@@ -10,13 +10,18 @@
 
 namespace kubestrap::cmd {
 
+Value stepsAsValue(const std::vector<std::string>& steps) {
+  auto list = Value::array();
+  for (const auto& step : steps) list.push_back(Value::object({{"name", step}}));
+  return list;
+}
+
 namespace {
 
 Value asValue(const std::vector<std::string>& steps, std::string_view kind) {
   auto document = result(kind);
   document["changed"] = !steps.empty();
-  document["steps"] = Value::array();
-  for (const auto& step : steps) document["steps"].push_back(Value::object({{"name", step}}));
+  document["steps"] = stepsAsValue(steps);
   return document;
 }
 

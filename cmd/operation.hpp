@@ -24,6 +24,9 @@ ControlPlane ownControlPlane(const std::optional<std::string>& kubeconfig, Machi
 /// Throws Error where there is none of layout hosted, `command` being what needs one.
 ControlPlane hostedControlPlane(const std::string& command, const std::optional<std::string>& kubeconfig, Machine& machine);
 
+/// As `steps[]` with `name`, for -o json and yaml.
+Value stepsAsValue(const std::vector<std::string>& steps);
+
 /// Every step there would be. `assume` is told of each as if it had gone well.
 std::vector<std::string> stepsPlanned(const std::function<plan::Next()>& next, const std::function<void(const plan::Next&)>& assume);
 /// Does it, and tells the steps that it took.

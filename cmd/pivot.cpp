@@ -2,6 +2,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/control_plane.hpp"
 #include "cmd/operation.hpp"
+#include "cmd/pivot.hpp"
 
 #include <memory>
 
@@ -17,16 +18,20 @@ struct PivotOptions {
   bool dryRun = false;
 };
 
+plan::Operation operation(Goal goal, const std::string& name, ControlPlane& cluster, Machine& machine) {
+  return {.name = name, .access = cluster.access, .holder = cluster.setup.node.name, .state = "commits",
+          .next = [goal, &cluster, &machine] { return phases::pivot::next(goal, cluster.setup, lookAtControlPlane(cluster.client, machine.clock().now())); }};
+}
+
 ExitCode run(Goal goal, const std::string& name, const PivotOptions& options) {
   Machine machine(globals().rootfs);
   auto cluster = hostedControlPlane(name, options.kubeconfig, machine);
-  const auto looked = [&] { return lookAtControlPlane(cluster.client, machine.clock().now()); };
-  const auto next = [&](const Seen& seen) { return phases::pivot::next(goal, cluster.setup, seen); };
   if (options.dryRun) {
-    auto seen = looked();
-    return planOperation([&] { return next(seen); }, [&](const plan::Next& done) { seen = phases::pivot::assumed(goal, std::move(seen), done); });
+    auto seen = lookAtControlPlane(cluster.client, machine.clock().now());
+    return planOperation([&] { return phases::pivot::next(goal, cluster.setup, seen); },
+                         [&](const plan::Next& done) { seen = phases::pivot::assumed(goal, std::move(seen), done); });
   }
-  return performOperation({.name = name, .access = cluster.access, .holder = cluster.setup.node.name, .state = "commits", .next = [&] { return next(looked()); }}, machine,
+  return performOperation(operation(goal, name, cluster, machine), machine,
                           goal == Goal::selfHosted ? "the control plane runs in its own cluster" : "the control plane runs from files on its nodes");
 }
 
@@ -41,6 +46,11 @@ Command command(Goal goal, std::string name, std::string summary, std::string de
 }
 
 } // namespace
+
+std::vector<std::string> selfHost(Machine& machine) {
+  auto cluster = hostedControlPlane("pivot", std::nullopt, machine);
+  return stepsPerformed(operation(Goal::selfHosted, "pivot", cluster, machine), machine);
+}
 
 std::vector<Command> pivotCommands() {
   return {command(Goal::selfHosted, "pivot", "Let the control plane run in its own cluster",

@@ -6,6 +6,13 @@ namespace kubestrap::kube {
 
 namespace {
 
+const Value* readyCondition(const Value& object) {
+  const auto* conditions = find(object, "status.conditions");
+  if (!conditions || !conditions->is_array()) return nullptr;
+  const auto found = std::ranges::find_if(*conditions, [](const Value& each) { return stringAt(each, "type") == "Ready"; });
+  return found == conditions->end() ? nullptr : &*found;
+}
+
 std::optional<std::string> marked(const Value& object, std::string_view list, std::string_view name) {
   const auto* marks = find(object, list);
   if (!marks || !marks->is_object()) return {};
@@ -34,10 +41,14 @@ std::vector<std::string> internalAddresses(const Value& node) {
 }
 
 bool isReady(const Value& object) {
-  const auto* conditions = find(object, "status.conditions");
-  return conditions && conditions->is_array() && std::ranges::any_of(*conditions, [](const Value& each) {
-           return stringAt(each, "type") == "Ready" && stringAt(each, "status") == "True";
-         });
+  const auto* ready = readyCondition(object);
+  return ready && stringAt(*ready, "status") == "True";
+}
+
+bool runsHostPods(const Value& node) {
+  const auto* ready = readyCondition(node);
+  return ready && (stringAt(*ready, "status") == "True" ||
+                   (stringAt(*ready, "status") == "False" && stringAt(*ready, "message").starts_with("container runtime network not ready")));
 }
 
 } // namespace kubestrap::kube

@@ -23,5 +23,8 @@ std::vector<std::string> internalAddresses(const Value& node);
 
 /// Whether the condition Ready of a Node or a Pod is true.
 bool isReady(const Value& object);
+/// Whether pods of the host's network can run on a Node: it is Ready, or lacks nothing but a pod network (the words are the kubelet's,
+/// pkg/kubelet/runtime.go).
+bool runsHostPods(const Value& node);
 
 } // namespace kubestrap::kube

@@ -36,7 +36,8 @@ GuardReport parseGuardReport(const std::string& text);
 
 struct NodeSeen {
   std::string name;
-  bool ready = false, selfHosted = false;
+  bool ready = false; ///< or lacking a pod network only, which these pods do without
+  bool selfHosted = false;
   std::optional<std::set<std::string>> held; ///< what is wished; nothing: nobody has said
   std::optional<GuardReport> guard;
 };

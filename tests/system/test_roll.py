@@ -70,11 +70,12 @@ def ends_as_before(node, configuration: str, *told: str) -> None:
 @pytest.fixture(scope="module")
 def node(lab):
     machine = lab.machine("n1", OLD, also=(NEW,))
-    made = machine.init(config=hosted(machine, OLD))
+    # In one go, and before there is a pod network.
+    made = machine.init("--self-hosted", config=machine.config(version=OLD), timeout=600)
     assert made.code == 0, str(made)
+    assert "layout: hosted" in machine.kubectl("-n", "kube-system", "get", "configmap", "kubestrap-config", "-o", "yaml")
     lab.install_pod_network(machine)
     machine.wait_ready()
-    pivot(machine)
     machine.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(machine))
     return machine
 

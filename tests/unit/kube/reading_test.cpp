@@ -29,6 +29,19 @@ TEST_CASE("a node is ready when it says so itself") {
   CHECK_FALSE(isReady(Value::object()));
 }
 
+TEST_CASE("pods of the host's network run on a node that lacks a pod network only") {
+  const auto node = [](const char* status, const char* message) {
+    return Value{{"status", {{"conditions", Value::array({{{"type", "Ready"}, {"status", status}, {"message", message}}})}}}};
+  };
+  const auto* noNetwork = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized";
+  CHECK(runsHostPods(node("True", "kubelet is posting ready status")));
+  CHECK(runsHostPods(node("False", noNetwork)));
+  CHECK_FALSE(isReady(node("False", noNetwork)));
+  CHECK_FALSE(runsHostPods(node("Unknown", "Kubelet stopped posting node status.")));
+  CHECK_FALSE(runsHostPods(node("False", "[container runtime is down, container runtime network not ready: NetworkReady=false]")));
+  CHECK_FALSE(runsHostPods(Value::object()));
+}
+
 TEST_CASE("a node's internal addresses are told in its order, and none where it has told none") {
   CHECK(internalAddresses(parseJson(R"({"status": {"addresses": [{"type": "Hostname", "address": "n1"}, {"type": "InternalIP", "address": "10.0.0.1"},
                                                                  {"type": "ExternalIP", "address": "192.0.2.1"}, {"type": "InternalIP", "address": "fd00::1"}]}})")) ==
