@@ -27,7 +27,10 @@ plan::Outcome enact(Machine& machine, const plan::Resources& resources, const st
   const auto lock = machine.host().lock(command);
   machine.useRuntime(foundSocket(machine.host().facts({.depth = host::Host::Questions::Depth::defaults})));
   auto world = machine.world();
-  return plan::enactAll(resources, "auto-renew", command, world, *reporterFor(plan::Mode::apply));
+  auto outcome = plan::enactAll(resources, "auto-renew", command, world, *reporterFor(plan::Mode::apply));
+  // timers.target is loaded already, and does not know yet what belongs to it now.
+  if (outcome.changed()) (void)machine.host().run({.program = "systemctl", .arguments = {"daemon-reload"}, .input = {}});
+  return outcome;
 }
 
 /// A program that goes with the next cleaning of /tmp would renew nothing.
@@ -48,8 +51,8 @@ void checkSchedule(const std::string& schedule, host::Host& host) {
 ExitCode enable(const AutoRenewOptions& options) {
   Machine machine(globals().rootfs);
   auto& host = machine.host();
-  if (!host.status(config::paths::manifests / "kube-apiserver.yaml"))
-    throw Error("this machine is no control plane of layout plain: there is nothing that certs renew could renew", "run it on a control plane node", ExitCode::refused);
+  if (!host.status(config::paths::manifests / "kube-apiserver.yaml") && !host.status(config::paths::standbys))
+    throw Error("this machine is no control plane: there is nothing that certs renew could renew", "run it on a control plane node", ExitCode::refused);
   phases::AutoRenewal wanted{.program = ownProgram()};
   if (options.within) (void)parseDays(*options.within);
   if (options.within) wanted.within = *options.within;

@@ -131,7 +131,8 @@ END
     assert verdicts.pop("admins") == ("Denied", "kubernetes-admin is no kubelet")
     assert [verdict for verdict, _ in verdicts.values()] == ["Approved"], verdicts
     assert "Node n1 has not: kubernetes.default" in cluster.kubectl("get", "csr", "foreign", "-o", "jsonpath={.status.conditions[0].message}")
-    cluster.until("the kubelet shows it", lambda: "issuer=CN = kubernetes" in cluster.sh("openssl s_client -connect 127.0.0.1:10250 </dev/null 2>/dev/null | openssl x509 -noout -issuer"))
+    cluster.until("the kubelet shows it", lambda: cluster.sh("openssl s_client -connect 127.0.0.1:10250 </dev/null 2>/dev/null | openssl x509 -noout -issuer -nameopt RFC2253").strip() == "issuer=CN=kubernetes")
+    assert cluster.init().code == 0  # the configuration is what it was
 
 
 @pytest.mark.long
