@@ -148,7 +148,19 @@ Change authorityDiff(const Certificate& wanted, const Context& context) {
 struct Made {
   X509Certificate certificate;
   PrivateKey key;
+  std::string intermediates; ///< PEM: who trusts a root that is kept elsewhere needs what leads to it
+
+  std::string chain() const { return certificate.pem() + intermediates; }
 };
+
+/// The certificates in an authority's file that are no root.
+std::string intermediatesIn(const Path& file, host::Host& host) {
+  std::string pem;
+  if (const auto text = host.read(file))
+    for (const auto& each : X509Certificate::parseAll(*text, file.string()))
+      if (!each.signedBy(each)) pem += each.pem();
+  return pem;
+}
 
 /// A fresh key, signed; an authority whose own key is there already keeps it, so that what it signed stays good. Valid from five minutes
 /// ago, so that a peer whose clock is a little late accepts it (kubeadm: pki_helpers.go).
@@ -161,7 +173,7 @@ Made make(const CertSpec& spec, const Context& context) {
                                  .serialBytes = context.world.entropy.bytes(8)};
   if (spec.authority) {
     auto certificate = certs::issue(spec, key, certs::Issuer{.key = key}, issuance);
-    return {std::move(certificate), std::move(key)};
+    return {std::move(certificate), std::move(key), {}};
   }
   const auto issuer = readCertificate(host, spec.issuerCertificate);
   if (!issuer)
@@ -170,7 +182,7 @@ Made make(const CertSpec& spec, const Context& context) {
   const auto issuerKey = readKey(host, spec.issuerKey);
   if (!issuerKey) needIssuerKey(spec, {issuer, false}, "is missing");
   auto certificate = certs::issue(spec, key, certs::Issuer{&*issuer, *issuerKey}, issuance);
-  return {std::move(certificate), std::move(key)};
+  return {std::move(certificate), std::move(key), intermediatesIn(spec.issuerCertificate, host)};
 }
 
 } // namespace
@@ -214,7 +226,7 @@ void enact(const Certificate& wanted, const Change& change, const Context& conte
   // The key goes first: a new key beside an old certificate, or an authority's key alone, is seen and mended by the next run; but an
   // authority's certificate without its key means "kept elsewhere".
   host.write(wanted.spec.key, made.key.pem().reveal(), 0600);
-  host.write(wanted.spec.certificate, made.certificate.pem(), 0644);
+  host.write(wanted.spec.certificate, made.chain(), 0644);
 }
 
 Change diff(const KeyPair& wanted, const Context& context) {
@@ -340,7 +352,7 @@ void enact(const Kubeconfig& wanted, const Change& change, const Context& contex
                         .authorities = authorityPem(wanted.authority, host)};
   if (const auto* embedded = std::get_if<EmbeddedCertificate>(&wanted.credential)) {
     const auto pair = make(embedded->spec, context);
-    made.clientCertificate = pair.certificate.pem();
+    made.clientCertificate = pair.chain();
     made.clientKey = pair.key.pem();
   } else if (const auto* file = std::get_if<CertificateFile>(&wanted.credential)) {
     made.clientCertificateFile = made.clientKeyFile = file->path.string();

@@ -68,6 +68,27 @@ TEST_CASE("a leaf cannot be made before its authority") {
         "cannot sign web: /pki/ca.crt is absent");
 }
 
+TEST_CASE("behind a certificate stands what leads to a root that is kept elsewhere") {
+  Pki pki;
+  CHECK(certs::X509Certificate::parseAll(pki.host.text("/pki/web.crt"), "web").size() == 1);
+  const auto root = certs::X509Certificate::parse(pki.host.text("/pki/ca.crt"), "ca");
+  const auto rootKey = certs::PrivateKey::parse(Secret(pki.host.text("/pki/ca.key")), "ca");
+  const auto key = certs::PrivateKey::generate(certs::KeyAlgorithm::ecdsaP256);
+  auto spec = authority();
+  spec.subject.commonName = "intermediate";
+  const auto intermediate = certs::issue(spec, key, certs::Issuer{&root, rootKey}, {.notBefore = pki.host.now, .notAfter = pki.host.now + std::chrono::hours(24 * 400), .serialBytes = "12345678"});
+  pki.host.put("/pki/ca.crt", intermediate.pem());
+  pki.host.put("/pki/ca.key", key.pem().reveal());
+  pki.host.files.erase("/pki/web.crt");
+  pki.host.files.erase("/pki/web.key");
+  CHECK(pki.make(Certificate{leaf()}) == "create (missing)");
+  const auto chain = certs::X509Certificate::parseAll(pki.host.text("/pki/web.crt"), "web");
+  REQUIRE(chain.size() == 2);
+  CHECK(chain[0].signedBy(intermediate));
+  CHECK(chain[1].der() == intermediate.der());
+  CHECK(pki.verdictOn(leaf()) == "keep (signed by ca, expires 2027-11-22)");
+}
+
 TEST_CASE("a key pair's public half follows its private one") {
   SmallWorld small;
   const KeyPair pair{"/pki/sa.key", "/pki/sa.pub"};
