@@ -51,7 +51,7 @@ void checkSchedule(const std::string& schedule, host::Host& host) {
 ExitCode enable(const AutoRenewOptions& options) {
   Machine machine(globals().rootfs);
   auto& host = machine.host();
-  if (!host.status(config::paths::manifests / "kube-apiserver.yaml") && !host.status(config::paths::standbys))
+  if (!isControlPlane(host))
     throw Error("this machine is no control plane: there is nothing that certs renew could renew", "run it on a control plane node", ExitCode::refused);
   phases::AutoRenewal wanted{.program = ownProgram()};
   if (options.within) (void)parseDays(*options.within);

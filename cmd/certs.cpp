@@ -7,7 +7,6 @@
 #include "config/load.hpp"
 #include "support/text.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,46 +21,11 @@ struct CertsOptions {
   config::InitFlags flags;
 };
 
-Value asValue(const std::vector<Expiry>& list, TimePoint now) {
-  Value items = Value::array();
-  for (const auto& each : list) {
-    Value item{{"name", each.name}};
-    item["expirationDate"] = each.ends ? Value(formatRfc3339(*each.ends)) : Value();
-    item["residualTime"] = each.ends ? std::chrono::duration_cast<std::chrono::seconds>(*each.ends - now).count() : 0;
-    item["externallyManaged"] = each.managedElsewhere;
-    if (!each.issuer.empty() && each.ends) item["caName"] = each.issuer;
-    item["missing"] = !each.ends;
-    items.push_back(std::move(item));
-  }
-  return items;
-}
-
-std::vector<std::string> row(const Expiry& each, TimePoint now) {
-  if (!each.ends) return {"!MISSING! " + each.name};
-  std::vector<std::string> cells{each.name, fmt::format("{:%b %d, %Y %H:%M} UTC", fmt::gmtime(std::chrono::system_clock::to_time_t(*each.ends))),
-                                 *each.ends > now ? humanDuration(*each.ends - now) : "<invalid>"};
-  if (!each.issuer.empty()) cells.push_back(each.issuer);
-  cells.emplace_back(each.managedElsewhere ? "yes" : "no");
-  return cells;
-}
-
 ExitCode checkExpiration(const CertsOptions& options) {
   Machine machine(globals().rootfs);
   const auto cluster = ownCluster(options.flags, options.kubeconfig, machine).cluster;
   const auto found = lookAtCertificates(machine.host(), cluster, options.certDir ? std::filesystem::absolute(*options.certDir) : cluster.pki.folder);
-  const auto now = machine.clock().now();
-  if (const auto as = format(globals()); as != Format::text) {
-    auto document = kubeadmResult("CertificateExpirationInfo");
-    document["certificates"] = asValue(found.certificates, now);
-    document["certificateAuthorities"] = asValue(found.authorities, now);
-    printResult(document, as);
-    return ExitCode::done;
-  }
-  std::vector<std::vector<std::string>> rows{{"CERTIFICATE", "EXPIRES", "RESIDUAL TIME", "CERTIFICATE AUTHORITY", "EXTERNALLY MANAGED"}};
-  for (const auto& each : found.certificates) rows.push_back(row(each, now));
-  std::vector<std::vector<std::string>> authorities{{"CERTIFICATE AUTHORITY", "EXPIRES", "RESIDUAL TIME", "EXTERNALLY MANAGED"}};
-  for (const auto& each : found.authorities) authorities.push_back(row(each, now));
-  fmt::print("{}\n{}", table(rows), table(authorities));
+  printExpiries(found, machine.clock().now());
   return ExitCode::done;
 }
 
@@ -93,6 +57,7 @@ Command certsCommand() {
                         .flags = [options] { return expirationFlags(*options); },
                         .run = [options](const auto&) { return checkExpiration(*options); }}},
           .aliases = {"certificates"}};
+  command.children.push_back(certsStatusCommand());
   command.children.push_back(renewCommand());
   command.children.push_back(importCommand());
   command.children.push_back(autoRenewCommand());

@@ -27,6 +27,7 @@ Command versionCommand();
 Command certsCommand();
 /// What cfssl's users know: gencert, sign, selfsign, genkey, print-defaults, cfssljson.
 std::vector<Command> cfsslCommands();
+Command certsStatusCommand();
 Command renewCommand();
 /// requests and generate-csr.
 std::vector<Command> requestCommands();

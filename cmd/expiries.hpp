@@ -24,4 +24,7 @@ struct Expiries {
 /// All of this machine but the kubelet's own, which it renews itself. Throws Error for what cannot be read.
 Expiries lookAtCertificates(host::Host& host, const config::Cluster& cluster, const config::Path& folder);
 
+/// As kubeadm's check-expiration prints them.
+void printExpiries(const Expiries& found, TimePoint now);
+
 } // namespace kubestrap::cmd

@@ -51,7 +51,8 @@ removal::Seen look(const std::string& name, ControlPlane& cluster, Machine& mach
   seen.members = membersOf(cluster, machine);
   seen.peerUrl = removal::peerUrlOf(name, address, seen.members);
   const auto published = cluster.client.get({"v1", "ConfigMap", "kube-public", "cluster-info"});
-  seen.published = published && !stringAt(published->value("data", Value::object()), fmt::format("{}{}", config::apiServerNotice, name)).empty();
+  const auto* data = published ? find(*published, "data") : nullptr;
+  seen.published = data && data->contains(fmt::format("{}{}", config::apiServerNotice, name)); // its name has a dot, which is no path
   for (const auto& node : cluster.client.list("v1", "Node", "", "node-role.kubernetes.io/control-plane"))
     if (stringAt(node, "metadata.name") != name) ++seen.otherControlPlanes;
   return seen;

@@ -334,4 +334,9 @@ Outcome enactAll(const Resources& resources, const std::string& step, const std:
   return Pass(all, usual, {}, world, Mode::apply, reporter, command).over(resources, step);
 }
 
+Change verdict(const Resource& resource, World& world) {
+  Kubeconfigs kubeconfigs;
+  return diff(resource, {.world = world, .kubeconfigs = &kubeconfigs});
+}
+
 } // namespace kubestrap::plan

@@ -44,4 +44,7 @@ Outcome run(const Workflow& workflow, const Selection& selection, const config::
 /// Makes resources true outside of a workflow, as a step of an operation: journalled and reported as `step`.
 Outcome enactAll(const Resources& resources, const std::string& step, const std::string& command, World& world, Reporter& reporter);
 
+/// What is to be said of a resource, without doing anything. Throws Error where it cannot be judged.
+Change verdict(const Resource& resource, World& world);
+
 } // namespace kubestrap::plan

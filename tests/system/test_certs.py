@@ -71,6 +71,27 @@ def test_kubeadm_agrees(cluster):
     assert again.code == 0, str(again)
 
 
+def test_status_shows_all_and_what_is_not_as_it_should_be(cluster):
+    def seen(*flags: str, code: int = 0):
+        shown = cluster.try_("kubestrap", "certs", "status", "-o", "json", *flags)
+        assert shown.code == code, str(shown)
+        return {one["name"]: one for one in shown.json["items"]}
+
+    rows = seen("--fail-within", "30d")
+    kubelets, kubeconfigs = {"kubelet-client", "kubelet-serving"}, {"admin.conf", "super-admin.conf", "controller-manager.conf", "scheduler.conf"}
+    assert kubelets | kubeconfigs | {"ca", "sa", "apiserver", "etcd-peer", "front-proxy-client"} <= set(rows)
+    assert {name for name, row in rows.items() if row["managedBy"] == "kubelet"} == kubelets
+    assert not [row for row in rows.values() if row["missing"] or "drift" in row or not row.get("chain", {"valid": True})["valid"]], rows
+    assert seen("--fail-within", "370d", code=4)["apiserver"]["issuer"] == "ca"
+    cluster.sh("cd /etc/kubernetes/pki; cp apiserver.crt /root/apiserver.crt; cp front-proxy-client.crt apiserver.crt; mv sa.pub /root")
+    rows = seen("--fail-within", "30d", code=4)
+    assert "is not signed by" in rows["apiserver"]["drift"] and not rows["apiserver"]["chain"]["valid"], rows["apiserver"]
+    assert rows["sa"]["drift"] == "its public key is missing", rows["sa"]
+    cluster.sh("mv /root/apiserver.crt /root/sa.pub /etc/kubernetes/pki/")
+    compat, kubeadm = (cluster.try_(*words, "-o", "json").json for words in (("kubestrap", "certs", "status", "--compat", "kubeadm"), ("kubestrap", "certs", "check-expiration")))
+    assert {one["name"] for one in compat["certificates"]} == {one["name"] for one in kubeadm["certificates"]}
+
+
 def test_what_does_not_end_soon_is_left(cluster):
     digests, running = cluster.digests("/etc/kubernetes"), containers(cluster)
     done = cluster.try_("kubestrap", "certs", "renew", "all", "--if-within", "30d", "--exit-code")
