@@ -186,6 +186,7 @@ std::vector<std::string> asCells(const Row& row, TimePoint now) {
 ExitCode status(const StatusOptions& options) {
   if (options.compat && *options.compat != "kubeadm") throw Error(fmt::format("there is no output of {}", *options.compat), "kubeadm", ExitCode::usage);
   Machine machine(globals().rootfs);
+  machine.useRuntime(foundSocket({}));
   auto& host = machine.host();
   const bool controlPlane = isControlPlane(host);
   if (!controlPlane && !host.status(config::paths::kubeletClientCertificate))

@@ -52,6 +52,17 @@ std::optional<config::BootstrapToken> earlierDefaultToken(Machine& machine, cons
   return std::nullopt;
 }
 
+/// HAProxy's check goes up to a root, and there is none on this machine (seen with 3.0: no option of a server line ends it at an authority).
+void refuseIntermediateBehindFront(const config::Setup& setup, host::Host& host) {
+  const auto path = setup.cluster.pki.folder / "ca.crt";
+  const auto pem = manifests::hasFront(setup.cluster) ? host.read(path) : std::nullopt;
+  if (!pem) return;
+  const auto authority = certs::X509Certificate::parse(*pem, path.string());
+  if (!authority.signedBy(authority))
+    throw Error(fmt::format("{} is signed by another authority, and the nodes' balancer trusts none but a root", path.string()),
+                "layout: plain with endpoint.mode: single or external works with it", ExitCode::refused);
+}
+
 /// What only this moment can say: dates of tokens, and a token or key of an earlier run.
 void complete(config::Setup& setup, Machine& machine, const InitOptions& options, bool tokenGiven) {
   const auto now = machine.clock().now();
@@ -138,6 +149,7 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   lookAtFront(setup, machine.host());
   if (options.printManifest) return printAddons(setup, *onlyPhase);
   complete(setup, machine, options, setup.request.tokensGiven);
+  refuseIntermediateBehindFront(setup, machine.host());
 
   const plan::Selection selection{.only = onlyPhase, .skip = setup.request.skipPhases};
   const auto& workflow = phases::initWorkflow();

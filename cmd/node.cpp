@@ -90,7 +90,9 @@ ExitCode removeNode(const RemoveOptions& options, const std::vector<std::string>
   if (!options.yes && !options.force && !std::holds_alternative<plan::Done>(first)) confirm(name, seen);
   const auto code = performOperation({.name = "node remove " + name, .access = cluster.access, .holder = cluster.setup.node.name,
                                       .next = [&] {
+                                        const bool resets = seen.resets || (seen.node && !seen.node->pod.empty());
                                         seen = look(name, cluster, machine);
+                                        seen.resets = resets;
                                         return removal::next(intent, seen);
                                       }},
                                      machine, fmt::format("the cluster goes on without {}", name));

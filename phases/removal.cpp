@@ -111,6 +111,10 @@ Next next(const Intent& intent, const Seen& seen) {
   if (!seen.node && seen.peerUrl.empty() && !seen.published) return plan::Done{};
   if (auto stuck = refused(intent, seen)) return *std::move(stuck);
   if (seen.node && seen.node->hears()) return told(intent, *seen.node);
+  // Two that take the same member out stand in each other's way: without it the node's own API server answers no more, and its reset ends.
+  if (!seen.node && seen.resets && !seen.peerUrl.empty())
+    return Waiting{fmt::format("{} has taken its member out of etcd", intent.node), "etcd has it still", forReset,
+                   fmt::format("on {} itself: journalctl -u kubestrap-reset; {} takes it out from here", intent.node, again(intent))};
   return plan::Step{fmt::format("{}: what the cluster knows of it is taken away", intent.node), forgotten(intent, seen)};
 }
 

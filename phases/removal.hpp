@@ -30,6 +30,7 @@ struct Seen {
   std::vector<MemberSeen> members; ///< of etcd; empty where it is not the cluster's
   std::string peerUrl;             ///< of the node's member among them; empty: it has none
   bool published = false;          ///< balancers are told of its API server
+  bool resets = false;             ///< it was seen at its reset by this run: it takes its own member out
   std::size_t otherControlPlanes = 0;
 };
 

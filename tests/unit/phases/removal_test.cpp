@@ -87,6 +87,13 @@ TEST_CASE("a control plane that runs is told, and takes itself out") {
   CHECK(std::holds_alternative<plan::Waiting>(removal::next(intent, seen)));
   seen.node->kubeletAnswers = false;
   CHECK(std::holds_alternative<plan::Waiting>(removal::next(intent, seen)));
+  auto gone = seen;
+  gone.node.reset();
+  gone.resets = true;
+  CHECK(std::holds_alternative<plan::Waiting>(removal::next(intent, gone)));
+  gone.peerUrl.clear();
+  gone.published = false;
+  CHECK(std::holds_alternative<plan::Done>(removal::next(intent, gone)));
   seen.node->trouble = "ErrImagePull: nowhere";
   CHECK(cause(removal::next(intent, seen)) == "the reset of n3 does not begin: ErrImagePull: nowhere");
 }
