@@ -1,6 +1,7 @@
 // What a node's cluster is like without it, and who can be asked to let it go.
 #include "plan/leaving.hpp"
 
+#include "config/assemble.hpp"
 #include "kube/reading.hpp"
 #include "plan/kinds.hpp"
 #include "support/log.hpp"
@@ -94,6 +95,12 @@ std::string otherServer(kube::Client& client, const kube::Kubeconfig& kubeconfig
     const auto server = "https://" + *endpoint;
     if (answers(kubeconfig, server, world)) return server;
   }
+  // Pods of the layout hosted do not say where they serve.
+  const auto info = client.get({"v1", "ConfigMap", "kube-public", "cluster-info"});
+  const auto* notices = info ? find(*info, "data") : nullptr;
+  if (!notices || !notices->is_object()) return {};
+  for (const auto& [other, endpoint] : config::apiServersIn(notices->get<std::map<std::string, std::string>>()))
+    if (other != node && answers(kubeconfig, endpoint.url(), world)) return endpoint.url();
   return {};
 }
 

@@ -105,6 +105,19 @@ TEST_CASE("a member that etcd cannot spare yet is taken out when it can") {
   CHECK(left(before, joining.machine) == Lines{});
 }
 
+TEST_CASE("a control plane leaves by another one's API server, of which cluster-info tells: its own ends with its member of etcd") {
+  Joining joining(Role::controlPlane);
+  REQUIRE(joining.joinFails() == "");
+  auto& api = joining.machine.api;
+  const auto own = "/api/v1/namespaces/kube-system/pods/kube-apiserver-n2"; // pods of the layout hosted do not say where they serve
+  REQUIRE(api.object(own));
+  api.put({{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", {{"name", "kube-apiserver-n2"}, {"namespace", "kube-system"}}}, {"spec", {{"nodeName", "n2"}}}});
+  api.put({{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", {{"name", "cluster-info"}, {"namespace", "kube-public"}}}, {"data", {{"api-server.n2", "10.0.0.12:6443"}}}});
+  api.reachable = [&](const net::Request& request) { return request.url.starts_with("https://10.0.0.12:6443") || members(joining) == Lines{"n2", "n1"}; };
+  CHECK(joining.machine.resetFails(Machine::Force::no) == "");
+  CHECK(members(joining) == Lines{"n2"});
+}
+
 TEST_CASE("a control plane whose member etcd never spares is kept, unless it is forced") {
   Joining joining(Role::controlPlane);
   const auto before = aBareMachine(joining);
