@@ -198,11 +198,11 @@ ExitCode status(const StatusOptions& options) {
     takeWishes(setup.cluster.pki, host);
   }
   const auto now = machine.clock().now();
-  const auto within = options.failWithin ? std::optional(parseDays(*options.failWithin)) : std::nullopt;
+  const auto limit = options.failWithin ? parseDays(*options.failWithin) : Duration::zero();
   const auto rows = Look(machine, setup).all(controlPlane);
-  const bool fails = within && std::ranges::any_of(rows, [&](const Row& row) {
+  const bool fails = options.failWithin && std::ranges::any_of(rows, [&](const Row& row) {
     const auto rest = left(row, now);
-    return row.missing || !row.trouble.empty() || (rest && *rest <= *within);
+    return row.missing || !row.trouble.empty() || (rest && *rest <= limit);
   });
   if (options.compat) {
     printExpiries(lookAtCertificates(host, setup.cluster, setup.cluster.pki.folder), now);
