@@ -86,9 +86,11 @@ void takeFolder(const fs::path& folder, Inputs& inputs, std::vector<Problem>& pr
 
 /// What is said of parts that there are not: a typing error.
 void checkNames(const std::map<std::string, std::string>& said, std::string_view field, const Inputs& inputs, const fs::path& file, std::vector<Problem>& problems) {
-  for (const auto& [name, value] : said)
+  for (const auto& entry : said) {
+    const auto& name = entry.first;
     if (rowOf(kindOf(name).value_or(Kind::list)).kind != Kind::list && std::ranges::none_of(inputs.files, [&](const Input& each) { return each.member.path == name; }))
       problems.push_back({.where = file.string(), .field = fmt::format("{}.{}", field, name), .message = "there is no such part"});
+  }
 }
 
 } // namespace
