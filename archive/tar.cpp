@@ -57,6 +57,7 @@ TarWriter::TarWriter(Take out) : state_(std::make_unique<State>()) {
 TarWriter::~TarWriter() {
   // What was not finished is left. libarchive 3.6 frees a writer whole only when it closes it, which writes: to nobody.
   state_->out = [](std::string_view) {};
+  state_->handle.reset(); // while what it writes to is there
 }
 
 void TarWriter::begin(const std::string& path, std::uint64_t size, unsigned mode) {
