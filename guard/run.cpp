@@ -73,10 +73,23 @@ public:
     publish(seen, decision);
   }
 
-  /// What it goes with has been renewed. Throws Error while it cannot be read.
-  bool hasOtherIdentity() const { return !(identityIn(host_, options_.kubeconfig).clientKey == identity_.clientKey); }
+  /// What it goes with has been renewed. Throws Error while it cannot be read; looks into it only when it was written.
+  bool hasOtherIdentity() {
+    const auto written = identityWritten();
+    if (written == identityWritten_) return false;
+    identityWritten_ = written;
+    return !(identityIn(host_, options_.kubeconfig).clientKey == identity_.clientKey);
+  }
 
 private:
+  /// When its kubeconfig and the file that this names were written last.
+  TimePoint identityWritten() const {
+    TimePoint last{};
+    for (const auto& file : {options_.kubeconfig, identity_.clientKeyFile})
+      if (const auto status = file.empty() ? std::nullopt : host_.status(file)) last = std::max(last, status->modified);
+    return last;
+  }
+
   Seen look() {
     const auto asked = asking_.all();
     const auto told = asked.apiAnswers ? watcher_.told() : std::nullopt;
@@ -208,6 +221,7 @@ private:
   Disk disk_;
   phases::guard::State state_;
   kube::Kubeconfig identity_;
+  TimePoint identityWritten_{}; ///< as of the last look into it; nothing yet
   Asking asking_;
   std::array<std::optional<Value>, phases::guard::count> standbys_;
   std::map<std::string, config::Endpoint> others_; ///< API servers of other nodes
