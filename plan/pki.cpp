@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 namespace kubestrap::plan {
 
@@ -153,12 +154,11 @@ struct Made {
   std::string chain() const { return certificate.pem() + intermediates; }
 };
 
-/// The certificates in an authority's file that are no root.
-std::string intermediatesIn(const Path& file, host::Host& host) {
+/// Those among an authority's certificates that are no root.
+std::string intermediatesOf(std::span<const X509Certificate> authorities) {
   std::string pem;
-  if (const auto text = host.read(file))
-    for (const auto& each : X509Certificate::parseAll(*text, file.string()))
-      if (!each.signedBy(each)) pem += each.pem();
+  for (const auto& each : authorities)
+    if (!each.signedBy(each)) pem += each.pem();
   return pem;
 }
 
@@ -175,14 +175,15 @@ Made make(const CertSpec& spec, const Context& context) {
     auto certificate = certs::issue(spec, key, certs::Issuer{.key = key}, issuance);
     return {std::move(certificate), std::move(key), {}};
   }
-  const auto issuer = readCertificate(host, spec.issuerCertificate);
-  if (!issuer)
+  const auto pem = host.read(spec.issuerCertificate);
+  if (!pem)
     throw Error(fmt::format("cannot sign {}: {} is absent", spec.name, spec.issuerCertificate.string()),
                 fmt::format("make the authority first: kubestrap init phase certs {}", spec.issuer));
+  const auto authorities = X509Certificate::parseAll(*pem, spec.issuerCertificate.string());
   const auto issuerKey = readKey(host, spec.issuerKey);
-  if (!issuerKey) needIssuerKey(spec, {issuer, false}, "is missing");
-  auto certificate = certs::issue(spec, key, certs::Issuer{&*issuer, *issuerKey}, issuance);
-  return {std::move(certificate), std::move(key), intermediatesIn(spec.issuerCertificate, host)};
+  if (!issuerKey) needIssuerKey(spec, {authorities.front(), false}, "is missing");
+  auto certificate = certs::issue(spec, key, certs::Issuer{&authorities.front(), *issuerKey}, issuance);
+  return {std::move(certificate), std::move(key), intermediatesOf(authorities)};
 }
 
 } // namespace
