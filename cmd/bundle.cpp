@@ -11,6 +11,7 @@
 #include "archive/image.hpp"
 #include "archive/scratch.hpp"
 #include "config/load.hpp"
+#include "host/cri_grpc.hpp"
 #include "manifests/components.hpp"
 #include "support/text.hpp"
 
@@ -28,8 +29,6 @@ namespace fs = std::filesystem;
 using archive::Lock;
 
 const fs::path trustedKeysFile = "/etc/kubestrap/trusted-keys.pem";
-
-std::string_view shown(std::string_view text) { return text.empty() ? "-" : text; }
 
 // ---- create
 
@@ -49,10 +48,7 @@ std::string created() {
 /// Takes images out of the runtime, which pulls those that it lacks.
 class Runtime {
 public:
-  Runtime(std::string socket, host::Host& host) : address_(std::move(socket)), host_(host) {
-    constexpr std::string_view scheme = "unix://";
-    if (address_.starts_with(scheme)) address_ = address_.substr(scheme.size());
-  }
+  Runtime(const std::string& socket, host::Host& host) : address_(host::socketPath(socket)), host_(host) {}
 
   void pull(const std::string& image, const std::string& architecture, bool offline) {
     if (!trim(ctr({"images", "ls", "-q", fmt::format("name=={}", image)}, image)).empty()) return;
@@ -158,7 +154,7 @@ Value describedAs(std::string_view kind, const Lock& lock, const std::string& di
 void printContents(const Lock& lock) {
   std::vector<std::vector<std::string>> rows{{"PART", "VERSION", "SIZE", "LICENCE"}};
   for (const auto& member : lock.members)
-    if (member.kind != archive::Kind::blob) rows.push_back({member.path, std::string(shown(member.version)), humanSize(member.size), member.licence});
+    if (member.kind != archive::Kind::blob) rows.push_back({member.path, orDash(member.version), humanSize(member.size), member.licence});
   fmt::print("{}", table(rows));
   if (lock.images.empty()) return;
   rows = {{"IMAGE", "SIZE", "LICENCE"}};
@@ -229,7 +225,7 @@ ExitCode runDiff(bool exitCode, const std::vector<std::string>& arguments) {
   } else {
     std::vector<std::vector<std::string>> rows{{"CHANGE", "NAME", "BEFORE", "AFTER", "SIZE"}};
     for (const auto& each : differences)
-      rows.push_back({std::string(name(each.what)), each.name, std::string(shown(each.before)), std::string(shown(each.after)),
+      rows.push_back({std::string(name(each.what)), each.name, orDash(each.before), orDash(each.after),
                       (each.octets < 0 ? "-" : "+") + humanSize(static_cast<std::uint64_t>(std::abs(each.octets)))});
     fmt::print("{}", table(rows));
   }
@@ -328,7 +324,7 @@ Command bundleCommand() {
   const auto verify = std::make_shared<BundleOptions>(), delta = std::make_shared<BundleOptions>();
   const auto exitCode = std::make_shared<bool>(false);
   return {.name = "bundle",
-          .summary = "One file with all that machines without a network need: make it, look into it, verify it, load it",
+          .summary = "One file with all that machines without a network need: make it, look into it, verify it, compare it",
           .children = {{.name = "create",
                         .summary = "Make a bundle of files, images and add-ons",
                         .description = "Packs programs, packages, images and add-ons for one architecture into one file, with a lock file that says what each part is, and an SPDX list. "

@@ -11,7 +11,6 @@
 #include "certs/catalogue.hpp"
 #include "certs/describe.hpp"
 #include "certs/verify.hpp"
-#include "kube/kubeconfig.hpp"
 #include "phases/certificates.hpp"
 #include "plan/run.hpp"
 #include "support/text.hpp"
@@ -97,11 +96,8 @@ private:
   }
 
   std::optional<std::string> inKubeconfig(const Path& path) const {
-    const auto text = host_.read(path);
-    if (!text) return std::nullopt;
-    auto kubeconfig = kube::parseKubeconfig(*text, path.string());
-    kube::readCredentials(kubeconfig, [&](const auto& each) { return host_.read(each); });
-    return kubeconfig.clientCertificate.empty() ? std::nullopt : std::optional(kubeconfig.clientCertificate);
+    auto kubeconfig = readKubeconfig(host_, path);
+    return !kubeconfig || kubeconfig->clientCertificate.empty() ? std::nullopt : std::optional(std::move(kubeconfig->clientCertificate));
   }
 
   Row& add(Row row, const std::optional<std::string>& pem, std::string_view authority) {
@@ -179,8 +175,7 @@ Value asValue(const Row& row, TimePoint now) {
 std::vector<std::string> asCells(const Row& row, TimePoint now) {
   const auto rest = left(row, now);
   const auto ends = rest ? formatRfc3339(row.chain.front().notAfter()).substr(0, 10) : "-";
-  return {row.name, ends, !rest ? "-" : *rest > Duration::zero() ? humanDuration(*rest) : "ended", row.key.empty() ? "-" : row.key,
-          row.signer.empty() ? "-" : row.signer, row.manager, stateOf(row)};
+  return {row.name, ends, !rest ? "-" : *rest > Duration::zero() ? humanDuration(*rest) : "ended", orDash(row.key), orDash(row.signer), row.manager, stateOf(row)};
 }
 
 ExitCode status(const StatusOptions& options) {

@@ -1,10 +1,10 @@
 #include "cmd/expiries.hpp"
 
 #include "cmd/output.hpp"
+#include "cmd/own_cluster.hpp"
 
 #include "certs/catalogue.hpp"
 #include "certs/x509.hpp"
-#include "kube/kubeconfig.hpp"
 #include "phases/certificates.hpp"
 #include "support/text.hpp"
 
@@ -44,11 +44,7 @@ Expiries lookAtCertificates(host::Host& host, const config::Cluster& cluster, co
     if (row.name == "kubelet") continue; // the kubelet renews its own
     const auto path = phases::kubeconfigFile(row, cluster);
     Expiry expiry{.name = std::string(row.file), .issuer = "ca", .managedElsewhere = keyIsElsewhere(*certs::findRow("ca"))};
-    if (const auto text = host.read(path)) {
-      auto kubeconfig = kube::parseKubeconfig(*text, path.string());
-      kube::readCredentials(kubeconfig, [&](const auto& each) { return host.read(each); });
-      read(expiry, kubeconfig.clientCertificate, path.string());
-    }
+    if (const auto kubeconfig = readKubeconfig(host, path)) read(expiry, kubeconfig->clientCertificate, path.string());
     found.certificates.push_back(std::move(expiry));
   }
   for (auto* list : {&found.certificates, &found.authorities}) std::ranges::sort(*list, {}, &Expiry::name);

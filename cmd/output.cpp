@@ -37,6 +37,8 @@ Value changesAsValue(const plan::Outcome& outcome) {
   return changes;
 }
 
+std::string orDash(std::string_view text) { return std::string(text.empty() ? "-" : text); }
+
 std::string_view nameOf(plan::Severity severity) { return severity == plan::Severity::error ? "error" : "warning"; }
 
 Value findingAsValue(const plan::Finding& finding) {

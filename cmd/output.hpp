@@ -18,6 +18,8 @@ Value kubeadmResult(std::string_view kind);
 Value result(std::string_view kind);
 /// Prints one word, as `member` of a result of that kind where JSON or YAML is asked for.
 void printWord(std::string_view kind, std::string_view member, const std::string& word);
+/// A cell of a table: "-" where there is nothing to say.
+std::string orDash(std::string_view text);
 /// "error", "warning".
 std::string_view nameOf(plan::Severity severity);
 /// One thing that was found: name, severity, evidence, remedy.

@@ -72,6 +72,14 @@ std::vector<Document> storedDocuments(kube::Client& client) {
   return documents;
 }
 
+std::optional<kube::Kubeconfig> readKubeconfig(host::Host& host, const config::Path& path) {
+  const auto text = host.read(path);
+  if (!text) return std::nullopt;
+  auto kubeconfig = kube::parseKubeconfig(*text, path.string());
+  kube::readCredentials(kubeconfig, [&](const auto& file) { return host.read(file); });
+  return kubeconfig;
+}
+
 bool isControlPlane(host::Host& host) {
   return host.status(paths::manifests / "kube-apiserver.yaml") || host.status(paths::nodeState) || host.status(phases::upgradeConfiguration);
 }

@@ -28,6 +28,9 @@ std::vector<Document> storedDocuments(kube::Client& client);
 /// that they do not say stays.
 std::optional<config::Cluster> storedCluster(kube::Client& client, const std::optional<Version>& version = {}, std::vector<Document> instead = {});
 
+/// A kubeconfig of this machine, with certificate and key from the files that it names; nothing: it is not there. Throws Error for what cannot be
+/// read.
+std::optional<kube::Kubeconfig> readKubeconfig(host::Host& host, const config::Path& path);
 /// Whether this machine is a control plane node, in whichever layout, or is one that an upgrade left half-way.
 bool isControlPlane(host::Host& host);
 /// How this machine is called as a node: by the certificate with which its kubelet, or else its etcd, makes itself known.

@@ -9,7 +9,6 @@
 
 #include "certs/catalogue.hpp"
 #include "certs/x509.hpp"
-#include "kube/kubeconfig.hpp"
 #include "phases/certificates.hpp"
 #include "phases/workflows.hpp"
 #include "support/log.hpp"
@@ -83,11 +82,9 @@ private:
     const auto row = std::ranges::find(rows, file, &certs::KubeconfigRow::file);
     if (row == rows.end()) throw Error(fmt::format("{} is not of this cluster", file), "control planes of layout hosted have it");
     const auto path = phases::kubeconfigFile(*row, own_.cluster);
-    const auto text = host_.read(path);
-    if (!text) throw Error(fmt::format("{} is not there", path.string()), "where it is wanted: kubestrap init phase kubeconfig");
+    if (!host_.status(path)) throw Error(fmt::format("{} is not there", path.string()), "where it is wanted: kubestrap init phase kubeconfig");
     needKey("ca", file);
-    auto kubeconfig = kube::parseKubeconfig(*text, path.string());
-    kube::readCredentials(kubeconfig, [&](const auto& each) { return host_.read(each); });
+    const auto kubeconfig = readKubeconfig(host_, path).value();
     if (kubeconfig.clientCertificate.empty()) throw Error(fmt::format("{} has no client certificate in it", path.string()));
     return {.subject = certs::X509Certificate::parse(kubeconfig.clientCertificate, path.string()).subject(),
             .names = {},

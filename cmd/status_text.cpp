@@ -14,7 +14,6 @@ namespace {
 using namespace phases::status;
 using Table = std::vector<std::vector<std::string>>;
 
-std::string orDash(const std::string& text) { return text.empty() ? "-" : text; }
 
 std::string mebibytes(std::int64_t octets) { return fmt::format("{:.1f} MiB", static_cast<double>(octets) / (1 << 20)); }
 

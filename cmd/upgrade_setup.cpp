@@ -99,10 +99,8 @@ OwnDocuments documentsFor(const config::Path& kubeconfig, Machine& machine) {
   auto& host = machine.host();
   std::string trouble = kubeconfig.string() + " is absent";
   try {
-    if (const auto text = host.read(kubeconfig)) {
-      auto parsed = kube::parseKubeconfig(*text, kubeconfig.string());
-      kube::readCredentials(parsed, [&](const auto& file) { return host.read(file); });
-      kube::Client client(machine.http(), parsed);
+    if (const auto found = readKubeconfig(host, kubeconfig)) {
+      kube::Client client(machine.http(), *found);
       if (auto documents = storedDocuments(client); !documents.empty()) return {std::move(documents), {}};
       trouble = "ConfigMap kube-system/kubeadm-config is absent";
     }

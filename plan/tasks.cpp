@@ -1,6 +1,7 @@
 // The few verbs that cannot be said as a state. Each tells whether it is still needed.
 #include "plan/kinds.hpp"
 
+#include "host/cri_grpc.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
@@ -106,16 +107,14 @@ struct Do {
 
   void operator()(const LoadImage& load) const {
     constexpr std::string_view elsewhere = "put it into a registry, and name it as images.front in a KubestrapConfiguration";
-    constexpr std::string_view scheme = "unix://";
     if (load.archive.empty())
       throw Error(fmt::format("the image {} is not in the runtime, and its archive is not on this machine", load.image),
                   fmt::format("put kubestrap-image.tar beside kubestrap, or into /usr/lib/kubestrap; or {}", elsewhere));
     if (load.socket.find("containerd") == std::string::npos)
       throw Error(fmt::format("the image {} is not in the runtime at {}, which has no loader that kubestrap knows", load.image, load.socket),
                   std::string(elsewhere));
-    const auto address = load.socket.starts_with(scheme) ? load.socket.substr(scheme.size()) : load.socket;
     runOrThrow(context.world.host, "ctr",
-               {"--address", address, "--namespace", "k8s.io", "images", "import", "--local", "--base-name", load.image.substr(0, load.image.rfind(':')),
+               {"--address", host::socketPath(load.socket), "--namespace", "k8s.io", "images", "import", "--local", "--base-name", load.image.substr(0, load.image.rfind(':')),
                 "--digests", "--label", "io.cri-containerd.pinned=pinned", load.archive.string()},
                fmt::format("see whether {} is whole, and containerd has room", load.archive.string()));
     if (!context.world.cri.hasImage(load.image))
