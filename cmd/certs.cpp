@@ -59,6 +59,7 @@ Command certsCommand() {
           .aliases = {"certificates"}};
   command.children.push_back(certsStatusCommand());
   command.children.push_back(renewCommand());
+  command.children.push_back(rotateCommand());
   command.children.push_back(importCommand());
   command.children.push_back(autoRenewCommand());
   command.children.push_back(approveCommand());

@@ -29,6 +29,7 @@ Command certsCommand();
 std::vector<Command> cfsslCommands();
 Command certsStatusCommand();
 Command renewCommand();
+Command rotateCommand();
 /// requests and generate-csr.
 std::vector<Command> requestCommands();
 Command importCommand();
@@ -43,6 +44,8 @@ Command frontCommand();
 Command guardCommand();
 /// What pods do on the machine of their node.
 Command nodeCommand();
+/// What certs rotate-ca does there.
+Command rotateOnNodeCommand();
 /// pivot and unpivot.
 std::vector<Command> pivotCommands();
 Command reconfigureCommand();

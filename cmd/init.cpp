@@ -5,6 +5,7 @@
 #include "cmd/operation.hpp"
 #include "cmd/output.hpp"
 #include "cmd/pivot.hpp"
+#include "cmd/rotation_look.hpp"
 #include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
 
@@ -132,6 +133,7 @@ void chooseHosted(std::vector<Document>& documents) {
 
 ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhase) {
   Machine machine(globals().rootfs);
+  refuseWhileRotating(machine.host(), "init");
   auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
   if (options.selfHosted) chooseHosted(documents);
   const auto judging = !onlyPhase || *onlyPhase == "preflight" ? Judging::yes : Judging::no;

@@ -4,6 +4,7 @@
 #include "cmd/look.hpp"
 #include "cmd/output.hpp"
 #include "cmd/roll.hpp"
+#include "cmd/rotation_look.hpp"
 #include "cmd/workflow.hpp"
 
 #include "config/store.hpp"
@@ -236,6 +237,7 @@ ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std:
   if (!arguments.empty()) options.kubernetesVersion = arguments.front();
   options.onlyPhase = onlyPhase.has_value();
   Machine machine(globals().rootfs);
+  refuseWhileRotating(machine.host(), "an upgrade");
   auto facts = look(machine, Judging::yes);
   const auto setup = prepareUpgrade(what, options, machine, facts);
   if (options.printConfig) fmt::print(stderr, "{}", emitYaml(config::clusterConfigurationDocument(setup.cluster)));

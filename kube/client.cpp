@@ -166,8 +166,9 @@ net::Request Client::request(const std::string& method, const std::string& path)
 }
 
 net::Response Client::raw(const std::string& method, const std::string& path, const std::string& body,
-                          const std::string& contentType) {
+                          const std::string& contentType, const std::string& onBehalfOf) {
   net::Request call = request(method, path);
+  if (!onBehalfOf.empty()) call.headers.insert(call.headers.end(), {{"X-Remote-User", onBehalfOf}, {"X-Remote-Group", "system:authenticated"}});
   call.body = body;
   if (!body.empty()) call.headers.emplace_back("Content-Type", contentType.empty() ? "application/json" : contentType);
   if (!body.empty()) log::info(8, "{} {} sends {}", method, call.url, forLog(path, body));

@@ -44,7 +44,7 @@ public:
 
   const std::string& server() const { return server_; }
   net::Response raw(const std::string& method, const std::string& path, const std::string& body = {},
-                    const std::string& contentType = {}); ///< any status is a value
+                    const std::string& contentType = {}, const std::string& onBehalfOf = {}); ///< any status is a value
   std::optional<Value> get(const ObjectKey& key);
   std::vector<Value> list(const std::string& apiVersion, const std::string& kind, const std::string& nameSpace,
                           const std::string& labelSelector = {}); ///< nameSpace empty: all

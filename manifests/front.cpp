@@ -117,6 +117,25 @@ Value frontPod(const Setup& setup, const std::string& slot) {
   return sorted(parseYamlValue(text, "front.yaml"));
 }
 
+namespace {
+constexpr std::string_view trustsAnnotation = "kubestrap.io/trusts";
+} // namespace
+
+std::string frontInSlot(std::string manifest, const std::string& slot, const std::string& other, const std::string& trusts) {
+  const auto renamed = [&](std::string_view name) { manifest = replaceAll(manifest, fmt::format("{}{}", name, slot), fmt::format("{}{}", name, other)); };
+  renamed("kubestrap-front-");
+  renamed("--slot=");
+  auto pod = parseYamlValue(manifest, frontManifest(slot).string());
+  pod["metadata"]["annotations"][std::string(trustsAnnotation)] = trusts;
+  return emitYaml(sorted(pod));
+}
+
+std::string frontTrusts(const std::string& manifest) {
+  const auto pod = parseYamlValue(manifest, "a balancer's manifest");
+  const auto* annotations = find(pod, "metadata.annotations");
+  return annotations ? annotations->value(std::string(trustsAnnotation), std::string()) : "";
+}
+
 Path frontManifest(std::string_view slot) { return paths::manifests / fmt::format("kubestrap-front-{}.yaml", slot); }
 
 std::string hostsFile(const Setup& setup) {

@@ -50,6 +50,9 @@ config::Path frontMarker(std::string_view slot); ///< there as long as the front
 config::Path frontServersFile();
 
 Value frontPod(const config::Setup& setup, const std::string& slot);
+/// A front's manifest, for another slot, and with a mark of whom it trusts: what it has read once is not seen to change.
+std::string frontInSlot(std::string manifest, const std::string& slot, const std::string& other, const std::string& trusts);
+std::string frontTrusts(const std::string& manifest); ///< that mark; empty: it has none
 /// "/etc/kubernetes/manifests/kubestrap-front-a.yaml"
 config::Path frontManifest(std::string_view slot);
 

@@ -71,6 +71,14 @@ Resources renewedKubeconfig(const Setup& setup, std::string_view file) {
   return {};
 }
 
+plan::Condition showsItsCertificate(const Setup& setup, std::string_view component, std::string host, int port, std::string_view certificate) {
+  return {.what = fmt::format("{} shows its new certificate at {}:{}", component, host, port),
+          .probe = plan::ServesCertificate{std::move(host), port, certificateFile(setup.cluster, certificate)},
+          .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
+          .hint = fmt::format("look at its log below /var/log/pods/kube-system_{}-{}_*", component, setup.node.name),
+          .fatal = staticPodSigns(setup, {component})};
+}
+
 Resources renewedAdministrators(const Setup& setup, const Phase&) {
   auto resources = renewedKubeconfig(setup, "admin.conf");
   append(resources, renewedKubeconfig(setup, "super-admin.conf"));
@@ -104,20 +112,11 @@ Resources kubeconfigOf(const Setup& setup, std::string_view file) {
   return resources;
 }
 
-/// Servers of Kubernetes and etcd look at their files with every handshake, or once a minute.
-plan::Condition serves(const Setup& setup, std::string_view component, std::string host, int port, std::string_view certificate) {
-  return {.what = fmt::format("{} shows its new certificate at {}:{}", component, host, port),
-          .probe = plan::ServesCertificate{std::move(host), port, certificateFile(setup.cluster, certificate)},
-          .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
-          .hint = fmt::format("look at its log below /var/log/pods/kube-system_{}-{}_*", component, setup.node.name),
-          .fatal = staticPodSigns(setup, {component})};
-}
-
 Resources etcd(const Setup& setup, const Phase&) {
   if (!setup.cluster.etcd.isLocal()) return {};
   auto resources = certificatesOf(setup, {"etcd-server", "etcd-peer", "etcd-healthcheck-client"});
-  if (changes(setup, "etcd-server")) resources.push_back(serves(setup, "etcd", "127.0.0.1", 2379, "etcd-server"));
-  if (changes(setup, "etcd-peer")) resources.push_back(serves(setup, "etcd", setup.node.advertiseAddress.string(), 2380, "etcd-peer"));
+  if (changes(setup, "etcd-server")) resources.push_back(showsItsCertificate(setup, "etcd", "127.0.0.1", 2379, "etcd-server"));
+  if (changes(setup, "etcd-peer")) resources.push_back(showsItsCertificate(setup, "etcd", setup.node.advertiseAddress.string(), 2380, "etcd-peer"));
   return resources;
 }
 
@@ -125,7 +124,7 @@ Resources apiServer(const Setup& setup, const Phase&) {
   auto resources = certificatesOf(setup, {"apiserver", "apiserver-kubelet-client", "front-proxy-client"});
   if (setup.cluster.etcd.isLocal()) append(resources, certificatesOf(setup, {"apiserver-etcd-client"}));
   if (changes(setup, "apiserver"))
-    resources.push_back(serves(setup, "kube-apiserver", setup.node.advertiseAddress.string(), setup.node.bindPort, "apiserver"));
+    resources.push_back(showsItsCertificate(setup, "kube-apiserver", setup.node.advertiseAddress.string(), setup.node.bindPort, "apiserver"));
   return resources;
 }
 

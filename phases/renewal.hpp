@@ -15,4 +15,7 @@ plan::Resources renewedKubeconfig(const config::Setup& setup, std::string_view f
 /// admin.conf and super-admin.conf.
 plan::Resources renewedAdministrators(const config::Setup& setup, const plan::Phase& phase);
 
+/// A server shows the certificate in its file. Those of Kubernetes and etcd look at it with every handshake, or once a minute.
+plan::Condition showsItsCertificate(const config::Setup& setup, std::string_view component, std::string host, int port, std::string_view certificate);
+
 } // namespace kubestrap::phases

@@ -114,6 +114,16 @@ void perform(const SaveEtcdSnapshot& wanted, const Change& change, const Context
 void perform(const Uncordon& wanted, const Change& change, const Context& context);
 void perform(const InstallProgram& wanted, const Change& change, const Context& context);
 
+// Tasks of the rotation of authorities (kubelet_certificate.cpp, on_node.cpp).
+Change needed(const KubeletCertificate& wanted, const Context& context);
+Change needed(const RunOnNode& wanted, const Context& context);
+void perform(const KubeletCertificate& wanted, const Change& change, const Context& context);
+void perform(const RunOnNode& wanted, const Change& change, const Context& context);
+
+/// The authorities of a file, in PEM: the first certificate (kubeadm: pki_helpers.go), and those of the same name, which take its place or
+/// had it before.
+std::string authoritiesIn(std::string_view pem, const Path& path);
+
 /// Runs a program whose failure ends the run, told in its own words.
 void runOrThrow(host::Host& host, const std::string& program, std::vector<std::string> arguments, const std::string& hint,
                 const std::string& input = {});

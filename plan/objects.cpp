@@ -1,6 +1,7 @@
 // Objects of the cluster, by server-side apply (decision D11).
 #include "plan/kinds.hpp"
 
+#include "certs/cms.hpp"
 #include "certs/seal.hpp"
 #include "certs/x509.hpp"
 #include "kube/client.hpp"
@@ -37,7 +38,7 @@ struct Filler {
   Value operator()(const DiscoveryKubeconfig& discovery) const {
     const auto pem = context.world.host.read(discovery.authority);
     if (!pem) throw NotYet(fmt::format("{} is absent", discovery.authority.string()));
-    return kube::emitDiscoveryKubeconfig(discovery.server, certs::X509Certificate::parse(*pem, discovery.authority.string()).pem());
+    return kube::emitDiscoveryKubeconfig(discovery.server, authoritiesIn(*pem, discovery.authority));
   }
 
   Value operator()(const SealedFile& sealed) const {
@@ -52,6 +53,17 @@ struct Filler {
       if (plain && plain->reveal() == *content) return *live; // the same under another nonce
     }
     return base64(certs::seal(*content, rawKey, context.world.entropy.bytes(12)));
+  }
+
+  /// What is there already cannot be read again, and says nothing of what was in the file.
+  Value operator()(const FileFor& sealed) const {
+    const auto content = context.world.host.read(sealed.path);
+    if (!content) throw NotYet(sealed.path.string() + " is absent");
+    std::string message;
+    certs::CmsWriter writer({.certificates = {sealed.certificate}, .passphrase = {}}, [&](std::string_view bytes) { message += bytes; });
+    writer.write(*content);
+    writer.finish();
+    return base64(message);
   }
 
   Value operator()(const UidOf& other) const {

@@ -75,6 +75,31 @@ bool leadsTo(std::span<const X509Certificate> chain, const X509Certificate& auth
          !certs::whyUntrusted(chain.front(), chain.subspan(1), std::span(&authority, 1), certs::Purpose::any, std::nullopt);
 }
 
+/// Those of a file: the first certificate, and the others of its name.
+std::vector<X509Certificate> authoritiesOf(std::string_view pem, const Path& path) {
+  auto all = X509Certificate::parseAll(pem, path.string());
+  const auto name = all.front().subject();
+  std::erase_if(all, [&](const auto& each) { return !(each.subject() == name); });
+  return all;
+}
+
+/// Whether it was signed by one that has had, or is to have, the authority's place, and is trusted still (certs rotate-ca). By a bridge it may
+/// lead to the authority all the same.
+bool isSignedByAnother(const X509Certificate& found, const Path& authorities, host::Host& host) {
+  const auto all = authoritiesOf(host.read(authorities).value_or(""), authorities);
+  return std::any_of(all.begin() + 1, all.end(), [&](const auto& each) { return found.signedBy(each); });
+}
+
+/// What servers show beside their certificate, so that clients that know the authority's predecessor only accept it as well.
+std::string bridge(const CertSpec& spec, const X509Certificate& issuer, host::Host& host) {
+  if (std::ranges::find(spec.usages, certs::ExtendedUsage::serverAuth) == spec.usages.end()) return {};
+  const auto path = bridgeOf(spec.issuerCertificate);
+  const auto pem = host.read(path);
+  if (!pem) return {};
+  const auto crossed = X509Certificate::parse(*pem, path.string());
+  return crossed.publicKeyPin() == issuer.publicKeyPin() ? crossed.pem() : "";
+}
+
 /// Why a certificate that exists and comes from the right authority has to be issued anew; nothing when it fits.
 std::optional<std::string> misfit(const CertSpec& spec, const X509Certificate& found, TimePoint now) {
   if (auto lacking = lackingNames(spec.names, found); !lacking.empty()) return "lacks " + lacking;
@@ -98,6 +123,9 @@ struct IssuerSeen {
   std::optional<X509Certificate> certificate;
   bool hasKey = false;
 };
+
+/// Whether an authority's certificate is signed by another one's key: by the one that it takes the place of.
+bool isCrossed(const CertSpec& spec) { return spec.authority && spec.issuerCertificate != spec.certificate; }
 
 IssuerSeen lookAtIssuer(const CertSpec& spec, host::Host& host) {
   return {readCertificate(host, spec.issuerCertificate), host.status(spec.issuerKey).has_value()};
@@ -171,7 +199,7 @@ Made make(const CertSpec& spec, const Context& context) {
   auto key = present ? std::move(*present) : freshKey(context, spec.algorithm);
   const certs::Issuance issuance{.notBefore = now - std::chrono::minutes(5), .notAfter = now + spec.life,
                                  .serialBytes = context.world.entropy.bytes(8)};
-  if (spec.authority) {
+  if (spec.authority && !isCrossed(spec)) {
     auto certificate = certs::issue(spec, key, certs::Issuer{.key = key}, issuance);
     return {std::move(certificate), std::move(key), {}};
   }
@@ -188,6 +216,12 @@ Made make(const CertSpec& spec, const Context& context) {
 
 } // namespace
 
+std::string authoritiesIn(std::string_view pem, const Path& path) {
+  std::string all;
+  for (const auto& each : authoritiesOf(pem, path)) all += each.pem();
+  return all;
+}
+
 Change diff(const Certificate& wanted, const Context& context) {
   const auto& spec = wanted.spec;
   if (spec.authority) return authorityDiff(wanted, context);
@@ -202,7 +236,8 @@ Change diff(const Certificate& wanted, const Context& context) {
   }
   const auto chain = X509Certificate::parseAll(*pem, spec.certificate.string());
   const auto& found = chain.front();
-  if (!issuer.certificate || !leadsTo(chain, *issuer.certificate))
+  const bool byAnother = issuer.certificate && isSignedByAnother(found, spec.issuerCertificate, host);
+  if (!issuer.certificate || (!byAnother && !leadsTo(chain, *issuer.certificate)))
     throw Error(fmt::format("{} is not signed by {}", spec.certificate.string(), spec.issuerCertificate.string()),
                 fmt::format("restore the authority that signed it, or move {} and {} away so that they are made anew",
                             spec.certificate.string(), spec.key.string()));
@@ -210,6 +245,7 @@ Change diff(const Certificate& wanted, const Context& context) {
   const auto key = readKey(host, spec.key);
   if (!key) change.reason = "its key is missing";
   else if (!found.belongsTo(*key)) change.reason = "its key does not match";
+  else if (byAnother) change.reason = "another authority is to sign it";
   else if (auto why = misfit(spec, found, context.world.clock.now())) change.reason = *why;
   else {
     change.verb = Verb::keep;
@@ -227,7 +263,8 @@ void enact(const Certificate& wanted, const Change& change, const Context& conte
   // The key goes first: a new key beside an old certificate, or an authority's key alone, is seen and mended by the next run; but an
   // authority's certificate without its key means "kept elsewhere".
   host.write(wanted.spec.key, made.key.pem().reveal(), 0600);
-  host.write(wanted.spec.certificate, made.chain(), 0644);
+  const auto issuer = readCertificate(host, wanted.spec.issuerCertificate);
+  host.write(wanted.spec.certificate, made.chain() + (issuer ? bridge(wanted.spec, *issuer, host) : ""), 0644);
 }
 
 Change diff(const KeyPair& wanted, const Context& context) {
@@ -267,8 +304,19 @@ namespace {
 std::string authorityPem(const Path& path, host::Host& host) {
   const auto pem = host.read(path);
   if (!pem) throw Error(fmt::format("{} is absent", path.string()), "make the authority first: kubestrap init phase certs ca");
-  // A file with a bundle: the first certificate is the authority (kubeadm: pki_helpers.go).
-  return X509Certificate::parse(*pem, path.string()).pem();
+  return authoritiesIn(*pem, path);
+}
+
+/// Who signs the client certificate in a kubeconfig: where it is missing, whom the kubeconfig trusts.
+X509Certificate signerOf(const CertSpec& spec, const X509Certificate& trusted, host::Host& host) {
+  return readCertificate(host, spec.issuerCertificate).value_or(trusted);
+}
+
+/// Whether a kubeconfig trusts others of the authority's name than the file has: one that has been dropped, or not one that is to come.
+bool trustsOthers(std::vector<X509Certificate> trusted, const std::string& authorities, const Path& path) {
+  const auto wanted = X509Certificate::parseAll(authorities, path.string());
+  std::erase_if(trusted, [&](const auto& each) { return !(each.subject() == wanted.front().subject()); });
+  return !std::ranges::is_permutation(trusted, wanted, {}, &X509Certificate::der, &X509Certificate::der);
 }
 
 std::optional<std::string> misfit(const Kubeconfig& wanted, const kube::Kubeconfig& found, const X509Certificate& authority,
@@ -321,7 +369,8 @@ Change diff(const Kubeconfig& wanted, const Context& context) {
   }
   auto found = kube::parseKubeconfig(*text, wanted.path.string());
   if (!wanted.credentialFile.empty()) kube::readCredentials(found, [&](const auto& file) { return host.read(file); });
-  const auto authority = X509Certificate::parse(authorityPem(wanted.authority, host), wanted.authority.string());
+  const auto authorities = authorityPem(wanted.authority, host);
+  const auto authority = X509Certificate::parse(authorities, wanted.authority.string());
   const auto trusted = found.authorities.empty() ? std::vector<X509Certificate>{}
                                                  : X509Certificate::parseAll(found.authorities, wanted.path.string());
   const bool unfinished = found.authorities.empty() && found.authorityFile.empty(); // as certs generate-csr leaves it
@@ -331,10 +380,11 @@ Change diff(const Kubeconfig& wanted, const Context& context) {
   std::optional<std::string> why;
   const auto& others = wanted.otherServers;
   if (unfinished) why = "names no authority yet";
+  else if (trustsOthers(trusted, authorities, wanted.authority)) why = fmt::format("trusts others than {} says", wanted.authority.string());
   else if (found.server != wanted.server && std::ranges::find(others, found.server) == others.end())
     why = fmt::format("names {}, not {}", found.server, wanted.server);
   else if (found.tlsServerName != wanted.tlsServerName) why = "names another TLS server name";
-  else why = misfit(wanted, found, authority, context);
+  else why = misfit(wanted, found, embedded ? signerOf(embedded->spec, authority, host) : authority, context);
   if (!why) return change;
   if (context.wouldWrite) context.wouldWrite->insert(wanted.path);
   change.verb = Verb::update;

@@ -45,12 +45,16 @@ std::optional<host::Container> running(const StaticPod& pod, World& world) {
   return newest;
 }
 
-/// Whether one runs that was made since its manifest was written. A run that was killed may have ended the former, and the kubelet may let
-/// minutes go by before it begins the next.
-bool runsByItsManifest(const Pod& pod, World& world) {
-  const auto written = manifestWritten(pod.pod, world);
-  const auto found = running(pod.pod, world);
-  return written && found && found->createdAt >= *written;
+/// Whether one runs that was made since its manifest, and what else it reads once, was written. A run that was killed may have ended the
+/// former, and the kubelet may let minutes go by before it begins the next.
+bool runsByItsFiles(const Pod& pod, const Context& context) {
+  const auto written = manifestWritten(pod.pod, context.world);
+  const auto found = running(pod.pod, context.world);
+  if (!written || !found || found->createdAt < *written) return false;
+  return std::ranges::none_of(pod.files, [&](const Path& file) {
+    const auto status = context.world.host.status(file);
+    return (status && status->modified > found->createdAt) || (context.wouldWrite && context.wouldWrite->contains(file));
+  });
 }
 
 /// One character a pod: whether its manifest is to be written (w), its pod to be made anew (r), or nothing to be done.
@@ -143,7 +147,7 @@ Change needed(const ReplaceStaticPods& wanted, const Context& context) {
     const bool left = !each.unlessHealthy.empty() && isHealthy(each.unlessHealthy, world);
     const char todo = left ? kLeave : !isWanted(each, found) ? kWrite : kRestart;
     change.seen += todo;
-    any = any || todo == kWrite || (todo == kRestart && !runsByItsManifest(each, world));
+    any = any || todo == kWrite || (todo == kRestart && !runsByItsFiles(each, context));
     if (todo != kWrite) continue;
     change.preview += lineDiff(found.value_or(""), each.manifest);
     if (context.wouldWrite) context.wouldWrite->insert(each.pod.manifest);
@@ -151,7 +155,7 @@ Change needed(const ReplaceStaticPods& wanted, const Context& context) {
   if (!any) return change;
   change.verb = Verb::update;
   const auto written = namesOf(wanted, change.seen, kWrite);
-  change.reason = written.empty() ? "not all run by their manifests yet" : fmt::format("the manifest of {} differs", written);
+  change.reason = written.empty() ? "not all run by their files yet" : fmt::format("the manifest of {} differs", written);
   return change;
 }
 

@@ -36,6 +36,8 @@ struct SubjectOfTask {
   std::string operator()(const SaveEtcdSnapshot& save) const { return fmt::format("snapshot of etcd in {}", save.file.string()); }
   std::string operator()(const Uncordon& uncordon) const { return fmt::format("node {}, for new pods", uncordon.node); }
   std::string operator()(const InstallProgram& install) const { return "program " + install.to.string(); }
+  std::string operator()(const KubeletCertificate& wanted) const { return "certificate of the kubelet in " + wanted.file.string(); }
+  std::string operator()(const RunOnNode& run) const { return run.what; }
 };
 
 struct SubjectOf {
@@ -52,6 +54,8 @@ struct SubjectOf {
   std::string operator()(const Task& task) const { return std::visit(SubjectOfTask{}, task); }
 };
 } // namespace
+
+Path bridgeOf(const Path& authority) { return authority.parent_path() / (authority.stem().string() + "-bridge.crt"); }
 
 std::string subject(const Resource& resource) { return std::visit(SubjectOf{}, resource); }
 

@@ -193,9 +193,14 @@ struct SealedFile {
 struct UidOf {
   std::string apiVersion, kind, nameSpace, name;
 };
+/// A file, sealed for whoever has the key of a certificate (decision D24), in base64.
+struct FileFor {
+  Path path;
+  std::string certificate; ///< PEM
+};
 struct Fill {
   Pointer at;
-  std::variant<DiscoveryKubeconfig, SealedFile, UidOf> with;
+  std::variant<DiscoveryKubeconfig, SealedFile, UidOf, FileFor> with;
 };
 
 enum class ApplyMode {
@@ -224,6 +229,7 @@ struct KubeletHealthy {
 struct ApiServerAnswers {
   Access access;
   std::string path = "/livez";
+  std::string onBehalfOf = {}; ///< a user, as a proxy in front of it says whom it speaks for; empty: the credentials' own
 };
 /// A component's own health port on this machine; its certificate is self-signed and not verified.
 struct ComponentHealthy {
@@ -305,7 +311,8 @@ struct ReplaceStaticPods {
   struct Pod {
     StaticPod pod;
     std::string manifest;      ///< as a document
-    std::string unlessHealthy; ///< a URL: one that answers there with 200 is left as it is
+    std::string unlessHealthy = {}; ///< a URL: one that answers there with 200 is left as it is
+    std::vector<Path> files = {};   ///< that it reads once: one that was made before one of them was written is made anew
   };
   /// What one of them has stored, while none of them runs.
   struct Data {
@@ -367,12 +374,30 @@ struct Uncordon {
 struct InstallProgram {
   Path from, to;
 };
+/// The kubelet's client certificate is of the first authority in a file. Where it is not, a new one is asked for in the cluster, as the
+/// kubelet does, which has to be started anew then.
+struct KubeletCertificate {
+  Access access; ///< with the kubelet's own credentials
+  Path file, authority;
+  Duration patience{};
+};
+/// A pod that runs a command on a node's machine has done so (manifests/node_op.hpp). It is deleted afterwards.
+struct RunOnNode {
+  Access access;
+  Value pod;
+  std::string what; ///< "n2: both authorities are trusted"
+  Duration patience{};
+};
 using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff, RestartStaticPod, TurnSwapOn, RestoreUnit, RemovePods,
-                          Unmount, RemoveClusterRules, RemoveLink, Drain, ReplaceStaticPods, SaveEtcdSnapshot, Uncordon, InstallProgram>;
+                          Unmount, RemoveClusterRules, RemoveLink, Drain, ReplaceStaticPods, SaveEtcdSnapshot, Uncordon, InstallProgram,
+                          KubeletCertificate, RunOnNode>;
 
 using Resource =
     std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, EtcdMember, Condition, Task>;
 using Resources = std::vector<Resource>;
+
+/// Beside an authority that takes another's place: its key, certified by that one. "/etc/kubernetes/pki/ca-bridge.crt"
+Path bridgeOf(const Path& authority);
 
 /// "file /etc/kubernetes/manifests/etcd.yaml", "ConfigMap kube-system/kubeadm-config": how a resource is called in output.
 std::string subject(const Resource& resource);

@@ -31,6 +31,17 @@ bool refersToAnother(const Resource& resource) {
                                [](const Fill& fill) { return std::holds_alternative<UidOf>(fill.with); });
 }
 
+/// A certificate or kubeconfig whose authority's file is written just before: who is to sign it is seen only then.
+bool followsItsAuthority(const Resource& resource, std::span<const Resource> before) {
+  std::vector<Path> authorities;
+  if (const auto* certificate = std::get_if<Certificate>(&resource)) authorities = {certificate->spec.issuerCertificate};
+  if (const auto* kubeconfig = std::get_if<Kubeconfig>(&resource)) authorities = {kubeconfig->authority};
+  return std::ranges::any_of(before, [&](const Resource& each) {
+    const auto* file = std::get_if<File>(&each);
+    return file && std::ranges::find(authorities, file->path) != authorities.end();
+  });
+}
+
 /// Resources that are compared together and recorded by one write of the journal: neighbours of this machine, or neighbours of the
 /// cluster. Everything else stands alone, since what follows it sees another world.
 std::size_t groupEnd(const Resources& resources, std::size_t begin) {
@@ -39,7 +50,7 @@ std::size_t groupEnd(const Resources& resources, std::size_t begin) {
            (std::holds_alternative<Object>(resources[begin]) && std::holds_alternative<Object>(each) && !refersToAnother(each));
   };
   auto end = begin + 1;
-  while (end < resources.size() && alike(resources[end])) ++end;
+  while (end < resources.size() && alike(resources[end]) && !followsItsAuthority(resources[end], std::span(resources).subspan(begin, end - begin))) ++end;
   return end;
 }
 
@@ -80,10 +91,10 @@ public:
     try {
       while_("in step " + step, [&] { realise(resources, step); });
     } catch (const Error& error) {
-      recordEnd(error);
+      if (applying()) recordEnd(error);
       throw;
     }
-    journal_.end("done", world_.clock.now());
+    if (applying()) journal_.end("done", world_.clock.now());
     return std::move(outcome_);
   }
 
@@ -337,6 +348,12 @@ Outcome enactAll(const Resources& resources, const std::string& step, const std:
 Change verdict(const Resource& resource, World& world) {
   Kubeconfigs kubeconfigs;
   return diff(resource, {.world = world, .kubeconfigs = &kubeconfigs});
+}
+
+Outcome planAll(const Resources& resources, const std::string& step, World& world, Reporter& reporter) {
+  const Selection all;
+  const config::Setup usual;
+  return Pass(all, usual, {}, world, Mode::plan, reporter, step).over(resources, step);
 }
 
 } // namespace kubestrap::plan

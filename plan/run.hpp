@@ -47,4 +47,7 @@ Outcome enactAll(const Resources& resources, const std::string& step, const std:
 /// What is to be said of a resource, without doing anything. Throws Error where it cannot be judged.
 Change verdict(const Resource& resource, World& world);
 
+/// What it would do.
+Outcome planAll(const Resources& resources, const std::string& step, World& world, Reporter& reporter);
+
 } // namespace kubestrap::plan

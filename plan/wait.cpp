@@ -83,7 +83,7 @@ struct Ask {
   }
   Seen operator()(const ApiServerAnswers& probe) const {
     auto client = connect(probe.access, context);
-    return seenIn(client.raw("GET", probe.path), client.server() + probe.path, probe.access.kubeconfig.string());
+    return seenIn(client.raw("GET", probe.path, {}, {}, probe.onBehalfOf), client.server() + probe.path, probe.access.kubeconfig.string());
   }
   Seen operator()(const ObjectExists& probe) const {
     if (connect(probe.access, context).get({probe.apiVersion, probe.kind, probe.nameSpace, probe.name})) return std::nullopt;
@@ -228,8 +228,15 @@ void enact(const Condition& wanted, const Change& change, const Context& context
 void await(const Condition& wanted, const Change& change, const Context& context,
            const std::function<std::optional<std::string>()>& lack) {
   awaitNothing(wanted, change, context, [&]() -> Seen {
-    if (auto seen = lack()) return Lack{*std::move(seen)};
-    return std::nullopt;
+    try {
+      if (auto seen = lack()) return Lack{*std::move(seen)};
+      return std::nullopt;
+    } catch (const net::TransportError& error) {
+      return Lack{error.message()};
+    } catch (const kube::ApiError& error) {
+      if (!error.retriable()) throw;
+      return Lack{error.message()};
+    }
   });
 }
 

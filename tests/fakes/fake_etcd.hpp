@@ -32,6 +32,7 @@ public:
 
   net::Response perform(const net::Request& request) override;
   net::Response stream(const net::Request& request, const std::function<bool(std::string_view)>& onData) override;
+  std::vector<std::string> peerCertificates(const std::string& host, int port, Duration timeout) override { return others_.peerCertificates(host, port, timeout); }
 
 private:
   std::string answer(const std::string& method, const std::string& message);
