@@ -14,7 +14,7 @@ constexpr KindRow rows[] = {
     {Kind::program, "program", "bin/", 0755, "/usr/bin/", Code::machine, "programs: kubestrap, kubelet, kubectl, containerd, ctr, runc"},
     {Kind::cni, "cni", "cni/", 0755, "/opt/cni/bin/", Code::machine, "CNI plugins"},
     {Kind::unit, "unit", "units/", 0644, "/etc/systemd/system/", Code::any, "units of systemd"},
-    {Kind::package, "package", "packages/", 0644, "", Code::machine, "packages of the distribution"},
+    {Kind::package, "package", "packages/", 0644, "/var/lib/kubestrap/packages/", Code::machine, "packages of the distribution"},
     {Kind::manifest, "manifest", "manifests/", 0644, "/var/lib/kubestrap/manifests/", Code::any, "add-ons, for kubectl apply"},
     {Kind::blob, "blob", "images/blobs/sha256/", 0644, "", Code::machine, "what images are made of"},
     {Kind::list, "list", "", 0644, "", Code::any, "the list of contents in SPDX"},

@@ -9,11 +9,12 @@ namespace kubestrap::archive {
 
 namespace {
 
+constexpr const char* hint = "copy it anew from where it was made";
 constexpr int level = 3;
 constexpr int windowLog = 24; // of what is read: 16 MB, which zstd's levels up to 19 keep within
 
 std::size_t checked(std::size_t result, std::string_view what) {
-  if (ZSTD_isError(result)) throw Error(fmt::format("{}: {}", what, ZSTD_getErrorName(result)));
+  if (ZSTD_isError(result)) throw Error(fmt::format("{}: {}", what, ZSTD_getErrorName(result)), hint);
   return result;
 }
 
@@ -67,7 +68,7 @@ std::string_view ZstdReader::read() {
   while (true) {
     if (state.waiting.empty()) state.waiting = state.give();
     if (state.waiting.empty()) {
-      if (state.within) throw Error("it ends too early: it was cut off");
+      if (state.within) throw Error("it ends too early: it was cut off", hint);
       return {};
     }
     ZSTD_inBuffer in{state.waiting.data(), state.waiting.size(), 0};

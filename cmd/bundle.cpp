@@ -356,7 +356,8 @@ Command bundleCommand() {
                           return flags;
                         },
                         .arguments = "OLD NEW FILE",
-                        .run = [delta](const auto& given) { return runDelta(*delta, given); }}}};
+                        .run = [delta](const auto& given) { return runDelta(*delta, given); }},
+                       bundleLoadCommand()}};
 }
 
 } // namespace kubestrap::cmd

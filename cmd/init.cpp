@@ -136,15 +136,27 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   refuseWhileRotating(machine.host(), "init");
   auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
   if (options.selfHosted) chooseHosted(documents);
+  options.dryRun = options.dryRun || asksForDryRun(documents);
+  const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
+  plan::Selection selection{.only = onlyPhase, .skip = {}};
+  plan::Outcome loaded;
+  if (selection.runs("bundle")) {
+    loaded = loadBundle(options.bundle,
+                        {.workflow = phases::initWorkflow(), .command = onlyPhase ? "init phase bundle" : "init", .socket = options.flags.criSocket.value_or(socketIn(documents)),
+                         .mode = mode, .skip = options.flags.skipPhases.value_or(std::vector<std::string>{})},
+                        machine);
+    if (onlyPhase == "bundle") return tellLoaded(loaded, mode, options.exitCode);
+    withoutPreflight(loaded, mode, selection, options.flags.criSocket);
+  }
   const auto judging = !onlyPhase || *onlyPhase == "preflight" ? Judging::yes : Judging::no;
   auto facts = look(machine, judging);
 
   std::vector<std::string> warnings;
   auto setup = config::loadInit(documents, options.flags, facts, machine.random(), warnings);
-  options.dryRun = options.dryRun || setup.request.dryRun;
   if (!setup.request.patchesDirectory.empty())
     setup.request.patches = readPatches(machine.host(), setup.request.patchesDirectory, warnings);
   for (const auto& warning : warnings) log::warn(warning);
+  goOffline(options.bundle, setup);
   takeWishes(setup.cluster.pki, machine.host());
   auto& runtime = machine.useRuntime(setup.node.criSocket);
   if (judging == Judging::yes) lookFurther(facts, phases::Purpose::init, setup, machine, runtime);
@@ -153,14 +165,13 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   complete(setup, machine, options, setup.request.tokensGiven);
   refuseIntermediateBehindFront(setup, machine.host());
 
-  const plan::Selection selection{.only = onlyPhase, .skip = setup.request.skipPhases};
+  for (const auto& name : setup.request.skipPhases) selection.skip.push_back(name);
   const auto& workflow = phases::initWorkflow();
-  const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
   const auto reporter = reporterFor(mode);
   auto world = machine.world();
   auto lock = options.dryRun ? nullptr : machine.host().lock("init");
-  const auto outcome = plan::run(workflow, selection, setup, facts, world, mode, *reporter,
-                                 onlyPhase ? "init phase " + *onlyPhase : "init");
+  const auto outcome = after(std::move(loaded), plan::run(workflow, selection, setup, facts, world, mode, *reporter,
+                                                          onlyPhase ? "init phase " + *onlyPhase : "init"));
 
   lock.reset();
   std::vector<std::string> steps;

@@ -13,7 +13,7 @@ namespace {
 
 std::vector<Flag> everyFlag(InitOptions& options) {
   auto& flags = options.flags;
-  return {
+  std::vector<Flag> all{
       {.name = "apiserver-advertise-address", .into = &flags.apiserverAdvertiseAddress,
        .doc = "The address that the API server tells others to use", .value = "IP", .standard = "of the interface with the default route"},
       {.name = "apiserver-bind-port", .into = &flags.apiserverBindPort, .doc = "The port of the API server", .value = "PORT", .standard = "6443"},
@@ -65,6 +65,9 @@ std::vector<Flag> everyFlag(InitOptions& options) {
       {.name = "token-ttl", .into = &flags.tokenTtl, .doc = "How long the bootstrap token is valid; 0 for ever", .value = "DURATION", .standard = "24h"},
       {.name = "upload-certs", .into = &flags.uploadCerts, .doc = "Keep the control plane's certificates in the cluster, encrypted, for two hours"},
   };
+  for (auto& flag : bundleUseFlags(options.bundle)) all.push_back(std::move(flag));
+  std::ranges::sort(all, {}, &Flag::name);
+  return all;
 }
 
 /// Which flags a phase takes, with those of the group that it is in (kubeadm: cmd/phases/init). Further names are those that also decide
@@ -74,7 +77,8 @@ struct PhaseFlags {
 };
 constexpr PhaseFlags phaseFlags[] = {
     {"", "config dry-run exit-code"},
-    {"preflight", "cri-socket ignore-preflight-errors image-repository"},
+    {"bundle", "bundle bundle-base bundle-key cri-socket"},
+    {"preflight", "cri-socket ignore-preflight-errors image-repository offline"},
     {"certs", "cert-dir kubernetes-version"},
     {"certs/apiserver", "apiserver-advertise-address apiserver-cert-extra-sans control-plane-endpoint service-cidr service-dns-domain"},
     {"certs/etcd-server", "apiserver-advertise-address node-name"},

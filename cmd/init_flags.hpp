@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cmd/bundle_use.hpp"
 #include "cmd/command.hpp"
 #include "config/load.hpp"
 
@@ -16,6 +17,7 @@ struct InitOptions {
   std::optional<std::string> kubeconfigDir;
   std::optional<std::string> kubeconfig; ///< of the phases that speak to the cluster
   bool printManifest = false;            ///< of the addons' phases
+  BundleUse bundle;
 };
 
 /// The flags of `init` itself.

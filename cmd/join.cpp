@@ -32,6 +32,13 @@ void takeSecrets(JoinOptions& options, Machine& machine) {
   take(options.certificateKeyFile, options.flags.certificateKey, "certificate-key");
 }
 
+/// A kubeconfig from a web server comes from outside.
+void refuseOutside(const JoinOptions& options, const config::Discovery& discovery) {
+  const auto* file = std::get_if<config::FileDiscovery>(&discovery.how);
+  if (options.bundle.offline && file && file->isUrl())
+    throw Error(fmt::format("join was to fetch the discovery file {}, and --offline forbids it", file->path), "copy it here, and name the copy", ExitCode::refused);
+}
+
 void tellResult(const config::Setup& setup, const plan::Outcome& outcome, const JoinOptions& options, bool whole) {
   if (const auto as = format(globals()); as != Format::text) {
     auto document = result(options.dryRun ? "JoinPlan" : "JoinResult");
@@ -50,27 +57,39 @@ ExitCode runJoin(JoinOptions options, const std::vector<std::string>& arguments,
   Machine machine(globals().rootfs);
   takeSecrets(options, machine);
   const auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
+  options.dryRun = options.dryRun || asksForDryRun(documents);
+  const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
+  plan::Selection selection{.only = onlyPhase, .skip = {}};
+  plan::Outcome loaded;
+  if (selection.runs("bundle")) {
+    loaded = loadBundle(options.bundle,
+                        {.workflow = phases::joinWorkflow(), .command = onlyPhase ? "join phase bundle" : "join", .socket = options.flags.criSocket.value_or(socketIn(documents)),
+                         .mode = mode, .skip = options.flags.skipPhases.value_or(std::vector<std::string>{})},
+                        machine);
+    if (onlyPhase == "bundle") return tellLoaded(loaded, mode, options.exitCode); // no cluster has to be known for it
+    withoutPreflight(loaded, mode, selection, options.flags.criSocket);
+  }
   const auto judging = !onlyPhase || *onlyPhase == "preflight" ? Judging::yes : Judging::no;
   auto facts = look(machine, judging);
 
   std::vector<std::string> warnings;
   auto wanted = config::loadJoin(documents, options.flags, facts, warnings);
-  options.dryRun = options.dryRun || wanted.request.dryRun;
+  refuseOutside(options, wanted.discovery);
   if (!wanted.request.patchesDirectory.empty())
     wanted.request.patches = readPatches(machine.host(), wanted.request.patchesDirectory, warnings);
   auto& runtime = machine.useRuntime(wanted.node.criSocket);
-  const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
   const auto reporter = reporterFor(mode);
   const auto lock = options.dryRun ? nullptr : machine.host().lock("join");
   auto world = machine.world();
   auto setup = learnAboutCluster(std::move(wanted), facts, world, *reporter, warnings);
   for (const auto& warning : warnings) log::warn(warning);
+  goOffline(options.bundle, setup);
   lookAtFront(setup, machine.host());
   if (judging == Judging::yes) lookFurther(facts, phases::joinPurpose(setup), setup, machine, runtime);
 
-  const plan::Selection selection{.only = onlyPhase, .skip = setup.request.skipPhases};
-  const auto outcome = plan::run(phases::joinWorkflow(), selection, setup, facts, world, mode, *reporter,
-                                 onlyPhase ? "join phase " + *onlyPhase : "join");
+  for (const auto& name : setup.request.skipPhases) selection.skip.push_back(name);
+  const auto outcome = after(std::move(loaded), plan::run(phases::joinWorkflow(), selection, setup, facts, world, mode, *reporter,
+                                                          onlyPhase ? "join phase " + *onlyPhase : "join"));
   tellResult(setup, outcome, options, !onlyPhase);
   return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
 }

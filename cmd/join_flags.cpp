@@ -1,10 +1,12 @@
 #include "cmd/join_flags.hpp"
 
+#include <algorithm>
+
 namespace kubestrap::cmd {
 
 std::vector<Flag> joinFlags(JoinOptions& options) {
   auto& flags = options.flags;
-  return {
+  std::vector<Flag> all{
       {.name = "apiserver-advertise-address", .into = &flags.apiserverAdvertiseAddress,
        .doc = "Control planes: the address that this node's API server tells others to use", .value = "IP",
        .standard = "of the interface with the default route"},
@@ -39,6 +41,9 @@ std::vector<Flag> joinFlags(JoinOptions& options) {
       {.name = "token-file", .into = &options.tokenFile,
        .doc = "The same from a file, which other users do not see in the list of processes; - is standard input", .value = "FILE"},
   };
+  for (auto& flag : bundleUseFlags(options.bundle)) all.push_back(std::move(flag));
+  std::ranges::sort(all, {}, &Flag::name);
+  return all;
 }
 
 } // namespace kubestrap::cmd

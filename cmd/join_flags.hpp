@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cmd/bundle_use.hpp"
 #include "cmd/command.hpp"
 #include "config/join.hpp"
 
@@ -13,6 +14,7 @@ struct JoinOptions {
   config::JoinFlags flags;
   std::optional<std::string> tokenFile, certificateKeyFile;
   bool dryRun = false, exitCode = false;
+  BundleUse bundle;
 };
 
 std::vector<Flag> joinFlags(JoinOptions& options);

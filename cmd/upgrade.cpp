@@ -232,12 +232,30 @@ ExitCode upgradeHosted(Upgrade what, const UpgradeOptions& options, const config
 
 std::string nameOf(std::string command, const std::optional<std::string>& phase) { return phase ? command + " phase " + *phase : command; }
 
+/// The bundle, but for its kubelet: that goes when the node has been drained (`node`), and not with the control plane (`apply`).
+plan::Outcome loadForUpgrade(Upgrade what, UpgradeOptions& options, Machine& machine, const std::optional<std::string>& onlyPhase) {
+  if ((what != Upgrade::apply && what != Upgrade::node) || !plan::Selection{.only = onlyPhase, .skip = {}}.runs("bundle")) return {};
+  const auto documents = options.configFile && options.configFile != "-" ? machine.readDocuments(*options.configFile) : std::vector<Document>{};
+  options.dryRun = options.dryRun || asksForDryRun(documents);
+  const auto& workflow = what == Upgrade::apply ? phases::upgradeApplyWorkflow() : phases::upgradeNodeWorkflow();
+  const auto goes = what == Upgrade::apply ? KubeletOf::Goes::nowhere : KubeletOf::Goes::aside;
+  auto loaded = loadBundle(options.bundle,
+                           {.workflow = workflow, .command = nameOf(std::string(workflow.command), onlyPhase), .mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply,
+                            .kubelet = {goes}, .skip = options.skipPhases.value_or(std::vector<std::string>{})},
+                           machine);
+  const bool waits = std::ranges::any_of(loaded.changes, [](const auto& each) { return each.change.subject.ends_with(KubeletOf::beside.string()); });
+  if (waits && !options.kubelet && !options.dryRun) options.kubelet = KubeletOf::beside.string();
+  return loaded;
+}
+
 ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std::string>& arguments, const std::optional<std::string>& onlyPhase) {
   if (arguments.size() > 1) throw Error("upgrade goes to one version", "kubestrap upgrade apply v1.37.2", ExitCode::usage);
   if (!arguments.empty()) options.kubernetesVersion = arguments.front();
   options.onlyPhase = onlyPhase.has_value();
   Machine machine(globals().rootfs);
   refuseWhileRotating(machine.host(), "an upgrade");
+  const auto loaded = loadForUpgrade(what, options, machine, onlyPhase);
+  if (onlyPhase == "bundle") return tellLoaded(loaded, options.dryRun ? plan::Mode::plan : plan::Mode::apply, options.exitCode);
   auto facts = look(machine, Judging::yes);
   const auto setup = prepareUpgrade(what, options, machine, facts);
   if (options.printConfig) fmt::print(stderr, "{}", emitYaml(config::clusterConfigurationDocument(setup.cluster)));
@@ -262,7 +280,7 @@ std::vector<Flag> chosen(std::vector<Flag> flags, std::initializer_list<std::str
 }
 
 std::vector<Flag> allFlags(UpgradeOptions& options) {
-  return {
+  std::vector<Flag> all{
       {.name = "allow-experimental-upgrades", .into = &options.experimental, .doc = "Allow alpha, beta and release candidate versions"},
       {.name = "allow-release-candidate-upgrades", .into = &options.releaseCandidates, .doc = "Allow release candidates"},
       {.name = "certificate-renewal", .into = &options.certificateRenewal, .doc = "Renew the certificates of what is upgraded", .standard = "true"},
@@ -284,6 +302,9 @@ std::vector<Flag> allFlags(UpgradeOptions& options) {
        .value = "DURATION", .standard = "5m"},
       {.name = "yes", .into = &options.yes, .doc = "Do not ask", .letter = 'y'},
   };
+  for (auto& flag : bundleUseFlags(options.bundle)) all.push_back(std::move(flag));
+  std::ranges::sort(all, {}, &Flag::name);
+  return all;
 }
 
 std::vector<Flag> planFlags(UpgradeOptions& options) {
@@ -307,7 +328,7 @@ std::vector<Flag> applyFlags(UpgradeOptions& options) {
 }
 
 std::vector<Flag> nodeFlags(UpgradeOptions& options) {
-  return chosen(allFlags(options), {"certificate-renewal", "config", "drain-timeout", "dry-run", "etcd-upgrade", "exit-code", "ignore-preflight-errors", "kubeconfig", "kubelet",
+  return chosen(allFlags(options), {"bundle", "bundle-base", "bundle-key", "offline", "certificate-renewal", "config", "drain-timeout", "dry-run", "etcd-upgrade", "exit-code", "ignore-preflight-errors", "kubeconfig", "kubelet",
                                     "patches", "skip-phases"});
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cmd/bundle_use.hpp"
 #include "cmd/machine.hpp"
 #include "config/v1beta4.hpp"
 
@@ -17,6 +18,7 @@ struct UpgradeOptions {
   std::optional<std::string> configFile, kubeconfig, patches, kubelet, drainTimeout, kubernetesVersion, soak;
   std::optional<bool> certificateRenewal, etcdUpgrade, experimental, releaseCandidates;
   std::optional<std::vector<std::string>> ignorePreflightErrors, skipPhases;
+  BundleUse bundle;
   bool onlyPhase = false; ///< one phase of it
   bool dryRun = false, exitCode = false, force = false, yes = false, printConfig = false;
 };

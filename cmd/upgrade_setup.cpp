@@ -209,6 +209,7 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   setup.node = controlPlane ? ownNode(machine, setup.cluster) : workerNode(machine, setup.cluster);
   setup.node.controlPlane = controlPlane;
   completeNode(setup.node, facts, host, wish, setup.cluster);
+  goOffline(options.bundle, setup);
   auto& request = setup.request;
   request.dryRun = wish.dryRun;
   if (manifests::isHosted(setup.cluster) && controlPlane) return setup; // its roll looks by itself

@@ -4,6 +4,7 @@
 // in here; who reads a Setup never asks "was it set?".
 
 #include "certs/spec.hpp"
+#include "config/bundled.hpp"
 #include "config/paths.hpp"
 #include "config/upgrading.hpp"
 #include "support/ip.hpp"
@@ -263,13 +264,15 @@ struct Recorded {
     data,   ///< a folder whose whole content is the cluster's
     unit,
     sysctl,
-    swap
+    swap,
+    program, ///< of another content than was there; `value` is where that is kept
+    package
   } kind = Kind::file;
   std::string name;              ///< a path, a unit, a setting, an area of swap
   bool existed = false;
   std::optional<Secret> content; ///< of a file that was replaced
   unsigned mode = 0;
-  std::string value;             ///< of a setting
+  std::string value;             ///< of a setting; where a program is kept
   bool enabled = false, active = false; ///< of a unit
 };
 
@@ -320,6 +323,8 @@ struct Request {
   std::map<std::string, Endpoint> apiServers;
   std::string ownImage; ///< kubestrap's own, of this version: "kubestrap.io/kubestrap:v0.1.0"
   Path ownImageArchive; ///< where it is shipped; empty: nowhere
+  std::optional<Bundled> bundled; ///< what --bundle names
+  bool offline = false;           ///< nothing may be fetched
   Joining joining;      ///< of `join` only
   Renewal renewal;      ///< of `certs renew` only
   Importing importing;  ///< of `certs import` only

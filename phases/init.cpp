@@ -5,6 +5,7 @@
 #include "manifests/components.hpp"
 #include "manifests/front.hpp"
 #include "manifests/static_pods.hpp"
+#include "phases/bundle.hpp"
 #include "phases/certificates.hpp"
 #include "phases/front.hpp"
 #include "phases/hosted.hpp"
@@ -184,6 +185,7 @@ const plan::Workflow& initWorkflow() {
                                  {"kube-proxy", "kube-proxy, which makes services reachable", kubeProxy}};
 
   static const Phase phases[] = {
+      {.name = "bundle", .summary = "Put what the bundle of --bundle has in its places", .desired = bundle},
       {.name = "preflight", .summary = "Check the machine and pull images", .desired = images, .judge = judgeInit},
       // From here on nothing about the machine is doubted.
       {.name = "certs", .summary = "Make the certificates of the cluster", .children = certificates},

@@ -7,6 +7,7 @@
 #include "manifests/hosted.hpp"
 #include "manifests/kubelet.hpp"
 #include "manifests/static_pods.hpp"
+#include "phases/bundle.hpp"
 #include "phases/certificates.hpp"
 #include "phases/front.hpp"
 #include "phases/hosted.hpp"
@@ -205,6 +206,7 @@ const plan::Workflow& joinWorkflow() {
                                   {"control-plane", "the static pods of API server, controller-manager and scheduler", controlPlane}};
   static const Phase controlPlaneJoin[] = {{"mark-control-plane", "labels and taints of a control plane node", controlPlaneMark}};
   static const Phase phases[] = {
+      {.name = "bundle", .summary = "Put what the bundle of --bundle has in its places", .desired = bundle},
       {.name = "preflight", .summary = "Check the machine and pull images", .desired = images, .judge = judgeJoin},
       // From here on nothing about the machine is doubted. The first four are for control planes; a worker passes through them.
       {.name = "control-plane-prepare", .summary = "Prepare the machine to be a control plane", .children = prepare},

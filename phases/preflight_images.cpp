@@ -20,9 +20,11 @@ std::vector<std::string> missingImages(const Facts& facts) {
 bool pullsNever(const Setup& setup, Purpose) { return setup.node.pullPolicy == config::PullPolicy::never; }
 bool pulls(const Setup& setup, Purpose) { return setup.node.pullPolicy != config::PullPolicy::never; }
 
-Observations imagesPresent(const Setup&, const Facts& facts) {
+Observations imagesPresent(const Setup& setup, const Facts& facts) {
   const auto missing = missingImages(facts);
   if (missing.empty()) return {};
+  if (setup.request.offline)
+    return {error(fmt::format("the runtime has to pull {}, and --offline forbids it", join(missing, ", ")), "add them to the bundle, and load it: kubestrap bundle load; or import their archives into the runtime")};
   return {error(fmt::format("imagePullPolicy is Never, and the runtime has not: {}", join(missing, ", ")),
                 "import them (containerd: ctr -n k8s.io images import FILE), or say imagePullPolicy: IfNotPresent")};
 }

@@ -136,6 +136,8 @@ Resources undone(const Setup& setup, const Recorded& one) {
   }
   case Recorded::Kind::unit: return {}; // at the end: what it reads goes first
   case Recorded::Kind::sysctl: return one.existed ? Resources{plan::Task{plan::SetSysctl{one.name, one.value}}} : Resources{};
+  case Recorded::Kind::program: return {plan::Task{plan::InstallProgram{one.value, one.name}}};
+  case Recorded::Kind::package: return {plan::Task{plan::RemovePackages{{one.name}}}};
   case Recorded::Kind::swap: return {plan::Task{plan::TurnSwapOn{one.name}}};
   }
   return {};

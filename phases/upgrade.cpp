@@ -7,6 +7,7 @@
 #include "manifests/components.hpp"
 #include "manifests/kubelet.hpp"
 #include "manifests/static_pods.hpp"
+#include "phases/bundle.hpp"
 #include "phases/certificates.hpp"
 #include "phases/in_cluster.hpp"
 #include "phases/node.hpp"
@@ -292,6 +293,7 @@ const plan::Workflow& upgradeApplyWorkflow() {
   static const Phase uploadConfig[] = {{"kubeadm", "ClusterConfiguration with the new version, into its ConfigMap", kubeadmConfig},
                                        {"kubelet", "KubeletConfiguration into a ConfigMap", kubeletConfig}};
   static const Phase phases[] = {
+      {.name = "bundle", .summary = "Put what the bundle of --bundle has in its places", .desired = bundle},
       {.name = "preflight", .summary = "See whether the cluster can be upgraded, and pull images", .desired = images, .judge = judgeUpgrade},
       // From here on nothing about the cluster is doubted.
       {.name = "backup", .summary = "Keep what the way back needs, and a snapshot of etcd", .desired = backup, .undo = noBackup},
@@ -313,6 +315,7 @@ const plan::Workflow& upgradeApplyWorkflow() {
 const plan::Workflow& upgradeNodeWorkflow() {
   using plan::OnFailure;
   static const Phase phases[] = {
+      {.name = "bundle", .summary = "Put what the bundle of --bundle has in its places", .desired = bundle},
       {.name = "preflight", .summary = "See whether this node can be upgraded, and pull images", .desired = images, .judge = judgeUpgradeOfNode},
       {.name = "backup", .summary = "Keep what the way back needs, and a snapshot of etcd", .desired = backup, .undo = noBackup},
       {.name = "control-plane", .summary = "Upgrade etcd and the control plane of this node", .desired = controlPlane,

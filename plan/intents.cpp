@@ -1,4 +1,5 @@
 // What the journal records before an effect, and the dispatch over the kinds of resources.
+#include "plan/bundle.hpp"
 #include "plan/kinds.hpp"
 
 #include "kube/client.hpp"
@@ -54,6 +55,14 @@ struct IntentOfTask {
   Intent operator()(const RestartStaticPod& restart) const { return recorded("StaticPod", {{"component", restart.pod.component}}); }
   Intent operator()(const SaveEtcdSnapshot& save) const { return recorded("File", {{"path", save.file.string()}}); }
   Intent operator()(const InstallProgram& install) const { return recorded("Program", {{"program", install.to.string()}}); }
+  /// Of a program the journal names where the former one is kept; the oldest record counts.
+  Intent operator()(const InstallPart& part) const {
+    const auto status = host.status(part.to);
+    return recorded("Program", {{"path", part.to.string()}},
+                    status ? Value{{"mode", fmt::format("{:04o}", status->mode)}, {"kept", keptProgram(part.to).string()}} : Value());
+  }
+  Intent operator()(const UnpackBundle& unpack) const { return recorded("Folder", {{"path", unpack.folder.string()}, {"content", "ours"}}, {}); }
+  Intent operator()(const InstallPackages& install) const { return recorded("Packages", {{"packages", newPackages(install, host)}}); }
   Intent operator()(const TurnSwapOff&) const {
     return recorded("Swap", {{"swap", "all"}}, {{"areas", activeSwaps(host)}});
   }

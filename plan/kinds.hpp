@@ -124,9 +124,19 @@ void perform(const RunOnNode& wanted, const Change& change, const Context& conte
 /// had it before.
 std::string authoritiesIn(std::string_view pem, const Path& path);
 
+// Tasks of a bundle (bundle.cpp).
+Change needed(const UnpackBundle& wanted, const Context& context);
+Change needed(const InstallPart& wanted, const Context& context);
+Change needed(const InstallPackages& wanted, const Context& context);
+Change needed(const RemovePackages& wanted, const Context& context);
+void perform(const UnpackBundle& wanted, const Change& change, const Context& context);
+void perform(const InstallPart& wanted, const Change& change, const Context& context);
+void perform(const InstallPackages& wanted, const Change& change, const Context& context);
+void perform(const RemovePackages& wanted, const Change& change, const Context& context);
+
 /// Runs a program whose failure ends the run, told in its own words.
 void runOrThrow(host::Host& host, const std::string& program, std::vector<std::string> arguments, const std::string& hint,
-                const std::string& input = {});
+                const std::string& input = {}, Duration timeout = std::chrono::seconds(30));
 
 /// Where the kernel shows a sysctl: "net.ipv4.ip_forward" is /proc/sys/net/ipv4/ip_forward.
 Path sysctlFile(std::string_view name);

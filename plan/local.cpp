@@ -142,6 +142,11 @@ Change diff(const Service& wanted, const Context& context) {
     change.reason = "is " + state.active;
     return change;
   }
+  if (const Path unit = "/etc/systemd/system/" + wanted.name + ".service"; !state.exists && context.wouldWrite && context.wouldWrite->contains(unit)) {
+    change.verb = Verb::start;
+    change.reason = fmt::format("{} will be there", unit.string());
+    return change;
+  }
   if (!state.exists)
     throw Error(fmt::format("there is no service {} on this machine", wanted.name),
                 fmt::format("install {} (on Debian and Ubuntu: the package {} of pkgs.k8s.io)", wanted.name, wanted.name));

@@ -30,6 +30,16 @@ Recorded fileOrFolder(const Value& record, host::Host& host) {
 }
 
 std::vector<Recorded> recordedBy(const Value& record, host::Host& host) {
+  if (const auto kept = stringAt(record, "before.kept"); !kept.empty()) {
+    // Without the copy it was not replaced yet.
+    if (!host.status(kept)) return {};
+    return {{.kind = Recorded::Kind::program, .name = stringAt(record, "target.path"), .existed = true, .content = {}, .value = kept}};
+  }
+  if (const auto* packages = find(record, "target.packages"); packages && packages->is_array()) {
+    std::vector<Recorded> all;
+    for (const auto& name : *packages) all.push_back({.kind = Recorded::Kind::package, .name = name.get<std::string>(), .existed = false, .content = {}, .value = {}});
+    return all;
+  }
   if (!stringAt(record, "target.path").empty()) return {fileOrFolder(record, host)};
   if (const auto unit = stringAt(record, "target.unit"); !unit.empty()) {
     const auto active = stringAt(record, "before.active");

@@ -289,6 +289,30 @@ struct LoadImage {
   std::string image;
   Path archive;       ///< empty: there is none
   std::string socket; ///< of the runtime: "unix:///run/containerd/containerd.sock"
+  Path layout = {};   ///< of a bundle that was unpacked: the archive is made of what lies there, and gone afterwards
+};
+/// A part of a bundle is in its place.
+struct InstallPart {
+  std::string part; ///< "bin/kubelet"
+  Path from, to;    ///< `from`: where it is unpacked
+  std::string sha256;
+  unsigned mode = 0755;
+};
+/// What this machine lacks of a bundle lies in a folder.
+struct UnpackBundle {
+  Path file;
+  std::optional<Path> base; ///< the older bundle that a delta goes by
+  std::string lockDigest;   ///< another one is not unpacked
+  Path folder;
+  std::vector<InstallPart> parts;
+  std::vector<std::string> images;
+};
+/// Packages of the distribution are installed, from files: "conntrack_1.4.7-1_amd64.deb".
+struct InstallPackages {
+  std::vector<Path> files;
+};
+struct RemovePackages {
+  std::vector<std::string> names;
 };
 /// A setting of the running kernel. What shall hold after a reboot too is a File below /etc/sysctl.d beside it.
 struct SetSysctl {
@@ -390,7 +414,7 @@ struct RunOnNode {
 };
 using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff, RestartStaticPod, TurnSwapOn, RestoreUnit, RemovePods,
                           Unmount, RemoveClusterRules, RemoveLink, Drain, ReplaceStaticPods, SaveEtcdSnapshot, Uncordon, InstallProgram,
-                          KubeletCertificate, RunOnNode>;
+                          KubeletCertificate, RunOnNode, UnpackBundle, InstallPart, InstallPackages, RemovePackages>;
 
 using Resource =
     std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, EtcdMember, Condition, Task>;

@@ -1,4 +1,5 @@
 // The few verbs that cannot be said as a state. Each tells whether it is still needed.
+#include "plan/bundle.hpp"
 #include "plan/kinds.hpp"
 
 #include "host/cri_grpc.hpp"
@@ -16,6 +17,13 @@ namespace {
 std::string replaced(std::string text, char from, char to) {
   std::ranges::replace(text, from, to);
   return text;
+}
+
+/// "registry.k8s.io/pause" of "registry.k8s.io/pause:3.10.2".
+std::string repositoryOf(const std::string& image) {
+  const auto name = image.substr(0, image.find('@'));
+  const auto tag = name.find(':', name.rfind('/') == std::string::npos ? 0 : name.rfind('/'));
+  return name.substr(0, tag);
 }
 
 /// Why a static pod does not run with its files as they are, or will not when the plan is carried out.
@@ -47,9 +55,17 @@ struct Needed {
 
   Change operator()(const LoadImage& load) const {
     Change change{.subject = subject(Task{load})};
-    if (context.world.cri.hasImage(load.image)) return change;
+    try {
+      if (context.world.cri.hasImage(load.image)) return change;
+      change.reason = "not in the runtime";
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error&) {
+      // A plan may come before the runtime, which the bundle brings.
+      if (context.applying || load.layout.empty()) throw;
+      change.reason = "no runtime answers yet";
+    }
     change.verb = Verb::run;
-    change.reason = "not in the runtime";
     return change;
   }
 
@@ -107,19 +123,21 @@ struct Do {
 
   void operator()(const LoadImage& load) const {
     constexpr std::string_view elsewhere = "put it into a registry, and name it as images.front in a KubestrapConfiguration";
-    if (load.archive.empty())
+    if (load.archive.empty() && load.layout.empty())
       throw Error(fmt::format("the image {} is not in the runtime, and its archive is not on this machine", load.image),
                   fmt::format("put kubestrap-image.tar beside kubestrap, or into /usr/lib/kubestrap; or {}", elsewhere));
     if (load.socket.find("containerd") == std::string::npos)
       throw Error(fmt::format("the image {} is not in the runtime at {}, which has no loader that kubestrap knows", load.image, load.socket),
                   std::string(elsewhere));
+    const auto archive = load.layout.empty() ? load.archive : imageArchive(load);
     runOrThrow(context.world.host, "ctr",
-               {"--address", host::socketPath(load.socket), "--namespace", "k8s.io", "images", "import", "--local", "--base-name", load.image.substr(0, load.image.rfind(':')),
-                "--digests", "--label", "io.cri-containerd.pinned=pinned", load.archive.string()},
-               fmt::format("see whether {} is whole, and containerd has room", load.archive.string()));
+               {"--address", host::socketPath(load.socket), "--namespace", "k8s.io", "images", "import", "--local", "--base-name", repositoryOf(load.image),
+                "--digests", "--label", "io.cri-containerd.pinned=pinned", archive.string()},
+               fmt::format("see whether {} is whole, and containerd has room", archive.string()), {}, host::pullPatience);
+    if (!load.layout.empty()) std::filesystem::remove(archive);
     if (!context.world.cri.hasImage(load.image))
-      throw Error(fmt::format("{} was loaded, and the image {} is not in it", load.archive.string(), load.image),
-                  "the archive is of another version of kubestrap: install both together");
+      throw Error(fmt::format("{} was loaded, and the image {} is not in it", archive.string(), load.image),
+                  load.layout.empty() ? "the archive is of another version of kubestrap: install both together" : "look at: journalctl -u containerd");
   }
 
   void operator()(const SetSysctl& sysctl) const {
@@ -147,8 +165,8 @@ struct Do {
 } // namespace
 
 void runOrThrow(host::Host& host, const std::string& program, std::vector<std::string> arguments, const std::string& hint,
-                const std::string& input) {
-  const auto result = host.run({.program = program, .arguments = std::move(arguments), .input = input});
+                const std::string& input, Duration timeout) {
+  const auto result = host.run({.program = program, .arguments = std::move(arguments), .input = input, .timeout = timeout});
   if (result.timedOut) throw Error(fmt::format("{} did not end in time", program), hint);
   if (result.exitCode != 0)
     throw Error(fmt::format("{} ended with code {}: {}", program, result.exitCode, trim(result.errors)), hint);

@@ -12,11 +12,11 @@ import os
 import subprocess
 import sys
 
-from . import certs, cfssl, config, init, plan, reset, start_up, upgrade
+from . import bundle, certs, cfssl, config, init, plan, reset, start_up, upgrade
 from .figure import Figure, say, text
 from .machine import NODE, ROOT, lab
 
-GROUPS = {"start": start_up, "config": config, "certs": certs, "cfssl": cfssl, "plan": plan, "init": init, "reset": reset, "upgrade": upgrade}
+GROUPS = {"start": start_up, "bundle": bundle, "config": config, "certs": certs, "cfssl": cfssl, "plan": plan, "init": init, "reset": reset, "upgrade": upgrade}
 IN_LAB = {"certs", "plan", "init", "reset", "upgrade"}
 
 

@@ -69,7 +69,7 @@ TEST_CASE("no path of a part leads out of its folder") {
   CHECK(placeOf("bin/kubelet") == fs::path("/usr/bin/kubelet"));
   CHECK(placeOf("cni/bridge") == fs::path("/opt/cni/bin/bridge"));
   CHECK(placeOf("units/kubelet.service") == fs::path("/etc/systemd/system/kubelet.service"));
-  CHECK(!placeOf("packages/a.deb"));
+  CHECK(!placeOf("bundle.spdx.json"));
 }
 
 TEST_CASE("two bundles differ by parts and images, and what an image is made of does not show by itself") {

@@ -1,0 +1,177 @@
+// What a bundle brings: unpacked once, put in its places, kept the second time, and taken away by reset as it was recorded.
+#include "archive/create.hpp"
+#include "archive/image.hpp"
+#include "plan/bundle.hpp"
+#include "plan/recorded.hpp"
+#include "support/encoding.hpp"
+#include "tests/unit/archive/fixture.hpp"
+#include "tests/unit/plan/world.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace kubestrap;
+using namespace kubestrap::plan;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A machine with the programs that put files in their places, and containerd's own.
+struct Loading : archive::Workshop {
+  SmallWorld small;
+  std::vector<std::string> ran;
+  Path folder = temp.folder / "unpacked";
+  archive::Made made = archive::create(making("a.bundle"));
+
+  Loading() {
+    small.host.onRun = [this](const host::Command& command) { return run(command); };
+  }
+
+  std::optional<std::string> content(const std::string& path) {
+    if (const auto found = small.host.files.find(path); found != small.host.files.end()) return found->second.content;
+    if (fs::exists(path)) return archive::contentOf(path);
+    return std::nullopt;
+  }
+
+  host::CommandResult run(const host::Command& command) {
+    const auto& words = command.arguments;
+    if (command.program == "sha256sum") return {.output = sha256Hex(content(words.back()).value_or("")) + "  " + words.back() + "\n", .errors = {}};
+    ran.push_back(command.program);
+    if (command.program == "install") {
+      small.host.put(words.back(), content(words[words.size() - 2]).value(), static_cast<unsigned>(std::stoul(words[words.size() - 3], nullptr, 8)));
+      return {};
+    }
+    if (command.program == "ctr") {
+      CHECK(fs::exists(words.back()));
+      archive::Blobs blobs{temp.folder / "seen"};
+      fs::create_directories(temp.folder / "seen");
+      for (const auto& image : archive::readImages(words.back(), "amd64", blobs)) small.cri.images.insert(image.name);
+      return {};
+    }
+    return {.exitCode = 127, .output = {}, .errors = "not found"};
+  }
+
+  UnpackBundle unpack() {
+    UnpackBundle wanted{.file = at("a.bundle"), .base = {}, .lockDigest = made.lockDigest, .folder = folder, .parts = {}, .images = {}};
+    for (const auto& member : made.lock.members)
+      if (member.kind == archive::Kind::program || member.kind == archive::Kind::cni)
+        wanted.parts.push_back({.part = member.path, .from = folder / member.path, .to = *archive::placeOf(member.path), .sha256 = member.sha256, .mode = 0755});
+    for (const auto& image : made.lock.images) wanted.images.push_back(image.name);
+    return wanted;
+  }
+  LoadImage load(const std::string& image) { return {.image = image, .archive = {}, .socket = "unix:///run/containerd/containerd.sock", .layout = folder}; }
+
+  /// All of it, as the phase does it: the verdicts.
+  std::vector<std::string> all() {
+    std::vector<std::string> verdicts;
+    const auto wanted = unpack();
+    const auto change = diff(Task{wanted}, small.applying());
+    verdicts.push_back(plan::verdict(change));
+    if (change.changes()) enact(Task{wanted}, change, small.applying());
+    for (const auto& part : wanted.parts) verdicts.push_back(small.make(Task{part}));
+    for (const auto& image : wanted.images) verdicts.push_back(small.make(Task{load(image)}));
+    return verdicts;
+  }
+  std::vector<Intent> recordOf(const Resource& resource) { return intents(resource, diff(resource, small.applying()), small.applying()); }
+};
+
+} // namespace
+
+TEST_CASE_FIXTURE(Loading, "a bundle is unpacked once, its parts and images are put in their places, and a second time all is kept") {
+  CHECK(all() == std::vector<std::string>{"do (4 of 4 parts and 2 of 2 images are not here)", "create (missing)", "create (missing)", "create (missing)", "create (missing)",
+                                          "do (not in the runtime)", "do (not in the runtime)"});
+  CHECK(small.host.text("/usr/bin/kubelet") == archive::program("amd64", "kubelet"));
+  CHECK(small.host.files.at("/usr/bin/kubelet").mode == 0755);
+  CHECK(small.host.text("/opt/cni/bin/bridge") == archive::program("amd64", "bridge"));
+  CHECK(small.cri.images == std::set<std::string>{"example.org/other:1", "registry.k8s.io/pause:3.10.2"});
+  CHECK(!fs::exists(folder / "image.tar"));
+  ran.clear();
+  CHECK(all() == std::vector<std::string>(7, "keep"));
+  CHECK(ran.empty());
+}
+
+TEST_CASE_FIXTURE(Loading, "only what is lacking is unpacked") {
+  all();
+  fs::remove_all(folder);
+  small.host.put("/usr/bin/kubectl", "an older kubectl", 0755);
+  CHECK(plan::verdict(diff(Task{unpack()}, small.applying())) == "do (1 of 4 parts and 0 of 2 images are not here)");
+  all();
+  CHECK(fs::exists(folder / "bin/kubectl"));
+  CHECK(!fs::exists(folder / "bin/kubelet"));
+  CHECK(!fs::exists(folder / "images"));
+}
+
+TEST_CASE_FIXTURE(Loading, "a bundle that is another one than was verified is not unpacked, and a damaged one leaves nothing") {
+  auto wanted = unpack();
+  const auto change = diff(Task{wanted}, small.applying());
+  wanted.lockDigest = std::string(64, '0');
+  CHECK(plan::messageOf([&] { enact(Task{wanted}, change, small.applying()); }).find("is not what was verified just now") != std::string::npos);
+  auto parts = archive::unpacked(at("a.bundle"));
+  parts.back().content[0] ^= 1;
+  archive::pack(parts, at("a.bundle"));
+  CHECK(plan::messageOf([&] { enact(Task{unpack()}, change, small.applying()); }).find("units/kubelet.service is not what the lock file says") != std::string::npos);
+  CHECK(!fs::exists(folder));
+  CHECK(small.host.files.empty());
+}
+
+TEST_CASE_FIXTURE(Loading, "a program that was there before is kept beside the journal, the first one, and reset puts it back") {
+  small.host.put("/usr/bin/kubelet", "of a package", 0755);
+  const auto wanted = unpack();
+  const auto kubelet = *std::ranges::find(wanted.parts, "bin/kubelet", &InstallPart::part), kubectl = *std::ranges::find(wanted.parts, "bin/kubectl", &InstallPart::part);
+  Journal journal(small.host, "bundle load");
+  for (const auto& part : {kubelet, kubectl}) journal.begin(recordOf(Task{part}), small.clock.now());
+  CHECK(recorded(Journal::read(small.host), small.host).size() == 1); // the kubelet was not replaced yet
+  all();
+  journal.begin(recordOf(Task{kubelet}), small.clock.now());
+  auto newer = kubelet;
+  newer.from = "/newer";
+  newer.sha256 = sha256Hex("newer");
+  small.host.put("/newer", "newer");
+  journal.begin(recordOf(Task{newer}), small.clock.now());
+  CHECK(small.make(Task{newer}) == "update (is another one)");
+  CHECK(small.host.text("/var/lib/kubestrap/before/usr-bin-kubelet") == "of a package");
+  const auto things = recorded(Journal::read(small.host), small.host);
+  REQUIRE(things.size() == 2);
+  CHECK(things[0].name == "/usr/bin/kubectl");
+  CHECK(things[0].kind == config::Recorded::Kind::file);
+  CHECK(!things[0].existed);
+  CHECK(things[1].name == "/usr/bin/kubelet");
+  CHECK(things[1].kind == config::Recorded::Kind::program);
+  CHECK(things[1].value == "/var/lib/kubestrap/before/usr-bin-kubelet");
+}
+
+TEST_CASE_FIXTURE(Loading, "packages are installed where their version is not, and only new ones are recorded for reset") {
+  std::map<std::string, std::string> installed{{"socat", "1.7.4.4-2"}, {"conntrack", "1:1.4.6-1"}};
+  std::vector<std::string> arguments;
+  small.host.onRun = [&](const host::Command& command) -> host::CommandResult {
+    const auto& name = command.arguments.back();
+    if (command.program == "dpkg-query") return installed.contains(name) ? host::CommandResult{.output = "installed " + installed[name], .errors = {}} : host::CommandResult{.exitCode = 1, .output = {}, .errors = {}};
+    if (command.arguments.front() == "--purge") {
+      installed.erase(name);
+    } else {
+      arguments = command.arguments;
+      installed["conntrack"] = "1:1.4.7-1";
+      installed["ebtables"] = "2.0.11-5";
+    }
+    return {};
+  };
+  const InstallPackages wanted{{"/p/conntrack_1%3a1.4.7-1_amd64.deb", "/p/ebtables_2.0.11-5_amd64.deb", "/p/socat_1.7.4.4-2_amd64.deb"}};
+  Journal journal(small.host, "bundle load");
+  journal.begin(recordOf(Task{wanted}), small.clock.now());
+  CHECK(small.make(Task{wanted}) == "do (not installed in their versions: conntrack, ebtables)");
+  CHECK(arguments == std::vector<std::string>{"--install", "--force-confold", "/p/conntrack_1%3a1.4.7-1_amd64.deb", "/p/ebtables_2.0.11-5_amd64.deb"});
+  CHECK(small.make(Task{wanted}) == "keep");
+  const auto things = recorded(Journal::read(small.host), small.host);
+  REQUIRE(things.size() == 1);
+  CHECK(things[0].kind == config::Recorded::Kind::package);
+  CHECK(small.make(Task{RemovePackages{{things[0].name}}}) == "remove (installed by kubestrap)");
+  CHECK(small.make(Task{RemovePackages{{things[0].name}}}) == "keep");
+}
+
+TEST_CASE_FIXTURE(Loading, "a plan of a bundle looks only, also where no runtime answers yet") {
+  small.cri.runtime.reachable = false;
+  CHECK(plan::verdict(diff(Task{unpack()}, small.looking())) == "do (4 of 4 parts and 2 of 2 images are not here)");
+  CHECK(plan::verdict(diff(Task{load("example.org/other:1")}, small.looking())) == "do (no runtime answers yet)");
+  CHECK(!fs::exists(folder));
+  CHECK(ran.empty());
+}
