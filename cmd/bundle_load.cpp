@@ -6,6 +6,7 @@
 #include "cmd/workflow.hpp"
 
 #include "phases/bundle.hpp"
+#include "plan/silent.hpp"
 #include "support/log.hpp"
 
 #include <fmt/format.h>
@@ -102,6 +103,11 @@ plan::Outcome loadBundle(const BundleUse& use, const BundleRun& run, Machine& ma
   machine.useRuntime(setup.node.criSocket);
   auto world = machine.world();
   const auto lock = run.mode == plan::Mode::plan ? nullptr : machine.host().lock(run.command);
+  if (run.pending && run.mode == plan::Mode::plan) {
+    plan::Silent silent;
+    if (plan::run(run.workflow, {.only = "bundle", .skip = {}}, setup, {}, world, run.mode, silent, run.command).changed()) *run.pending = std::move(setup.request.bundled);
+    return {};
+  }
   const auto reporter = reporterFor(run.mode);
   return plan::run(run.workflow, {.only = "bundle", .skip = {}}, setup, {}, world, run.mode, *reporter, run.command);
 }
@@ -125,11 +131,10 @@ bool asksForDryRun(const std::vector<Document>& documents) {
   return false;
 }
 
-void withoutPreflight(const plan::Outcome& planned, plan::Mode mode, plan::Selection& selection, std::optional<std::string>& socket) {
-  if (mode == plan::Mode::apply || !planned.changed()) return;
+void withoutPreflight(plan::Selection& selection, config::Facts& facts) {
   log::info(0, "preflight is left out: it judges the machine once the bundle is on it");
   selection.skip.emplace_back("preflight");
-  if (!socket) socket = usualSocket;
+  if (facts.runtimeSockets.empty()) facts.runtimeSockets.emplace_back(usualSocket);
 }
 
 ExitCode tellLoaded(const plan::Outcome& outcome, plan::Mode mode, bool exitCode) {

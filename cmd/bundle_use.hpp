@@ -32,6 +32,8 @@ struct BundleRun {
   plan::Mode mode = plan::Mode::apply;
   KubeletOf kubelet = {};
   std::vector<std::string> skip = {}; ///< as --skip-phases
+  /// Of a plan: where the bundle is put that would bring something, so that it is planned with all that goes by it.
+  std::optional<config::Bundled>* pending = nullptr;
 };
 plan::Outcome loadBundle(const BundleUse& use, const BundleRun& run, Machine& machine);
 
@@ -43,8 +45,8 @@ bool asksForDryRun(const std::vector<Document>& documents);
 /// Nothing is pulled from now on: preflight says all at once what is missing, and a pull that would happen all the same is refused.
 void goOffline(const BundleUse& use, config::Setup& setup);
 
-/// After a plan of what a bundle would bring the machine is not what preflight would see: it is left out, and said to be.
-void withoutPreflight(const plan::Outcome& planned, plan::Mode mode, plan::Selection& selection, std::optional<std::string>& socket);
+/// Where a bundle would bring something the machine is not what preflight would see: it is left out, and said to be. Its runtime is assumed.
+void withoutPreflight(plan::Selection& selection, config::Facts& facts);
 
 /// Tells what was done, where a bundle was all there was to do.
 ExitCode tellLoaded(const plan::Outcome& outcome, plan::Mode mode, bool exitCode);

@@ -140,16 +140,17 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
   plan::Selection selection{.only = onlyPhase, .skip = {}};
   plan::Outcome loaded;
+  std::optional<config::Bundled> pending;
   if (selection.runs("bundle")) {
     loaded = loadBundle(options.bundle,
                         {.workflow = phases::initWorkflow(), .command = onlyPhase ? "init phase bundle" : "init", .socket = options.flags.criSocket.value_or(socketIn(documents)),
-                         .mode = mode, .skip = options.flags.skipPhases.value_or(std::vector<std::string>{})},
+                         .mode = mode, .skip = options.flags.skipPhases.value_or(std::vector<std::string>{}), .pending = onlyPhase ? nullptr : &pending},
                         machine);
     if (onlyPhase == "bundle") return tellLoaded(loaded, mode, options.exitCode);
-    withoutPreflight(loaded, mode, selection, options.flags.criSocket);
   }
   const auto judging = !onlyPhase || *onlyPhase == "preflight" ? Judging::yes : Judging::no;
   auto facts = look(machine, judging);
+  if (pending) withoutPreflight(selection, facts);
 
   std::vector<std::string> warnings;
   auto setup = config::loadInit(documents, options.flags, facts, machine.random(), warnings);
@@ -157,6 +158,7 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
     setup.request.patches = readPatches(machine.host(), setup.request.patchesDirectory, warnings);
   for (const auto& warning : warnings) log::warn(warning);
   goOffline(options.bundle, setup);
+  setup.request.bundled = pending;
   takeWishes(setup.cluster.pki, machine.host());
   auto& runtime = machine.useRuntime(setup.node.criSocket);
   if (judging == Judging::yes) lookFurther(facts, phases::Purpose::init, setup, machine, runtime);

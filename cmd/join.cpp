@@ -61,16 +61,17 @@ ExitCode runJoin(JoinOptions options, const std::vector<std::string>& arguments,
   const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
   plan::Selection selection{.only = onlyPhase, .skip = {}};
   plan::Outcome loaded;
+  std::optional<config::Bundled> pending;
   if (selection.runs("bundle")) {
     loaded = loadBundle(options.bundle,
                         {.workflow = phases::joinWorkflow(), .command = onlyPhase ? "join phase bundle" : "join", .socket = options.flags.criSocket.value_or(socketIn(documents)),
-                         .mode = mode, .skip = options.flags.skipPhases.value_or(std::vector<std::string>{})},
+                         .mode = mode, .skip = options.flags.skipPhases.value_or(std::vector<std::string>{}), .pending = onlyPhase ? nullptr : &pending},
                         machine);
     if (onlyPhase == "bundle") return tellLoaded(loaded, mode, options.exitCode); // no cluster has to be known for it
-    withoutPreflight(loaded, mode, selection, options.flags.criSocket);
   }
   const auto judging = !onlyPhase || *onlyPhase == "preflight" ? Judging::yes : Judging::no;
   auto facts = look(machine, judging);
+  if (pending) withoutPreflight(selection, facts);
 
   std::vector<std::string> warnings;
   auto wanted = config::loadJoin(documents, options.flags, facts, warnings);
@@ -84,6 +85,7 @@ ExitCode runJoin(JoinOptions options, const std::vector<std::string>& arguments,
   auto setup = learnAboutCluster(std::move(wanted), facts, world, *reporter, warnings);
   for (const auto& warning : warnings) log::warn(warning);
   goOffline(options.bundle, setup);
+  setup.request.bundled = pending;
   lookAtFront(setup, machine.host());
   if (judging == Judging::yes) lookFurther(facts, phases::joinPurpose(setup), setup, machine, runtime);
 

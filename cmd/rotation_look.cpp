@@ -6,6 +6,7 @@
 #include "manifests/components.hpp"
 #include "phases/certificates.hpp"
 #include "plan/run.hpp"
+#include "plan/silent.hpp"
 #include "support/encoding.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
@@ -41,21 +42,9 @@ bool holds(const std::string& text, const std::string& block) {
   return !block.empty() && std::ranges::find(blocks, block) != blocks.end();
 }
 
-/// Says nothing: what is planned here is only counted.
-class Silent : public plan::Reporter {
-public:
-  void phaseBegins(std::string_view, std::string_view) override {}
-  void phaseEnds(std::string_view) override {}
-  void phaseSkipped(std::string_view) override {}
-  void planned(std::string_view, const plan::Change&) override {}
-  void done(std::string_view, const plan::Change&, Duration) override {}
-  void waiting(std::string_view, const plan::Change&, Duration, Duration, std::string_view) override {}
-  void warning(std::string_view, std::string_view) override {}
-};
-
 bool isSettled(const config::Setup& setup, const rotation::Wish& wish, plan::World& world) {
   try {
-    Silent silent;
+    plan::Silent silent;
     const auto outcome = plan::planAll(rotation::onNode(setup, wish), "look", world, silent);
     for (const auto& each : outcome.changes)
       if (each.change.changes() && each.change.verb != plan::Verb::wait) log::info(2, "{}: {} ({})", rotation::name(wish.stage), each.change.subject, each.change.reason);
@@ -129,6 +118,7 @@ rotation::NodeSeen lookHere(const config::Setup& setup, const std::string& autho
   if (const auto status = host.status(file)) seen.since = world.clock.now() - status->modified;
   if (material.next.certificate.empty()) return seen;
   auto wish = wishHere(host, authority, material, seen.stage);
+  wish.forgotten = !seen.staged && (seen.stage == rotation::Stage::former || seen.stage == rotation::Stage::dropped);
   seen.settled = isSettled(setup, wish, world);
   wish.kubelet = rotation::Kubelet::asItIs;
   seen.settledButKubelet = seen.settled || isSettled(setup, wish, world);

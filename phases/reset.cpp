@@ -197,6 +197,14 @@ Resources network(const Setup& setup) {
   return resources;
 }
 
+/// Units that were in use begin anew with their former files; others end while systemd can still disable them: it knows no links of a file that is gone.
+Resources units(const Resetting& known, bool inUse) {
+  Resources resources;
+  for (const auto& one : known.recorded)
+    if (one.kind == Recorded::Kind::unit && (one.enabled || one.active) == inUse) resources.push_back(plan::Task{plan::RestoreUnit{one.name, one.enabled, one.active}});
+  return resources;
+}
+
 Resources cleanUp(const Setup& setup, const Phase&) {
   const auto& known = resetting(setup);
   if (!known.isNode) return {};
@@ -207,11 +215,11 @@ Resources cleanUp(const Setup& setup, const Phase&) {
   if (known.etcdData) resources.push_back(emptied(setup, *known.etcdData, "etcd's data"));
   append(resources, filledByComponents(setup));
   append(resources, wellKnown(setup));
+  append(resources, units(known, false));
   for (const auto& one : known.recorded) append(resources, undone(setup, one));
   append(resources, madeByComponents(setup));
   for (const auto& [name, value] : known.sysctlsBefore) resources.push_back(plan::Task{plan::SetSysctl{name, value}});
-  for (const auto& one : known.recorded)
-    if (one.kind == Recorded::Kind::unit) resources.push_back(plan::Task{plan::RestoreUnit{one.name, one.enabled, one.active}});
+  append(resources, units(known, true));
   return resources;
 }
 

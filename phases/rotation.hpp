@@ -49,6 +49,8 @@ struct Wish {
   std::string authority;
   Stage stage = Stage::trusted;
   Kubelet kubelet = Kubelet::follows;
+  /// At its end, and what only the rotation needed has been removed already: that is not missed.
+  bool forgotten = false;
   Material material;
   std::map<std::string, std::string> manifests; ///< of components, as they are
   std::string kubeletConf;                      ///< as it is, but that it trusts whom it shall

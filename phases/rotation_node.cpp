@@ -89,7 +89,7 @@ Resources authorityFiles(const Setup& setup, const Wish& wish) {
   const auto& folder = setup.cluster.pki.folder;
   Resources files;
   if (row.name == "ca" && bothAreTrusted(wish.stage)) files.push_back(plan::File{.path = folder / signerName, .content = signer(wish).certificate});
-  files.push_back(secretFile(folder / row.key, signer(wish).key));
+  if (!wish.forgotten) files.push_back(secretFile(folder / row.key, signer(wish).key));
   files.push_back(plan::File{.path = folder / row.trust, .content = trusted(wish), .mode = row.name == "sa" ? 0600U : 0644U});
   if (!wish.material.bridge.empty()) {
     const auto bridge = plan::bridgeOf(folder / row.trust);
@@ -260,13 +260,13 @@ Resources kubelet(const Setup& setup, const Wish& wish) {
 }
 
 Resources onControlPlane(const Setup& setup, const Wish& wish) {
-  auto all = stagedFiles(wish);
+  auto all = wish.forgotten ? Resources{} : stagedFiles(wish);
   append(all, everyMemberBelieves(setup, wish));
   append(all, authorityFiles(setup, wish));
   append(all, leaves(setup, wish));
   append(all, readers(setup, wish));
   append(all, leavesAreShown(setup, wish));
-  append(all, proof(setup, wish));
+  if (!wish.forgotten) append(all, proof(setup, wish));
   if (!rowOf(wish.authority).workers) return all;
   if (!bothAreTrusted(wish.stage)) all.push_back(plan::Absent{.path = setup.cluster.pki.folder / signerName});
   append(all, balancer(setup, wish));

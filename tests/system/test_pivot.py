@@ -166,6 +166,19 @@ def test_unpivot_and_pivot_lose_no_request(node):
     node.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(node))
 
 
+@pytest.mark.long
+def test_ten_times_unpivot_and_pivot_lose_no_request(node):
+    """One run of clients over all of it."""
+    asked = probes(node)
+    for _ in range(10):
+        pivot(node, "unpivot")
+        node.until("only static pods are left", lambda: is_kept_by_files(node))
+        pivot(node)
+        node.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(node))
+    none_failed(asked)
+    finds_nothing_wrong(node)
+
+
 def three_control_planes(lab, version: str = VERSION, also: tuple[str, ...] = ()):
     """And a worker, w1, the last of the list."""
     machines = [lab.machine(name, version, also=also) for name in ("n1", "n2", "n3", "w1")]

@@ -57,7 +57,7 @@ TEST_CASE("a static pod whose manifest differs is replaced, and once it runs by 
 TEST_CASE("a static pod that does not run by its manifest yet, since a run was killed, is waited for") {
   Kubelet world;
   world.host.put(kManifest, pod("etcd:3.7.0-0"));
-  CHECK(world.make(Task{world.wanted("etcd:3.7.0-0")}) == "update (not all run by their manifests yet)");
+  CHECK(world.make(Task{world.wanted("etcd:3.7.0-0")}) == "update (not all run by their files yet)");
 }
 
 TEST_CASE("a static pod that is not made anew ends the wait when patience is over") {
