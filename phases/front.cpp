@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace kubestrap::phases {
 
 namespace {
@@ -37,29 +39,6 @@ plan::FatalSign podFails(const Setup& setup, std::string_view slot) {
   return plan::StaticPodFails{{"front", manifests::frontImage(setup), manifests::frontManifest(slot)}};
 }
 
-plan::File manifest(const Setup& setup, const std::string& slot) {
-  return {.path = manifests::frontManifest(slot),
-          .content = emitYaml(manifests::frontPod(setup, slot)),
-          .mode = 0600,
-          .compare = plan::Compare::document,
-          .folderMode = 0700};
-}
-
-/// Once the newer one lets connections through, it has the socket, and the older one only what it had accepted.
-Resources olderGoes(const Setup& setup, const std::string& slot) {
-  Resources resources;
-  for (const auto& [older, manifest] : setup.node.fronts) {
-    if (older == slot) continue;
-    resources.push_back(plan::Condition{.what = fmt::format("the balancer of slot {} serves", slot),
-                                        .probe = plan::FileExists{manifests::frontMarker(slot)},
-                                        .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
-                                        .hint = fmt::format("look at its log below /var/log/pods/kube-system_kubestrap-front-{}-*", slot),
-                                        .fatal = {podFails(setup, slot)}});
-    resources.push_back(plan::Absent{manifests::frontManifest(older)});
-  }
-  return resources;
-}
-
 } // namespace
 
 Resources frontImage(const Setup& setup) {
@@ -84,9 +63,26 @@ Resources front(const Setup& setup, const plan::Phase&) {
       plan::Folder{.path = paths::frontState, .mode = 0700, .owner = manifests::frontUser},
       plan::File{.path = manifests::frontServersFile(),
                  .content = manifests::frontServers(manifests::apiServers(setup), own),
-                 .compare = plan::Compare::presence},
-      manifest(setup, slot)};
-  append(resources, olderGoes(setup, slot));
+                 .compare = plan::Compare::presence}};
+  append(resources, frontInSlot(setup, slot, emitYaml(manifests::frontPod(setup, slot)), podFails(setup, slot)));
+  return resources;
+}
+
+Resources frontInSlot(const Setup& setup, const std::string& slot, std::string manifest, plan::FatalSign sign) {
+  const auto& fronts = setup.node.fronts;
+  Resources resources;
+  const bool takesOver = std::ranges::any_of(fronts, [&](const auto& each) { return each.first != slot; });
+  // One that ended long ago has left it.
+  if (takesOver && !fronts.contains(slot)) resources.push_back(plan::Absent{.path = manifests::frontMarker(slot), .reason = "of a balancer that is gone"});
+  resources.push_back(plan::File{.path = manifests::frontManifest(slot), .content = std::move(manifest), .mode = 0600, .compare = plan::Compare::document, .folderMode = 0700});
+  if (!takesOver) return resources;
+  resources.push_back(plan::Condition{.what = fmt::format("the balancer of slot {} serves", slot),
+                                      .probe = plan::FileExists{manifests::frontMarker(slot)},
+                                      .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
+                                      .hint = fmt::format("look at its log below /var/log/pods/kube-system_kubestrap-front-{}-*", slot),
+                                      .fatal = {std::move(sign)}});
+  for (const auto& [older, former] : fronts)
+    if (older != slot) resources.push_back(plan::Absent{manifests::frontManifest(older)});
   return resources;
 }
 

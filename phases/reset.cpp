@@ -205,11 +205,17 @@ Resources units(const Resetting& known, bool inUse) {
   return resources;
 }
 
+/// Without a kubelet that was begun there are none, and perhaps no runtime that could be asked: it may have been brought for this node.
+bool mayHavePods(const Resetting& known) {
+  return !known.journal || std::ranges::any_of(known.recorded, [](const Recorded& each) { return each.kind == Recorded::Kind::unit && each.name == "kubelet"; });
+}
+
 Resources cleanUp(const Setup& setup, const Phase&) {
   const auto& known = resetting(setup);
   if (!known.isNode) return {};
-  Resources resources{kubeletStopped(), plan::Task{plan::RemovePods{}},
-                      plan::Task{plan::Unmount{.below = paths::kubelet, .flags = known.unmountFlags, .keep = known.before}}};
+  Resources resources{kubeletStopped()};
+  if (mayHavePods(known)) resources.push_back(plan::Task{plan::RemovePods{}});
+  resources.push_back(plan::Task{plan::Unmount{.below = paths::kubelet, .flags = known.unmountFlags, .keep = known.before}});
   append(resources, network(setup));
   // The data goes before the manifest by which it is known to be ours.
   if (known.etcdData) resources.push_back(emptied(setup, *known.etcdData, "etcd's data"));

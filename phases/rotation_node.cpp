@@ -5,6 +5,7 @@
 #include "manifests/components.hpp"
 #include "manifests/front.hpp"
 #include "phases/certificates.hpp"
+#include "phases/front.hpp"
 #include "phases/node.hpp"
 #include "phases/renewal.hpp"
 #include "support/encoding.hpp"
@@ -231,14 +232,7 @@ Resources balancer(const Setup& setup, const Wish& wish) {
   if (former == fronts.end()) return {};
   const auto& [slot, manifest] = *former;
   const std::string other = slot == "a" ? "b" : "a";
-  return {plan::File{.path = manifests::frontManifest(other), .content = manifests::frontInSlot(manifest, slot, other, mark), .mode = 0600,
-                     .compare = plan::Compare::document, .folderMode = 0700},
-          plan::Condition{.what = fmt::format("the balancer of slot {} serves", other),
-                          .probe = plan::FileExists{manifests::frontMarker(other)},
-                          .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
-                          .hint = fmt::format("look at its log below /var/log/pods/kube-system_kubestrap-front-{}-*", other),
-                          .fatal = {plan::UnitFails{"kubelet"}}},
-          plan::Absent{.path = manifests::frontManifest(slot)}};
+  return frontInSlot(setup, other, manifests::frontInSlot(manifest, slot, other, mark), plan::UnitFails{"kubelet"});
 }
 
 /// The kubelet reads kubelet.conf once.

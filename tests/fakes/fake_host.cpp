@@ -247,7 +247,7 @@ Value FakeHost::inventory() {
   }
   Value units = Value::object();
   for (const auto& [name, state] : services)
-    units[name] = fmt::format("{}, {}", state.active == "active" || state.active == "activating" ? "active" : "inactive", state.enabled ? "enabled" : "disabled");
+    if (state.exists) units[name] = fmt::format("{}, {}", state.active == "active" || state.active == "activating" ? "active" : "inactive", state.enabled ? "enabled" : "disabled");
   return {{"files", list}, {"units", units}};
 }
 

@@ -82,10 +82,11 @@ TEST_CASE("another image goes into the other slot, and the older pod goes when t
   CHECK(changesOf(machine.plan()) == Lines{});
 }
 
-TEST_CASE("the older balancer stays as long as the newer one does not serve") {
+TEST_CASE("the older balancer stays as long as the newer one does not serve, whatever one before it has left") {
   Balanced balanced;
   auto& machine = balanced.machine;
   machine.init();
+  machine.host.put(manifests::frontMarker("b"), "", 0644);
   balanced.image = kNewerImage;
   machine.selection.only = "front";
   machine.clock.onSleep = [&] { machine.settle(); };

@@ -155,6 +155,17 @@ TEST_CASE("what a killed run has left beside a file goes too") {
   CHECK(left(before, machine) == Lines{});
 }
 
+TEST_CASE("where no kubelet was begun there are no pods: the runtime need not answer") {
+  Machine machine;
+  machine.host.services.erase("kubelet");
+  const auto before = aBareMachine(machine);
+  machine.selection.only = "certs";
+  machine.init();
+  machine.cri.runtime.reachable = false;
+  CHECK(machine.resetFails() == "");
+  CHECK(left(before, machine) == Lines{});
+}
+
 TEST_CASE("a kubelet that was started again and again before is so again, wherever init was killed") {
   for (std::size_t n = 1; n < 120; n += n < 10 ? 1 : 9) {
     Machine machine;
