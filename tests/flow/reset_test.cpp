@@ -259,6 +259,19 @@ TEST_CASE("a pod that the runtime cannot stop at once is stopped the next time; 
   }
 }
 
+TEST_CASE("a pod that the kubelet had asked for when it was stopped, and that is there a moment later, goes too") {
+  Machine machine;
+  aBareMachine(machine);
+  machine.init();
+  work(machine);
+  machine.cri.pods.clear();
+  machine.host.onEffect = [&](const std::string& effect) {
+    if (effect.starts_with("unmount ")) machine.cri.pods = {{.id = "p2", .uid = "2", .name = "etcd-n1", .podNamespace = "kube-system"}};
+  };
+  CHECK(machine.resetFails() == "");
+  CHECK(machine.cri.pods.empty());
+}
+
 // ---- what was replaced comes back, what belongs to others stays
 
 TEST_CASE("a file that was replaced comes back with its mode") {

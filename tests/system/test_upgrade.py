@@ -156,7 +156,7 @@ def test_a_kubelet_is_swapped_and_the_node_takes_pods_again(node):
     node.until("the node tells of its new kubelet", lambda: node.get("node", "n1")["status"]["nodeInfo"]["kubeletVersion"] == f"v{VERSION}")
     # A new kubelet may make the static pods anew, and the API server that comes back does not know who may do what at first.
     node.until("the API server is ready", lambda: node.kubectl("get", "--raw", "/readyz") == "ok")
-    assert not node.get("node", "n1")["spec"].get("unschedulable")
+    node.until("the node takes pods", lambda: not node.get("node", "n1")["spec"].get("unschedulable"))
     node.until("all is ready", lambda: node.wait_ready() is None)
 
 
