@@ -1,0 +1,84 @@
+#!/usr/bin/python
+# Copyright: The kubestrap project
+# Apache License 2.0: see LICENSE, or https://www.apache.org/licenses/LICENSE-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubestrap_init
+short_description: Makes a machine the first control plane node of a new cluster
+description:
+  - Runs C(kubestrap init), which keeps what is as it should be and makes the rest so.
+  - A machine that is such a node already is brought to what O(config) says, where C(init) may change it.
+options:
+  config:
+    description:
+      - The documents that C(kubestrap init --config) takes, in any order, without secrets.
+      - They are handed over by standard input; nothing of them is left on the machine.
+    type: list
+    elements: dict
+    default: []
+extends_documentation_fragment:
+  - kubestrap.kubestrap.program
+  - kubestrap.kubestrap.program.phases
+author:
+  - The kubestrap project (@kubestrap)
+"""
+
+EXAMPLES = r"""
+- name: Make a cluster
+  kubestrap.kubestrap.kubestrap_init:
+    config:
+      - apiVersion: kubeadm.k8s.io/v1beta4
+        kind: ClusterConfiguration
+        kubernetesVersion: v1.37.2
+        networking:
+          podSubnet: 10.244.0.0/16
+      - apiVersion: kubestrap.io/v1alpha1
+        kind: KubestrapConfiguration
+        endpoint:
+          mode: local
+"""
+
+RETURN = r"""
+changes:
+  description: What was changed, or in check mode would be, in order; what is kept is left out.
+  returned: when kubestrap was asked
+  type: list
+  elements: dict
+  contains:
+    phase:
+      description: The phase it belongs to.
+      type: str
+      sample: kubelet-start
+    verb:
+      description: What is done.
+      type: str
+      sample: create
+    subject:
+      description: What it is done to.
+      type: str
+      sample: file /var/lib/kubelet/config.yaml
+    reason:
+      description: Why.
+      type: str
+      sample: missing
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import Program, arguments
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=arguments("ignore_preflight_errors", "skip_phases", config={"type": "list", "elements": "dict", "default": []}),
+        supports_check_mode=True,
+    )
+    program = Program(module)
+    program.must_be_there()
+    config = module.params["config"]
+    module.exit_json(**program.changed(["init"] + program.flags() + (["--config", "-"] if config else []), config))
+
+
+if __name__ == "__main__":
+    main()
