@@ -16,7 +16,7 @@ from .errors import LabError
 PACKAGES = (
     "systemd systemd-sysv dbus udev kmod mount procps hostname netbase iproute2 iputils-ping "
     "iptables nftables conntrack ipset ipvsadm ethtool socat openssh-server "
-    "ca-certificates curl openssl jq less python3-minimal busybox-static "
+    "ca-certificates curl openssl jq less python3 python3-apt busybox-static "
     "libcurl4t64 libssl3t64 libarchive13t64 libzstd1 libseccomp2 libcap2"
 ).split()
 
