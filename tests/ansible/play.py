@@ -1,0 +1,110 @@
+"""Ansible as the tests use it: the collection as it would be published, an inventory of the lab's machines, plays and what they tell."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubelab import cgroups
+from testbed import ROOT
+
+BINARY = ROOT / "build/release/kubestrap"
+# What the lab's machines need and a machine of one's own does not: see lab/kubelab/documents.py.
+KUBELET = {
+    "cgroupDriver": "systemd",
+    "failSwapOn": False,
+    "oomScoreAdj": 0,
+    "imageGCHighThresholdPercent": 100,
+    "evictionHard": {"memory.available": "50Mi", "nodefs.available": "200Mi", "nodefs.inodesFree": "1%", "imagefs.available": "200Mi"},
+} | ({"failCgroupV1": False} if cgroups.version() == 1 else {})
+
+
+@dataclass
+class Play:
+    """What a play said and how it ended."""
+
+    code: int
+    out: str
+    document: dict
+
+    @property
+    def changed(self) -> dict[str, int]:
+        return {host: one["changed"] for host, one in self.document["hosts"].items()}
+
+    def of(self, task: str) -> dict[str, dict]:
+        """What a task, by a part of its name, said of each host where it was not skipped."""
+        return {each["host"]: each["result"] for each in self.document["results"] if task in each["task"]}
+
+    def __str__(self):
+        return f"ansible-playbook ended with {self.code}\n{self.out[-6000:]}"
+
+
+class Ansible:
+    def __init__(self, tools: Path, folder: Path):
+        self.tools, self.folder = tools, folder
+        self.environment = os.environ | {
+            "PATH": f"{tools / 'bin'}:{os.environ['PATH']}",
+            "PYTHONPATH": str(tools),
+            "HOME": str(folder),
+            "ANSIBLE_HOME": str(folder / "home"),
+            "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
+            "NO_COLOR": "1",
+            "LC_ALL": "C.UTF-8",
+        }
+
+    def run(self, *words, **more) -> subprocess.CompletedProcess:
+        more = {"cwd": self.folder, "env": self.environment} | more
+        return subprocess.run([*map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+
+    def must(self, *words, **more) -> str:
+        done = self.run(*words, **more)
+        assert done.returncode == 0, f"{' '.join(map(str, words))}: exit code {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    def install(self, source: Path) -> None:
+        """Builds the collection's archive and installs it from there."""
+        self.must("ansible-galaxy", "collection", "build", "--output-path", self.folder, source)
+        (self.archive,) = self.folder.glob("kubestrap-kubestrap-*.tar.gz")
+        self.must("ansible-galaxy", "collection", "install", self.archive, "--collections-path", self.folder / "collections", "--offline")
+
+    @property
+    def collection(self) -> Path:
+        return self.folder / "collections/ansible_collections/kubestrap/kubestrap"
+
+    def inventory(self, lab, control_planes: list[str], workers: list[str] = (), **more) -> None:
+        """Names of machines as hosts. Ansible reaches them by these names, as through a jump host or forwarded ports: no address tells it anything."""
+        known = json.loads(lab.call("status", "-o", "json"))
+        lines = [f"Host {one['name']}\n  HostName {one['address']}\n" for one in known["machines"]]
+        key = f"  User root\n  IdentityFile {known['ssh']['key']}\n  UserKnownHostsFile {known['ssh']['knownHosts']}\n"
+        (self.folder / "ssh.config").write_text("".join([*lines, "Host *\n", key]))
+        variables = {
+            "ansible_ssh_common_args": f"-F {self.folder / 'ssh.config'}",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            # The lab's kubelet is no package, and its network has no way to any.
+            "kubestrap_node_packages": ["conntrack", "iptables", "mount"],
+            "kubestrap_binary": str(BINARY),
+            "kubestrap_image": str(BINARY.with_name("kubestrap-image.tar")),
+            "kubestrap_ignore_preflight_errors": ["SystemVerification"],
+            "kubestrap_kubelet_configuration": KUBELET,
+            "kubestrap_kube_proxy_configuration": {"conntrack": {"maxPerCore": 0}, "oomScoreAdj": 0},
+        } | more
+        groups = {"kubestrap_control_planes": {"hosts": dict.fromkeys(control_planes, {})}, "kubestrap_workers": {"hosts": dict.fromkeys(workers, {})}}
+        (self.folder / "inventory.json").write_text(json.dumps({"all": {"children": groups, "vars": variables}}))
+
+    def play(self, lab, playbook: str, *words: str) -> Play:
+        """The host is not on the lab's network: Ansible starts where the lab's switch is."""
+        told = self.folder / "told.json"
+        told.unlink(missing_ok=True)
+        environment = self.environment | {
+            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "told",
+            "TOLD": str(told),
+        }
+        inside = ["ip", "netns", "exec", f"lab-{lab.name}"]
+        done = self.run(*inside, "ansible-playbook", "-i", self.folder / "inventory.json", f"kubestrap.kubestrap.{playbook}", *words, env=environment)
+        assert told.exists(), done.stdout
+        return Play(done.returncode, done.stdout, json.loads(told.read_text()))
