@@ -76,8 +76,8 @@ SHARED = "198.51.100.15"
 def cluster(ansible, lab):
     made = {name: lab.machine(name) for name in NAMES}
     for machine in made.values():
-        machine.sh(f"ip link add nat0 type dummy && ip address add {SHARED}/24 dev nat0 && ip link set nat0 up && "
-                   "ip route del default && ip route add default dev nat0")
+        machine.sh(f"ip link add nat0 type veth peer name cable0 && ip link set cable0 up && ip link set nat0 up && "
+                   f"ip address add {SHARED}/24 dev nat0 && ip route replace default via 198.51.100.2 dev nat0")
     return made
 
 
