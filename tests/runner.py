@@ -151,8 +151,9 @@ def main() -> int:
         tally.left_out.append("the sanitizers (CI=true or --long)")
     pytest("tests/lab", tally)
     pytest("tests/image", tally)
+    pytest("tests/ansible", tally, *([] if arguments.quick else ["--lab"]), *(["--long"] if arguments.long else []))
     if arguments.quick:
-        tally.left_out.append("fuzzing, and contract, fidelity and system tests, which need the lab (tests/run without --quick)")
+        tally.left_out.append("fuzzing, and contract, fidelity and system tests and Ansible's plays, which need the lab (tests/run without --quick)")
     else:
         fuzz(tally, seconds=60 if arguments.long else 10)
         pytest("tests/cfssl", tally)

@@ -79,9 +79,10 @@ class Ansible:
         """Names of machines as hosts. Ansible reaches them by these names, as through a jump host or forwarded ports: no address tells it anything."""
         known = json.loads(lab.call("status", "-o", "json"))
         lines = [f"Host {one['name']}\n  HostName {one['address']}\n" for one in known["machines"]]
-        key = f"  User root\n  IdentityFile {known['ssh']['key']}\n  UserKnownHostsFile {known['ssh']['knownHosts']}\n"
+        key = f"  IdentityFile {known['ssh']['key']}\n  UserKnownHostsFile {known['ssh']['knownHosts']}\n"
         (self.folder / "ssh.config").write_text("".join([*lines, "Host *\n", key]))
         variables = {
+            "ansible_user": "root",
             "ansible_ssh_common_args": f"-F {self.folder / 'ssh.config'}",
             "ansible_python_interpreter": "/usr/bin/python3",
             # The lab's kubelet is no package, and its network has no way to any.
