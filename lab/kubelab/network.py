@@ -14,6 +14,8 @@ from . import shell
 
 PREFIX = "10.88"  # labs are 10.88.N.0/24; pods and services use kubeadm's customary ranges, inside each lab
 NAMED = Path("/run/netns")
+# Without one of its own a bridge takes the lowest of its ports', and another one when machines come: connections from it to them would hang.
+SWITCH_ADDRESS = "02:00:00:00:00:01"
 SWITCH_SETTINGS = {"ipv4/ip_forward": "1", "ipv4/icmp_ratelimit": "0"}
 
 
@@ -55,7 +57,7 @@ def make_switch(namespace: str, network: str) -> None:
     _batch(
         namespace,
         "link set lo up",
-        *([] if _has_link(namespace, "br0") else ["link add br0 type bridge"]),
+        *([] if _has_link(namespace, "br0") else [f"link add br0 address {SWITCH_ADDRESS} type bridge"]),
         f"address replace {gateway(network)}/24 dev br0",
         "link set br0 up",
         "route replace local default dev lo table main",

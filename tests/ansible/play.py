@@ -105,6 +105,8 @@ class Ansible:
             "ANSIBLE_CALLBACKS_ENABLED": "told",
             "TOLD": str(told),
         }
+        # A machine that was made anew has another link address at the same IP address.
+        subprocess.run(["ip", "-n", f"lab-{lab.name}", "neighbour", "flush", "dev", "br0"], check=True)
         inside = ["ip", "netns", "exec", f"lab-{lab.name}"]
         done = self.run(*inside, "ansible-playbook", "-i", self.folder / "inventory.json", f"kubestrap.kubestrap.{playbook}", *words, env=environment)
         assert told.exists(), done.stdout
