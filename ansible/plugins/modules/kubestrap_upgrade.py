@@ -73,6 +73,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import Program, arguments
 
 
+def needs_swap(program, words):
+    """kubestrap empties a node for a kubelet that runs there already. Where emptying it is all that it would do about the kubelet, there is no need to."""
+    answer, dummy = program.ask(words + ["--dry-run"])
+    return any(each["phase"] == "kubelet" and not each["subject"].startswith("pods that may move") for each in program.result(answer)["changes"])
+
+
 def main():
     module = AnsibleModule(
         argument_spec=arguments(
@@ -94,7 +100,9 @@ def main():
     if wish["kubeconfig_content"]:
         words += ["--kubeconfig", program.secret_file(wish["kubeconfig_content"])]
     if wish["kubelet"]:
-        words += ["--kubelet", wish["kubelet"], "--drain-timeout", wish["drain_timeout"]]
+        swap = ["--kubelet", wish["kubelet"], "--drain-timeout", wish["drain_timeout"]]
+        if needs_swap(program, words + swap):
+            words += swap
     module.exit_json(**program.changed(words, forms=["--yes"] if wish["version"] else []))
 
 
