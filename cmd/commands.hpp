@@ -41,6 +41,7 @@ std::vector<Command> certinfoCommands();
 Command kubeconfigCommand();
 Command completionCommand();
 Command frontCommand();
+Command vipCommand();
 Command guardCommand();
 /// What pods do on the machine of their node.
 Command nodeCommand();

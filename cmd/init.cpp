@@ -96,7 +96,8 @@ struct JoinCommands {
 };
 
 JoinCommands joinCommands(Machine& machine, const config::Setup& setup, const InitOptions& options) {
-  manifests::JoinCommand join{.endpoint = manifests::hasFront(setup.cluster) ? manifests::ownApiServers(setup) : setup.publicEndpoint(), .pins = authorityPins(machine, setup)};
+  const bool hasVip = setup.cluster.kubestrap.vip.has_value();
+  manifests::JoinCommand join{.endpoint = manifests::hasFront(setup.cluster) && !hasVip ? manifests::ownApiServers(setup) : setup.outsideEndpoint(), .pins = authorityPins(machine, setup)};
   if (!setup.request.tokens.empty() && !options.skipTokenPrint) join.token = setup.request.tokens.front().token();
   JoinCommands commands{.worker = manifests::text(join)};
   if (setup.cluster.controlPlaneEndpoint) {

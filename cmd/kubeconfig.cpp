@@ -56,7 +56,7 @@ kube::Kubeconfig forUser(const KubeconfigOptions& options, const config::Setup& 
   const auto path = phases::certificateFile(setup.cluster, "ca");
   // Of a bundle the first is the authority.
   const auto authority = certs::X509Certificate::parse(readFile(host, path, "run it on a control plane node"), path.string());
-  return {.server = setup.publicEndpoint().url(), .tlsServerName = {}, .clusterName = options.clusterName.value_or(setup.cluster.name), .user = *options.user, .authorities = authority.pem(),
+  return {.server = setup.outsideEndpoint().url(), .tlsServerName = {}, .clusterName = options.clusterName.value_or(setup.cluster.name), .user = *options.user, .authorities = authority.pem(),
           .clientCertificate = {}, .clientKey = {}};
 }
 

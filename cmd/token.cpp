@@ -124,11 +124,14 @@ config::Endpoint endpointOf(const std::string& url) {
 }
 
 /// Where a machine that joins is to ask. The control plane's name may stand for each node on that node, and says nothing to a machine that
-/// is none yet: then it is the address of an API server, of this machine's own if there is one.
+/// is none yet: then it is the virtual address, which cluster-info tells of, or that of an API server, of this machine's own if there is one.
 config::Endpoint endpointToJoin(Machine& machine, const kube::Kubeconfig& kubeconfig) {
   std::map<std::string, config::Endpoint> servers;
   try {
-    servers = config::apiServersIn(kube::readClusterInfo(machine.http(), kubeconfig.server, kubeconfig.authorities).others);
+    const auto info = kube::readClusterInfo(machine.http(), kubeconfig.server, kubeconfig.authorities);
+    servers = config::apiServersIn(info.others);
+    if (!servers.empty() && !info.kubeconfig.empty())
+      if (auto told = endpointOf(kube::parseKubeconfig(info.kubeconfig, "cluster-info").server); IpAddress::parse(told.host)) return told;
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {

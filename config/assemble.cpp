@@ -35,6 +35,19 @@ constexpr Named<EndpointMode> endpointModes[] = {{EndpointMode::single, "single"
 constexpr Named<PullPolicy> pullPolicies[] = {
     {PullPolicy::ifNotPresent, "IfNotPresent"}, {PullPolicy::always, "Always"}, {PullPolicy::never, "Never"}};
 
+/// Another virtual address on the same link has another last octet, and so another router id.
+std::optional<Vip> vipOf(const v1alpha1::KubestrapConfiguration& given) {
+  if (given.endpoint.mode != "vip" || !given.endpoint.vip) return std::nullopt;
+  const auto& vip = *given.endpoint.vip;
+  const auto address = IpAddress::parse(vip.address).value();
+  const auto last = static_cast<unsigned char>(address.octets().back());
+  return Vip{.address = address,
+             .interface = vip.interface,
+             .router = vip.routerID ? vip.routerID : last ? last : 51,
+             .priority = vip.priority,
+             .image = given.images ? given.images->vip : ""};
+}
+
 template <class Component> ComponentOptions options(const Component& component) {
   return {.extraArgs = component.extraArgs, .extraVolumes = component.extraVolumes, .extraEnvs = component.extraEnvs};
 }
@@ -165,10 +178,11 @@ Cluster assemble(const ClusterDocuments& documents, const ClusterCircumstances& 
                     .hosting = byName(hostings, documents.kubestrap.hosting),
                     .endpointMode = byName(endpointModes, documents.kubestrap.endpoint.mode),
                     .frontImage = documents.kubestrap.images ? documents.kubestrap.images->front : "",
+                    .vip = vipOf(documents.kubestrap),
                     .preflightFix = documents.kubestrap.preflight ? documents.kubestrap.preflight->fix : std::nullopt},
   };
   // From the start it has a name that more than one machine can answer to.
-  if (cluster.kubestrap.endpointMode == EndpointMode::local && !cluster.controlPlaneEndpoint)
+  if (balancesOnNodes(cluster.kubestrap.endpointMode) && !cluster.controlPlaneEndpoint)
     cluster.controlPlaneEndpoint = Endpoint{fmt::format("api.{}.internal", lower(cluster.name)), circumstances.bindPort};
   cluster.images = imagesOf(cluster, *minor);
   cluster.kubelet = {defaultKubelet(documents.kubelet.value_or(Value::object()), cluster, warnings),
@@ -221,12 +235,26 @@ v1beta4::ClusterConfiguration clusterConfiguration(const Cluster& cluster) {
   return configuration;
 }
 
+namespace {
+
+std::optional<v1alpha1::Vip> vipDocument(const std::optional<Vip>& vip) {
+  if (!vip) return std::nullopt;
+  return v1alpha1::Vip{.address = vip->address.string(), .interface = vip->interface, .routerID = vip->router, .priority = vip->priority};
+}
+
+std::optional<v1alpha1::Images> imagesDocument(const KubestrapOptions& options) {
+  v1alpha1::Images images{.front = options.frontImage, .vip = options.vip ? options.vip->image : ""};
+  return images.front.empty() && images.vip.empty() ? std::nullopt : std::optional(std::move(images));
+}
+
+} // namespace
+
 v1alpha1::KubestrapConfiguration kubestrapConfiguration(const Cluster& cluster) {
   const KubestrapOptions& options = cluster.kubestrap;
   return {.layout = nameOf(layouts, options.layout),
           .hosting = nameOf(hostings, options.hosting),
-          .endpoint = {.mode = nameOf(endpointModes, options.endpointMode)},
-          .images = options.frontImage.empty() ? std::nullopt : std::optional(v1alpha1::Images{options.frontImage}),
+          .endpoint = {.mode = nameOf(endpointModes, options.endpointMode), .vip = vipDocument(options.vip)},
+          .images = imagesDocument(options),
           .preflight = options.preflightFix ? std::optional(v1alpha1::Preflight{options.preflightFix}) : std::nullopt,
           .pki = cluster.pki.requests.empty() && cluster.pki.policy.empty() ? std::nullopt
                                                                             : std::optional(v1alpha1::Pki{cluster.pki.requests, cluster.pki.policy})};

@@ -100,12 +100,25 @@ enum class Layout { plain, hosted };                      ///< decision D6
 enum class Hosting { staticPods, self };                  ///< `static` or `self`: who keeps the control plane's pods
 enum class EndpointMode { local, vip, external, single }; ///< decision D21
 
+/// Whether every node has a balancer of its own.
+constexpr bool balancesOnNodes(EndpointMode mode) { return mode == EndpointMode::local || mode == EndpointMode::vip; }
+
+/// The address that one of the control plane nodes has beside its own.
+struct Vip {
+  IpAddress address;
+  std::string interface; ///< empty: the one with the node's own address
+  int router = 0;        ///< VRRP's virtual router id: 1 to 255
+  int priority = 100;    ///< VRRP's: 1 to 254
+  std::string image;     ///< empty: the shipped one
+};
+
 /// KubestrapConfiguration (kubestrap.io/v1alpha1): what kubeadm has no field for.
 struct KubestrapOptions {
   Layout layout = Layout::plain;
   Hosting hosting = Hosting::staticPods;
   EndpointMode endpointMode = EndpointMode::single;
   std::string frontImage; ///< of the balancer on every node; empty: the shipped one
+  std::optional<Vip> vip; ///< of endpointMode vip
   std::optional<std::vector<std::string>> preflightFix; ///< findings that --fix may put right; nothing: all it can
 };
 
@@ -337,9 +350,14 @@ struct Setup {
   Cluster cluster;
   Node node;
   Request request;
-  /// The endpoint that clients of the cluster use: controlPlaneEndpoint, else this node's own API server.
+  /// The endpoint that clients on the cluster's nodes use: controlPlaneEndpoint, else this node's own API server.
   Endpoint publicEndpoint() const {
     return cluster.controlPlaneEndpoint ? *cluster.controlPlaneEndpoint : node.localEndpoint();
+  }
+  /// The one for machines that are no nodes, or not yet: the virtual address where there is one.
+  Endpoint outsideEndpoint() const {
+    const auto& vip = cluster.kubestrap.vip;
+    return vip ? Endpoint{vip->address.string(), publicEndpoint().port} : publicEndpoint();
   }
 };
 

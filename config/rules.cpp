@@ -31,6 +31,10 @@ bool isPort(const Value& value) {
   return value.is_number_integer() && value.get<std::int64_t>() >= 0 && value.get<std::int64_t>() <= 65535;
 }
 
+template <int lowest, int highest> bool isWithin(const Value& value) {
+  return value.is_number_integer() && value.get<std::int64_t>() >= lowest && value.get<std::int64_t>() <= highest;
+}
+
 bool isHostAndPort(std::string_view text) {
   auto parts = splitHostPort(text);
   if (!parts && IpAddress::parse(text)) return true; // a bare IPv6 address
@@ -111,7 +115,7 @@ constexpr std::string_view hostPathTypes[] = {"DirectoryOrCreate", "Directory", 
 constexpr std::string_view taintEffects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute"};
 constexpr std::string_view layouts[] = {"plain", "hosted"};
 constexpr std::string_view hostings[] = {"static", "self"};
-constexpr std::string_view endpointModes[] = {"local", "external", "single"}, laterEndpointModes[] = {"vip"};
+constexpr std::string_view endpointModes[] = {"local", "vip", "external", "single"};
 
 } // namespace
 
@@ -151,6 +155,8 @@ bool isImageReference(std::string_view text) {
 
 const Rule ipAddress{"is not an IP address", "an address like 10.0.0.11 or fd00::11", text<isIpAddress>};
 const Rule port{"is not a port", "a number from 1 to 65535", isPort};
+const Rule virtualRouter{"is not a virtual router id", "a number from 1 to 255", isWithin<1, 255>};
+const Rule virtualRouterPriority{"is not a priority of VRRP", "a number from 1 to 254", isWithin<1, 254>};
 const Rule absolutePath{"is not an absolute path", "a path that begins with /", text<isAbsolute>};
 const Rule certificatePath{"is not the absolute path of a certificate", "a path that begins with / and ends with .crt",
                            text<isCertificatePath>};
@@ -185,6 +191,6 @@ const Rule hostPathType{.choices = hostPathTypes};
 const Rule taintEffect{.choices = taintEffects};
 const Rule layout{.choices = layouts};
 const Rule hosting{.choices = hostings};
-const Rule endpointMode{.choices = endpointModes, .unavailable = laterEndpointModes};
+const Rule endpointMode{.choices = endpointModes};
 
 } // namespace kubestrap::config::rules

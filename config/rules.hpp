@@ -10,7 +10,7 @@ extern const schema::Rule ipAddress, port, absolutePath, certificatePath, dnsSub
     hostAndPort, imageRepository, certificateKey, token, tokenUsage, tokenGroup, argumentName, criSocket, url,
     pinnedHash, fileOrHttps, imageReference;
 extern const schema::Rule encryptionAlgorithm, pullPolicy, unmountFlag, hostPathType, taintEffect;
-extern const schema::Rule layout, hosting, endpointMode;
+extern const schema::Rule layout, hosting, endpointMode, virtualRouter, virtualRouterPriority;
 
 bool isAlternativeName(std::string_view text);
 /// Whether `<repository>/name:tag` is a valid image reference.

@@ -38,14 +38,37 @@ namespace v = v1alpha1;
 
 // clang-format off: a line is a field
 template <>
+inline constexpr auto fieldsOf<v::Vip> = std::array{
+    field<&v::Vip::address>({.name = "address",
+                             .rule = &rules::ipAddress,
+                             .doc = "The address that one control plane node has beside its own, and another one when that fails.",
+                             .since = since,
+                             .required = true}),
+    field<&v::Vip::interface>({.name = "interface",
+                               .doc = "The network interface that gets it; by itself the one with the API server's address.",
+                               .since = since,
+                               .unset = Unset::omittedWhenZero}),
+    field<&v::Vip::routerID>({.name = "routerID",
+                              .rule = &rules::virtualRouter,
+                              .doc = "VRRP's virtual router id, which nothing else on the link may have; by itself the last octet of the address.",
+                              .since = since,
+                              .unset = Unset::omittedWhenZero}),
+    field<&v::Vip::priority>({.name = "priority",
+                              .otherwise = "100",
+                              .rule = &rules::virtualRouterPriority,
+                              .doc = "VRRP's priority, the same for all nodes: none is preferred, and the address moves only when it has to.",
+                              .since = since}),
+};
+
+template <>
 inline constexpr auto fieldsOf<v::Endpoint> = std::array{
     field<&v::Endpoint::mode>({.name = "mode",
                                .otherwise = "single",
                                .rule = &rules::endpointMode,
-                               .doc = "How clients reach the control plane: local is a balancer on every node, external one of the "
-                                      "operator's at controlPlaneEndpoint; single adds nothing to kubeadm's ways.",
+                               .doc = "How clients reach the control plane: local is a balancer on every node, vip that and an address that moves between the "
+                                      "control plane nodes, external a balancer of the operator's at controlPlaneEndpoint; single adds nothing to kubeadm's ways.",
                                .since = since}),
-    later("vip", "the virtual address", "The virtual address of the control plane."),
+    field<&v::Endpoint::vip>({.name = "vip", .doc = "The virtual address of the control plane, for mode vip.", .since = since}),
 };
 
 template <>
@@ -53,8 +76,13 @@ inline constexpr auto fieldsOf<v::Images> = std::array{
     field<&v::Images::front>({.name = "front",
                               .rule = &rules::imageReference,
                               .doc = "The image of the balancer on every node, in place of the one that is shipped.",
-                              .since = since}),
-    later("vip", "the virtual address", "The image of the virtual address, in place of the one that is shipped."),
+                              .since = since,
+                              .unset = Unset::omittedWhenZero}),
+    field<&v::Images::vip>({.name = "vip",
+                            .rule = &rules::imageReference,
+                            .doc = "The image of what keeps the virtual address, in place of the one that is shipped.",
+                            .since = since,
+                            .unset = Unset::omittedWhenZero}),
     later("kubestrap", "pivot", "kubestrap's own image, in place of the one that is shipped."),
 };
 

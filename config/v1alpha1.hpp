@@ -13,12 +13,18 @@ namespace kubestrap::config::v1alpha1 {
 inline constexpr std::string_view apiVersion = "kubestrap.io/v1alpha1";
 inline constexpr std::string_view kind = "KubestrapConfiguration";
 
+struct Vip {
+  std::string address, interface;
+  int routerID = 0, priority = 0;
+};
+
 struct Endpoint {
   std::string mode;
+  std::optional<Vip> vip;
 };
 
 struct Images {
-  std::string front;
+  std::string front, vip;
 };
 
 struct Preflight {

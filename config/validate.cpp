@@ -226,6 +226,23 @@ void validate(const v1beta4::UpgradeConfiguration& configuration, const Report& 
   checkPatchFolder(configuration.node.patches, "node", report);
 }
 
+namespace {
+
+void checkVip(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::ClusterConfiguration& cluster, const schema::Report& report) {
+  const auto& [mode, vip] = kubestrap.endpoint;
+  if (mode == "vip" && !vip) report.add(at("endpoint.vip"), "nothing says which address the control plane nodes share", "endpoint.vip.address, of the nodes' own network and unused");
+  if (mode != "vip" && vip) report.add(at("endpoint.vip"), fmt::format("is for endpoint.mode vip only, and the mode is \"{}\"", mode), "endpoint.mode vip");
+  const auto address = vip ? IpAddress::parse(vip->address) : std::nullopt;
+  if (!address) return;
+  if (!address->isGlobalUnicast()) report.add(at("endpoint.vip.address"), vip->address + " is no address of a machine", "an unused one of the nodes' own network");
+  for (const auto& [what, given] : {std::pair{"services", cluster.networking.serviceSubnet}, {"pods", cluster.networking.podSubnet}})
+    for (const auto& subnet : parseSubnets(given).value_or(std::vector<Cidr>{}))
+      if (subnet.contains(*address))
+        report.add(at("endpoint.vip.address"), fmt::format("{} is an address of the cluster's {}, in {}", vip->address, what, subnet.string()), "an unused one of the nodes' own network");
+}
+
+} // namespace
+
 void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::ClusterConfiguration& cluster,
               const schema::Report& kubestrapReport, const schema::Report& clusterReport) {
   const auto& mode = kubestrap.endpoint.mode;
@@ -235,15 +252,16 @@ void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::
                         "controlPlaneEndpoint in the ClusterConfiguration");
   if (kubestrap.hosting == "self")
     kubestrapReport.add(at("hosting"), "self is what pivot makes of a cluster, which begins with static pods", "static; then run kubestrap pivot");
-  if (kubestrap.layout == "hosted" && mode != "local")
+  checkVip(kubestrap, cluster, kubestrapReport);
+  if (kubestrap.layout == "hosted" && mode != "local" && mode != "vip")
     kubestrapReport.add(at("endpoint.mode"), fmt::format("\"{}\" does not go with layout hosted, whose control planes have a balancer on every node", mode),
-                        "local, or no mode");
+                        "local or vip, or no mode");
   if (const auto services = parseSubnets(cluster.networking.serviceSubnet);
       kubestrap.layout == "hosted" && services && !services->empty() && services->front().isV6())
     kubestrapReport.add(at("layout"), "hosted has slots on IPv4's loopback only, and the cluster's addresses are IPv6", "plain");
-  if (mode != "local") return;
+  if (mode != "local" && mode != "vip") return;
   if (const auto parts = splitHostPort(given); parts && IpAddress::parse(parts->host))
-    clusterReport.add(at("controlPlaneEndpoint"), "has to be a name where endpoint.mode is local: on every node it stands for that node",
+    clusterReport.add(at("controlPlaneEndpoint"), "has to be a name where endpoint.mode is " + mode + ": on every node it stands for that node",
                       "a name like api.example.org:6443; for a balancer with an address endpoint.mode external");
   else if (given.empty() && !isDns1123Subdomain(lower(cluster.clusterName)))
     clusterReport.add(at("clusterName"), fmt::format("\"{}\" cannot be a part of the control plane's name", cluster.clusterName),

@@ -126,7 +126,8 @@ std::vector<std::string> imageList(const config::Cluster& cluster) {
   list.push_back(images.pause);
   if (cluster.etcd.isLocal()) list.push_back(images.etcd);
   const auto& kubestrap = cluster.kubestrap;
-  if (kubestrap.endpointMode == config::EndpointMode::local && !kubestrap.frontImage.empty()) list.push_back(kubestrap.frontImage);
+  if (config::balancesOnNodes(kubestrap.endpointMode) && !kubestrap.frontImage.empty()) list.push_back(kubestrap.frontImage);
+  if (kubestrap.vip && !kubestrap.vip->image.empty()) list.push_back(kubestrap.vip->image);
   return list;
 }
 

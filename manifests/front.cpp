@@ -30,7 +30,7 @@ std::string authorityFile(const Setup& setup) {
 
 } // namespace
 
-bool hasFront(const config::Cluster& cluster) { return cluster.kubestrap.endpointMode == config::EndpointMode::local; }
+bool hasFront(const config::Cluster& cluster) { return config::balancesOnNodes(cluster.kubestrap.endpointMode); }
 
 Endpoint frontEndpoint(const Setup& setup) {
   auto endpoint = setup.cluster.controlPlaneEndpoint.value_or(setup.node.localEndpoint());
@@ -69,7 +69,9 @@ std::string frontConfiguration(const Setup& setup) {
                                                  {"authority", authorityFile(setup)}});
   if (!frontHasSlots(setup))
     return common + filledText("haproxy-peers.cfg", {{"listen", listen}});
-  const auto own = joinHostPort(setup.node.advertiseAddress.string(), setup.node.bindPort);
+  auto own = joinHostPort(setup.node.advertiseAddress.string(), setup.node.bindPort);
+  // Whether or not the address is on this machine at the moment.
+  if (const auto& vip = setup.cluster.kubestrap.vip) own += fmt::format("\n  bind {} transparent", joinHostPort(vip->address.string(), setup.node.bindPort));
   return common + filledText("haproxy-slots.cfg", {{"listen", listen},
                                                    {"own", own},
                                                    {"local", ownApiServers(setup).string()},

@@ -8,7 +8,7 @@
 
 namespace kubestrap::manifests {
 
-// The front: HAProxy on every node, in front of all API servers (decision D7). endpoint.mode local has it. It is never
+// The front: HAProxy on every node, in front of all API servers (decision D7). endpoint.mode local and vip have it. It is never
 // replaced in place but overlapped by one of the other slot, "a" or "b".
 
 inline constexpr std::string_view frontSlots[] = {"a", "b"};

@@ -45,6 +45,7 @@ AlternativeNames apiServerNames(const config::Setup& setup) {
   if (!cluster.networks.dnsDomain.empty()) names.dns.push_back("kubernetes.default.svc." + cluster.networks.dnsDomain);
   names.ips = {cluster.networks.apiServerServiceAddress(), node.advertiseAddress};
   if (cluster.controlPlaneEndpoint) add(names, {cluster.controlPlaneEndpoint->host});
+  if (const auto& vip = cluster.kubestrap.vip) add(names, {vip->address.string()});
   add(names, cluster.apiServerCertSANs);
   return names;
 }

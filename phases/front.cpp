@@ -1,6 +1,7 @@
 #include "phases/front.hpp"
 
 #include "manifests/front.hpp"
+#include "manifests/vip.hpp"
 #include "phases/node.hpp"
 #include "support/error.hpp"
 #include "support/yaml.hpp"
@@ -64,6 +65,10 @@ Resources front(const Setup& setup, const plan::Phase&) {
       plan::File{.path = manifests::frontServersFile(),
                  .content = manifests::frontServers(manifests::apiServers(setup), own),
                  .compare = plan::Compare::presence}};
+  if (manifests::hasVip(setup))
+    resources.push_back(plan::File{.path = manifests::vipManifest(), .content = emitYaml(manifests::vipPod(setup)), .mode = 0600, .compare = plan::Compare::document, .folderMode = 0700});
+  else if (setup.node.controlPlane)
+    resources.push_back(plan::Absent{.path = manifests::vipManifest(), .reason = "endpoint.mode is not vip"});
   append(resources, frontInSlot(setup, slot, emitYaml(manifests::frontPod(setup, slot)), podFails(setup, slot)));
   return resources;
 }
@@ -94,6 +99,19 @@ Resources frontAnswers(const Setup& setup, const config::Path& kubeconfig) {
                           .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
                           .hint = "look at its log below /var/log/pods/kube-system_kubestrap-front-*",
                           .fatal = {plan::UnitFails{"kubelet"}, podFails(setup, slotToUse(setup))}}};
+}
+
+Resources vipAnswers(const Setup& setup, const config::Path& kubeconfig) {
+  const auto& vip = setup.cluster.kubestrap.vip;
+  if (!vip) return {};
+  const auto url = setup.outsideEndpoint().url();
+  return {plan::Condition{.what = fmt::format("the virtual address leads to an API server at {}", url),
+                          .probe = plan::ApiServerAnswers{{kubeconfig, url}},
+                          .patience = setup.request.timeouts.controlPlaneComponentHealthCheck,
+                          .hint = fmt::format("look at the log below /var/log/pods/kube-system_kubestrap-vip-* on control planes; nothing else on the link may have the "
+                                              "virtual router id {}",
+                                              vip->router),
+                          .fatal = {plan::UnitFails{"kubelet"}}}};
 }
 
 Resources apiServerIsTold(const Setup& setup, const plan::Access& access) {

@@ -15,6 +15,8 @@ plan::Resources front(const config::Setup& setup, const plan::Phase& phase);
 plan::Resources frontInSlot(const config::Setup& setup, const std::string& slot, std::string manifest, plan::FatalSign sign);
 /// It leads to an API server that answers; asked with this kubeconfig.
 plan::Resources frontAnswers(const config::Setup& setup, const config::Path& kubeconfig);
+/// So does the virtual address, of endpoint.mode vip.
+plan::Resources vipAnswers(const config::Setup& setup, const config::Path& kubeconfig);
 /// The cluster tells everybody of this node's API server, and so all balancers of it.
 plan::Resources apiServerIsTold(const config::Setup& setup, const plan::Access& access);
 

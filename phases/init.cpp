@@ -91,6 +91,7 @@ Resources controlPlaneIsUp(const Setup& setup, const Phase&) {
   append(resources, controlPlaneAnswers(setup, asSuperAdmin(setup)));
   append(resources, objects({manifests::clusterAdminsBinding()}, asSuperAdmin(setup)));
   append(resources, frontAnswers(setup, paths::superAdminConf));
+  append(resources, vipAnswers(setup, paths::superAdminConf));
   return resources;
 }
 
@@ -133,7 +134,7 @@ Resources bootstrapTokens(const Setup& setup, const Phase&) {
       .document = manifests::clusterInfo(),
       .access = asAdmin(setup),
       .fills = {{Pointer(std::string(manifests::clusterInfoKubeconfigAt)),
-                 plan::DiscoveryKubeconfig{setup.publicEndpoint().url(), certificateFile(setup.cluster, "ca")}}}});
+                 plan::DiscoveryKubeconfig{setup.outsideEndpoint().url(), certificateFile(setup.cluster, "ca")}}}});
   append(resources, objects(manifests::clusterInfoRules(), asAdmin(setup)));
   append(resources, apiServerIsTold(setup, asAdmin(setup)));
   return resources;

@@ -185,6 +185,7 @@ Resources controlPlaneIsUp(const Setup& setup, const Phase&) {
   if (!isControlPlane(setup)) return {};
   auto resources = controlPlaneAnswers(setup, asAdmin(setup));
   append(resources, frontAnswers(setup, paths::adminConf));
+  append(resources, vipAnswers(setup, paths::adminConf));
   append(resources, kubeletGoesOver(setup));
   append(resources, apiServerIsTold(setup, atTheCluster(setup)));
   return resources;
@@ -193,6 +194,7 @@ Resources controlPlaneIsUp(const Setup& setup, const Phase&) {
 Resources workerIsUp(const Setup& setup, const Phase&) {
   if (isControlPlane(setup) || !manifests::hasFront(setup.cluster)) return {};
   auto resources = frontAnswers(setup, paths::kubeletConf);
+  append(resources, vipAnswers(setup, paths::kubeletConf));
   append(resources, kubeletGoesOver(setup));
   return resources;
 }

@@ -34,6 +34,8 @@ Observations ownAddress(const Setup& setup, const Facts& facts) {
   const auto address = addressOfNode(setup, facts);
   if (!address) return {};
   Observations seen;
+  if (const auto& vip = setup.cluster.kubestrap.vip; vip && vip->address == *address)
+    seen.push_back(error(fmt::format("endpoint.vip.address is this machine's own address {}", address->string()), "give an unused address of the nodes' own network"));
   if (const auto found = facts.duplicates.find(address->string()); found != facts.duplicates.end())
     // A router that answers for everybody looks the same, so nobody is refused for it.
     seen.push_back(warning(fmt::format("somebody else on the same link answers for {} as well{}", address->string(),

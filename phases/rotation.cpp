@@ -132,7 +132,7 @@ Next clusterInfoStep(const Intent& intent) {
               {plan::Object{.document = manifests::clusterInfo(),
                             .access = intent.nodes.access,
                             .fills = {{Pointer(std::string(manifests::clusterInfoKubeconfigAt)),
-                                       plan::DiscoveryKubeconfig{intent.setup.publicEndpoint().url(), trustFile(intent.setup.cluster, "ca")}}}}}};
+                                       plan::DiscoveryKubeconfig{intent.setup.outsideEndpoint().url(), trustFile(intent.setup.cluster, "ca")}}}}}};
 }
 
 /// API servers add to it, and never take away (Kubernetes: clusterauthenticationtrust).

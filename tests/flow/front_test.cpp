@@ -2,11 +2,15 @@
 #include "tests/flow/machine.hpp"
 #include "tests/lines.hpp"
 
+#include "certs/x509.hpp"
 #include "config/paths.hpp"
 #include "kube/kubeconfig.hpp"
 #include "manifests/front.hpp"
+#include "manifests/vip.hpp"
 
 #include <doctest/doctest.h>
+
+#include <algorithm>
 
 namespace kubestrap::flow {
 
@@ -114,6 +118,43 @@ TEST_CASE("without kubestrap's image nothing else is begun") {
   balanced.machine.cri.images.clear();
   CHECK(balanced.machine.initFails().find("its archive is not on this machine") != std::string::npos);
   CHECK_FALSE(balanced.machine.host.files.contains(manifests::frontManifest("a")));
+}
+
+TEST_CASE("a virtual address is in the API server's certificate and in cluster-info, its pod is there, and with the mode it goes") {
+  Balanced balanced;
+  auto& machine = balanced.machine;
+  const auto local = machine.adjust;
+  bool vip = true;
+  machine.adjust = [&](config::Setup& setup) {
+    local(setup);
+    if (!vip) return;
+    setup.cluster.kubestrap.endpointMode = config::EndpointMode::vip;
+    setup.cluster.kubestrap.vip = config::Vip{.address = IpAddress::v4(10, 0, 0, 100), .interface = {}, .router = 100, .image = {}};
+  };
+  machine.api.servers.push_back("https://10.0.0.100:6443");
+  machine.init();
+  CHECK(machine.host.files.contains(manifests::vipManifest()));
+  const auto certificate = certs::X509Certificate::parse(machine.host.text("/etc/kubernetes/pki/apiserver.crt"), "apiserver.crt");
+  const auto ips = certificate.names().ips;
+  CHECK(std::ranges::find(ips, IpAddress::v4(10, 0, 0, 100)) != ips.end());
+  const auto info = machine.api.object("/api/v1/namespaces/kube-public/configmaps/cluster-info");
+  CHECK((*info)["data"]["kubeconfig"].get<std::string>().find("server: https://10.0.0.100:6443") != std::string::npos);
+  CHECK(changesOf(machine.plan()) == Lines{});
+  vip = false;
+  machine.selection.only = "front";
+  machine.init();
+  CHECK_FALSE(machine.host.files.contains(manifests::vipManifest()));
+}
+
+TEST_CASE("init waits for the virtual address, and says where to look") {
+  Balanced balanced;
+  auto& machine = balanced.machine;
+  const auto local = machine.adjust;
+  machine.adjust = [&](config::Setup& setup) {
+    local(setup);
+    setup.cluster.kubestrap.vip = config::Vip{.address = IpAddress::v4(10, 0, 0, 100), .interface = {}, .router = 100, .image = {}};
+  };
+  CHECK(machine.initFails().find("the virtual address leads to an API server at https://10.0.0.100:6443") != std::string::npos);
 }
 
 } // namespace kubestrap::flow

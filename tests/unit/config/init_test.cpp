@@ -1,6 +1,23 @@
 #include "fixture.hpp"
 
+#include "config/assemble.hpp"
+#include "config/v1alpha1.hpp"
+
 namespace kubestrap::config {
+
+TEST_CASE("a virtual address has a router id by its last octet, is in no name of the cluster's, and comes back as it was given") {
+  const auto yaml = [](const std::string& vip) { return "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nendpoint: {mode: vip, vip: {" + vip + "}}\n"; };
+  const auto setup = load(yaml("address: 10.88.0.100"));
+  REQUIRE(setup.cluster.kubestrap.vip);
+  CHECK(setup.cluster.kubestrap.vip->router == 100);
+  CHECK(setup.cluster.kubestrap.vip->priority == 100);
+  CHECK(setup.publicEndpoint().string() == "api.kubernetes.internal:6443");
+  CHECK(setup.outsideEndpoint().string() == "10.88.0.100:6443");
+  CHECK(load(yaml("address: 10.88.1.0")).cluster.kubestrap.vip->router == 51);
+  const auto given = load(yaml("address: fd00::100, interface: eth1, routerID: 7, priority: 9"));
+  const auto document = v1alpha1::encode(kubestrapConfiguration(given.cluster));
+  CHECK(document["endpoint"]["vip"] == Value({{"address", "fd00::100"}, {"interface", "eth1"}, {"priority", 9}, {"routerID", 7}}));
+}
 
 TEST_CASE("without flags and file every default is kubeadm's, but keys are ECDSA P-256") {
   const auto setup = load("");

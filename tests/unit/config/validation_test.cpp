@@ -146,6 +146,24 @@ TEST_CASE("an external etcd needs endpoints, https where there are files, and it
   });
 }
 
+TEST_CASE("a virtual address is one of the nodes' own network, and of mode vip") {
+  const auto endpoint = [](const std::string& text) { return "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nendpoint: {" + text + "}\n"; };
+  checkRows({
+      {endpoint("mode: vip, vip: {address: 10.88.0.100}"), ""},
+      {endpoint("mode: vip, vip: {address: 10.88.0.100, interface: eth1, routerID: 255, priority: 254}"), ""},
+      {endpoint("mode: vip"), "endpoint.vip: nothing says which address"},
+      {endpoint("mode: local, vip: {address: 10.88.0.100}"), "endpoint.vip: is for endpoint.mode vip only"},
+      {endpoint("mode: vip, vip: {interface: eth1}"), "endpoint.vip.address: missing"},
+      {endpoint("mode: vip, vip: {address: api.example.org}"), "endpoint.vip.address: \"api.example.org\" is not an IP address"},
+      {endpoint("mode: vip, vip: {address: 127.0.0.9}"), "endpoint.vip.address: 127.0.0.9 is no address of a machine"},
+      {endpoint("mode: vip, vip: {address: 10.96.0.9}"), "endpoint.vip.address: 10.96.0.9 is an address of the cluster's services"},
+      {endpoint("mode: vip, vip: {address: 10.88.0.100, routerID: 256}"), "endpoint.vip.routerID: 256 is not a virtual router id"},
+      {endpoint("mode: vip, vip: {address: 10.88.0.100, priority: 255}"), "endpoint.vip.priority: 255 is not a priority"},
+      {endpoint("mode: vip, vip: {address: 10.88.0.100}") + "---\n" + cluster("controlPlaneEndpoint: 10.88.0.100:6443\n"),
+       "controlPlaneEndpoint: has to be a name where endpoint.mode is vip"},
+  });
+}
+
 TEST_CASE("feature gates are those of the bootstrapper") {
   checkRows({
       {cluster("featureGates: {RootlessControlPlane: false}\n"), ""},
