@@ -218,7 +218,7 @@ Resources cleanUp(const Setup& setup, const Phase&) {
   resources.push_back(plan::Task{plan::Unmount{.below = paths::kubelet, .flags = known.unmountFlags, .keep = known.before}});
   append(resources, network(setup));
   // One that the kubelet had asked for at the last moment, when there was none yet, is there by now.
-  if (mayHavePods(known)) resources.push_back(plan::Task{plan::RemovePods{}});
+  if (mayHavePods(known)) resources.push_back(plan::Task{plan::RemovePods{plan::RemovePods::When::late}});
   // The data goes before the manifest by which it is known to be ours.
   if (known.etcdData) resources.push_back(emptied(setup, *known.etcdData, "etcd's data"));
   append(resources, filledByComponents(setup));

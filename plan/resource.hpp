@@ -367,7 +367,9 @@ struct RestoreUnit {
   bool enabled = false, active = false;
 };
 /// No pod that a kubelet made is in the runtime.
-struct RemovePods {};
+struct RemovePods {
+  enum class When { first, late } when = When::first; ///< late: those that were not there yet the first time, which no plan can know of
+};
 /// Nothing is mounted below a folder; what `keep` names stays.
 struct Unmount {
   Path below;

@@ -115,6 +115,7 @@ void perform(const RestoreUnit& wanted, const Change&, const Context& context) {
 
 Change needed(const RemovePods& wanted, const Context& context) {
   const auto name = subject(Task{wanted});
+  if (wanted.when == RemovePods::When::late && !context.applying) return kept(name);
   const auto pods = podsOfKubelet(context.world);
   if (pods.empty()) return kept(name);
   return {.verb = Verb::remove, .subject = counted(pods.size(), "pod"), .reason = "of this node's kubelet"};

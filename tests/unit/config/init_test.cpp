@@ -6,7 +6,9 @@
 namespace kubestrap::config {
 
 TEST_CASE("a virtual address has a router id by its last octet, is in no name of the cluster's, and comes back as it was given") {
-  const auto yaml = [](const std::string& vip) { return "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nendpoint: {mode: vip, vip: {" + vip + "}}\n"; };
+  const auto yaml = [](const std::string& vip) { 
+    return "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nendpoint: {mode: vip, vip: {" + vip + "}}\n";
+  };
   const auto setup = load(yaml("address: 10.88.0.100"));
   REQUIRE(setup.cluster.kubestrap.vip);
   CHECK(setup.cluster.kubestrap.vip->router == 100);

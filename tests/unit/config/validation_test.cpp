@@ -147,7 +147,9 @@ TEST_CASE("an external etcd needs endpoints, https where there are files, and it
 }
 
 TEST_CASE("a virtual address is one of the nodes' own network, and of mode vip") {
-  const auto endpoint = [](const std::string& text) { return "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nendpoint: {" + text + "}\n"; };
+  const auto endpoint = [](const std::string& text, const std::string& more = "") {
+    return cluster(more) + "---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nendpoint: {" + text + "}\n";
+  };
   checkRows({
       {endpoint("mode: vip, vip: {address: 10.88.0.100}"), ""},
       {endpoint("mode: vip, vip: {address: 10.88.0.100, interface: eth1, routerID: 255, priority: 254}"), ""},
@@ -159,7 +161,7 @@ TEST_CASE("a virtual address is one of the nodes' own network, and of mode vip")
       {endpoint("mode: vip, vip: {address: 10.96.0.9}"), "endpoint.vip.address: 10.96.0.9 is an address of the cluster's services"},
       {endpoint("mode: vip, vip: {address: 10.88.0.100, routerID: 256}"), "endpoint.vip.routerID: 256 is not a virtual router id"},
       {endpoint("mode: vip, vip: {address: 10.88.0.100, priority: 255}"), "endpoint.vip.priority: 255 is not a priority"},
-      {endpoint("mode: vip, vip: {address: 10.88.0.100}") + "---\n" + cluster("controlPlaneEndpoint: 10.88.0.100:6443\n"),
+      {endpoint("mode: vip, vip: {address: 10.88.0.100}", "controlPlaneEndpoint: 10.88.0.100:6443\n"),
        "controlPlaneEndpoint: has to be a name where endpoint.mode is vip"},
   });
 }
