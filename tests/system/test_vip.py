@@ -95,3 +95,21 @@ def test_after_a_reset_nothing_of_it_is_left(three):
     assert second.try_("test", "-e", "/etc/kubernetes/manifests/kubestrap-vip.yaml").code != 0
     first.until("the other node has the address", lambda: holders(first) == [first.name])
     first.until("it leads to an API server", lambda: ready(worker) == "ok")
+
+
+@pytest.mark.long
+def test_in_the_layout_hosted_the_balancer_answers_there_and_pivot_loses_no_request(lab):
+    lab.call("down")  # the machines of the other scenarios
+    machine, worker = lab.machine("n1"), lab.machine("w1")
+    made = machine.init(config=with_vip(machine, "hosted"))
+    assert made.code == 0, str(made)
+    assert holders(machine) == [machine.name]
+    joined = join(worker, join_words(machine))
+    assert joined.code == 0, str(joined)
+    lab.install_pod_network(machine)
+    machine.wait_ready()
+    asked = Probe(worker, 6443, host=address_of(machine))
+    pivoted = machine.try_("kubestrap", "pivot", timeout=600)
+    result = asked.end()
+    assert pivoted.code == 0, str(pivoted)
+    assert result["requests"] > 100 and not result["failed"], result["failed"][:3]
