@@ -1,6 +1,7 @@
 """Figures of kubestrap beside the real kubeadm's, in the same lab and run.
 
 The two take turns on bare machines with the same images, configuration and load, so that the ratios hold where absolute times drift.
+The lab is named `bench`, or as `KUBESTRAP_BENCH_LAB` says.
 Nothing is asserted: the targets stand beside the figures.
 """
 
@@ -12,12 +13,13 @@ import os
 import subprocess
 import sys
 
-from . import bundle, certs, cfssl, config, init, plan, reset, start_up, upgrade
+from . import bundle, certs, cfssl, config, hosted, init, plan, reset, start_up, upgrade
 from .figure import Figure, say, text
 from .machine import NODE, ROOT, lab
 
-GROUPS = {"start": start_up, "bundle": bundle, "config": config, "certs": certs, "cfssl": cfssl, "plan": plan, "init": init, "reset": reset, "upgrade": upgrade}
-IN_LAB = {"certs", "plan", "init", "reset", "upgrade"}
+GROUPS = {"start": start_up, "bundle": bundle, "config": config, "certs": certs, "cfssl": cfssl, "plan": plan, "init": init, "reset": reset,
+          "upgrade": upgrade, "hosted": hosted}
+IN_LAB = {"certs", "plan", "init", "reset", "upgrade", "hosted"}
 
 
 def main() -> int:
@@ -41,7 +43,8 @@ def main() -> int:
             lab("down")
     if arguments.output == "json":
         print(json.dumps({"apiVersion": "bench.kubestrap.io/v1", "kind": "Figures", "items": [
-            {"name": each.name, "unit": each.unit, "target": each.target, "limit": each.limit, "values": each.values, "ratio": each.ratio()}
+            {"name": each.name, "unit": each.unit, "target": each.target, "limit": each.limit, "values": each.values, "ratio": each.ratio(),
+             "reached": [reached for _, reached in each.targets()]}
             for each in figures]}, indent=2))
     else:
         print(text(figures))

@@ -1,11 +1,11 @@
-"""`init` from a bare machine to Ready."""
+"""`init` from a bare machine to Ready, in both layouts, beside the real kubeadm's only one."""
 
 from __future__ import annotations
 
 import json
 import statistics
 
-from .figure import PROGRAMS, Figure, say
+from .figure import Figure, say
 from .machine import CONFIG, DEFAULT_ALGORITHM, NODE, fresh_machine, in_machine, measured
 
 # The machine's monotonic clock when the node is Ready: what lies between the end of init and this program's beginning counts too.
@@ -16,26 +16,36 @@ subprocess.run(["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "wait",
 print(time.monotonic())
 """
 
+LAYOUTS = ("plain", "hosted")
+MAKERS = (("kubestrap", "plain"), ("kubeadm", "plain"), ("kubestrap", "hosted"))
+
 
 def figures(runs: int) -> list[Figure]:
-    returns = Figure("init until it returns", "s", 0.75, "each with its default keys: kubeadm RSA-2048, kubestrap ECDSA P-256")
-    ready = Figure("init until the node is Ready", "s", None, "the pod network's file lies there beforehand")
-    memory = Figure("init, peak memory", "MiB", 0.3)
-    phases: list[dict] = []
+    rows = {
+        layout: (
+            Figure(f"init until it returns, {layout}", "s", 0.75, "each with its default keys: kubeadm RSA-2048, kubestrap ECDSA P-256"),
+            Figure(f"init until the node is Ready, {layout}", "s", None, "the pod network's file lies there beforehand"),
+            Figure(f"init, peak memory, {layout}", "MiB", 0.3),
+        )
+        for layout in LAYOUTS
+    }
+    phases: dict[str, list[dict]] = {layout: [] for layout in LAYOUTS}
     for number in range(runs):
-        for program in PROGRAMS if number % 2 == 0 else reversed(PROGRAMS):
-            say(f"init with {program}, run {number + 1} of {runs}")
-            fresh_machine(DEFAULT_ALGORITHM[program])
+        for program, layout in MAKERS if number % 2 == 0 else reversed(MAKERS):
+            say(f"init with {program}, layout {layout}, run {number + 1} of {runs}")
+            fresh_machine(DEFAULT_ALGORITHM[program], layout)
             more = ["-o", "json"] if program == "kubestrap" else []
             result = measured(program, "init", "--config", CONFIG, *more)
             ready_at = float(in_machine("python3", "-c", READY, NODE))
-            returns.values[program].append(result["seconds"])
-            ready.values[program].append(ready_at - result["began"])
-            memory.values[program].append(result["rss"] / 1024)
+            seen = result["seconds"], ready_at - result["began"], result["rss"] / 1024
+            for each in LAYOUTS if program == "kubeadm" else (layout,):
+                for figure, value in zip(rows[each], seen):
+                    figure.values[program].append(value)
             if program == "kubestrap":
-                phases.append(phase_times(in_machine("cat", "/var/log/bench.err")))
-    report_phases(phases)
-    return [returns, ready, memory]
+                phases[layout].append(phase_times(in_machine("cat", "/var/log/bench.err")))
+    for layout in LAYOUTS:
+        report_phases(layout, phases[layout])
+    return [figure for layout in LAYOUTS for figure in rows[layout]]
 
 
 def phase_times(events: str) -> dict[str, float]:
@@ -50,8 +60,8 @@ def phase_times(events: str) -> dict[str, float]:
     return times
 
 
-def report_phases(runs: list[dict[str, float]]) -> None:
-    say("kubestrap's phases, median milliseconds spent in effects and waits (10 and more):")
+def report_phases(layout: str, runs: list[dict[str, float]]) -> None:
+    say(f"kubestrap's phases, layout {layout}, median milliseconds spent in effects and waits (10 and more):")
     for phase in {name: None for run in runs for name in run}:
         median = statistics.median(run.get(phase, 0) for run in runs)
         if median >= 10:

@@ -13,8 +13,9 @@ sys.path.insert(0, str(ROOT / "lab"))
 
 from kubelab import cgroups, cni, documents, versions  # noqa: E402  (the lab's own configuration and pod network)
 
-LAB = "bench"
+LAB = os.environ.get("KUBESTRAP_BENCH_LAB", "bench")
 NODE = "n1"
+PEER = "n2"  #: kubeadm's, where both clusters are needed at once
 CONFIG = "/etc/kubestrap/init.yaml"
 
 # kubeadm makes RSA-2048 keys unless told otherwise, kubestrap P-256 (an operator who changes nothing gets these).
@@ -45,29 +46,49 @@ def lab(*words: str, **more) -> str:
     return result.stdout
 
 
-def in_machine(*command: str, **more) -> str:
-    return lab("exec", NODE, "--", *command, **more)
+def in_machine(*command: str, machine: str = NODE, **more) -> str:
+    return lab("exec", machine, "--", *command, **more)
 
 
-def write(path: str, content: str) -> None:
-    in_machine("sh", "-c", f"mkdir -p {os.path.dirname(path)} && cat > {path}", input=content)
+def in_network(*program: str, machine: str = NODE) -> subprocess.Popen:
+    """A program of Python's that runs outside of the machine, but in its network."""
+    return subprocess.Popen(["ip", "netns", "exec", f"lab-{LAB}.{machine}", sys.executable, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def fresh_machine(algorithm: str) -> None:
+def prober(address: str, path: str) -> subprocess.Popen:
+    """Asks for the path twenty times a second, each time by a new connection; `probed` ends it."""
+    process = in_network(str(ROOT / "tests/system/prober.py"), address, "6443", "0.05", path)
+    process.stdout.readline()
+    return process
+
+
+def probed(process: subprocess.Popen) -> dict:
+    out, _ = process.communicate(timeout=60)
+    return json.loads(out)
+
+
+def write(path: str, content: str, machine: str = NODE) -> None:
+    in_machine("sh", "-c", f"mkdir -p {os.path.dirname(path)} && cat > {path}", machine=machine, input=content)
+
+
+def address_of(machine: str = NODE) -> str:
+    return next(one["address"] for one in json.loads(lab("status", "-o", "json"))["machines"] if one["name"] == machine)
+
+
+def fresh_machine(algorithm: str, layout: str = "plain", machine: str = NODE) -> None:
     """A bare machine with the configuration, and the pod network's file already in place, so that Ready needs nobody else's help."""
-    lab("reset-machine", NODE)
-    address = json.loads(lab("status", "-o", "json"))["machines"][0]["address"]
-    config = documents.init(NODE, address, versions.DEFAULT_KUBERNETES, cgroups.version())
+    lab("reset-machine", machine)
+    config = documents.init(machine, address_of(machine), versions.DEFAULT_KUBERNETES, cgroups.version())
     config = config.replace("kind: ClusterConfiguration\n", f"kind: ClusterConfiguration\nencryptionAlgorithm: {algorithm}\n")
-    write(CONFIG, config)
-    write(cni.FILE, cni.conflist("10.244.0.0/24"))
+    write(CONFIG, config if layout == "plain" else config + documents.kubestrap(layout), machine)
+    write(cni.FILE, cni.conflist("10.244.0.0/24"), machine)
 
 
-def measured(*command: str) -> dict[str, float]:
+def measured(*command: str, machine: str = NODE) -> dict[str, float]:
     """When a command in the machine began (by its monotonic clock), wall seconds and peak memory in KiB."""
-    began, seconds, peak, code = in_machine("python3", "-c", MEASURE, *command).split()
+    began, seconds, peak, code = in_machine("python3", "-c", MEASURE, *command, machine=machine).split()
     if code != "0":
-        raise SystemExit(f"error: {' '.join(command)} ended with {code}\n" + in_machine("tail", "-n", "20", "/var/log/bench.err"))
+        raise SystemExit(f"error: {' '.join(command)} ended with {code}\n" + in_machine("tail", "-n", "20", "/var/log/bench.err", machine=machine))
     return {"began": float(began), "seconds": float(seconds), "rss": float(peak)}
 
 

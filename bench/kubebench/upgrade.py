@@ -6,14 +6,11 @@ each time by a new connection.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 
 from .figure import PROGRAMS, Figure, say
 from .init import READY
-from .machine import CONFIG, DEFAULT_ALGORITHM, NODE, ROOT, cgroups, cni, documents, in_machine, lab, LAB, measured, versions, write
+from .machine import CONFIG, DEFAULT_ALGORITHM, NODE, address_of, cgroups, cni, documents, in_machine, lab, measured, probed, prober, versions, write
 
 OLDER, NEWER = sorted(versions.KUBERNETES)[0], versions.DEFAULT_KUBERNETES
 IGNORED = "--ignore-preflight-errors=SystemVerification"
@@ -22,7 +19,7 @@ IGNORED = "--ignore-preflight-errors=SystemVerification"
 def older_cluster(program: str) -> str:
     """A Ready node of the older version; its address."""
     lab("machine", "--fresh", "--kubernetes", OLDER, "--also-images", NEWER, NODE)
-    address = json.loads(lab("status", "-o", "json"))["machines"][0]["address"]
+    address = address_of(NODE)
     config = documents.init(NODE, address, OLDER, cgroups.version())
     write(CONFIG, config.replace("kind: ClusterConfiguration\n", f"kind: ClusterConfiguration\nencryptionAlgorithm: {DEFAULT_ALGORITHM[program]}\n"))
     write(cni.FILE, cni.conflist("10.244.0.0/24"))
@@ -36,14 +33,11 @@ def older_cluster(program: str) -> str:
 
 def upgraded(program: str) -> tuple[float, dict]:
     address = older_cluster(program)
-    prober = subprocess.Popen(["ip", "netns", "exec", f"lab-{LAB}.{NODE}", sys.executable, ROOT / "tests/system/prober.py", address, "6443", "0.05", "/readyz"],
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    prober.stdout.readline()
+    asking = prober(address, "/readyz")
     command = program if program == "kubestrap" else f"/opt/kubernetes/{NEWER}/kubeadm"
     seconds = measured(command, "upgrade", "apply", f"v{NEWER}", "--yes", IGNORED)["seconds"]
     time.sleep(5)
-    out, _ = prober.communicate(timeout=60)
-    return seconds, json.loads(out)
+    return seconds, probed(asking)
 
 
 def figures(runs: int) -> list[Figure]:
@@ -53,9 +47,9 @@ def figures(runs: int) -> list[Figure]:
     for number in range(runs):
         for program in PROGRAMS if number % 2 == 0 else reversed(PROGRAMS):
             say(f"upgrade with {program}, run {number + 1} of {runs}")
-            seconds, probed = upgraded(program)
+            seconds, seen = upgraded(program)
             took.values[program].append(seconds)
-            gap.values[program].append(probed["longestGap"])
-            failed.values[program].append(len(probed["failed"]))
+            gap.values[program].append(seen["longestGap"])
+            failed.values[program].append(len(seen["failed"]))
     lab("machine", "--fresh", NODE)
     return [took, gap, failed]
