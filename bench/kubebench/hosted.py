@@ -99,16 +99,18 @@ while not select.select([sys.stdin], [], [], 0.2)[0]:
 print(json.dumps(gaps))
 """
 
-# Runs in the machine until all three components are ready and hosted as it is told.
+# Runs in the machine until all three components are ready and hosted as it is told. What the API says of pods may be of before a power loss:
+# static pods are there as long as their files are.
 HOSTED = """
-import json, subprocess, sys, time
+import glob, json, subprocess, sys, time
 for _ in range(300):
+    files = len(glob.glob("/etc/kubernetes/manifests/rescue-*"))
     said = subprocess.run(["kubestrap", "status", "-o", "json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
     seen = [(each["hosting"], each["health"]) for each in json.loads(said or "{}").get("components", [])]
-    if seen == [(sys.argv[1], "ready")] * 3:
+    if seen == [(sys.argv[1], "ready")] * 3 and files == (3 if sys.argv[1] == "static" else 0):
         sys.exit()
     time.sleep(1)
-sys.exit(f"seen last: {seen}")
+sys.exit(f"seen last: {seen} and {files} static pods")
 """
 
 # Runs in the machine's network until its API server is ready.
