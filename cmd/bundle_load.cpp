@@ -103,13 +103,12 @@ plan::Outcome loadBundle(const BundleUse& use, const BundleRun& run, Machine& ma
   machine.useRuntime(setup.node.criSocket);
   auto world = machine.world();
   const auto lock = run.mode == plan::Mode::plan ? nullptr : machine.host().lock(run.command);
-  if (run.pending && run.mode == plan::Mode::plan) {
-    plan::Silent silent;
-    if (plan::run(run.workflow, {.only = "bundle", .skip = {}}, setup, {}, world, run.mode, silent, run.command).changed()) *run.pending = std::move(setup.request.bundled);
-    return {};
-  }
-  const auto reporter = reporterFor(run.mode);
-  return plan::run(run.workflow, {.only = "bundle", .skip = {}}, setup, {}, world, run.mode, *reporter, run.command);
+  const bool plannedLater = run.pending && run.mode == plan::Mode::plan;
+  const auto reporter = plannedLater ? std::make_unique<plan::Silent>() : reporterFor(run.mode);
+  auto outcome = plan::run(run.workflow, {.only = "bundle", .skip = {}}, setup, {}, world, run.mode, *reporter, run.command);
+  if (!plannedLater) return outcome;
+  if (outcome.changed()) *run.pending = std::move(setup.request.bundled);
+  return {};
 }
 
 std::string socketIn(const std::vector<Document>& documents) {

@@ -44,11 +44,7 @@ ExitCode runFront(const FrontOptions& options) {
   setenv("FRONT_STARTS", takesOver ? "open" : "closed", 1);
   std::vector<std::string> words{"haproxy", "-db", "-f", paths::front / "haproxy.cfg", "-f", manifests::frontServersFile()};
   if (takesOver) words.insert(words.end(), {"-x", other});
-  std::vector<char*> arguments;
-  for (auto& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  execvp(arguments.front(), arguments.data());
-  throw Error("haproxy cannot be run", "this command is for the balancer's pod");
+  become(std::move(words), "this command is for the balancer's pod");
 }
 
 /// Before the kubelet ends HAProxy at once: lets it stop as its connections end. The kubelet sets the limit (grace period).

@@ -79,4 +79,12 @@ std::vector<Document> Machine::readDocuments(const std::string& fileName) {
   return parseYaml(*text, fileName);
 }
 
+void become(std::vector<std::string> words, std::string hint) {
+  std::vector<char*> arguments;
+  for (auto& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  execvp(arguments.front(), arguments.data());
+  throw Error(words.front() + " cannot be run", std::move(hint));
+}
+
 } // namespace kubestrap::cmd

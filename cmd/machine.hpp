@@ -73,4 +73,7 @@ private:
   std::unique_ptr<host::GrpcCri> cri_;
 };
 
+/// This process becomes another program, found by the PATH. Throws Error where it cannot.
+[[noreturn]] void become(std::vector<std::string> words, std::string hint);
+
 } // namespace kubestrap::cmd

@@ -2,6 +2,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/machine.hpp"
 
+#include "guard/asking.hpp"
 #include "host/facts.hpp"
 #include "manifests/vip.hpp"
 
@@ -10,7 +11,6 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <unistd.h>
 
 namespace kubestrap::cmd {
 
@@ -31,31 +31,25 @@ std::string interfaceOf(const VipOptions& options) {
 
 /// Becomes keepalived.
 ExitCode runVip(const VipOptions& options) {
-  Machine machine("/");
   const config::Path file = "/run/keepalived.conf";
-  machine.host().write(file,
-                       manifests::keepalivedConfiguration({.node = options.node,
-                                                           .interface = interfaceOf(options),
-                                                           .address = options.address,
-                                                           .router = options.router.value_or(0),
-                                                           .priority = options.priority.value_or(0),
-                                                           .check = fmt::format("/usr/bin/kubestrap vip check --server={} --authority={}", options.server, options.authority)}),
-                       0600);
-  const std::vector<std::string> words{"keepalived", "--dont-fork", "--log-console", "--vrrp", "--use-file", file, "--pid", "/run/keepalived.pid", "--vrrp_pid", "/run/vrrp.pid"};
-  std::vector<char*> arguments;
-  for (const auto& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  execvp(arguments.front(), arguments.data());
-  throw Error("keepalived cannot be run", "this command is for the pod of the virtual address");
+  const manifests::KeepalivedSettings settings{.node = options.node,
+                                               .interface = interfaceOf(options),
+                                               .address = options.address,
+                                               .router = options.router.value_or(0),
+                                               .priority = options.priority.value_or(0),
+                                               .check = fmt::format("/usr/bin/kubestrap vip check --server={} --authority={}", options.server, options.authority)};
+  host::LocalHost().write(file, manifests::keepalivedConfiguration(settings), 0600);
+  become({"keepalived", "--dont-fork", "--log-console", "--vrrp", "--use-file", file, "--pid", "/run/keepalived.pid", "--vrrp_pid", "/run/vrrp.pid"},
+         "this command is for the pod of the virtual address");
 }
 
-/// Whether this node's API server is ready; 401: one whose operator has forbidden anonymous questions.
+/// Whether this node's API server is ready.
 ExitCode checkVip(const VipOptions& options) {
   Machine machine("/");
   const auto authorities = machine.host().read(options.authority);
   if (!authorities) throw Error(fmt::format("{} is absent", options.authority));
   const auto answer = machine.http().perform({.url = options.server + "/readyz", .tls = {.authorities = *authorities}, .timeout = std::chrono::seconds(2)});
-  return answer.status == 200 || answer.status == 401 ? ExitCode::done : ExitCode::failed;
+  return guard::stateOf(answer.status, answer.body) == phases::guard::SlotState::ready ? ExitCode::done : ExitCode::failed;
 }
 
 std::vector<Flag> checkFlags(VipOptions& options) {

@@ -253,13 +253,14 @@ void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::
   if (kubestrap.hosting == "self")
     kubestrapReport.add(at("hosting"), "self is what pivot makes of a cluster, which begins with static pods", "static; then run kubestrap pivot");
   checkVip(kubestrap, cluster, kubestrapReport);
-  if (kubestrap.layout == "hosted" && mode != "local" && mode != "vip")
+  const bool balances = mode == "local" || mode == "vip";
+  if (kubestrap.layout == "hosted" && !balances)
     kubestrapReport.add(at("endpoint.mode"), fmt::format("\"{}\" does not go with layout hosted, whose control planes have a balancer on every node", mode),
                         "local or vip, or no mode");
   if (const auto services = parseSubnets(cluster.networking.serviceSubnet);
       kubestrap.layout == "hosted" && services && !services->empty() && services->front().isV6())
     kubestrapReport.add(at("layout"), "hosted has slots on IPv4's loopback only, and the cluster's addresses are IPv6", "plain");
-  if (mode != "local" && mode != "vip") return;
+  if (!balances) return;
   if (const auto parts = splitHostPort(given); parts && IpAddress::parse(parts->host))
     clusterReport.add(at("controlPlaneEndpoint"), "has to be a name where endpoint.mode is " + mode + ": on every node it stands for that node",
                       "a name like api.example.org:6443; for a balancer with an address endpoint.mode external");

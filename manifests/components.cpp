@@ -1,6 +1,7 @@
 #include "manifests/components.hpp"
 
 #include "manifests/flags.hpp"
+#include "manifests/front.hpp"
 #include "manifests/static_pods.hpp"
 #include "support/error.hpp"
 
@@ -126,7 +127,7 @@ std::vector<std::string> imageList(const config::Cluster& cluster) {
   list.push_back(images.pause);
   if (cluster.etcd.isLocal()) list.push_back(images.etcd);
   const auto& kubestrap = cluster.kubestrap;
-  if (config::balancesOnNodes(kubestrap.endpointMode) && !kubestrap.frontImage.empty()) list.push_back(kubestrap.frontImage);
+  if (hasFront(cluster) && !kubestrap.frontImage.empty()) list.push_back(kubestrap.frontImage);
   if (kubestrap.vip && !kubestrap.vip->image.empty()) list.push_back(kubestrap.vip->image);
   return list;
 }
