@@ -47,6 +47,11 @@ struct Balanced {
   }
 };
 
+void giveVip(config::Setup& setup) {
+  setup.cluster.kubestrap.endpointMode = config::EndpointMode::vip;
+  setup.cluster.kubestrap.vip = config::Vip{.address = IpAddress::v4(10, 0, 0, 100), .interface = {}, .router = 100, .image = {}};
+}
+
 std::string serverOfKubelet(Machine& machine) {
   return kube::parseKubeconfig(machine.host.text(config::paths::kubeletConf), "kubelet.conf").server;
 }
@@ -127,9 +132,7 @@ TEST_CASE("a virtual address is in the API server's certificate and in cluster-i
   bool vip = true;
   machine.adjust = [&](config::Setup& setup) {
     local(setup);
-    if (!vip) return;
-    setup.cluster.kubestrap.endpointMode = config::EndpointMode::vip;
-    setup.cluster.kubestrap.vip = config::Vip{.address = IpAddress::v4(10, 0, 0, 100), .interface = {}, .router = 100, .image = {}};
+    if (vip) giveVip(setup);
   };
   machine.api.servers.push_back("https://10.0.0.100:6443");
   machine.init();
@@ -152,7 +155,7 @@ TEST_CASE("init waits for the virtual address, and says where to look") {
   const auto local = machine.adjust;
   machine.adjust = [&](config::Setup& setup) {
     local(setup);
-    setup.cluster.kubestrap.vip = config::Vip{.address = IpAddress::v4(10, 0, 0, 100), .interface = {}, .router = 100, .image = {}};
+    giveVip(setup);
   };
   CHECK(machine.initFails().find("the virtual address leads to an API server at https://10.0.0.100:6443") != std::string::npos);
 }

@@ -26,11 +26,7 @@ namespace rotation = kubestrap::phases::rotation;
 namespace {
 
 /// Each kill takes a third of a second. The two tests begin at different effects.
-#ifdef __SANITIZE_ADDRESS__
-constexpr std::size_t stride = 23;
-#else
 constexpr std::size_t stride = 13;
-#endif
 
 const std::string kPki = "/etc/kubernetes/pki/", kManifests = "/etc/kubernetes/manifests/";
 const std::string kCurrent = config::paths::kubeletClientCertificate.string();
@@ -282,9 +278,9 @@ TEST_CASE("a rotation that was killed anywhere goes on to its end") {
 }
 
 TEST_CASE("a rotation that was killed anywhere goes back, until the former authority has been dropped") {
-  unsigned back = 0;
   for (const auto& authority : kAuthorities) {
     const auto effects = effectsOf(authority);
+    unsigned back = 0;
     for (std::size_t n = 3; n < effects; n += stride) {
       CAPTURE(authority);
       CAPTURE(n);
@@ -303,6 +299,6 @@ TEST_CASE("a rotation that was killed anywhere goes back, until the former autho
       checkOne(machine, authority, former);
       ++back;
     }
+    CHECK(back > 2);
   }
-  CHECK(back > 4);
 }

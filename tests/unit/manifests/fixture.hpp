@@ -4,9 +4,12 @@
 #include "support/encoding.hpp"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kubestrap::test {
+
+inline bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 /// The first node of a cluster that the real kubeadm 1.37.2 was run for, with the same configuration. Its documents are
 /// the judge of ours; where a whole document is compared, its fingerprint stands in for it.

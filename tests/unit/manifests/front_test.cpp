@@ -7,6 +7,7 @@
 
 using namespace kubestrap;
 using namespace kubestrap::manifests;
+using test::has;
 
 namespace {
 
@@ -19,8 +20,6 @@ config::Setup withFront(bool controlPlane = true) {
   setup.request.apiServers = {{"n2", {"10.0.0.12", 6443}}};
   return setup;
 }
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 } // namespace
 

@@ -8,6 +8,7 @@
 
 using namespace kubestrap;
 using namespace kubestrap::manifests;
+using test::has;
 
 namespace {
 
@@ -16,8 +17,6 @@ config::Setup hostedSetup() {
   setup.request.apiServers = {{"n1", {"10.88.0.11", 6444}}, {"n2", {"10.88.0.12", 6444}}};
   return setup;
 }
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 std::vector<std::string> commandOf(const Value& spec) { return spec.at("containers").at(0).at("command").get<std::vector<std::string>>(); }
 bool hasWord(const Value& spec, std::string_view word) {

@@ -8,6 +8,7 @@
 
 using namespace kubestrap;
 using namespace kubestrap::manifests;
+using test::has;
 
 namespace {
 
@@ -20,8 +21,6 @@ config::Setup withVip() {
   setup.request.ownImage = "kubestrap.io/kubestrap:v0";
   return setup;
 }
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 } // namespace
 
