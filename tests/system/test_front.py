@@ -19,8 +19,7 @@ def front_server(machine) -> str:
 
 
 def with_front(machine) -> str:
-    key = "\ncertificateKey: " + CERTIFICATE_KEY + "\nlocalAPIEndpoint:"
-    return machine.config(("\nlocalAPIEndpoint:", key)) + documents.kubestrap("plain")
+    return documents.with_certificate_key(machine.config(), CERTIFICATE_KEY) + documents.kubestrap("plain")
 
 
 def containers(machine) -> list[dict]:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from kubelab import versions
+from test_join import CERTIFICATE_KEY, with_endpoint
 from testbed import CONFIG, OLDER, VERSION
 
 FOLDERS = ("/etc", "/var/lib/kubelet", "/var/lib/kubestrap", "/run/lock")
@@ -362,7 +363,6 @@ def quiet(lab):
         lab.call("power-off", *running)
 
 
-CERTIFICATE_KEY = "0123456789abcdef" * 4
 PHASES = (
     "preflight",
     "certs all",
@@ -384,10 +384,8 @@ PHASES = (
 def by_phases(lab, quiet):
     """A cluster made by one command for each phase, with an endpoint, so that control planes can join."""
     machine = lab.machine("n1")
-    key = "\ncertificateKey: " + CERTIFICATE_KEY + "\nlocalAPIEndpoint:"
-    endpoint = f"\ncontrolPlaneEndpoint: {machine.address}:6443\nclusterName: kubernetes"
     machine.give_pod_network()
-    machine.write(CONFIG, machine.config(("\nclusterName: kubernetes", endpoint), ("\nlocalAPIEndpoint:", key)))
+    machine.write(CONFIG, with_endpoint(machine))
     for phase in PHASES:
         machine.run("kubestrap", "init", "phase", *phase.split(), "--config", CONFIG)
     machine.wait_ready()

@@ -7,6 +7,9 @@ import subprocess
 
 import pytest
 
+from kubelab import documents
+from testbed import VERSION
+
 IGNORED = "--ignore-preflight-errors=SystemVerification"
 CERTIFICATE_KEY = "0123456789abcdef" * 4
 JOIN_CONFIG = "/root/join.yaml"
@@ -26,11 +29,10 @@ def join(machine, words, *flags: str, program: str = "kubestrap", **more):
     return machine.try_(program, *words, IGNORED, "--node-name", machine.name, *flags, **more)
 
 
-def with_endpoint(machine) -> str:
+def with_endpoint(machine, version: str = VERSION) -> str:
     """The lab's documents for a cluster that further control planes can join."""
     endpoint = f"\ncontrolPlaneEndpoint: {machine.address}:6443\nclusterName: kubernetes"
-    key = "\ncertificateKey: " + CERTIFICATE_KEY + "\nlocalAPIEndpoint:"
-    return machine.config(("\nclusterName: kubernetes", endpoint), ("\nlocalAPIEndpoint:", key))
+    return documents.with_certificate_key(machine.config(("\nclusterName: kubernetes", endpoint), version=version), CERTIFICATE_KEY)
 
 
 def etcd_members(control_plane) -> dict[str, bool]:

@@ -183,7 +183,7 @@ def three_control_planes(lab, version: str = VERSION, also: tuple[str, ...] = ()
     """And a worker, w1, the last of the list."""
     machines = [lab.machine(name, version, also=also) for name in ("n1", "n2", "n3", "w1")]
     first = machines[0]
-    made = first.init("--upload-certs", config=hosted(first, version).replace("\nlocalAPIEndpoint:", f"\ncertificateKey: {CERTIFICATE_KEY}\nlocalAPIEndpoint:", 1))
+    made = first.init("--upload-certs", config=documents.with_certificate_key(hosted(first, version), CERTIFICATE_KEY))
     assert made.code == 0, str(made)
     lab.install_pod_network(first)
     for machine in machines[1:]:

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from kubelab import documents
 from test_join import CERTIFICATE_KEY, join, join_words
 from testbed import Machine
 from test_pivot import COMPONENTS, MANIFESTS, hosted, is_self_hosted, pivot, promoted
@@ -232,7 +233,7 @@ def three(lab):
     """Three control planes that run in their own cluster."""
     machines = [lab.machine(name) for name in ("n1", "n2", "n3")]
     first = machines[0]
-    made = first.init("--upload-certs", config=hosted(first).replace("\nlocalAPIEndpoint:", f"\ncertificateKey: {CERTIFICATE_KEY}\nlocalAPIEndpoint:", 1))
+    made = first.init("--upload-certs", config=documents.with_certificate_key(hosted(first), CERTIFICATE_KEY))
     assert made.code == 0, str(made)
     lab.install_pod_network(first)
     for machine in machines[1:]:

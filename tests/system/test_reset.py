@@ -6,10 +6,11 @@ import shlex
 
 import pytest
 
+from test_join import CERTIFICATE_KEY, with_endpoint
 from test_pivot import pivot, three_control_planes
 
 IGNORED = "--ignore-preflight-errors=SystemVerification"
-CERTIFICATE_KEY = "0123456789abcdef" * 4
+
 
 def reset(machine, *flags: str, **more):
     return machine.try_("kubestrap", "reset", "--force", *flags, **more)
@@ -187,9 +188,7 @@ AS_CONTROL_PLANE = ("--control-plane", "--certificate-key", CERTIFICATE_KEY)
 
 
 def first_control_plane(machine):
-    endpoint = f"\ncontrolPlaneEndpoint: {machine.address}:6443\nclusterName: kubernetes"
-    key = "\ncertificateKey: " + CERTIFICATE_KEY + "\nlocalAPIEndpoint:"
-    done = machine.init("--upload-certs", config=machine.config(("\nclusterName: kubernetes", endpoint), ("\nlocalAPIEndpoint:", key)))
+    done = machine.init("--upload-certs", config=with_endpoint(machine))
     assert done.code == 0, str(done)
     return machine
 

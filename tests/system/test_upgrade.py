@@ -6,7 +6,7 @@ import time
 import pytest
 
 from test_certs import shown
-from test_join import ADMIN, CERTIFICATE_KEY, IGNORED, etcd_members, join, join_words
+from test_join import ADMIN, CERTIFICATE_KEY, IGNORED, etcd_members, join, join_words, with_endpoint
 from testbed import OLDER, VERSION, Machine, Probe
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -171,10 +171,7 @@ def coredns_tag(machine) -> str:
 def cluster(lab, node):
     lab.off(node)
     first, *others = [older_node(lab, name) for name in ("n1", "n2", "n3", "w1")]
-    endpoint = f"\ncontrolPlaneEndpoint: {first.address}:6443\nclusterName: kubernetes"
-    key = "\ncertificateKey: " + CERTIFICATE_KEY + "\nlocalAPIEndpoint:"
-    config = first.config(("\nclusterName: kubernetes", endpoint), ("\nlocalAPIEndpoint:", key), version=OLDER)
-    made = first.init("--upload-certs", config=config)
+    made = first.init("--upload-certs", config=with_endpoint(first, OLDER))
     assert made.code == 0, str(made)
     for machine in others:
         more = ("--control-plane", "--certificate-key", CERTIFICATE_KEY) if machine.name.startswith("n") else ()

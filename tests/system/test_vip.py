@@ -2,6 +2,7 @@
 
 import pytest
 
+from kubelab import documents
 from test_join import CERTIFICATE_KEY, join, join_words
 from testbed import Probe
 
@@ -13,9 +14,8 @@ def address_of(machine) -> str:
 
 
 def with_vip(machine, layout: str = "plain") -> str:
-    key = "\ncertificateKey: " + CERTIFICATE_KEY + "\nlocalAPIEndpoint:"
     wish = f"apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nlayout: {layout}\nendpoint:\n  mode: vip\n  vip:\n    address: {address_of(machine)}\n"
-    return machine.config(("\nlocalAPIEndpoint:", key)) + "---\n" + wish
+    return documents.with_certificate_key(machine.config(), CERTIFICATE_KEY) + "---\n" + wish
 
 
 def holders(*machines) -> list[str]:
