@@ -8,18 +8,19 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubelab import cgroups
-from testbed import ROOT
+import yaml
+
+from kubelab import cgroups, documents
+from testbed import ROOT, VERSION
 
 BINARY = ROOT / "build/release/kubestrap"
-# What the lab's machines need and a machine of one's own does not: see lab/kubelab/documents.py.
-KUBELET = {
-    "cgroupDriver": "systemd",
-    "failSwapOn": False,
-    "oomScoreAdj": 0,
-    "imageGCHighThresholdPercent": 100,
-    "evictionHard": {"memory.available": "50Mi", "nodefs.available": "200Mi", "nodefs.inodesFree": "1%", "imagefs.available": "200Mi"},
-} | ({"failCgroupV1": False} if cgroups.version() == 1 else {})
+
+
+def of_lab(kind: str) -> dict:
+    """What the lab's machines need and a machine of one's own does not: see lab/kubelab/documents.py."""
+    told = yaml.safe_load_all(documents.init("node", "192.0.2.1", VERSION, cgroups.version()))
+    document = next(each for each in told if each["kind"] == kind)
+    return {name: value for name, value in document.items() if name not in ("apiVersion", "kind")}
 
 
 @dataclass
@@ -90,8 +91,8 @@ class Ansible:
             "kubestrap_binary": str(BINARY),
             "kubestrap_image": str(BINARY.with_name("kubestrap-image.tar")),
             "kubestrap_ignore_preflight_errors": ["SystemVerification"],
-            "kubestrap_kubelet_configuration": KUBELET,
-            "kubestrap_kube_proxy_configuration": {"conntrack": {"maxPerCore": 0}, "oomScoreAdj": 0},
+            "kubestrap_kubelet_configuration": of_lab("KubeletConfiguration"),
+            "kubestrap_kube_proxy_configuration": of_lab("KubeProxyConfiguration"),
         } | more
         groups = {"kubestrap_control_planes": {"hosts": dict.fromkeys(control_planes, {})}, "kubestrap_workers": {"hosts": dict.fromkeys(workers, {})}}
         (self.folder / "inventory.json").write_text(json.dumps({"all": {"children": groups, "vars": variables}}))

@@ -36,6 +36,7 @@ class Program:
 
     def __init__(self, module):
         self.module = module
+        self._must_be_there()
 
     def flags(self):
         """Those that may stand beside a configuration file."""
@@ -45,7 +46,7 @@ class Program:
                 flags += [flag, ",".join(self.module.params[name])]
         return flags
 
-    def must_be_there(self):
+    def _must_be_there(self):
         """In check mode the program may be what an earlier task would have brought."""
         path = self.module.params["program"]
         if os.access(path, os.X_OK):

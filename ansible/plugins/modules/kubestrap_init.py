@@ -75,7 +75,6 @@ def main():
         supports_check_mode=True,
     )
     program = Program(module)
-    program.must_be_there()
     config = module.params["config"]
     module.exit_json(**program.changed(["init"] + program.flags() + (["--config", "-"] if config else []), config))
 

@@ -125,7 +125,6 @@ def main():
         supports_check_mode=True,
     )
     program = Program(module)
-    program.must_be_there()
     wish = module.params
     found = discovery(module)
     if found is None and module.check_mode:

@@ -118,7 +118,6 @@ def main():
         supports_check_mode=True,
     )
     program = Program(module)
-    program.must_be_there()
     wish = module.params
     words = ["preflight", wish["purpose"]] + program.flags()
     if wish["control_plane"] and wish["purpose"] == "join":

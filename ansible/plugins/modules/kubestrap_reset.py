@@ -106,7 +106,6 @@ def main():
         supports_check_mode=True,
     )
     program = Program(module)
-    program.must_be_there()
     wish = module.params
     words = ["reset"] + program.flags()
     if wish["kubeconfig_content"]:

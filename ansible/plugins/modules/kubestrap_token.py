@@ -89,7 +89,6 @@ def main():
         supports_check_mode=True,
     )
     program = Program(module)
-    program.must_be_there()
     wish = module.params
     if module.check_mode and not os.path.exists(wish["kubeconfig"]):
         module.exit_json(changed=True, token="", endpoint="", ca_cert_hashes=[], msg="there is no cluster yet")

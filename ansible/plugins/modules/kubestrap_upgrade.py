@@ -93,7 +93,6 @@ def main():
         supports_check_mode=True,
     )
     program = Program(module)
-    program.must_be_there()
     wish = module.params
     words = ["upgrade", "apply", wish["version"]] if wish["version"] else ["upgrade", "node"]
     words += program.flags()

@@ -74,7 +74,6 @@ def main():
         supports_check_mode=True,
     )
     program = Program(module)
-    program.must_be_there()
     if module.check_mode and not os.path.exists(module.params["kubeconfig"]):
         module.exit_json(changed=True, certificate_key="", msg="there is no cluster yet")
     key = binascii.hexlify(os.urandom(32)).decode()
