@@ -78,7 +78,11 @@ def address_of(machine: str = NODE) -> str:
 def fresh_machine(algorithm: str, layout: str = "plain", machine: str = NODE) -> None:
     """A bare machine with the configuration, and the pod network's file already in place, so that Ready needs nobody else's help."""
     lab("reset-machine", machine)
-    config = documents.init(machine, address_of(machine), versions.DEFAULT_KUBERNETES, cgroups.version())
+    configure(algorithm, layout, machine)
+
+
+def configure(algorithm: str, layout: str = "plain", machine: str = NODE, version: str = versions.DEFAULT_KUBERNETES) -> None:
+    config = documents.init(machine, address_of(machine), version, cgroups.version())
     config = config.replace("kind: ClusterConfiguration\n", f"kind: ClusterConfiguration\nencryptionAlgorithm: {algorithm}\n")
     write(CONFIG, config if layout == "plain" else config + documents.kubestrap(layout), machine)
     write(cni.FILE, cni.conflist("10.244.0.0/24"), machine)

@@ -10,7 +10,7 @@ import time
 
 from .figure import PROGRAMS, Figure, say
 from .init import READY
-from .machine import CONFIG, DEFAULT_ALGORITHM, NODE, address_of, cgroups, cni, documents, in_machine, lab, measured, probed, prober, versions, write
+from .machine import CONFIG, DEFAULT_ALGORITHM, NODE, address_of, configure, in_machine, lab, measured, probed, prober, versions
 
 OLDER, NEWER = sorted(versions.KUBERNETES)[0], versions.DEFAULT_KUBERNETES
 IGNORED = "--ignore-preflight-errors=SystemVerification"
@@ -19,16 +19,13 @@ IGNORED = "--ignore-preflight-errors=SystemVerification"
 def older_cluster(program: str) -> str:
     """A Ready node of the older version; its address."""
     lab("machine", "--fresh", "--kubernetes", OLDER, "--also-images", NEWER, NODE)
-    address = address_of(NODE)
-    config = documents.init(NODE, address, OLDER, cgroups.version())
-    write(CONFIG, config.replace("kind: ClusterConfiguration\n", f"kind: ClusterConfiguration\nencryptionAlgorithm: {DEFAULT_ALGORITHM[program]}\n"))
-    write(cni.FILE, cni.conflist("10.244.0.0/24"))
+    configure(DEFAULT_ALGORITHM[program], version=OLDER)
     in_machine(program, "init", "--config", CONFIG)
     in_machine("python3", "-c", READY, NODE)
     kubectl = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "-n", "kube-system", "rollout", "status")
     in_machine(*kubectl, "deployment/coredns", "--timeout=120s")
     time.sleep(10)  # what follows a start has to be over
-    return address
+    return address_of()
 
 
 def upgraded(program: str) -> tuple[float, dict]:
