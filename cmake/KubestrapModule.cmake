@@ -25,19 +25,22 @@ function(kubestrap_tests name)
   doctest_discover_tests(test_${name} TEST_PREFIX "${name}: ")
 endfunction()
 
-# kubestrap_proto(MODULE NAME)
-#   The messages of proto/NAME.proto as library kubestrap_MODULE_proto, header NAME.pb.h. Generated code is not ours to warn about: a
+# kubestrap_proto(MODULE NAME...)
+#   The messages of each proto/NAME.proto as library kubestrap_MODULE_proto, headers NAME.pb.h. Generated code is not ours to warn about: a
 #   library without our warnings, its header a system header.
-function(kubestrap_proto module name)
+function(kubestrap_proto module)
   set(generated ${CMAKE_CURRENT_BINARY_DIR}/generated)
-  add_custom_command(
-    OUTPUT ${generated}/${name}.pb.cc ${generated}/${name}.pb.h
-    COMMAND ${CMAKE_COMMAND} -E make_directory ${generated}
-    COMMAND protobuf::protoc --cpp_out=${generated} -I ${CMAKE_CURRENT_SOURCE_DIR}/proto
-            ${CMAKE_CURRENT_SOURCE_DIR}/proto/${name}.proto
-    DEPENDS proto/${name}.proto
-    VERBATIM)
-  add_library(kubestrap_${module}_proto STATIC ${generated}/${name}.pb.cc)
+  foreach(name IN LISTS ARGN)
+    add_custom_command(
+      OUTPUT ${generated}/${name}.pb.cc ${generated}/${name}.pb.h
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${generated}
+      COMMAND protobuf::protoc --cpp_out=${generated} -I ${CMAKE_CURRENT_SOURCE_DIR}/proto
+              ${CMAKE_CURRENT_SOURCE_DIR}/proto/${name}.proto
+      DEPENDS proto/${name}.proto
+      VERBATIM)
+    list(APPEND sources ${generated}/${name}.pb.cc)
+  endforeach()
+  add_library(kubestrap_${module}_proto STATIC ${sources})
   target_include_directories(kubestrap_${module}_proto SYSTEM PUBLIC ${generated})
   target_link_libraries(kubestrap_${module}_proto PUBLIC kubestrap_protobuf)
   target_compile_features(kubestrap_${module}_proto PUBLIC cxx_std_20)

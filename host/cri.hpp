@@ -44,6 +44,8 @@ public:
   virtual std::vector<Container> containers(const std::string& podNamespace) = 0;
   /// Pods in `podNamespace`, the ended ones too; of all namespaces when it is empty.
   virtual std::vector<PodSandbox> podSandboxes(const std::string& podNamespace) = 0;
+  /// Whether it is at a pod that `podSandboxes` does not have: one that is being made. False of a runtime that cannot tell.
+  virtual bool isMakingPods() = 0;
   /// Asks a container to end, and ends it by force when `grace` is over; returns when it has ended. Fine when it is gone.
   virtual void stopContainer(const std::string& id, Duration grace) = 0;
   /// Ends a pod's containers, at once and by force, and removes it; fine when it is gone.

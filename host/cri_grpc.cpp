@@ -3,7 +3,10 @@
 #include "support/value.hpp"
 
 #include <fmt/format.h>
+#include <containerd_sandbox.pb.h>
 #include <runtime_v1.pb.h>
+
+#include <algorithm>
 
 namespace kubestrap::host {
 
@@ -119,7 +122,7 @@ std::string socketPath(const std::string& endpoint) {
 }
 
 GrpcCri::GrpcCri(net::Transport& transport, const std::string& endpoint)
-    : socket_(socketPath(endpoint)), client_(transport, {.url = "http://localhost", .unixSocket = socket_, .tls = {}}) {
+    : socket_(socketPath(endpoint)), client_(transport, {.url = "http://localhost", .unixSocket = socket_, .tls = {}, .metadata = {{"containerd-namespace", "k8s.io"}}}) {
 }
 
 config::RuntimeFacts GrpcCri::facts() {
@@ -208,6 +211,19 @@ std::vector<PodSandbox> GrpcCri::podSandboxes(const std::string& podNamespace) {
                       .createdAt = timeOf(found.created_at()),
                       .ofKubelet = found.labels().contains("io.kubernetes.pod.uid")});
   return result;
+}
+
+/// containerd keeps an entry in its own store from the beginning of RunPodSandbox, and lists the pod when that has ended; also when who asked
+/// is gone, as a pod of unknown state (containerd: internal/cri/server/sandbox_run.go). CRI-O and containerd before 1.7 have no such store.
+bool GrpcCri::isMakingPods() {
+  namespace store = containerd::services::sandbox::v1;
+  try {
+    const auto kept = ask<store::StoreListResponse>(client_, "/containerd.services.sandbox.v1.Store/List", store::StoreListRequest());
+    const auto pods = podSandboxes("");
+    return std::ranges::any_of(kept.list(), [&](const auto& each) { return std::ranges::find(pods, each.sandbox_id(), &PodSandbox::id) == pods.end(); });
+  } catch (const net::GrpcError&) {
+    return false;
+  }
 }
 
 void GrpcCri::stopContainer(const std::string& id, Duration grace) {

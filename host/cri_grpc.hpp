@@ -17,6 +17,7 @@ public:
   void pullImage(const std::string& reference) override;
   std::vector<Container> containers(const std::string& podNamespace) override;
   std::vector<PodSandbox> podSandboxes(const std::string& podNamespace) override;
+  bool isMakingPods() override;
   void stopContainer(const std::string& id, Duration grace) override;
   void stopAndRemovePod(const std::string& id) override;
 

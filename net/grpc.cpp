@@ -128,6 +128,7 @@ Request GrpcClient::request(std::string_view method, std::string_view message, D
                   .unixSocket = peer_.unixSocket,
                   .timeout = {},
                   .protocol = Request::Protocol::two};
+  request.headers.insert(request.headers.end(), peer_.metadata.begin(), peer_.metadata.end());
   if (timeout > Duration::zero()) {
     request.headers.emplace_back("grpc-timeout", timeoutHeader(timeout));
     // The server's own "deadline exceeded" says more than ours: let it come first.

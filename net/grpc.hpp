@@ -47,6 +47,7 @@ struct GrpcPeer {
   std::string url = "http://localhost"; ///< scheme, host and port; http:// is HTTP/2 in the clear, as on a unix socket
   std::string unixSocket;               ///< path ("/run/containerd/containerd.sock"); empty: TCP
   TlsIdentity tls;                      ///< for https://
+  std::vector<std::pair<std::string, std::string>> metadata = {}; ///< goes with each call: {{"containerd-namespace", "k8s.io"}}
 };
 
 /// Calls with one request message and one or many answers, messages as serialized bytes. It is HTTP/2 over a Transport

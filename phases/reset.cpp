@@ -214,7 +214,7 @@ Resources cleanUp(const Setup& setup, const Phase&) {
   const auto& known = resetting(setup);
   if (!known.isNode) return {};
   Resources resources{kubeletStopped()};
-  if (mayHavePods(known)) resources.push_back(plan::Task{plan::RemovePods{}});
+  if (mayHavePods(known)) resources.push_back(plan::Task{plan::RemovePods{.gently = {"kubestrap-vip"}}}); // keepalived that is killed leaves its address
   resources.push_back(plan::Task{plan::Unmount{.below = paths::kubelet, .flags = known.unmountFlags, .keep = known.before}});
   append(resources, network(setup));
   // One that the kubelet had asked for at the last moment, when there was none yet, is there by now.

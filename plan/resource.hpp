@@ -369,6 +369,7 @@ struct RestoreUnit {
 /// No pod that a kubelet made is in the runtime.
 struct RemovePods {
   enum class When { first, late } when = When::first; ///< late: those that were not there yet the first time, which no plan can know of
+  std::vector<std::string> gently = {}; ///< "kubestrap-vip": containers of pods whose names begin so are asked to end before, since they undo something then
 };
 /// Nothing is mounted below a folder; what `keep` names stays.
 struct Unmount {

@@ -117,11 +117,20 @@ Change needed(const RemovePods& wanted, const Context& context) {
   const auto name = subject(Task{wanted});
   if (wanted.when == RemovePods::When::late && !context.applying) return kept(name);
   const auto pods = podsOfKubelet(context.world);
-  if (pods.empty()) return kept(name);
+  if (pods.empty() && !(context.applying && context.world.cri.isMakingPods())) return kept(name);
   return {.verb = Verb::remove, .subject = counted(pods.size(), "pod"), .reason = "of this node's kubelet"};
 }
 
 namespace {
+
+/// A container that does not end in time is ended with its pod.
+void askToEnd(const std::vector<std::string>& pods, World& world) {
+  constexpr auto grace = std::chrono::seconds(5);
+  if (pods.empty()) return;
+  for (const auto& container : world.cri.containers("kube-system"))
+    if (container.state == host::Container::State::running && std::ranges::any_of(pods, [&](const auto& name) { return container.podName.starts_with(name); }))
+      world.cri.stopContainer(container.id, grace);
+}
 
 /// Stops and removes all there are; what the runtime said of the last one that it could not.
 std::optional<Error> tryToRemovePods(World& world) {
@@ -149,16 +158,17 @@ std::optional<Error> tryToRemovePods(World& world) {
 
 } // namespace
 
-void perform(const RemovePods&, const Change&, const Context& context) {
+void perform(const RemovePods& wanted, const Change&, const Context& context) {
+  askToEnd(wanted.gently, context.world);
   // A container that is just starting, or ends by itself while it is stopped (etcd's, once its member is gone), fails for the runtime, and
-  // not the next time.
-  // And one that was being made when the kubelet was stopped is seen a moment later.
-  const auto deadline = context.world.clock.now() + std::chrono::seconds(30);
+  // not the next time. And one that was being made when the kubelet was stopped is seen later.
+  const auto deadline = context.world.clock.now() + std::chrono::minutes(1);
   for (;;) {
     const auto failure = tryToRemovePods(context.world);
-    if (failure && context.world.clock.now() >= deadline) throw *failure;
+    const bool late = context.world.clock.now() >= deadline;
+    if (failure && late) throw *failure;
     context.world.clock.sleep(std::chrono::milliseconds(500));
-    if (!failure && (podsOfKubelet(context.world).empty() || context.world.clock.now() >= deadline)) return;
+    if (late || (!failure && !context.world.cri.isMakingPods() && podsOfKubelet(context.world).empty())) return;
   }
 }
 

@@ -49,6 +49,14 @@ std::vector<host::PodSandbox> FakeCri::podSandboxes(const std::string& podNamesp
   return chosen;
 }
 
+bool FakeCri::isMakingPods() {
+  needRuntime();
+  for (auto& [questions, pod] : inTheMaking)
+    if (--questions < 0) pods.push_back(pod);
+  std::erase_if(inTheMaking, [](const auto& each) { return each.first < 0; });
+  return !inTheMaking.empty();
+}
+
 void FakeCri::stopContainer(const std::string& id, Duration) {
   needRuntime();
   auto container = std::ranges::find(found, id, &host::Container::id);

@@ -21,6 +21,7 @@ public:
   std::map<std::string, std::string> pullFailures; ///< reference -> the runtime's words
   std::vector<host::Container> found;              ///< what `containers` chooses from
   std::vector<host::PodSandbox> pods;              ///< what `podSandboxes` chooses from
+  std::vector<std::pair<int, host::PodSandbox>> inTheMaking; ///< such a pod is there after as many questions for it
   std::vector<std::string> effects;                ///< "pull IMAGE", "stop container ID", "remove pod ID"
 
   config::RuntimeFacts facts() override { return runtime; }
@@ -28,6 +29,7 @@ public:
   void pullImage(const std::string& reference) override;
   std::vector<host::Container> containers(const std::string& podNamespace) override;
   std::vector<host::PodSandbox> podSandboxes(const std::string& podNamespace) override;
+  bool isMakingPods() override;
   void stopContainer(const std::string& id, Duration grace) override;
   void stopAndRemovePod(const std::string& id) override;
 

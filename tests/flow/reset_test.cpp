@@ -272,6 +272,32 @@ TEST_CASE("a pod that the kubelet had asked for when it was stopped, and that is
   CHECK(machine.cri.pods.empty());
 }
 
+TEST_CASE("a pod that is in the making for long when the kubelet is stopped goes too") {
+  Machine machine;
+  aBareMachine(machine);
+  machine.init();
+  work(machine);
+  machine.cri.pods.clear();
+  machine.cri.inTheMaking = {{20, {.id = "p2", .uid = "2", .name = "etcd-n1", .podNamespace = "kube-system"}}};
+  CHECK(machine.resetFails() == "");
+  CHECK(machine.cri.pods.empty());
+  CHECK(machine.cri.inTheMaking.empty());
+}
+
+TEST_CASE("keepalived is asked to end, since it leaves its address when it is killed") {
+  Machine machine;
+  aBareMachine(machine);
+  machine.init();
+  work(machine);
+  machine.cri.pods.push_back({.id = "p3", .uid = "3", .name = "kubestrap-vip-n1", .podNamespace = "kube-system"});
+  machine.cri.found.push_back({.id = "c3", .podUid = "3", .podName = "kubestrap-vip-n1", .podNamespace = "kube-system", .name = "vip", .state = host::Container::State::running});
+  CHECK(machine.resetFails() == "");
+  const auto& effects = machine.cri.effects;
+  const auto asked = std::ranges::find(effects, "stop container c3"), removed = std::ranges::find(effects, "remove pod p3");
+  CHECK(removed != effects.end());
+  CHECK(asked < removed);
+}
+
 // ---- what was replaced comes back, what belongs to others stays
 
 TEST_CASE("a file that was replaced comes back with its mode") {

@@ -19,14 +19,22 @@ def request(path: str, writes: bool) -> tuple[str, str, str | None]:
     return ("PATCH", path, json.dumps({"data": {"written": str(time.time())}})) if writes else ("GET", path, None)
 
 
+def message(said: bytes) -> str:
+    """Of a Status, as an API server answers."""
+    try:
+        return json.loads(said)["message"]
+    except (ValueError, KeyError, TypeError):
+        return said[:200].decode(errors="replace")
+
+
 def ask(host: str, port: int, path: str, writes: bool, context: ssl.SSLContext) -> str | None:
     """What went wrong; nothing when all was well."""
     connection = http.client.HTTPSConnection(host, port, timeout=PATIENCE, context=context)
     try:
         connection.request(*request(path, writes), headers={"Host": "kubernetes"} | ({"Content-Type": "application/merge-patch+json"} if writes else {}))
         answer = connection.getresponse()
-        answer.read()
-        return None if answer.status == 200 else f"status {answer.status}"
+        said = answer.read()
+        return None if answer.status == 200 else f"status {answer.status}: {message(said)}"
     except (OSError, http.client.HTTPException) as failed:
         return f"{type(failed).__name__}: {failed}"
     finally:

@@ -199,7 +199,7 @@ def test_nodes_leave_a_cluster_that_stays_whole(lab, bare):
     second, worker = lab.machine("n2"), lab.machine("w1")
     join(second, bare, *AS_CONTROL_PLANE)
     join(worker, bare)
-    assert names(bare, "nodes") == {"n1", "n2", "w1"}
+    bare.until("all are nodes", lambda: names(bare, "nodes") == {"n1", "n2", "w1"})
     assert members(bare) == {"n1", "n2"}
 
     left = reset(second)

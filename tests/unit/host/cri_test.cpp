@@ -3,6 +3,7 @@
 #include "net/http_curl.hpp"
 #include "tests/unit/host/fixture.hpp"
 
+#include <containerd_sandbox.pb.h>
 #include <runtime_v1.pb.h>
 
 #include <algorithm>
@@ -32,7 +33,8 @@ public:
     if (down)
       throw net::TransportError(net::TransportError::Kind::refused, "cannot reach /run/test.sock: connection refused");
     if (slow) throw net::TransportError(net::TransportError::Kind::timeout, "no answer from /run/test.sock");
-    auto method = request.url.substr(request.url.find("runtime.v1.") + 11);
+    auto method = request.url.substr(request.url.find(".v1.") + 4);
+    CHECK(std::ranges::find(request.headers, std::pair<std::string, std::string>("containerd-namespace", "k8s.io")) != request.headers.end());
     asked.push_back(method);
     questions[method] = request.body.substr(5);
     auto found = answers.find(method);
@@ -135,6 +137,20 @@ TEST_CASE_FIXTURE(Runtime, "a runtime that is down is a fact, and is found when 
   CHECK_THROWS_AS(cri.hasImage("a"), Error);
   wire.down = false;
   CHECK(cri.facts().reachable);
+}
+
+TEST_CASE_FIXTURE(Runtime, "a pod in the making is in containerd's store and not in the list of pods") {
+  CHECK_FALSE(cri.isMakingPods()); // nothing known: a runtime without such a store
+  containerd::services::sandbox::v1::StoreListResponse kept;
+  for (const auto* id : {"a", "b"}) kept.add_list()->set_sandbox_id(id);
+  wire.answer("Store/List", kept);
+  v1::ListPodSandboxResponse pods;
+  pods.add_items()->set_id("a");
+  wire.answer("RuntimeService/ListPodSandbox", pods);
+  CHECK(cri.isMakingPods());
+  pods.add_items()->set_id("b");
+  wire.answer("RuntimeService/ListPodSandbox", pods);
+  CHECK_FALSE(cri.isMakingPods());
 }
 
 TEST_CASE_FIXTURE(Runtime, "an image is there when the runtime describes it") {
