@@ -90,6 +90,8 @@ std::string frontServers(const std::map<std::string, Endpoint>& apiServers, cons
                      "backend apiservers\n"
                      "  balance roundrobin\n"
                      "  option allbackups\n"
+                     // The balancer there needs up to two seconds to see that one of its API servers goes, and hands these checks to it meanwhile.
+                     "  default-server fall 3\n"
                      "  option httpchk\n"
                      "  http-check send meth GET uri /readyz hdr Host kubernetes\n"
                      // 401: a server whose operator has forbidden anonymous questions.

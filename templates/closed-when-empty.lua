@@ -9,7 +9,8 @@ local frontends = {
   ["local"] = {"slots"},
 }
 
--- Whether one of its servers is ready; nil when not all have been asked yet.
+-- Whether one of its servers is ready; nil when not all have been asked yet. A server that has failed once, and not as often as it takes to be
+-- down, is.
 local function isReady(backends)
   local unknown = false
   for _, name in ipairs(backends) do
@@ -17,8 +18,11 @@ local function isReady(backends)
     for _, server in pairs(backend and backend.servers or {}) do
       local stats = server:get_stats()
       local status, check = stats["status"] or "", stats["check_status"] or ""
-      if status:match("^UP") and check:match("L7OK") then return true end
-      if not status:match("^MAINT") and check:match("INI") then unknown = true end
+      if check:match("INI") then
+        if not status:match("^MAINT") then unknown = true end
+      elseif status:match("^UP") then
+        return true
+      end
     end
   end
   if unknown then return nil end
