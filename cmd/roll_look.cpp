@@ -10,6 +10,7 @@
 #include "manifests/trial.hpp"
 #include "support/encoding.hpp"
 #include "support/text.hpp"
+#include "support/time.hpp"
 
 #include <fmt/format.h>
 
@@ -63,6 +64,7 @@ PodSeen podSeen(const Value& pod, kube::Client& client, Watched& watched) {
                .ready = kube::isReady(pod), .ending = find(pod, "metadata.deletionTimestamp") != nullptr, .trouble = {}};
   lookAtContainers(pod, client, seen);
   watched.put(seen);
+  seen.made = watched.now() - parseRfc3339(stringAt(pod, "metadata.creationTimestamp"));
   return seen;
 }
 

@@ -27,6 +27,7 @@ public:
     pod.restarts -= known.restarts;
   }
 
+  TimePoint now() const { return clock_.now(); }
   Duration age(const std::string& uid) { return clock_.now() - pods_.try_emplace(uid, Known{clock_.now(), 0, {}}).first->second.first; }
 
 private:

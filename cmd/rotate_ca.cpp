@@ -5,6 +5,7 @@
 #include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
 #include "cmd/renewal.hpp"
+#include "cmd/roll_look.hpp"
 #include "cmd/rotation_look.hpp"
 #include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
@@ -63,7 +64,7 @@ constexpr auto tokensLast = std::chrono::minutes(70);
 class Rotation {
 public:
   Rotation(const std::string& authority, const RotateOptions& options, Machine& machine)
-      : machine_(machine), cluster_(ownControlPlane(std::nullopt, machine)), reporter_(reporterFor(plan::Mode::apply)) {
+      : machine_(machine), cluster_(ownControlPlane(std::nullopt, machine)), reporter_(reporterFor(plan::Mode::apply)), watched_(machine.clock()) {
     refuse(authority);
     machine.useRuntime(foundSocket({}));
     lookAtFront(cluster_.setup, machine.host());
@@ -96,6 +97,7 @@ public:
     seen.issuedFor = Duration::max();
     for (const auto& node : seen.nodes)
       if (node.controlPlane) seen.issuedFor = std::min(seen.issuedFor, node.since);
+    if (manifests::isHosted(intent_.setup.cluster)) lookAtComponents(seen);
     return seen;
   }
 
@@ -108,8 +110,8 @@ public:
 private:
   void refuse(const std::string& authority) const {
     const auto& known = cluster_.setup.cluster;
-    if (manifests::isHosted(known))
-      throw Error("authorities of control planes of layout hosted cannot be rotated yet", "kubestrap certs check-expiration shows when they end", ExitCode::refused);
+    if (manifests::isHosted(known) && known.kubestrap.hosting != config::Hosting::self)
+      throw Error("this control plane of layout hosted is not in its own cluster yet, and only there can its authorities be rotated", "run kubestrap pivot first", ExitCode::refused);
     if (authority == "etcd-ca" && !known.etcd.isLocal()) throw Error("etcd is elsewhere: its authority is not of this cluster", {}, ExitCode::refused);
     const auto key = rotation::keyFileOf(known, authority);
     if (!machine_.host().status(key))
@@ -135,6 +137,15 @@ private:
       intent_.kubeletConfs[stage] = std::move(wish.kubeletConf);
       intent_.manifests = std::move(wish.manifests);
     }
+  }
+
+  /// Of a control plane that runs in its own cluster. What went wrong once is remembered: from there on the component goes back.
+  void lookAtComponents(rotation::Seen& seen) {
+    seen.hosted = lookAtRoll(*client_, intent_.setup.cluster, machine_.clock().now(), watched_);
+    for (const auto& [name, component] : seen.hosted->components)
+      for (const auto& pod : component.pods) seen.issuedFor = std::min(seen.issuedFor, pod.made); // these have read the key when they began
+    if (const auto roll = rotation::rollNow(intent_, seen); roll && !failure_) failure_ = phases::roll::failureIn(*roll, *seen.hosted);
+    seen.failure = failure_;
   }
 
   void lookAt(const Value& node, rotation::Seen& seen) {
@@ -178,6 +189,8 @@ private:
   std::unique_ptr<kube::Client> client_;
   std::unique_ptr<plan::Reporter> reporter_;
   rotation::Intent intent_;
+  Watched watched_;
+  std::optional<phases::roll::Failure> failure_;
   struct Known {
     rotation::NodeSeen seen;
     TimePoint at;

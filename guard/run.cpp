@@ -73,12 +73,13 @@ public:
     publish(seen, decision);
   }
 
-  /// What it goes with has been renewed. Throws Error while it cannot be read; looks into it only when it was written.
+  /// What it goes with has been renewed, or whom it trusts. Throws Error while it cannot be read; looks into it only when it was written.
   bool hasOtherIdentity() {
     const auto written = identityWritten();
     if (written == identityWritten_) return false;
     identityWritten_ = written;
-    return !(identityIn(host_, options_.kubeconfig).clientKey == identity_.clientKey);
+    const auto now = identityIn(host_, options_.kubeconfig);
+    return !(now.clientKey == identity_.clientKey) || now.authorities != identity_.authorities;
   }
 
 private:

@@ -46,6 +46,20 @@ const ProbeRow& probesOf(const Component& component) {
   return *row;
 }
 
+constexpr std::string_view signerFlag = "cluster-signing-cert-file";
+
+std::optional<std::string> annotationOf(const Value& podTemplate, std::string_view name) {
+  const auto* annotations = find(podTemplate, "metadata.annotations");
+  if (!annotations || !annotations->contains(name)) return std::nullopt;
+  return annotations->at(std::string(name)).get<std::string>();
+}
+
+std::string neededAnnotation(const Component& component, const Value& podTemplate, std::string_view name) {
+  auto found = annotationOf(podTemplate, name);
+  if (!found) throw Error(fmt::format("the template of {} has no annotation {}", component.name, name));
+  return *std::move(found);
+}
+
 bool isApiServer(const Component& component) { return component.name == "kube-apiserver"; }
 
 Value& ownContainer(const Component& component, Value& spec) {
@@ -239,12 +253,27 @@ Value daemonSetOf(const Component& component, const Value& standby, Slot of, Slo
   return daemonSetWith(component, std::move(spec), slot, revision);
 }
 
+Value daemonSetReading(const Component& component, const Value& podTemplate, const Reading& reading, Slot slot, int revision) {
+  auto document = daemonSetOf(component, podTemplate, slotOf(neededAnnotation(component, podTemplate, slotAnnotation)), slot, revision);
+  auto& made = document["spec"]["template"];
+  made["metadata"]["annotations"][std::string(readAnnotation)] = reading.sign;
+  if (!reading.signer.empty()) setFlag(ownContainer(component, made["spec"]).at("command"), signerFlag, reading.signer);
+  return sorted(std::move(document));
+}
+
+bool hasRead(const Component& component, const Value& podTemplate, const Reading& reading) {
+  const auto found = annotationOf(podTemplate, readAnnotation);
+  const bool ofThis = found && found->starts_with(reading.sign.substr(0, reading.sign.find(':') + 1));
+  return (ofThis ? *found : reading.before) == reading.sign && (reading.signer.empty() || signerOf(component, podTemplate) == reading.signer);
+}
+
+std::string signerOf(const Component& component, const Value& podTemplate) {
+  const auto* container = containerOf(podTemplate, component.name);
+  return container ? flagOf(container->at("command").get<std::vector<std::string>>(), signerFlag) : "";
+}
+
 Value rescuePodOf(const Component& component, const Value& podTemplate) {
-  const auto annotation = [&](std::string_view name) {
-    const auto* annotations = find(podTemplate, "metadata.annotations");
-    if (!annotations || !annotations->contains(name)) throw Error(fmt::format("the template of {} has no annotation {}", component.name, name));
-    return annotations->at(std::string(name)).get<std::string>();
-  };
+  const auto annotation = [&](std::string_view name) { return neededAnnotation(component, podTemplate, name); };
   auto spec = podTemplate.at("spec");
   // Only API servers understand these.
   for (const auto* field : {"serviceAccountName", "serviceAccount", "automountServiceAccountToken", "nodeSelector", "affinity",

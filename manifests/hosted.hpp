@@ -34,6 +34,8 @@ inline constexpr std::string_view hostingLabel = "kubestrap.io/hosting";       /
 inline constexpr std::string_view selfHostedLabel = "kubestrap.io/self-hosted"; ///< "true" on Nodes that DaemonSets' pods may come to
 inline constexpr std::string_view slotAnnotation = "kubestrap.io/slot";         ///< of a template: "blue"
 inline constexpr std::string_view revisionAnnotation = "kubestrap.io/revision"; ///< of a template, and of the standby made of it: "3"
+/// On a template: a sign of what its component reads once, as it was when the template came. Another sign makes new pods of it.
+inline constexpr std::string_view readAnnotation = "kubestrap.io/read";
 /// Counts the times that a standby was promoted; the mirror pod that has it proves that the kubelet has taken that manifest up.
 inline constexpr std::string_view activationAnnotation = "kubestrap.io/activation";
 /// On a Node: the components, with commas between them, whose static pod is not to be taken away; "" is none of them.
@@ -58,6 +60,20 @@ Value daemonSet(const Component& component, const config::Setup& setup, Slot slo
 
 /// The DaemonSet whose pods are in `slot` what a standby is in its own, rescue or previous: rescuePodOf's opposite.
 Value daemonSetOf(const Component& component, const Value& standby, Slot of, Slot slot, int revision);
+
+/// What a component reads that goes on by the template that it has.
+struct Reading {
+  std::string sign;        ///< of all that it reads once: "ca:0123456789abcdef", the authority and a digest
+  std::string before = {}; ///< the sign of what was read when a template has none of this authority
+  std::string signer = {}; ///< of kube-controller-manager: the file of the certificate by which it signs; empty: as it is
+  friend bool operator==(const Reading&, const Reading&) = default;
+};
+/// The DaemonSet of a template that is in force, in another slot, for a component that is to read again.
+Value daemonSetReading(const Component& component, const Value& podTemplate, const Reading& reading, Slot slot, int revision);
+/// Whether pods of the template have read that.
+bool hasRead(const Component& component, const Value& podTemplate, const Reading& reading);
+/// --cluster-signing-cert-file of a controller-manager's template.
+std::string signerOf(const Component& component, const Value& podTemplate);
 
 /// The rescue pod of a DaemonSet's pod template: the same container in the slot rescue, without what only API servers understand. Throws
 /// Error for a template that a static pod cannot be made of (references to objects of the API, no slot, ports).

@@ -57,6 +57,7 @@ struct Stage {
   std::string component, what; ///< "kube-apiserver v1.37.2, as 1.36"
   Setup setup;
   bool soaks = false; ///< lasts before the next one comes
+  std::optional<manifests::Reading> reading = {}; ///< instead of what `setup` says
 };
 
 std::string imageTag(std::string_view component, const Setup& setup) {
@@ -83,22 +84,31 @@ Stage onTheWay(const Intent& intent) {
 
 std::vector<Stage> stages(const Intent& intent) {
   std::vector<Stage> all;
+  if (!intent.readings.empty()) {
+    for (const auto component : manifests::hostedComponents)
+      if (const auto reading = intent.readings.find(std::string(component)); reading != intent.readings.end())
+        all.push_back({std::string(component), fmt::format("{} reads anew", component), intent.setup, false, reading->second});
+    return all;
+  }
   const auto version = [&](std::string_view component) { return fmt::format("{} {}", component, imageTag(component, intent.setup)); };
   if (!intent.emulates.empty() || intent.rollsEtcd) all.push_back(onTheWay(intent));
   for (const auto component : manifests::hostedComponents) all.push_back({std::string(component), version(component), intent.setup});
   return all;
 }
 
-Value daemonSet(const Stage& stage, Slot slot, int revision) {
-  return manifests::daemonSet(manifests::component(stage.component), stage.setup, slot, revision);
+Value daemonSet(const Stage& stage, const ComponentSeen& seen, Slot slot, int revision) {
+  const auto& component = manifests::component(stage.component);
+  if (stage.reading) return manifests::daemonSetReading(component, seen.podTemplate, *stage.reading, slot, revision);
+  return manifests::daemonSet(component, stage.setup, slot, revision);
 }
 
 Value templateOf(const Value& daemonSet) { return daemonSet.at("spec").at("template"); }
 
 /// Whether the component runs by what the stage wants, whatever slot and number it has.
 bool isAt(const Stage& stage, const ComponentSeen& component) {
+  if (stage.reading) return manifests::hasRead(manifests::component(stage.component), component.podTemplate, *stage.reading);
   const auto revision = revisionOf(component.podTemplate);
-  auto wanted = templateOf(daemonSet(stage, slotOf(component.podTemplate), 0));
+  auto wanted = templateOf(daemonSet(stage, component, slotOf(component.podTemplate), 0));
   wanted["metadata"]["annotations"][std::string(manifests::revisionAnnotation)] = revision;
   return covers(component.podTemplate, wanted);
 }
@@ -130,15 +140,16 @@ struct Rehearsal {
   Value pod;
 };
 
-/// Of all that is to come, on every node.
+/// Of all that is to come, on every node. Who goes on by what he has needs none.
 std::vector<Rehearsal> rehearsals(const Intent& intent, const Seen& seen) {
   std::vector<Rehearsal> all;
+  if (!intent.readings.empty()) return all;
   const auto left = remaining(intent, seen);
   for (const auto& node : seen.controlPlane.nodes) {
     for (const auto& stage : left)
       if (!isAt(stage, of(seen, stage.component)))
         all.push_back({stage.component, stage.what, node.name,
-                       manifests::rehearsalPod(manifests::component(stage.component), templateOf(daemonSet(stage, Slot::blue, 0)), node.name)});
+                       manifests::rehearsalPod(manifests::component(stage.component), templateOf(daemonSet(stage, of(seen, stage.component), Slot::blue, 0)), node.name)});
     const auto& etcd = manifests::component("etcd");
     if (etcdMoves(intent, seen))
       all.push_back({"etcd", "etcd", node.name, manifests::rehearsalPod(etcd, etcd.pod(intent.setup), node.name)});
@@ -283,7 +294,7 @@ plan::Step change(const Stage& stage, const Intent& intent, const Seen& seen) {
   const auto& present = of(seen, stage.component).podTemplate;
   const auto slot = manifests::otherColour(slotOf(present));
   const auto revision = numberOf(revisionOf(present)) + 1;
-  return {fmt::format("{}: revision {}, in slot {}", stage.what, revision, manifests::slotName(slot)), {put(daemonSet(stage, slot, revision), intent)}};
+  return {fmt::format("{}: revision {}, in slot {}", stage.what, revision, manifests::slotName(slot)), {put(daemonSet(stage, of(seen, stage.component), slot, revision), intent)}};
 }
 
 /// An API server of a newer minor version that behaves like one may have stored what an older one cannot read.

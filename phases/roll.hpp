@@ -25,6 +25,7 @@ struct PodSeen {
   std::string trouble;   ///< "ImagePullBackOff: ...", "exit code 1: unknown flag: --x"; empty: none is seen
   Duration age{};       ///< since it was seen for the first time
   Duration readyFor{};
+  Duration made{}; ///< since it was made
 };
 
 struct ComponentSeen {
@@ -65,6 +66,8 @@ struct Intent {
   std::string command;   ///< "upgrade": what goes on from where this one ends
   std::string emulates;  ///< "1.36": as what a new API server behaves until it has lasted; empty: as itself from the first moment
   bool rollsEtcd = false; ///< its version is changed, too, where it is another
+  /// By component. With any of them none gets another command line: these begin anew by what they have, and read what has changed.
+  std::map<std::string, manifests::Reading> readings = {};
   Duration soak{};       ///< how long a new version of the API server lasts with the old one's behaviour, before it gets its own
   Duration deadline = std::chrono::minutes(5); ///< for a new pod to get ready
   plan::Resources afterwards; ///< addons, and last of all the configuration

@@ -158,6 +158,36 @@ std::string lacking(const Told& told, Stage stage) {
   return stage != Stage::dropped && !told.former ? "the former one is not there" : "one is there that is to go";
 }
 
+// ---- components of a control plane that runs in its own cluster
+
+/// Where all nodes are, and none is on its way to what comes then.
+std::optional<Stage> commonGoal(const Intent& intent, const Seen& seen) {
+  const auto goals = goalsOf(intent);
+  const auto haveAll = [&](int i) {
+    return std::ranges::all_of(seen.nodes, [&](const auto& node) { return !concerns(goals[static_cast<std::size_t>(i)], node) || reached(node, goals) >= i; });
+  };
+  int last = -1;
+  while (last + 1 < static_cast<int>(goals.size()) && haveAll(last + 1)) ++last;
+  if (last < 0) return std::nullopt;
+  const auto stage = goals[static_cast<std::size_t>(last)].stage;
+  if (!std::ranges::all_of(seen.nodes, [&](const auto& node) { return node.stage == stage || (!node.controlPlane && !isKnownToWorkers(intent.authority)); })) return std::nullopt;
+  return stage;
+}
+
+/// A flag that the operator has set stays.
+void keepOwnSigner(const Intent& intent, const roll::Seen& seen, std::string_view component, manifests::Reading& reading) {
+  const auto present = manifests::signerOf(manifests::component(component), seen.components.at(std::string(component)).podTemplate);
+  if (present != trustFile(intent.setup.cluster, "ca") && present != signerFile(intent.setup.cluster)) reading.signer.clear();
+}
+
+std::optional<Next> componentsFollow(const Intent& intent, const Seen& seen) {
+  const auto now = rollNow(intent, seen);
+  if (!now) return std::nullopt;
+  auto step = roll::next(*now, seen.failure, *seen.hosted);
+  if (std::holds_alternative<plan::Done>(step)) return std::nullopt;
+  return step;
+}
+
 /// What the cluster tells everybody, when all nodes are at a stage.
 std::optional<Next> published(const Intent& intent, const Seen& seen, Stage stage) {
   if (seen.clusterInfo && !isAs(seen.clusterInfo, stage)) return clusterInfoStep(intent);
@@ -237,11 +267,23 @@ Next next(const Intent& intent, const Seen& seen) {
       return std::any_of(goals.begin() + static_cast<std::ptrdiff_t>(i) + 1, goals.end(), [&](const Goal& later) { return later.stage == node.stage; });
     });
     if (further && !last) continue;
+    if (auto step = componentsFollow(intent, seen)) return *std::move(step);
     if (auto step = published(intent, seen, goal.stage)) return *std::move(step);
     if (!last)
       if (auto wait = soaking(intent, seen, goals[i + 1])) return *std::move(wait);
   }
   return isOver(intent) ? forgetting(intent, seen) : Next{plan::Done{}};
+}
+
+std::optional<roll::Intent> rollNow(const Intent& intent, const Seen& seen) {
+  const auto stage = seen.hosted ? commonGoal(intent, seen) : std::nullopt;
+  if (!stage) return std::nullopt;
+  roll::Intent roll{.setup = intent.setup, .command = fmt::format("certs rotate-ca {} --resume", intent.authority), .emulates = {}, .afterwards = {}};
+  roll.readings = readings({.authority = intent.authority, .stage = *stage, .material = intent.material, .manifests = {}, .kubeletConf = {}}, intent.setup.cluster);
+  for (auto& [component, reading] : roll.readings)
+    if (seen.hosted->components.contains(component)) keepOwnSigner(intent, *seen.hosted, component, reading);
+  if (roll.readings.empty()) return std::nullopt;
+  return roll;
 }
 
 namespace {
@@ -286,7 +328,9 @@ Seen assumed(const Intent& intent, Seen seen, const Next& done) {
   const auto* step = std::get_if<Step>(&done);
   if (!step) return seen;
   const auto published = [&](std::string_view name) { return step->name.starts_with(name); };
-  if (!seen.prepared) {
+  if (seen.prepared && componentsFollow(intent, seen)) {
+    seen.hosted = roll::assumed(*rollNow(intent, seen), *std::move(seen.hosted), done);
+  } else if (!seen.prepared) {
     seen.prepared = true;
   } else if (published("cluster-info: ") || published("extension-apiserver-authentication: ") || published("kubeadm-certs: ")) {
     assumePublished(intent, seen, step->name);

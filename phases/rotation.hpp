@@ -6,6 +6,7 @@
 #include "phases/node_reset.hpp"
 
 #include "config/model.hpp"
+#include "phases/roll.hpp"
 #include "plan/next.hpp"
 
 #include <map>
@@ -59,6 +60,11 @@ plan::Resources onNode(const config::Setup& setup, const Wish& wish);
 /// Whom its file of the authority trusts, in PEM.
 std::string trusted(const Wish& wish);
 
+/// What a component of a control plane that runs in its own cluster reads once, and the file that a controller-manager may name as the one by
+/// which it signs: instead of the authority's own, which has two certificates meanwhile.
+std::map<std::string, manifests::Reading> readings(const Wish& wish, const config::Cluster& cluster);
+config::Path signerFile(const config::Cluster& cluster);
+
 /// Both generations are on the machine that drives, and the next one has been made.
 plan::Resources prepared(const config::Setup& setup, const std::string& authority);
 /// Where they lie as long as it takes: "next.crt", "former.key".
@@ -93,6 +99,8 @@ struct Seen {
   std::optional<Told> aggregation;       ///< extension-apiserver-authentication
   bool uploaded = false;                 ///< kubeadm-certs is there, with the keys
   Duration issuedFor{};                  ///< since every control plane lets the next one sign
+  std::optional<roll::Seen> hosted;      ///< of a control plane that runs in its own cluster
+  std::optional<roll::Failure> failure;  ///< of its components' way to what they have to read
 };
 
 enum class Direction { onward, back };
@@ -114,6 +122,9 @@ struct Intent {
 };
 
 plan::Next next(const Intent& intent, const Seen& seen);
+/// Components of a control plane that runs in its own cluster follow together, when the files of all nodes are at a stage: what they have to
+/// read then. Nothing: it is not their turn.
+std::optional<roll::Intent> rollNow(const Intent& intent, const Seen& seen);
 /// The look after a step that went well.
 Seen assumed(const Intent& intent, Seen seen, const plan::Next& done);
 

@@ -4,6 +4,7 @@
 
 #include "manifests/components.hpp"
 #include "manifests/front.hpp"
+#include "manifests/hosted.hpp"
 #include "phases/certificates.hpp"
 #include "phases/front.hpp"
 #include "phases/node.hpp"
@@ -65,6 +66,8 @@ constexpr std::string_view signerName = "ca-signer.crt";
 constexpr std::string_view signerFlag = "--cluster-signing-cert-file=";
 
 bool bothAreTrusted(Stage stage) { return stage == Stage::trusted || stage == Stage::issuing; }
+/// In a cluster that hosts its control plane it stays: the standbys on the nodes may name it for long.
+bool hasSignerFile(const Setup& setup, const Wish& wish) { return bothAreTrusted(wish.stage) || manifests::isHosted(setup.cluster); }
 
 const Generation& signer(const Wish& wish) {
   return wish.stage == Stage::former || wish.stage == Stage::trusted ? wish.material.former : wish.material.next;
@@ -89,7 +92,7 @@ Resources authorityFiles(const Setup& setup, const Wish& wish) {
   const auto& row = rowOf(wish.authority);
   const auto& folder = setup.cluster.pki.folder;
   Resources files;
-  if (row.name == "ca" && bothAreTrusted(wish.stage)) files.push_back(plan::File{.path = folder / signerName, .content = signer(wish).certificate});
+  if (row.name == "ca" && hasSignerFile(setup, wish)) files.push_back(plan::File{.path = signerFile(setup.cluster), .content = signer(wish).certificate});
   if (!wish.forgotten) files.push_back(secretFile(folder / row.key, signer(wish).key));
   files.push_back(plan::File{.path = folder / row.trust, .content = trusted(wish), .mode = row.name == "sa" ? 0600U : 0644U});
   if (!wish.material.bridge.empty()) {
@@ -105,6 +108,8 @@ Resources leaves(const Setup& setup, const Wish& wish) {
   const auto& row = rowOf(wish.authority);
   for (const auto name : row.leaves) append(all, renewedCertificates(setup, {name}));
   for (const auto file : row.kubeconfigs) append(all, renewedKubeconfig(setup, file));
+  if (row.name == "ca" && manifests::isHosted(setup.cluster))
+    for (const auto& hosted : certs::hostedKubeconfigs()) append(all, renewedKubeconfig(setup, hosted.file));
   return all;
 }
 
@@ -116,7 +121,7 @@ std::string manifestAt(const Setup& setup, const Wish& wish, const std::string& 
   const auto at = text.find(signerFlag);
   if (wish.authority != "ca" || component != "kube-controller-manager" || at == std::string::npos) return text;
   const auto begin = at + signerFlag.size(), length = text.find_first_of(" \n\"'", begin) - begin;
-  const auto plain = trustFile(setup.cluster, wish.authority), apart = setup.cluster.pki.folder / signerName;
+  const auto plain = trustFile(setup.cluster, wish.authority), apart = signerFile(setup.cluster);
   const auto named = text.substr(begin, length);
   if (named != plain && named != apart) return text; // the operator's own
   return text.replace(begin, length, (bothAreTrusted(wish.stage) ? apart : plain).string());
@@ -145,6 +150,7 @@ Resources readers(const Setup& setup, const Wish& wish) {
   Resources well;
   for (const auto& reader : row.readers) {
     const std::string component(reader.component);
+    if (component != "etcd" && manifests::isHosted(setup.cluster)) continue; // all nodes' together: rollNow
     plan::ReplaceStaticPods::Pod pod{.pod = staticPodOf(setup, component), .manifest = manifestAt(setup, wish, component)};
     // Who trusts both does not have to be told in which order.
     if (wish.stage != Stage::issuing)
@@ -262,7 +268,7 @@ Resources onControlPlane(const Setup& setup, const Wish& wish) {
   append(all, leavesAreShown(setup, wish));
   if (!wish.forgotten) append(all, proof(setup, wish));
   if (!rowOf(wish.authority).workers) return all;
-  if (!bothAreTrusted(wish.stage)) all.push_back(plan::Absent{.path = setup.cluster.pki.folder / signerName});
+  if (!hasSignerFile(setup, wish)) all.push_back(plan::Absent{.path = signerFile(setup.cluster)});
   append(all, balancer(setup, wish));
   append(all, kubelet(setup, wish));
   return all;
@@ -281,6 +287,35 @@ std::string trusted(const Wish& wish) {
   return {};
 }
 
+namespace {
+
+/// A digest of what a component reads once at a stage. Their kubeconfigs have the authority, too, and credentials in a file of its own, which
+/// they look at all the time.
+std::string signOf(const Wish& wish, const Reader& reader) {
+  const auto& row = rowOf(wish.authority);
+  const auto& [former, next, bridge] = wish.material;
+  std::string read;
+  if (!reader.trust.empty() || row.name == "ca") read += bothAreTrusted(wish.stage) ? former.certificate + next.certificate : trusted(wish);
+  if (std::ranges::find(reader.others, row.key) != reader.others.end()) read += signer(wish).certificate;
+  return fmt::format("{}:{}", row.name, sha256Hex(read).substr(0, 16));
+}
+
+} // namespace
+
+std::map<std::string, manifests::Reading> readings(const Wish& wish, const config::Cluster& cluster) {
+  auto atFirst = wish;
+  atFirst.stage = Stage::former;
+  std::map<std::string, manifests::Reading> all;
+  for (const auto& reader : rowOf(wish.authority).readers) {
+    if (reader.component == "etcd") continue;
+    manifests::Reading reading{.sign = signOf(wish, reader), .before = signOf(atFirst, reader)};
+    if (wish.authority == "ca" && reader.component == "kube-controller-manager")
+      reading.signer = (bothAreTrusted(wish.stage) ? signerFile(cluster) : trustFile(cluster, wish.authority)).string();
+    all[std::string(reader.component)] = std::move(reading);
+  }
+  return all;
+}
+
 std::vector<std::string> rotatable() {
   std::vector<std::string> names;
   for (const auto& row : table()) names.emplace_back(row.name);
@@ -291,6 +326,7 @@ bool isKnownToWorkers(std::string_view authority) { return rowOf(authority).work
 
 Path staged(std::string_view authority, std::string_view file) { return paths::state / "rotation" / authority / file; }
 Path trustFile(const config::Cluster& cluster, std::string_view authority) { return cluster.pki.folder / rowOf(authority).trust; }
+Path signerFile(const config::Cluster& cluster) { return cluster.pki.folder / signerName; }
 Path keyFileOf(const config::Cluster& cluster, std::string_view authority) { return cluster.pki.folder / rowOf(authority).key; }
 
 Resources forgotten(const std::string& authority) { return {plan::Absent{.path = staged(authority, {}).parent_path(), .depth = plan::Absent::Depth::tree}}; }

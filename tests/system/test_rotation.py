@@ -4,6 +4,7 @@ import pytest
 
 from test_front import with_front
 from test_join import CERTIFICATE_KEY, join, join_words
+from test_pivot import cold_start, hosted, is_self_hosted, pivot, probes, three_control_planes
 from testbed import Probe
 
 AUTHORITIES = ("front-proxy-ca", "etcd-ca", "ca", "sa")
@@ -197,3 +198,83 @@ def test_over_three_control_planes_no_request_fails_twice(four, authority):
         assert result["requests"] > 100 and not result["failedTwice"], f"{probe.what}: {result['failedTwice'][:3]}"
     is_of_one(machines, [worker], authority)
     assert trusted(machines[0], authority) != former
+
+
+# ---- a control plane that runs in its own cluster
+
+
+def reads_what_there_is(first, machines) -> None:
+    """Components run by their DaemonSets, and would come back by the standbys: those that stand by name files that exist."""
+    for machine in machines:
+        machine.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(machine))
+        for file in machine.sh("grep -rhoE '/etc/kubernetes/pki/[^ \"]+' /etc/kubernetes/kubestrap/standby | sort -u").split():
+            machine.run("test", "-e", file)
+    first.until("status finds nothing wrong", lambda: first.try_("kubestrap", "status", "--exit-code").code == 0)
+
+
+@pytest.fixture(scope="module")
+def own(lab):
+    first = lab.machine("n1")
+    made = first.init(config=hosted(first))
+    assert made.code == 0, str(made)
+    worker = joined(first, "w1")
+    lab.install_pod_network(first)
+    first.wait_ready()
+    pivot(first)
+    yield first, worker
+    lab.reset(first, worker)
+
+
+@pytest.mark.parametrize("authority", AUTHORITIES)
+def test_a_control_plane_in_its_own_cluster_follows(own, authority):
+    first, worker = own
+    former = trusted(first, authority)
+    workload = Workload(first, worker)
+    asked = [Probe(worker, WORKERS_PORT, stored=True), *probes(first)]
+    rotate(first, authority)
+    workload.works()
+    rotate(first, authority, "--resume", "--drop-former", "--soak", "0s")
+    for probe in asked:
+        result = probe.end()
+        assert result["requests"] > 10 and (authority == "etcd-ca" or not result["failedTwice"]), f"{probe.what}: {result['failedTwice'][:3]}"
+    if authority == "sa":
+        tokens_are_new(first)
+    is_of_one([first], [worker], authority)
+    assert trusted(first, authority) != former
+    reads_what_there_is(first, [first])
+    cold_start(first)
+
+
+@pytest.mark.parametrize("authority", AUTHORITIES)
+def test_a_control_plane_in_its_own_cluster_goes_back(own, authority):
+    first, worker = own
+    former = trusted(first, authority)
+    rotate(first, authority)
+    rotate(first, authority, "--abort")
+    is_of_one([first], [worker], authority)
+    assert trusted(first, authority) == former
+    reads_what_there_is(first, [first])
+
+
+@pytest.fixture(scope="module")
+def three_of_their_own(lab):
+    machines = three_control_planes(lab)
+    pivot(machines[0])
+    return machines[:3], machines[3]
+
+
+@pytest.mark.parametrize("authority", AUTHORITIES)
+def test_over_three_control_planes_in_their_own_cluster_no_request_fails_twice(three_of_their_own, authority):
+    machines, worker = three_of_their_own
+    former = trusted(machines[0], authority)
+    asked = [Probe(worker, WORKERS_PORT, stored=True), *(Probe(machine, 6443, stored=True) for machine in machines)]
+    rotate(machines[0], authority)
+    rotate(machines[0], authority, "--resume", "--drop-former", "--soak", "0s")
+    for probe in asked:
+        result = probe.end()
+        assert result["requests"] > 10 and not result["failedTwice"], f"{probe.what}: {result['failedTwice'][:3]}"
+    if authority == "sa":
+        tokens_are_new(machines[0])
+    is_of_one(machines, [worker], authority)
+    assert trusted(machines[0], authority) != former
+    reads_what_there_is(machines[0], machines)

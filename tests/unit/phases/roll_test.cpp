@@ -1,7 +1,7 @@
 #include "phases/roll.hpp"
 
 #include "manifests/trial.hpp"
-#include "tests/unit/manifests/fixture.hpp"
+#include "tests/unit/phases/pivoted.hpp"
 
 #include <doctest/doctest.h>
 
@@ -11,56 +11,13 @@ using namespace kubestrap;
 using namespace kubestrap::phases::roll;
 using manifests::hostedComponents;
 using manifests::Slot;
-using phases::pivot::GuardReport;
-using phases::pivot::NodeSeen;
+using namespace kubestrap::test;
 
 namespace {
-
-const std::string apiServer = "kube-apiserver", manager = "kube-controller-manager", scheduler = "kube-scheduler";
-
-config::Setup at(const std::string& tag) {
-  auto setup = test::hostedSetup();
-  auto& images = setup.cluster.images;
-  images.apiServer = "registry.k8s.io/kube-apiserver:" + tag;
-  images.controllerManager = "registry.k8s.io/kube-controller-manager:" + tag;
-  images.scheduler = "registry.k8s.io/kube-scheduler:" + tag;
-  return setup;
-}
 
 Intent toNextMinor() {
   return {.setup = at("v1.37.2"), .command = "upgrade", .emulates = "1.36", .soak = std::chrono::minutes(5),
           .afterwards = {plan::Object{.document = Value::object({{"kind", "ConfigMap"}, {"metadata", Value::object({{"name", "kubeadm-config"}})}})}}};
-}
-
-Value templateOf(const std::string& component, const config::Setup& setup, Slot slot, int revision) {
-  return manifests::daemonSet(manifests::component(component), setup, slot, revision).at("spec").at("template");
-}
-
-PodSeen pod(const std::string& component, const std::string& node, const std::string& revision) {
-  return {.name = component + "-" + node, .node = node, .uid = {}, .revision = revision, .phase = "Running", .ready = true, .trouble = {},
-          .readyFor = std::chrono::hours(1)};
-}
-
-/// After pivot, at v1.36.3.
-Seen pivoted(std::initializer_list<std::string> names) {
-  Seen seen;
-  for (const auto& name : names) {
-    NodeSeen node{.name = name, .ready = true, .selfHosted = true, .held = std::set<std::string>{}, .guard = GuardReport{}};
-    node.guard->fresh = true;
-    for (const auto component : hostedComponents)
-      node.guard->components[std::string(component)] = {
-          .slots = {{"blue", "ready"}, {"green", "refuses"}, {"rescue", "refuses"}, {"previous", "refuses"}}, .promoted = false, .standby = "1"};
-    seen.controlPlane.nodes.push_back(std::move(node));
-  }
-  const int count = static_cast<int>(names.size());
-  for (const auto component : hostedComponents) {
-    const std::string name(component);
-    seen.controlPlane.daemonSets[name] = {.revision = "1", .observed = true, .desired = count, .available = count};
-    seen.components[name] = {.podTemplate = templateOf(name, at("v1.36.3"), Slot::blue, 1), .before = {}, .updated = count, .proved = {}, .pods = {}};
-    for (const auto& node : names) seen.components[name].pods.push_back(pod(name, node, "1"));
-  }
-  seen.controlPlane.leaders = {{manager, {.node = *names.begin(), .fresh = true}}, {scheduler, {.node = *names.begin(), .fresh = true}}};
-  return seen;
 }
 
 std::vector<std::string> steps(const Intent& intent, Seen& seen, std::size_t most = 50) {
@@ -124,6 +81,42 @@ TEST_CASE("a new minor version is tried everywhere, then comes as the old one, t
                                                         "what tried things out is removed",
                                                         "addons and the cluster's configuration"});
   CHECK(steps(intent, seen).empty());
+}
+
+TEST_CASE("components that are to read something again go on by what they have, in new pods") {
+  auto seen = pivoted({"n1", "n2", "n3"});
+  auto& present = seen.components.at(manager).podTemplate;
+  present["spec"]["containers"][0]["command"].push_back("--of-the-operator=1");
+  Intent intent{.setup = at("v1.37.2"), .command = "certs rotate-ca ca --resume", .emulates = {}, .readings = {{apiServer, {"ca:abc"}}, {manager, {"ca:def", "ca:abc", "/pki/ca-signer.crt"}}},
+                .afterwards = {}};
+  CHECK(steps(intent, seen) == std::vector<std::string>{"kube-apiserver reads anew: revision 2, in slot green",
+                                                        "kube-controller-manager reads anew: revision 2, in slot green",
+                                                        "kube-controller-manager: gets something to do",
+                                                        "kube-controller-manager: revision 2 does its work"});
+  CHECK(steps(intent, seen).empty());
+  const auto& made = seen.components.at(manager).podTemplate;
+  CHECK(commandOf(made).find("--of-the-operator=1") != std::string::npos);
+  CHECK(commandOf(made).find("--bind-address=127.64.43.2") != std::string::npos);
+  CHECK(manifests::signerOf(manifests::component(manager), made) == "/pki/ca-signer.crt");
+  CHECK(made.at("spec").at("containers").at(0).at("image") == "registry.k8s.io/kube-controller-manager:v1.36.3");
+  CHECK(seen.controlPlane.daemonSets.at(scheduler).revision == "1");
+  intent.readings.at(manager).sign = "ca:ghi";
+  CHECK(steps(intent, seen).front() == "kube-controller-manager reads anew: revision 3, in slot blue");
+  // Another authority's sign says nothing of this one: what was there when it began has been read.
+  intent.readings = {{apiServer, {"sa:abc", "sa:abc"}}};
+  CHECK(steps(intent, seen).empty());
+  intent.readings = {{apiServer, {"sa:def", "sa:abc"}}};
+  CHECK(steps(intent, seen).front() == "kube-apiserver reads anew: revision 3, in slot blue");
+}
+
+TEST_CASE("a component that does not get ready while it reads again goes back to the template that it had") {
+  const Intent intent{.setup = at("v1.36.3"), .command = "certs rotate-ca ca --resume", .emulates = {}, .readings = {{apiServer, {"ca:abc"}}}, .afterwards = {}};
+  auto seen = begun(apiServer, intent, 1);
+  seen.components.at(apiServer).pods.back().restarts = 2;
+  const auto failure = failureIn(intent, seen);
+  REQUIRE(failure);
+  CHECK(failure->component == apiServer);
+  CHECK(stepOf(phases::roll::next(intent, failure, seen)) == "kube-apiserver: back to revision 1");
 }
 
 TEST_CASE("a new patch version comes at once, and what is as it should be is not touched") {

@@ -1,11 +1,12 @@
 // Rotation over all nodes: from whatever is seen a way leads on, and back, and none of its steps leaves somebody who is not believed.
 #include "phases/rotation.hpp"
 
-#include "tests/unit/manifests/fixture.hpp"
+#include "tests/unit/phases/pivoted.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 using namespace kubestrap;
@@ -90,6 +91,66 @@ TEST_CASE("the authority goes over all nodes in rounds, and kubelets follow when
                                            "n3: what only the rotation needed is removed", "n2: what only the rotation needed is removed",
                                            "n1: what only the rotation needed is removed"});
   CHECK(allAre(seen, Stage::dropped));
+}
+
+TEST_CASE("a control plane that runs in its own cluster reads again what is new when all nodes have it, and nobody goes further before") {
+  using Strings = std::map<std::string, Names>;
+  const std::string manager = "kube-controller-manager reads anew", scheduler = "kube-scheduler reads anew", apiServer = "kube-apiserver reads anew";
+  const Strings trusting{{"ca", {manager, scheduler}}, {"sa", {apiServer}}, {"etcd-ca", {apiServer}}, {"front-proxy-ca", {}}};
+  const Strings signing{{"ca", {}}, {"sa", {apiServer, manager}}, {"etcd-ca", {}}, {"front-proxy-ca", {}}};
+  for (const auto& [authority, readers] : trusting) {
+    CAPTURE(authority);
+    auto seen = cluster(authority);
+    seen.hosted = test::pivoted({"n1", "n2", "n3"});
+    auto intent = wish(authority);
+    intent.setup = test::hostedSetup();
+    intent.setup.node.name = "n1";
+    Names steps;
+    for (const auto& step : stepsTo(intent, seen)) {
+      const auto name = step.substr(0, step.find(": "));
+      if (name.ends_with("reads anew")) steps.push_back(name);
+      else if (step.starts_with("n1: ") && step.find("removed") == std::string::npos) steps.push_back(step);
+    }
+    Names expected{"n1: the next " + authority + " is made", "n1: the former and the next " + authority + " are trusted"};
+    expected.insert(expected.end(), readers.begin(), readers.end());
+    expected.push_back("n1: the next " + authority + " signs");
+    expected.insert(expected.end(), signing.at(authority).begin(), signing.at(authority).end());
+    if (authority == "ca") expected.push_back("n1: the next ca signs, for the kubelet as well");
+    expected.push_back("n1: the next " + authority + " alone is trusted");
+    expected.insert(expected.end(), readers.begin(), readers.end());
+    CHECK(steps == expected);
+    CHECK(allAre(seen, Stage::dropped));
+  }
+}
+
+TEST_CASE("while an authority has two certificates the controller-manager signs by a file of its own, unless the operator has named one") {
+  auto intent = wish("ca");
+  intent.setup = test::hostedSetup();
+  auto seen = cluster("ca");
+  seen.prepared = true;
+  seen.hosted = test::pivoted({"n1", "n2", "n3"});
+  for (auto& each : seen.nodes) each.stage = Stage::trusted;
+  CHECK(rollNow(intent, seen)->readings.at("kube-controller-manager").signer == signerFile(intent.setup.cluster));
+  for (auto& each : seen.nodes) each.stage = Stage::dropped;
+  CHECK(rollNow(intent, seen)->readings.at("kube-controller-manager").signer == trustFile(intent.setup.cluster, "ca"));
+  auto& command = seen.hosted->components.at("kube-controller-manager").podTemplate["spec"]["containers"][0]["command"];
+  command.push_back("--cluster-signing-cert-file=/own.crt");
+  CHECK(rollNow(intent, seen)->readings.at("kube-controller-manager").signer.empty());
+  seen.nodes[1].stage = Stage::issuing;
+  CHECK_FALSE(rollNow(intent, seen));
+}
+
+TEST_CASE("components that did not get ready when they were to read again are told as the reason") {
+  auto intent = wish("sa");
+  intent.setup = test::hostedSetup();
+  auto seen = cluster("sa");
+  seen.prepared = true;
+  seen.hosted = test::pivoted({"n1", "n2", "n3"});
+  for (auto& each : seen.nodes) each.stage = Stage::trusted;
+  seen.failure = phases::roll::Failure{"kube-apiserver", "kube-apiserver reads anew on n2: it has ended 2 times", {}};
+  const auto coming = next(intent, seen);
+  REQUIRE(std::holds_alternative<plan::Stuck>(coming));
+  CHECK(std::get<plan::Stuck>(coming).remedy.ends_with("run kubestrap certs rotate-ca sa --resume again"));
 }
 
 TEST_CASE("when it is over, another one is not begun by the same run") {
