@@ -136,15 +136,10 @@ PrivateKey PrivateKey::parse(const Secret& pem, std::string_view source) {
 Secret PrivateKey::pem() const {
   clearErrors();
   constexpr std::string_view what = "write a private key";
-  const char* form = EVP_PKEY_is_a(key_.get(), "ED25519") ? "PrivateKeyInfo" : "type-specific";
-  const Encoder encoder{
-      require(OSSL_ENCODER_CTX_new_for_pkey(key_.get(), EVP_PKEY_KEYPAIR, "PEM", form, nullptr), what)};
-  unsigned char* data = nullptr;
-  std::size_t size = 0;
-  require(OSSL_ENCODER_to_data(encoder.get(), &data, &size), what);
-  Secret pem(std::string(reinterpret_cast<char*>(data), size));
-  OPENSSL_clear_free(data, size);
-  return pem;
+  const Bio memory{require(BIO_new(BIO_s_secmem()), what)};
+  const auto write = EVP_PKEY_is_a(key_.get(), "ED25519") ? PEM_write_bio_PrivateKey : PEM_write_bio_PrivateKey_traditional;
+  require(write(memory.get(), key_.get(), nullptr, nullptr, 0, nullptr, nullptr), what);
+  return Secret(text(memory.get()));
 }
 
 std::string PrivateKey::publicPem() const {

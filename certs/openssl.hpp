@@ -8,7 +8,6 @@
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
-#include <openssl/encoder.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -32,7 +31,6 @@ using BigNumber = Owned<BIGNUM, BN_free>;
 using Bio = Owned<BIO, BIO_free_all>;
 using BitString = Owned<ASN1_BIT_STRING, ASN1_BIT_STRING_free>;
 using CipherContext = Owned<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
-using Encoder = Owned<OSSL_ENCODER_CTX, OSSL_ENCODER_CTX_free>;
 using ExtendedKeyUsage = Owned<EXTENDED_KEY_USAGE, EXTENDED_KEY_USAGE_free>;
 using GeneralName = Owned<GENERAL_NAME, GENERAL_NAME_free>;
 using GeneralNames = Owned<GENERAL_NAMES, GENERAL_NAMES_free>;

@@ -4,6 +4,7 @@
 #include "certs/openssl.hpp"
 
 #include <openssl/objects.h>
+#include <openssl/pem.h>
 
 #include <algorithm>
 #include <array>
@@ -227,10 +228,31 @@ void writeSerial(X509* certificate, std::string_view random) {
   require(BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)), what);
 }
 
-} // namespace
+/// As it stands there. Through a key of OpenSSL's it would be written and read again, which takes longer than to sign.
+void copyPublicKey(X509_PUBKEY* from, X509_PUBKEY* to) {
+  constexpr std::string_view what = "write the public key";
+  const unsigned char* bits = nullptr;
+  int size = 0;
+  X509_ALGOR* algorithm = nullptr;
+  require(X509_PUBKEY_get0_param(nullptr, &bits, &size, &algorithm, from), what);
+  const ASN1_OBJECT* type = nullptr;
+  const void* value = nullptr;
+  int valueType = V_ASN1_UNDEF;
+  X509_ALGOR_get0(&type, &valueType, &value, algorithm);
+  ObjectId ownType{require(OBJ_dup(type), what)};
+  ObjectId curve;
+  if (valueType == V_ASN1_OBJECT) curve.reset(require(OBJ_dup(static_cast<const ASN1_OBJECT*>(value)), what));
+  else if (valueType != V_ASN1_UNDEF && valueType != V_ASN1_NULL) refuse("the parameters of the request's key are of an unknown kind");
+  auto* copied = static_cast<unsigned char*>(require(OPENSSL_memdup(bits, static_cast<std::size_t>(size)), what));
+  if (X509_PUBKEY_set0_param(to, ownType.get(), valueType, curve.get(), copied, size) != 1) {
+    OPENSSL_free(copied);
+    fail(what);
+  }
+  static_cast<void>(ownType.release());
+  static_cast<void>(curve.release());
+}
 
-X509Certificate sign(const SigningRequest& request, const SigningOrder& order, const Issuer& issuer, TimePoint now,
-                     std::string_view serialBytes) {
+X509Handle build(const SigningRequest& request, const SigningOrder& order, const Issuer& issuer, TimePoint now, std::string_view serialBytes) {
   const auto& profile = order.profile;
   if (serialBytes.size() != 20) throw Error("a serial number is made of 20 random octets");
   check(request, profile, issuer);
@@ -242,7 +264,7 @@ X509Certificate sign(const SigningRequest& request, const SigningOrder& order, c
 
   clearErrors();
   constexpr std::string_view what = "sign a certificate";
-  const X509Handle certificate{require(X509_new(), what)};
+  X509Handle certificate{require(X509_new(), what)};
   X509* x509 = certificate.get();
   require(X509_set_version(x509, X509_VERSION_3), what);
   writeSerial(x509, serialBytes);
@@ -250,7 +272,7 @@ X509Certificate sign(const SigningRequest& request, const SigningOrder& order, c
   require(X509_set_issuer_name(x509, issuer.certificate ? X509_get_subject_name(issuer.certificate->native()) : X509_get_subject_name(x509)), what);
   require(X509_set1_notBefore(x509, timeOf(dates.from).get()), what);
   require(X509_set1_notAfter(x509, timeOf(dates.to).get()), what);
-  require(X509_set_pubkey(x509, X509_REQ_get0_pubkey(request.native())), what);
+  copyPublicKey(X509_REQ_get_X509_PUBKEY(request.native()), X509_get_X509_PUBKEY(x509));
 
   Extensions extensions;
   addFromRequest(extensions, request, profile);
@@ -265,7 +287,23 @@ X509Certificate sign(const SigningRequest& request, const SigningOrder& order, c
     require(X509_add_ext(x509, sk_X509_EXTENSION_value(extensions.list(), i), -1), what);
 
   if (X509_sign(x509, issuer.key.native(), digestFor(issuer.key.native())) <= 0) fail(what);
-  return X509Certificate::fromDer(encode(x509, i2d_X509, what), what);
+  return certificate;
+}
+
+} // namespace
+
+X509Certificate sign(const SigningRequest& request, const SigningOrder& order, const Issuer& issuer, TimePoint now,
+                     std::string_view serialBytes) {
+  const auto certificate = build(request, order, issuer, now, serialBytes);
+  constexpr std::string_view what = "sign a certificate";
+  return X509Certificate::fromDer(encode(certificate.get(), i2d_X509, what), what);
+}
+
+std::string signedPem(const SigningRequest& request, const SigningOrder& order, const Issuer& issuer, TimePoint now, std::string_view serialBytes) {
+  const auto certificate = build(request, order, issuer, now, serialBytes);
+  const Bio memory{require(BIO_new(BIO_s_mem()), "write a certificate")};
+  require(PEM_write_bio_X509(memory.get(), certificate.get()), "write a certificate");
+  return text(memory.get());
 }
 
 SigningOrder authorityOrder(const Request& request) {

@@ -22,6 +22,9 @@ struct SigningOrder {
 X509Certificate sign(const SigningRequest& request, const SigningOrder& order, const Issuer& issuer, TimePoint now,
                      std::string_view serialBytes);
 
+/// The same in PEM, for many at once: what was made is not read back.
+std::string signedPem(const SigningRequest& request, const SigningOrder& order, const Issuer& issuer, TimePoint now, std::string_view serialBytes);
+
 /// The order by which an authority's own certificate is made of what it asks for (initca.New).
 SigningOrder authorityOrder(const Request& request);
 

@@ -5,6 +5,7 @@
 
 #include <openssl/pem.h>
 
+#include <array>
 #include <fmt/format.h>
 
 namespace kubestrap::certs {
@@ -29,6 +30,28 @@ void addBasicConstraints(Extensions& extensions, const AuthorityRequest& authori
   extensions.add(NID_basic_constraints, constraints.get(), Critical::yes);
 }
 
+/// The public key as a request has it. Through X509_REQ_set_pubkey it would be written and read again, which takes longer than all else.
+void writePublicKey(X509_REQ* request, EVP_PKEY* key) {
+  constexpr std::string_view what = "write the public key";
+  std::array<char, 64> group{};
+  int type = NID_ED25519, curve = NID_undef;
+  if (EVP_PKEY_is_a(key, "EC")) {
+    require(EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr), what);
+    type = NID_X9_62_id_ecPublicKey;
+    curve = OBJ_txt2nid(group.data());
+  } else if (!EVP_PKEY_is_a(key, "ED25519")) {
+    return require(X509_REQ_set_pubkey(request, key), what);
+  }
+  unsigned char* bits = nullptr;
+  const auto size = EVP_PKEY_get1_encoded_public_key(key, &bits);
+  require(size > 0 ? 1 : 0, what);
+  const int parameters = curve == NID_undef ? V_ASN1_UNDEF : V_ASN1_OBJECT;
+  ASN1_OBJECT* named = curve == NID_undef ? nullptr : OBJ_nid2obj(curve); // static: nobody frees it
+  if (X509_PUBKEY_set0_param(X509_REQ_get_X509_PUBKEY(request), OBJ_nid2obj(type), parameters, named, bits, static_cast<int>(size)) == 1) return;
+  OPENSSL_free(bits);
+  fail(what);
+}
+
 RequestHandle decode(std::string_view der) {
   const unsigned char* at = octets(der);
   RequestHandle request(d2i_X509_REQ(nullptr, &at, length(der)));
@@ -41,10 +64,10 @@ RequestHandle decode(std::string_view der) {
 SigningRequest SigningRequest::make(const Request& request, const PrivateKey& key) {
   clearErrors();
   constexpr std::string_view what = "make a certificate request";
-  const RequestHandle made{require(X509_REQ_new(), what)};
+  RequestHandle made{require(X509_REQ_new(), what)};
   require(X509_REQ_set_version(made.get(), X509_REQ_VERSION_1), what);
   writeDistinguishedName(X509_REQ_get_subject_name(made.get()), request.subject);
-  require(X509_REQ_set_pubkey(made.get(), key.native()), what);
+  writePublicKey(made.get(), key.native());
   Extensions extensions;
   if (request.authority) addBasicConstraints(extensions, *request.authority);
   if (request.delegation) extensions.add({.type = std::string(extension::delegation), .der = std::string("\x05\x00", 2)});
@@ -52,9 +75,7 @@ SigningRequest SigningRequest::make(const Request& request, const PrivateKey& ke
   if (!request.hosts.empty()) extensions.add(NID_subject_alt_name, generalNames(request.hosts).get(), request.subject.empty() ? Critical::yes : Critical::no);
   if (sk_X509_EXTENSION_num(extensions.list()) > 0) require(X509_REQ_add_extensions(made.get(), extensions.list()), what);
   if (X509_REQ_sign(made.get(), key.native(), digestFor(key.native())) <= 0) fail(what);
-  RequestHandle readBack = decode(encode(made.get(), i2d_X509_REQ, what));
-  require(readBack.get(), what);
-  return SigningRequest(std::shared_ptr<X509_REQ>(readBack.release(), X509_REQ_free));
+  return {std::shared_ptr<X509_REQ>(made.release(), X509_REQ_free), key};
 }
 
 SigningRequest SigningRequest::parse(std::string_view pem, std::string_view source) {
@@ -68,7 +89,7 @@ SigningRequest SigningRequest::parse(std::string_view pem, std::string_view sour
     if (!key || X509_REQ_verify(request.get(), key) != 1)
       fail(fmt::format("accept the request in {}: it is not signed by the key that it is for", source), "make the request anew");
     clearErrors();
-    return SigningRequest(std::shared_ptr<X509_REQ>(request.release(), X509_REQ_free));
+    return {std::shared_ptr<X509_REQ>(request.release(), X509_REQ_free), std::nullopt};
   }
   throw Error(holdsNo("certificate request", blocks, source), "a PEM block that begins with BEGIN CERTIFICATE REQUEST is expected");
 }
@@ -95,10 +116,12 @@ Hosts SigningRequest::hosts() const {
   return hostsOf(names.get());
 }
 
-KeyRequest SigningRequest::keyKind() const { return kindOf(X509_REQ_get0_pubkey(native())); }
+const EVP_PKEY* SigningRequest::publicKey() const { return key_ ? key_->native() : X509_REQ_get0_pubkey(native()); }
+
+KeyRequest SigningRequest::keyKind() const { return kindOf(publicKey()); }
 
 bool SigningRequest::belongsTo(const PrivateKey& key) const {
-  const EVP_PKEY* own = X509_REQ_get0_pubkey(native());
+  const EVP_PKEY* own = publicKey();
   const bool same = own && EVP_PKEY_eq(own, key.native()) == 1;
   clearErrors();
   return same;

@@ -3,8 +3,10 @@
 #include "certs/request.hpp"
 
 #include <memory>
+#include <optional>
 
 struct X509_req_st;
+struct evp_pkey_st;
 
 namespace kubestrap::certs {
 
@@ -25,8 +27,10 @@ public:
   X509_req_st* native() const { return request_.get(); } ///< for certs/ only
 
 private:
-  explicit SigningRequest(std::shared_ptr<X509_req_st> request) : request_(std::move(request)) {}
+  SigningRequest(std::shared_ptr<X509_req_st> request, std::optional<PrivateKey> key) : request_(std::move(request)), key_(std::move(key)) {}
+  const evp_pkey_st* publicKey() const;
   std::shared_ptr<X509_req_st> request_; ///< immutable after construction
+  std::optional<PrivateKey> key_;        ///< of one that was made here, whose public key OpenSSL has only as it is written
 };
 
 } // namespace kubestrap::certs

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <malloc.h>
+
 #include <atomic>
 #include <future>
 #include <set>
@@ -70,9 +72,10 @@ ExitCode signList(Machine& machine, const std::string& list, const Authority& au
         const auto key = certs::PrivateKey::generate(wanted[i].request.key);
         const auto request = certs::SigningRequest::make(wanted[i].request, key);
         const auto serial = std::string_view(serials).substr(20 * i, 20);
-        issued[i] = {certs::sign(request, order, certs::Issuer{&authority.certificate, authority.key}, now, serial).pem(), request.pem(), key.pem()};
+        issued[i] = {certs::signedPem(request, order, certs::Issuer{&authority.certificate, authority.key}, now, serial), request.pem(), key.pem()};
       });
   };
+  mallopt(M_ARENA_MAX, static_cast<int>(std::thread::hardware_concurrency())); // one heap for all would be waited for more than worked with
   std::vector<std::future<void>> others;
   for (unsigned i = 1; i < std::min<std::size_t>(std::thread::hardware_concurrency(), wanted.size()); ++i)
     others.push_back(std::async(std::launch::async, work));
