@@ -75,6 +75,8 @@ void refuseForLeaf(const certs::Request& request, const std::string& file) {
 
 X509Certificate signed_(const SigningRequest& request, const SigningOrder& order, const certs::Issuer& issuer, Machine& machine) {
   auto certificate = certs::sign(request, order, issuer, machine.clock().now(), machine.entropy().bytes(20));
+  if (issuer.certificate && issuer.certificate->notBefore() > machine.clock().now())
+    log::warn(fmt::format("the authority begins at {} only: until then nobody accepts what it signs", formatRfc3339(issuer.certificate->notBefore())));
   if (issuer.certificate && certificate.notAfter() > issuer.certificate->notAfter())
     log::warn(fmt::format("the certificate is valid until {}, its authority only until {}", formatRfc3339(certificate.notAfter()),
                           formatRfc3339(issuer.certificate->notAfter())));
@@ -107,7 +109,7 @@ ExitCode gencert(const CfsslOptions& options, const std::vector<std::string>& ar
   Machine machine(globals().rootfs);
   if (options.renewca) return renewAuthority(options, machine);
   if (options.list) {
-    if (!arguments.empty() || options.initca) throw Error("--list stands alone: its lines are the requests", {}, ExitCode::usage);
+    if (!arguments.empty() || options.initca || options.commonName) throw Error("--list stands alone: its lines are the requests", {}, ExitCode::usage);
     return signList(machine, *options.list, readAuthority(machine, options.ca, options.caKey), orderOf(options, machine), options.bare);
   }
   const auto& file = onlyArgument(arguments, "request");
@@ -293,11 +295,47 @@ std::string readInput(Machine& machine, const std::string& name) {
   return std::move(*text);
 }
 
+namespace {
+
+struct NamedFile {
+  config::Path path;
+  std::string content;
+  unsigned mode;
+};
+
+/// What is to be replaced by an authority with another key: nobody has that one a second time. A pair that does not belong together was left by a run that was killed
+/// between the two, and is beside the one before it already.
+std::vector<NamedFile> formerAuthority(const Issued& issued, const config::Path& certificate, const config::Path& key, host::Host& host) {
+  const auto oldKey = host.read(key), oldCertificate = host.read(certificate);
+  if (issued.key.empty() || !oldKey || !oldCertificate || *oldKey == issued.key.reveal()) return {};
+  try {
+    const auto former = X509Certificate::parse(*oldCertificate, certificate.string());
+    if (!former.isAuthority() || !former.belongsTo(PrivateKey::parse(Secret(*oldKey), key.string()))) return {};
+  } catch (const Error&) {
+    return {};
+  }
+  log::warn(fmt::format("{} was another authority's: it is kept as {}.old, and {} as {}.old", key.string(), key.string(), certificate.string(), certificate.string()));
+  return {{key.string() + ".old", *oldKey, 0600}, {certificate.string() + ".old", *oldCertificate, 0644}};
+}
+
+} // namespace
+
 void write(const Issued& issued, const std::string& bare, host::Host& host) {
   const auto path = [&](const char* ending) { return std::filesystem::absolute(bare + ending); };
-  if (!issued.key.empty()) host.write(path("-key.pem"), issued.key.reveal(), 0600);
-  if (!issued.request.empty()) host.write(path(".csr"), issued.request, 0644);
-  if (!issued.certificate.empty()) host.write(path(".pem"), issued.certificate, 0644);
+  std::vector<NamedFile> files;
+  if (!issued.certificate.empty()) files = formerAuthority(issued, path(".pem"), path("-key.pem"), host);
+  if (!issued.key.empty()) files.push_back({path("-key.pem"), issued.key.reveal(), 0600});
+  if (!issued.request.empty()) files.push_back({path(".csr"), issued.request, 0644});
+  if (!issued.certificate.empty()) files.push_back({path(".pem"), issued.certificate, 0644});
+  // All of it lies on the disk before the first of them has its name: a disk that is full leaves what was there.
+  const auto staged = [](const NamedFile& file) { return config::Path(file.path.string() + ".new"); };
+  try {
+    for (const auto& file : files) host.write(staged(file), file.content, file.mode);
+  } catch (const Error&) {
+    for (const auto& file : files) host.remove(staged(file));
+    throw;
+  }
+  for (const auto& file : files) host.rename(staged(file), file.path);
 }
 
 void hand(const Issued& issued, const std::optional<std::string>& bare, Machine& machine) {
@@ -313,6 +351,8 @@ void hand(const Issued& issued, const std::optional<std::string>& bare, Machine&
 Authority readAuthority(Machine& machine, const std::optional<std::string>& certificate, const std::optional<std::string>& key) {
   if (!certificate || certificate->empty()) throw Error("the authority's certificate was not named", "--ca FILE", ExitCode::usage);
   if (!key || key->empty()) throw Error("the authority's key was not named", "--ca-key FILE", ExitCode::usage);
+  if (const auto status = *key == "-" ? std::nullopt : machine.host().status(*key); status && (status->mode & 07U) != 0)
+    log::warn(fmt::format("everybody on this machine may read the key {0} (mode {1:04o}): chmod 600 {0}", *key, status->mode));
   return {X509Certificate::parse(readInput(machine, *certificate), *certificate), PrivateKey::parse(Secret(readInput(machine, *key)), *key)};
 }
 

@@ -20,7 +20,7 @@ struct Issued {
 };
 
 /// cfssl's JSON on standard output; or, with a name, NAME-key.pem, NAME.csr and NAME.pem as cfssljson writes them. The key goes first: a
-/// certificate without its key is worth nothing.
+/// certificate without its key is worth nothing. An authority that was there under that name is kept as NAME-key.pem.old and NAME.pem.old.
 void hand(const Issued& issued, const std::optional<std::string>& bare, Machine& machine);
 void write(const Issued& issued, const std::string& bare, host::Host& host);
 

@@ -9,6 +9,10 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
 #include <algorithm>
 #include <cstdio>
 #include <ranges>
@@ -226,9 +230,22 @@ ExitCode parseAndRun(Command& root, int argc, const char* const* argv) {
 
 } // namespace
 
+namespace {
+
+/// Without this a result that nobody got would be called done: a key, too.
+void checkOutput() {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return;
+  throw Error(fmt::format("what was asked for could not be written to standard output: {}", std::strerror(errno == 0 ? EIO : errno)), "it is lost: run the command again");
+}
+
+} // namespace
+
 ExitCode dispatch(Command& root, int argc, const char* const* argv) {
   try {
-    return parseAndRun(root, argc, argv);
+    const auto code = parseAndRun(root, argc, argv);
+    checkOutput();
+    return code;
   } catch (const Interrupted&) {
     fmt::print(stderr, "interrupted: what is done is kept, and the same command goes on from here\n");
     return ExitCode::interrupted;
