@@ -108,6 +108,7 @@ std::optional<std::string> misfit(const CertSpec& spec, const X509Certificate& f
     if (std::find(usages.begin(), usages.end(), usage) == usages.end())
       return usage == certs::ExtendedUsage::serverAuth ? "may not be used by a server" : "may not be used by a client";
   if (found.notAfter() <= now) return "expired " + day(found.notAfter());
+  if (found.notBefore() > now) return fmt::format("begins at {} only", formatRfc3339(found.notBefore()));
   if (spec.renewWithin == Duration::max()) return fmt::format("asked for; expires {}", day(found.notAfter()));
   if (found.notAfter() - now <= spec.renewWithin)
     return fmt::format("expires {}, in {}", day(found.notAfter()), humanDuration(found.notAfter() - now));
@@ -149,6 +150,20 @@ bool isOurKey(const Path& path, host::Host& host) {
   });
 }
 
+/// Of a file that was put there by hand, perhaps.
+void warnOfReaders(const Path& key, const Context& context) {
+  const auto status = context.world.host.status(key);
+  if (!context.reporter || !status || (status->mode & 07U) == 0) return;
+  context.reporter->warning(context.phase, fmt::format("everybody on this machine may read the key {0} (mode {1:04o}): chmod 600 {0}", key.string(), status->mode));
+}
+
+/// Nothing that it signs is good yet, and what is made now would be found bad by everybody.
+void needBegun(const X509Certificate& authority, const Path& path, TimePoint now) {
+  if (authority.notBefore() <= now) return;
+  throw Error(fmt::format("the authority {} begins at {} only, and here it is {}", path.string(), formatRfc3339(authority.notBefore()), formatRfc3339(now)),
+              "is the clock of this machine right? else wait, or have an authority that is valid already");
+}
+
 Change authorityDiff(const Certificate& wanted, const Context& context) {
   auto& host = context.world.host;
   const auto& spec = wanted.spec;
@@ -168,6 +183,8 @@ Change authorityDiff(const Certificate& wanted, const Context& context) {
   if (key && !found->belongsTo(*key))
     throw Error(fmt::format("{} is not the key of {}", spec.key.string(), spec.certificate.string()),
                 "restore the pair from a backup: every certificate of the cluster hangs on it");
+  needBegun(*found, spec.certificate, context.world.clock.now());
+  warnOfReaders(spec.key, context);
   if (found->notAfter() <= context.world.clock.now() && context.reporter)
     context.reporter->warning(context.phase, fmt::format("the authority {} expired {}", spec.name, day(found->notAfter())));
   change.reason = fits(spec, *found) + (key ? "" : ", its key is kept elsewhere");
@@ -210,6 +227,7 @@ Made make(const CertSpec& spec, const Context& context) {
   const auto authorities = X509Certificate::parseAll(*pem, spec.issuerCertificate.string());
   const auto issuerKey = readKey(host, spec.issuerKey);
   if (!issuerKey) needIssuerKey(spec, {authorities.front(), false}, "is missing");
+  needBegun(authorities.front(), spec.issuerCertificate, now);
   auto certificate = certs::issue(spec, key, certs::Issuer{&authorities.front(), *issuerKey}, issuance);
   return {std::move(certificate), std::move(key), intermediatesOf(authorities)};
 }
@@ -243,6 +261,7 @@ Change diff(const Certificate& wanted, const Context& context) {
                             spec.certificate.string(), spec.key.string()));
   change.verb = Verb::update;
   const auto key = readKey(host, spec.key);
+  warnOfReaders(spec.key, context);
   if (!key) change.reason = "its key is missing";
   else if (!found.belongsTo(*key)) change.reason = "its key does not match";
   else if (byAnother) change.reason = "another authority is to sign it";
@@ -271,6 +290,7 @@ Change diff(const KeyPair& wanted, const Context& context) {
   auto& host = context.world.host;
   Change change{.subject = subject(wanted), .seen = fingerprint(host.read(wanted.privateKey))};
   const auto key = readKey(host, wanted.privateKey);
+  warnOfReaders(wanted.privateKey, context);
   const auto publicPem = host.read(wanted.publicKey);
   if (!key && publicPem)
     throw Error(fmt::format("{} is there, but not {}", wanted.publicKey.string(), wanted.privateKey.string()),

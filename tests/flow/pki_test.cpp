@@ -102,6 +102,26 @@ TEST_CASE("what was deleted is made anew, and nothing else") {
   }
 }
 
+TEST_CASE("an authority that is not valid yet signs nothing: the clock is wrong, or it is too early") {
+  Machine machine;
+  machine.selection.only = "certs";
+  machine.init();
+  machine.host.now -= std::chrono::hours(48);
+  const auto why = machine.initFails();
+  CHECK(why.find("ca.crt begins at ") != std::string::npos);
+  CHECK(why.find("is the clock of this machine right?") != std::string::npos);
+}
+
+TEST_CASE("a key that everybody may read is told of, and used") {
+  Machine machine;
+  machine.selection.only = "certs";
+  machine.init();
+  for (const auto* file : {"ca.key", "sa.key", "apiserver.key"}) machine.host.setMode(kPki + file, 0644);
+  machine.init();
+  for (const auto* file : {"ca.key", "sa.key", "apiserver.key"})
+    CHECK(std::ranges::any_of(machine.listener.lines, [&](const auto& line) { return line.find("may read the key " + kPki + file + " (mode 0644)") != std::string::npos; }));
+}
+
 TEST_CASE("an expired certificate is issued anew, with its authority kept") {
   Machine machine;
   machine.init();
