@@ -141,6 +141,7 @@ ExitCode sign(const CfsslOptions& options, std::vector<std::string> arguments) {
 
 ExitCode genkey(const CfsslOptions& options, const std::vector<std::string>& arguments) {
   Machine machine(globals().rootfs);
+  static_cast<void>(policyOf(options, machine)); // cfssl takes it and reads it, too; nothing is signed here
   const auto& file = onlyArgument(arguments, "request");
   const auto request = readRequest(options, machine, file);
   if (options.initca) return makeAuthority(options, machine, request, file);
@@ -370,7 +371,7 @@ std::vector<Command> cfsslCommands() {
   return {command("gencert", "Make a key and have it signed, or make an authority", "CSR.json|-", {"initca", "renewca", "ca", "ca-key", "config", "profile", "hostname", "cn", "crl", "list"}, gencert),
           command("sign", "Sign a request", "CSR [SUBJECT.json]", {"ca", "ca-key", "config", "profile", "hostname", "csr", "crl"}, sign),
           command("selfsign", "Make a key and a certificate that it signs itself, for tests", "HOSTNAME CSR.json|-", {"config", "profile", "hostname"}, selfsign),
-          command("genkey", "Make a key and a request for it", "CSR.json|-", {"initca", "ca-key"}, genkey),
+          command("genkey", "Make a key and a request for it", "CSR.json|-", {"initca", "ca-key", "config"}, genkey),
           {.name = "print-defaults", .summary = "Print a request or a signing policy to begin with", .arguments = "csr|config|list",
            .run = [](const auto& given) { return printDefaults(given); }, .choices = {"csr", "config", "list"}, .dashes = Command::Dashes::oneOrTwo},
           {.name = "cfssljson", .summary = "Write certificate, key and request of such an answer to files",

@@ -56,7 +56,7 @@ def by_openssl(folder, made: list[dict]) -> list[str]:
         authority.write_text(one["Authority"])
         for host in one["Hosts"] or [""]:
             words = ["-verify_ip" if host.replace(".", "").isdigit() or ":" in host else "-verify_hostname", host] if host else []
-            done = subprocess.run(["openssl", "verify", "-CAfile", authority, "-untrusted", chain, "-purpose", f"ssl{one['Purpose']}", *words, chain], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            done = subprocess.run(["openssl", "verify", "-x509_strict", "-CAfile", authority, "-untrusted", chain, "-purpose", f"ssl{one['Purpose']}", *words, chain], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             if done.returncode != 0:
                 told.append(f"{one['Name']} {host}: {done.stdout}")
                 break

@@ -1,7 +1,8 @@
 """A client that asks an API server's address over and over, each time by a new TLS connection, and tells how that went.
 
-Run as a program in a machine's network namespace: `prober.py HOST PORT INTERVAL PATH [CREDENTIALS]`. With a file of
-a client's certificate and key it writes to the ConfigMap at PATH, each time something else. It ends when its standard input does, and prints a JSON document:
+Run as a program in a machine's network namespace: `prober.py HOST PORT INTERVAL PATH [CREDENTIALS [AUTHORITY]]`, the last two files or "". With
+a client's certificate and key it writes to the ConfigMap at PATH, each time something else. With an authority, which it reads once, it takes no
+server that this has not signed. It ends when its standard input does, and prints a JSON document:
 requests, those that failed (moment, seconds taken, error), those that failed again when they were tried once more, and the longest time without an answer.
 """
 
@@ -41,9 +42,10 @@ def ask(host: str, port: int, path: str, writes: bool, context: ssl.SSLContext) 
         connection.close()
 
 
-def probe(host: str, port: int, interval: float, path: str, credentials: str | None, ended) -> dict:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+def probe(host: str, port: int, interval: float, path: str, credentials: str, authority: str, ended) -> dict:
+    context = ssl.create_default_context(cafile=authority or None)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED if authority else ssl.CERT_NONE
     if credentials:
         context.load_cert_chain(credentials)
     result = {"requests": 0, "failed": [], "failedTwice": [], "longestGap": 0.0}
@@ -52,7 +54,7 @@ def probe(host: str, port: int, interval: float, path: str, credentials: str | N
         asked = time.monotonic()
         result["requests"] += 1
         for kept in "failed", "failedTwice":
-            error = ask(host, port, path, credentials is not None, context)
+            error = ask(host, port, path, bool(credentials), context)
             now = time.monotonic()
             if error is None:
                 result["longestGap"] = max(result["longestGap"], now - answered)
@@ -63,6 +65,6 @@ def probe(host: str, port: int, interval: float, path: str, credentials: str | N
 
 
 if __name__ == "__main__":
-    given = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4], sys.argv[5] if len(sys.argv) > 5 else None
+    given = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4], *[*sys.argv[5:7], "", ""][:2]
     print("asking", flush=True)
     print(json.dumps(probe(*given, lambda pause: select.select([sys.stdin], [], [], pause)[0])))

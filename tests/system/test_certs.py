@@ -157,8 +157,8 @@ END
 
 
 @pytest.mark.long
-def test_what_an_authority_elsewhere_has_signed_is_taken_up(cluster):
-    """Here it is the cluster's own authority, by kubestrap's requests and openssl's hand."""
+def test_what_was_signed_apart_is_taken_up(cluster):
+    """By the cluster's own authority; one that is elsewhere is in test_external_authority.py."""
     cluster.sh("""
       rm -rf /root/signed; kubestrap certs requests /root/signed; cd /root/signed
       for name in apiserver controller-manager.conf; do

@@ -118,7 +118,7 @@ def test_a_plan_touches_nothing(two, authority):
 def test_both_are_trusted_and_then_the_next_one_alone(two, workload, authority):
     first, worker = two
     former = trusted(first, authority)
-    asked = Probe(worker, WORKERS_PORT, stored=True)
+    asked = Probe(worker, WORKERS_PORT, stored=True, trusting=True)
     rotate(first, authority)
     workload.works()
     assert len(trusted(first, authority)) == 2
@@ -189,7 +189,7 @@ def test_over_three_control_planes_no_request_fails_twice(four, authority):
     machines, worker = four
     former = trusted(machines[0], authority)
     workload = Workload(machines[0], worker)
-    asked = [Probe(worker, WORKERS_PORT, stored=True), Probe(machines[1], CONTROL_PLANES_PORT, stored=True)]
+    asked = [Probe(worker, WORKERS_PORT, stored=True, trusting=True), Probe(machines[1], CONTROL_PLANES_PORT, stored=True, trusting=True)]
     rotate(machines[0], authority)
     workload.works()
     rotate(machines[0], authority, "--resume", "--drop-former", "--soak", "0s")
@@ -230,7 +230,7 @@ def test_a_control_plane_in_its_own_cluster_follows(own, authority):
     first, worker = own
     former = trusted(first, authority)
     workload = Workload(first, worker)
-    asked = [Probe(worker, WORKERS_PORT, stored=True), *probes(first)]
+    asked = [Probe(worker, WORKERS_PORT, stored=True, trusting=True), *probes(first)]
     rotate(first, authority)
     workload.works()
     rotate(first, authority, "--resume", "--drop-former", "--soak", "0s")
@@ -267,7 +267,7 @@ def three_of_their_own(lab):
 def test_over_three_control_planes_in_their_own_cluster_no_request_fails_twice(three_of_their_own, authority):
     machines, worker = three_of_their_own
     former = trusted(machines[0], authority)
-    asked = [Probe(worker, WORKERS_PORT, stored=True), *(Probe(machine, 6443, stored=True) for machine in machines)]
+    asked = [Probe(worker, WORKERS_PORT, stored=True, trusting=True), *(Probe(machine, 6443, stored=True, trusting=True) for machine in machines)]
     rotate(machines[0], authority)
     rotate(machines[0], authority, "--resume", "--drop-former", "--soak", "0s")
     for probe in asked:

@@ -250,20 +250,24 @@ class Probe:
     """The prober in a machine's network, asking an API server's address there; its loopback's where no other is given.
 
     With `stored` it asks for what lies in etcd and anybody may read, which takes a quorum of etcd's members. With `writes` it writes, as
-    the administrator, a ConfigMap of its own.
+    the administrator, a ConfigMap of its own. With `trusting` it takes only what the cluster's authority of this moment has signed.
     """
 
     def __init__(self, machine: Machine, port: int, interval: float = 0.05, host: str = "127.0.0.1", path: str = "/version",
-                 stored: bool = False, writes: bool = False):
-        self.credentials = None
+                 stored: bool = False, writes: bool = False, trusting: bool = False):
+        self.credentials, self.authority = None, None
         if stored:
             path = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
         if writes:
             path = "/api/v1/namespaces/default/configmaps/prober"
             self.credentials = administrator(machine)
-        program = [sys.executable, Path(__file__).parent / "prober.py", host, str(port), str(interval), path]
-        given = [self.credentials.name] if self.credentials else []
-        inside = ["ip", "netns", "exec", machine.lab.network_of(machine), *program, *given]
+        if trusting:
+            self.authority = tempfile.NamedTemporaryFile("w", prefix="prober-", suffix=".crt")
+            self.authority.write(machine.read("/etc/kubernetes/pki/ca.crt"))
+            self.authority.flush()
+        files = [each.name if each else "" for each in (self.credentials, self.authority)]
+        program = [sys.executable, Path(__file__).parent / "prober.py", host, str(port), str(interval), path, *files]
+        inside = ["ip", "netns", "exec", machine.lab.network_of(machine), *program]
         self.process = subprocess.Popen(inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "asking\n"
         self.what = f"{machine.name}: {host}:{port}{path}"
