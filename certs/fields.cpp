@@ -46,7 +46,7 @@ Value parseStrictJson(std::string_view text, std::string_view source) {
   try {
     return Value::parse(text, [&](int depth, Value::parse_event_t event, Value& parsed) { return doubles.sees(depth, event, parsed, source); });
   } catch (const nlohmann::json::exception& error) {
-    const std::string_view what = error.what();
+    const auto what = withoutWhatWasRead(error.what());
     const auto at = what.find("parse error");
     refuseDocument(source, fmt::format("is not JSON: {}", at == std::string_view::npos ? what : what.substr(at)));
   }

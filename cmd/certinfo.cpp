@@ -34,7 +34,10 @@ std::vector<X509Certificate> certificatesOf(Machine& machine, const std::string&
   auto text = readInput(machine, file);
   if (!isKubeconfig(text)) return X509Certificate::parseAll(text, file);
   const auto kubeconfig = kube::parseKubeconfig(text, file);
-  if (!kubeconfig.clientCertificateFile.empty()) return X509Certificate::parseAll(readInput(machine, kubeconfig.clientCertificateFile), kubeconfig.clientCertificateFile);
+  if (!kubeconfig.clientCertificateFile.empty()) {
+    const auto beside = (std::filesystem::path(file).parent_path() / kubeconfig.clientCertificateFile).string(); // as client-go finds it
+    return X509Certificate::parseAll(readInput(machine, beside), beside);
+  }
   if (kubeconfig.clientCertificate.empty())
     throw Error(fmt::format("{} has no client certificate", file), kubeconfig.token.empty() ? "" : "its user has a token");
   return X509Certificate::parseAll(kubeconfig.clientCertificate, file);

@@ -107,9 +107,9 @@ ExitCode renewAuthority(const CfsslOptions& options, Machine& machine) {
 
 ExitCode gencert(const CfsslOptions& options, const std::vector<std::string>& arguments) {
   Machine machine(globals().rootfs);
-  if (options.renewca) return renewAuthority(options, machine);
+  if (options.renewca && !options.list) return renewAuthority(options, machine);
   if (options.list) {
-    if (!arguments.empty() || options.initca || options.commonName) throw Error("--list stands alone: its lines are the requests", {}, ExitCode::usage);
+    if (!arguments.empty() || options.initca || options.renewca || options.commonName) throw Error("--list stands alone: its lines are the requests", {}, ExitCode::usage);
     return signList(machine, *options.list, readAuthority(machine, options.ca, options.caKey), orderOf(options, machine), options.bare);
   }
   const auto& file = onlyArgument(arguments, "request");
@@ -315,7 +315,6 @@ std::vector<NamedFile> formerAuthority(const Issued& issued, const config::Path&
   } catch (const Error&) {
     return {};
   }
-  log::warn(fmt::format("{} was another authority's: it is kept as {}.old, and {} as {}.old", key.string(), key.string(), certificate.string(), certificate.string()));
   return {{key.string() + ".old", *oldKey, 0600}, {certificate.string() + ".old", *oldCertificate, 0644}};
 }
 
@@ -337,6 +336,8 @@ void write(const Issued& issued, const std::string& bare, host::Host& host) {
     throw;
   }
   for (const auto& file : files) host.rename(staged(file), file.path);
+  for (const auto& file : files)
+    if (file.path.extension() == ".old") log::warn(fmt::format("another authority was here: it is kept in {}", file.path.string()));
 }
 
 void hand(const Issued& issued, const std::optional<std::string>& bare, Machine& machine) {
@@ -352,7 +353,7 @@ void hand(const Issued& issued, const std::optional<std::string>& bare, Machine&
 Authority readAuthority(Machine& machine, const std::optional<std::string>& certificate, const std::optional<std::string>& key) {
   if (!certificate || certificate->empty()) throw Error("the authority's certificate was not named", "--ca FILE", ExitCode::usage);
   if (!key || key->empty()) throw Error("the authority's key was not named", "--ca-key FILE", ExitCode::usage);
-  if (const auto status = *key == "-" ? std::nullopt : machine.host().status(*key); status && (status->mode & 07U) != 0)
+  if (const auto status = *key == "-" ? std::nullopt : machine.host().status(std::filesystem::absolute(*key)); status && (status->mode & 07U) != 0)
     log::warn(fmt::format("everybody on this machine may read the key {0} (mode {1:04o}): chmod 600 {0}", *key, status->mode));
   return {X509Certificate::parse(readInput(machine, *certificate), *certificate), PrivateKey::parse(Secret(readInput(machine, *key)), *key)};
 }
@@ -376,7 +377,7 @@ std::vector<Command> cfsslCommands() {
            .run = [](const auto& given) { return printDefaults(given); }, .choices = {"csr", "config", "list"}, .dashes = Command::Dashes::oneOrTwo},
           {.name = "cfssljson", .summary = "Write certificate, key and request of such an answer to files",
            .flags = [json] { return std::vector<Flag>{{.name = "bare", .into = &json->bare, .doc = "The input is a bare answer, not wrapped as cfssl's server does"},
-                                                      {.name = "file", .into = &json->file, .doc = "The input", .letter = 'f', .value = "FILE", .standard = "standard input"},
+                                                      {.name = "f", .into = &json->file, .doc = "The input", .letter = 'f', .value = "FILE", .standard = "standard input"},
                                                       {.name = "stdout", .into = &json->toOutput, .doc = "Print in place of writing files"}}; },
            .arguments = "[NAME]", .run = [json](const auto& given) { return cfssljson(*json, given); }, .dashes = Command::Dashes::oneOrTwo}};
 }

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <system_error>
 
 #include <algorithm>
 #include <cstdio>
@@ -239,13 +240,22 @@ void checkOutput() {
   throw Error(fmt::format("what was asked for could not be written to standard output: {}", std::strerror(errno == 0 ? EIO : errno)), "it is lost: run the command again");
 }
 
-} // namespace
-
-ExitCode dispatch(Command& root, int argc, const char* const* argv) {
+ExitCode runAndCheckOutput(Command& root, int argc, const char* const* argv) {
   try {
     const auto code = parseAndRun(root, argc, argv);
     checkOutput();
     return code;
+  } catch (const std::system_error&) { // fmt's, of a long output
+    checkOutput();
+    throw;
+  }
+}
+
+} // namespace
+
+ExitCode dispatch(Command& root, int argc, const char* const* argv) {
+  try {
+    return runAndCheckOutput(root, argc, argv);
   } catch (const Interrupted&) {
     fmt::print(stderr, "interrupted: what is done is kept, and the same command goes on from here\n");
     return ExitCode::interrupted;

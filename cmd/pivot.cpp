@@ -3,6 +3,7 @@
 #include "cmd/control_plane.hpp"
 #include "cmd/operation.hpp"
 #include "cmd/pivot.hpp"
+#include "cmd/rotation_look.hpp"
 
 #include <memory>
 
@@ -25,6 +26,7 @@ plan::Operation operation(Goal goal, const std::string& name, ControlPlane& clus
 
 ExitCode run(Goal goal, const std::string& name, const PivotOptions& options) {
   Machine machine(globals().rootfs);
+  refuseWhileRotating(machine.host(), name);
   auto cluster = hostedControlPlane(name, options.kubeconfig, machine);
   if (options.dryRun) {
     auto seen = lookAtControlPlane(cluster.client, machine.clock().now());

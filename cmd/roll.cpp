@@ -4,6 +4,7 @@
 #include "cmd/operation.hpp"
 #include "cmd/own_cluster.hpp"
 #include "cmd/roll_look.hpp"
+#include "cmd/rotation_look.hpp"
 #include "cmd/workflow.hpp"
 #include "config/patches.hpp"
 #include "config/store.hpp"
@@ -100,6 +101,7 @@ struct ReconfigureOptions : RollOptions {
 ExitCode reconfigure(const ReconfigureOptions& options) {
   if (options.file.empty()) throw Error("there is no file", "name one with --filename", ExitCode::usage);
   Machine machine(globals().rootfs);
+  refuseWhileRotating(machine.host(), "reconfigure");
   auto cluster = hostedControlPlane("reconfigure", options.kubeconfig, machine);
   const auto wanted = storedCluster(cluster.client, {}, machine.readDocuments(options.file));
   if (!wanted) throw Error("the cluster keeps no configuration", "kubestrap init phase upload-config all");

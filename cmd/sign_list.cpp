@@ -8,6 +8,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <set>
@@ -30,7 +31,7 @@ std::string takeName(Value& document) {
 }
 
 /// All lines, or all that is wrong with them.
-std::vector<Wanted> readList(const std::string& text, const std::string& source) {
+std::vector<Wanted> readList(const std::string& text, const std::string& source, bool bare) {
   std::vector<Wanted> list;
   std::vector<Problem> problems;
   std::set<std::string> names;
@@ -44,8 +45,13 @@ std::vector<Wanted> readList(const std::string& text, const std::string& source)
       auto name = takeName(document);
       auto request = certs::readRequest(document, where);
       if (name.empty()) problems.push_back({.where = where, .field = "name", .message = "is missing, and so is CN"});
-      else if (name.find('/') != std::string::npos) problems.push_back({.where = where, .field = "name", .message = "cannot be the name of a file"});
+      else if (std::ranges::any_of(name, [](unsigned char each) { return each == '/' || each < ' '; })) problems.push_back({.where = where, .field = "name", .message = "cannot be the name of a file"});
       else if (!names.insert(name).second) problems.push_back({.where = where, .field = "name", .message = fmt::format("\"{}\" is there twice", name)});
+      if (bare && names.contains(name + "-key")) problems.push_back({.where = where, .field = "name", .message = fmt::format("\"{0}\" and \"{0}-key\" would be one file", name)});
+      if (constexpr std::string_view ending = "-key"; bare && name.ends_with(ending) && names.contains(name.substr(0, name.size() - ending.size())))
+        problems.push_back({.where = where, .field = "name", .message = fmt::format("\"{}\" is the file of another one's key", name)});
+      if (!request.revocationList.empty())
+        problems.push_back({.where = where, .field = "crl_url", .message = "is for an authority's own certificate only", .expected = "crl_url in the signing policy"});
       if (request.authority) problems.push_back({.where = where, .field = "ca", .message = "is for an authority's own certificate only"});
       list.push_back({std::move(name), std::move(request)});
     } catch (const Problems& found) {
@@ -61,7 +67,7 @@ std::vector<Wanted> readList(const std::string& text, const std::string& source)
 
 ExitCode signList(Machine& machine, const std::string& list, const Authority& authority, const certs::SigningOrder& order,
                   const std::optional<std::string>& bare) {
-  const auto wanted = readList(readInput(machine, list), list == "-" ? "standard input" : list);
+  const auto wanted = readList(readInput(machine, list), list == "-" ? "standard input" : list, bare.has_value());
   const auto now = machine.clock().now();
   const auto serials = machine.entropy().bytes(20 * wanted.size());
   std::vector<Issued> issued(wanted.size());

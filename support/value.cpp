@@ -243,6 +243,8 @@ Value applyMergePatch(const Value& document, const Value& patch) {
   return result;
 }
 
+std::string_view withoutWhatWasRead(std::string_view message) { return message.substr(0, message.find("; last read: ")); }
+
 Value parseJson(std::string_view text, std::string_view source) {
   try {
     return Value::parse(text);
@@ -255,7 +257,7 @@ Value parseJson(std::string_view text, std::string_view source) {
     auto before = text.substr(0, std::min(text.size(), error.byte == 0 ? 0 : error.byte - 1));
     auto line = 1 + std::count(before.begin(), before.end(), '\n');
     auto column = before.size() - (before.find_last_of('\n') + 1) + 1; // npos + 1 is 0
-    throw Error(fmt::format("{}:{}:{}: {}", source, line, column, message));
+    throw Error(fmt::format("{}:{}:{}: {}", source, line, column, withoutWhatWasRead(message)));
   } catch (const Value::exception& error) {
     std::string_view message = error.what();
     throw Error(fmt::format("{}: {}", source, message.substr(message.find("] ") + 2)));

@@ -46,6 +46,8 @@ Value applyMergePatch(const Value& document, const Value& patch); ///< RFC 7386
 /// too.
 Value applyStrategicMergePatch(const Value& document, const Value& patch);
 
+/// A message of the JSON parser's without the text that it has read: that may be a key.
+std::string_view withoutWhatWasRead(std::string_view message);
 /// Parses JSON text (answers of the API server). Throws Error with line and column.
 Value parseJson(std::string_view text, std::string_view source = "JSON");
 

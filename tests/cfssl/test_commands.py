@@ -348,7 +348,8 @@ def test_certinfo_of_a_server(certs, tools):
 
 def test_what_certinfo_refuses(certs):
     certs.ok("genkey", "csr.json", "-bare", "leaf")
-    for words in ([], ["ca.pem", "ca.pem"], ["ca.pem", "-csr", "leaf.csr"], ["-cert", "ca.pem", "-remote", "127.0.0.1:1"], ["absent.pem"], ["-csr", "absent.csr"]):
+    for words in ([], ["ca.pem", "ca.pem"], ["ca.pem", "-csr", "leaf.csr"], ["-cert", "ca.pem", "-remote", "127.0.0.1:1"],
+                  ["absent.pem"], ["-csr", "absent.csr"]):
         certs.refused(2, "certinfo", *words)
     for words in (["leaf.csr"], ["-csr", "ca.pem"], ["ca-key.pem"], ["-csr", "ca-key.pem"], [certs.put("half.pem", certs.read("ca.pem")[:200])]):
         certs.refused(1, "certinfo", *words)
@@ -426,8 +427,9 @@ def written(folder: Path, command: list, **more):
 
 @pytest.mark.parametrize("words", [
     "-bare -f ../answer.json leaf", "-f ../answer.json -bare leaf", "--bare -f ../answer.json leaf", "-bare -f ../answer.json", "-bare -f ../request.json leaf",
-    "-bare -f ../signed.json leaf", "-f ../wrapped.json", "-f ../wrapped.json leaf", "-bare -f=../answer.json leaf", "--bare --f ../answer.json leaf", "--f=../wrapped.json leaf",
-    "-bare -stdout -f ../answer.json", "--bare --stdout -f ../answer.json leaf", "-stdout -f ../wrapped.json", "-bare -stdout -f ../request.json",
+    "-bare -f ../signed.json leaf", "-f ../wrapped.json", "-f ../wrapped.json leaf", "-bare -f=../answer.json leaf",
+    "--bare --f ../answer.json leaf", "--f=../wrapped.json leaf", "-bare -stdout -f ../answer.json",
+    "--bare --stdout -f ../answer.json leaf", "-stdout -f ../wrapped.json", "-bare -stdout -f ../request.json",
     "-bare -stdout -f ../signed.json", "-bare -stdout=true -f ../answer.json", "-bare -stdout=false -f ../answer.json leaf"])
 def test_cfssljson_writes_the_same(words, answer, tools):
     theirs = written(answer.folder / "theirs", [tools / "cfssljson", *words.split()])
@@ -444,8 +446,9 @@ def test_cfssljson_reads_standard_input(answer, tools):
         assert theirs[0] == 0 and ours == theirs
 
 
-@pytest.mark.parametrize("words, code", [("-f failed.json leaf", 1), ("-bare -f absent.json leaf", 2), ("-bare -f ca.pem leaf", 2), ("-bare -f ca-key.pem leaf", 2),
-                                         ("-bare -f csr.json", 1), ("-bare -f nothing.json", 1), ("-bare -f answer.json leaf other", 2)])
+@pytest.mark.parametrize("words, code", [("-f failed.json leaf", 1), ("-bare -f absent.json leaf", 2), ("-bare -f ca.pem leaf", 2),
+                                         ("-bare -f ca-key.pem leaf", 2), ("-bare -f csr.json", 1), ("-bare -f nothing.json", 1),
+                                         ("-bare -f answer.json leaf other", 2)])
 def test_what_cfssljson_refuses(words, code, answer):
     before = answer.names()
     answer.refused(code, "cfssljson", *words.split())
@@ -474,8 +477,9 @@ def test_a_damaged_answer_tells_no_key(damage, answer):
 
 
 PRINTS = [["gencert", *SIGNED, "csr.json"], ["gencert", "-initca", "ca.json"], ["gencert", "-renewca", *SIGNED], ["gencert", "-list", "names.jsonl", *SIGNED],
-          ["genkey", "csr.json"], ["sign", *SIGNED, "leaf.csr"], ["selfsign", "leaf.example.org", "csr.json"], ["certinfo", "ca.pem"], ["certinfo", "-csr", "leaf.csr"],
-          ["bundle-verify", "-ca", "ca.pem", "ca.pem"], ["print-defaults", "csr"], ["print-defaults", "config"], ["cfssljson", "-bare", "-stdout", "-f", "answer.json"]]
+          ["genkey", "csr.json"], ["sign", *SIGNED, "leaf.csr"], ["selfsign", "leaf.example.org", "csr.json"], ["certinfo", "ca.pem"],
+          ["certinfo", "-csr", "leaf.csr"], ["bundle-verify", "-ca", "ca.pem", "ca.pem"], ["print-defaults", "csr"], ["print-defaults", "config"],
+          ["cfssljson", "-bare", "-stdout", "-f", "answer.json"]]
 
 
 @pytest.mark.parametrize("words", PRINTS, ids=lambda words: " ".join(word for word in words if word not in SIGNED))

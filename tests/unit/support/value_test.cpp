@@ -121,6 +121,7 @@ TEST_CASE("a merge patch removes with null and replaces lists") {
 TEST_CASE("JSON is read, or refused with its place") {
   CHECK(parseJson(R"({"b": 1, "a": [true]})").dump() == R"({"b":1,"a":[true]})");
   CHECK(messageOf([] { parseJson("{\n  \"a\": x\n}", "answer"); }).starts_with("answer:2:8: syntax error"));
+  CHECK(messageOf([] { parseJson("{\"key\": \"a private one"); }).find("private") == std::string::npos);
   CHECK(messageOf([] { parseJson(""); }).starts_with("JSON:1:1: syntax error"));
   CHECK(messageOf([] { parseJson("\"\xff\""); }).starts_with("JSON:1:2: "));
   CHECK(messageOf([] { parseJson("[1e999]"); }).starts_with("JSON: "));
