@@ -139,6 +139,12 @@ bool isCommand(const Command& root, std::string_view word) {
   return descend(&root, word) != &root || std::ranges::any_of(root.children, [&](const Command& child) { return descend(&child, word) != &child; });
 }
 
+bool hasFlag(const Command& command, std::string_view name) {
+  if (!command.flags) return false;
+  const auto flags = command.flags();
+  return std::ranges::find(flags, name, &Flag::name) != flags.end();
+}
+
 /// Whether the next word is this one's value: a flag that is no switch, with no value of its own.
 bool awaitsValue(const std::string& word, const Command& command, const std::vector<Flag>& global) {
   if (word.size() < 2 || word[0] != '-' || word.find('=') != std::string::npos) return false;
@@ -166,7 +172,7 @@ std::vector<std::string> normalised(const Command& root, const std::vector<Flag>
     if (isWord && command->children.empty() && isCommand(root, argument)) argument.insert(0, 1, kArgument);
     if (isWord) command = descend(command, argument);
     if (command->dashes == Command::Dashes::oneOrTwo && argument.size() > 2 && argument[0] == '-' && argument[1] != '-' &&
-        argument[2] != '=')
+        (argument[2] != '=' || hasFlag(*command, argument.substr(1, 1))))
       argument.insert(0, 1, '-');
     if (argument.starts_with("-v=")) argument = "--v=" + argument.substr(3);
     if (argument.starts_with("--")) {
