@@ -212,7 +212,7 @@ def pod(cluster):
 
 def test_a_pod_reaches_the_api_and_the_name_server(cluster, pod):
     assert cluster.in_pod("first", "testtool", "dns", "kubernetes.default.svc.cluster.local").split() == ["10.96.0.1"]
-    assert "pod=first" in cluster.in_pod("first", "testtool", "get", "http://first.default.svc.cluster.local/")
+    cluster.until("the service leads to its pod", lambda: "pod=first" in cluster.in_pod("first", "testtool", "get", "http://first.default.svc.cluster.local/"))
     script = 'exec 3<>/dev/tcp/"$1"/443 && echo open'
     assert cluster.sh(script, "10.96.0.1") == "open\n"
     # an answer, if only that it does not trust whom it does not know: testtool has no API credentials
