@@ -11,7 +11,8 @@ from test_pivot import SERVICE, cold_start, hosted, is_self_hosted, none_failed,
 from testbed import Probe
 
 OLD, NEW = "1.36.3", "1.37.2"
-LEADER_MOVES = re.compile("status 500: .*(leader changed|no leader|proposal dropped|previous leader failure|server stopped)")
+LEADER_MOVES = re.compile("status 500: .*(leader changed|no leader|proposal dropped|previous leader failure)")
+MEMBER_GOES = re.compile("status 500: .*(error reading from server|transport is closing|server stopped)")
 ETCD = kubelab_versions.KUBERNETES[NEW].etcd_image
 
 
@@ -102,10 +103,11 @@ def test_an_upgrade_of_a_minor_version_loses_no_request(node):
     print(f"upgrade: {time.monotonic() - began:.1f} s")
     assert done.code == 0, str(done)
     none_failed(asked)
-    # Writes while etcd's leader moves may be refused, for as long as the disk takes to keep who leads; nothing else may refuse one.
+    # Writes while etcd's leader moves may be refused, for as long as the disk takes to keep who leads; and, at each of the two moves of etcd, the one that is under
+    # way at the member which goes. Nothing else may refuse one.
     result = written.end()
-    refused = [each["error"] for each in result["failed"]]
-    assert result["requests"] > 100 and all(LEADER_MOVES.search(error) for error in refused), refused
+    refused = [each["error"] for each in result["failed"] if not LEADER_MOVES.search(each["error"])]
+    assert result["requests"] > 100 and all(MEMBER_GOES.search(error) for error in refused) and len(refused) <= 2, refused
     assert versions(node) == {f"v{NEW}"}
     assert etcd_images(node) == {ETCD}
     assert f"kubernetesVersion: v{NEW}" in stored(node)
