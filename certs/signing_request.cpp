@@ -30,24 +30,18 @@ void addBasicConstraints(Extensions& extensions, const AuthorityRequest& authori
   extensions.add(NID_basic_constraints, constraints.get(), Critical::yes);
 }
 
-/// The public key as a request has it. Through X509_REQ_set_pubkey it would be written and read again, which takes longer than all else.
+/// The public key as a request has it. Through X509_REQ_set_pubkey it would be written and read again, which takes longer than all else; that is left to the kinds of
+/// key whose bits OpenSSL does not give as they stand there.
 void writePublicKey(X509_REQ* request, EVP_PKEY* key) {
   constexpr std::string_view what = "write the public key";
+  if (!EVP_PKEY_is_a(key, "EC")) return require(X509_REQ_set_pubkey(request, key), what);
   std::array<char, 64> group{};
-  int type = NID_ED25519, curve = NID_undef;
-  if (EVP_PKEY_is_a(key, "EC")) {
-    require(EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr), what);
-    type = NID_X9_62_id_ecPublicKey;
-    curve = OBJ_txt2nid(group.data());
-  } else if (!EVP_PKEY_is_a(key, "ED25519")) {
-    return require(X509_REQ_set_pubkey(request, key), what);
-  }
+  require(EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr), what);
   unsigned char* bits = nullptr;
   const auto size = EVP_PKEY_get1_encoded_public_key(key, &bits);
   require(size > 0 ? 1 : 0, what);
-  const int parameters = curve == NID_undef ? V_ASN1_UNDEF : V_ASN1_OBJECT;
-  ASN1_OBJECT* named = curve == NID_undef ? nullptr : OBJ_nid2obj(curve); // static: nobody frees it
-  if (X509_PUBKEY_set0_param(X509_REQ_get_X509_PUBKEY(request), OBJ_nid2obj(type), parameters, named, bits, static_cast<int>(size)) == 1) return;
+  ASN1_OBJECT* curve = OBJ_nid2obj(OBJ_txt2nid(group.data())); // static: nobody frees it
+  if (X509_PUBKEY_set0_param(X509_REQ_get_X509_PUBKEY(request), OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT, curve, bits, static_cast<int>(size)) == 1) return;
   OPENSSL_free(bits);
   fail(what);
 }

@@ -17,6 +17,7 @@ def authority(tools, tmp_path_factory):
     answer = json.loads(made.stdout)
     (folder / "ca.pem").write_text(answer["cert"])
     (folder / "ca-key.pem").write_text(answer["key"])
+    (folder / "ca-key.pem").chmod(0o600)
     return folder
 
 

@@ -98,6 +98,24 @@ TEST_CASE("an authority that signs leaves only signs no other authority, and a l
   CHECK(contains(errorOf([&] { leaf({made.key, certificate}, standardPolicy().standard); }).message(), "do not belong together"));
 }
 
+TEST_CASE("a request has the public key as it is read back, whatever kind of key it is") {
+  for (const auto& kind : {KeyRequest{"ecdsa", 256}, KeyRequest{"ecdsa", 384}, KeyRequest{"ecdsa", 521}, KeyRequest{"ed25519", 256}, KeyRequest{"rsa", 2048}}) {
+    CAPTURE(kind.algorithm);
+    CAPTURE(kind.size);
+    Request request;
+    request.subject.add(attribute::commonName, "x");
+    const auto key = PrivateKey::generate(kind);
+    const auto made = SigningRequest::make(request, key);
+    const auto read = SigningRequest::parse(made.pem(), "x.csr");
+    for (const auto* each : {&made, &read}) {
+      CHECK(each->belongsTo(key));
+      CHECK(each->keyKind().algorithm == kind.algorithm);
+    }
+    CHECK(sign(made, {.profile = authorityOrder(request).profile}, Issuer{.key = key}, now, serial).belongsTo(key));
+    CHECK(PrivateKey::parse(key.pem(), "x.key").publicPem() == key.publicPem());
+  }
+}
+
 TEST_CASE("a request that was changed after it was signed is not accepted") {
   const auto request = parseRequest(R"({"CN": "a"})", "a.json");
   const auto key = PrivateKey::generate(request.key);
