@@ -65,6 +65,12 @@ std::string dotted(const ASN1_OBJECT* object) {
   return size > 0 && static_cast<std::size_t>(size) < text.size() ? std::string(text.data()) : std::string();
 }
 
+std::string pemOf(X509* certificate) {
+  const Bio memory{require(BIO_new(BIO_s_mem()), "write a certificate")};
+  require(PEM_write_bio_X509(memory.get(), certificate), "write a certificate");
+  return text(memory.get());
+}
+
 std::string text(BIO* memory) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(memory, &data);

@@ -77,6 +77,7 @@ template <typename Object, typename Function> std::string encode(Object* object,
 std::string utf8(const ASN1_STRING* string);   ///< any string type of ASN.1; throws Error for one that has no UTF-8 form
 std::string dotted(const ASN1_OBJECT* object); ///< "2.5.4.3"; empty for one that is too long
 
+std::string pemOf(X509* certificate);
 std::string text(BIO* memory); ///< what was written to a memory BIO
 
 KeyRequest kindOf(const EVP_PKEY* key);

@@ -4,7 +4,6 @@
 #include "certs/openssl.hpp"
 
 #include <openssl/objects.h>
-#include <openssl/pem.h>
 
 #include <algorithm>
 #include <array>
@@ -300,10 +299,7 @@ X509Certificate sign(const SigningRequest& request, const SigningOrder& order, c
 }
 
 std::string signedPem(const SigningRequest& request, const SigningOrder& order, const Issuer& issuer, TimePoint now, std::string_view serialBytes) {
-  const auto certificate = build(request, order, issuer, now, serialBytes);
-  const Bio memory{require(BIO_new(BIO_s_mem()), "write a certificate")};
-  require(PEM_write_bio_X509(memory.get(), certificate.get()), "write a certificate");
-  return text(memory.get());
+  return pemOf(build(request, order, issuer, now, serialBytes).get());
 }
 
 SigningOrder authorityOrder(const Request& request) {

@@ -214,9 +214,7 @@ X509Certificate X509Certificate::fromDer(std::string_view der, std::string_view 
 
 std::string X509Certificate::pem() const {
   clearErrors();
-  const Bio memory{require(BIO_new(BIO_s_mem()), "write a certificate")};
-  require(PEM_write_bio_X509(memory.get(), native()), "write a certificate");
-  return text(memory.get());
+  return pemOf(native());
 }
 
 std::string X509Certificate::der() const {

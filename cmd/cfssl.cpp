@@ -64,12 +64,9 @@ certs::Request readRequest(const CfsslOptions& options, Machine& machine, const 
   return request;
 }
 
-/// What only makes sense for an authority's own certificate.
 void refuseForLeaf(const certs::Request& request, const std::string& file) {
   std::vector<Problem> problems;
-  if (request.authority) problems.push_back({.where = file, .field = "ca", .message = "is for an authority's own certificate only", .expected = "--initca, or no ca"});
-  if (!request.revocationList.empty())
-    problems.push_back({.where = file, .field = "crl_url", .message = "is for an authority's own certificate only", .expected = "crl_url in the signing policy"});
+  addLeafProblems(request, file, "--initca, or no ca", problems);
   if (!problems.empty()) throw Problems(std::move(problems));
 }
 
@@ -294,6 +291,13 @@ std::string readInput(Machine& machine, const std::string& name) {
   auto text = machine.host().read(std::filesystem::absolute(name));
   if (!text) throw Error(fmt::format("there is no file {}", name), {}, ExitCode::usage);
   return std::move(*text);
+}
+
+void addLeafProblems(const certs::Request& request, const std::string& where, std::string inPlaceOfAuthority, std::vector<Problem>& problems) {
+  if (request.authority)
+    problems.push_back({.where = where, .field = "ca", .message = "is for an authority's own certificate only", .expected = std::move(inPlaceOfAuthority)});
+  if (!request.revocationList.empty())
+    problems.push_back({.where = where, .field = "crl_url", .message = "is for an authority's own certificate only", .expected = "crl_url in the signing policy"});
 }
 
 namespace {

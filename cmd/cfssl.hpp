@@ -24,6 +24,9 @@ struct Issued {
 void hand(const Issued& issued, const std::optional<std::string>& bare, Machine& machine);
 void write(const Issued& issued, const std::string& bare, host::Host& host);
 
+/// What in a leaf's request only makes sense for an authority's own certificate.
+void addLeafProblems(const certs::Request& request, const std::string& where, std::string inPlaceOfAuthority, std::vector<Problem>& problems);
+
 /// An authority with its key.
 struct Authority {
   certs::X509Certificate certificate;

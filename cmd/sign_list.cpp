@@ -50,9 +50,7 @@ std::vector<Wanted> readList(const std::string& text, const std::string& source,
       if (bare && names.contains(name + "-key")) problems.push_back({.where = where, .field = "name", .message = fmt::format("\"{0}\" and \"{0}-key\" would be one file", name)});
       if (constexpr std::string_view ending = "-key"; bare && name.ends_with(ending) && names.contains(name.substr(0, name.size() - ending.size())))
         problems.push_back({.where = where, .field = "name", .message = fmt::format("\"{}\" is the file of another one's key", name)});
-      if (!request.revocationList.empty())
-        problems.push_back({.where = where, .field = "crl_url", .message = "is for an authority's own certificate only", .expected = "crl_url in the signing policy"});
-      if (request.authority) problems.push_back({.where = where, .field = "ca", .message = "is for an authority's own certificate only"});
+      addLeafProblems(request, where, {}, problems);
       list.push_back({std::move(name), std::move(request)});
     } catch (const Problems& found) {
       problems.insert(problems.end(), found.list().begin(), found.list().end());

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 using namespace kubestrap;
 using namespace kubestrap::phases::rotation;
@@ -38,6 +39,15 @@ Seen cluster(const std::string& authority) {
   }
   if (authority == "ca" || authority == "front-proxy-ca") seen.aggregation = former;
   return seen;
+}
+
+/// Of a control plane that runs in its own cluster.
+std::pair<Intent, Seen> ofItsOwn(const std::string& authority) {
+  std::pair<Intent, Seen> made{wish(authority), cluster(authority)};
+  made.first.setup = test::hostedSetup();
+  made.first.setup.node.name = "n1";
+  made.second.hosted = test::pivoted({"n1", "n2", "n3"});
+  return made;
 }
 
 bool isIssuing(const NodeSeen& each) { return each.stage == Stage::issuing || each.stage == Stage::dropped; }
@@ -100,11 +110,7 @@ TEST_CASE("a control plane that runs in its own cluster reads again what is new 
   const Strings signing{{"ca", {}}, {"sa", {apiServer, manager}}, {"etcd-ca", {}}, {"front-proxy-ca", {}}};
   for (const auto& [authority, readers] : trusting) {
     CAPTURE(authority);
-    auto seen = cluster(authority);
-    seen.hosted = test::pivoted({"n1", "n2", "n3"});
-    auto intent = wish(authority);
-    intent.setup = test::hostedSetup();
-    intent.setup.node.name = "n1";
+    auto [intent, seen] = ofItsOwn(authority);
     Names steps;
     for (const auto& step : stepsTo(intent, seen)) {
       const auto name = step.substr(0, step.find(": "));
@@ -124,11 +130,8 @@ TEST_CASE("a control plane that runs in its own cluster reads again what is new 
 }
 
 TEST_CASE("while an authority has two certificates the controller-manager signs by a file of its own, unless the operator has named one") {
-  auto intent = wish("ca");
-  intent.setup = test::hostedSetup();
-  auto seen = cluster("ca");
+  auto [intent, seen] = ofItsOwn("ca");
   seen.prepared = true;
-  seen.hosted = test::pivoted({"n1", "n2", "n3"});
   for (auto& each : seen.nodes) each.stage = Stage::trusted;
   CHECK(rollNow(intent, seen)->readings.at("kube-controller-manager").signer == signerFile(intent.setup.cluster));
   for (auto& each : seen.nodes) each.stage = Stage::dropped;
@@ -141,11 +144,8 @@ TEST_CASE("while an authority has two certificates the controller-manager signs 
 }
 
 TEST_CASE("components that did not get ready when they were to read again are told as the reason") {
-  auto intent = wish("sa");
-  intent.setup = test::hostedSetup();
-  auto seen = cluster("sa");
+  auto [intent, seen] = ofItsOwn("sa");
   seen.prepared = true;
-  seen.hosted = test::pivoted({"n1", "n2", "n3"});
   for (auto& each : seen.nodes) each.stage = Stage::trusted;
   seen.failure = phases::roll::Failure{"kube-apiserver", "kube-apiserver reads anew on n2: it has ended 2 times", {}};
   const auto coming = next(intent, seen);
