@@ -12,7 +12,7 @@ from testbed import Probe
 
 OLD, NEW = "1.36.3", "1.37.2"
 LEADER_MOVES = re.compile("status 500: .*(leader changed|no leader|proposal dropped|previous leader failure)")
-MEMBER_GOES = re.compile("status 500: .*(error reading from server|transport is closing|server stopped)")
+MEMBER_GOES = re.compile("status 500: .*(error reading from server|transport is closing|server stopped|raft: stopped)")
 ETCD = kubelab_versions.KUBERNETES[NEW].etcd_image
 
 
@@ -73,7 +73,7 @@ def ends_as_before(node, configuration: str, *told: str) -> None:
 def node(lab):
     machine = lab.machine("n1", OLD, also=(NEW,))
     # In one go, and before there is a pod network.
-    made = machine.init("--self-hosted", config=machine.config(version=OLD), timeout=600)
+    made = machine.init("--self-hosted", config=machine.config(version=OLD, layout=None), timeout=600)
     assert made.code == 0, str(made)
     assert "layout: hosted" in machine.kubectl("-n", "kube-system", "get", "configmap", "kubestrap-config", "-o", "yaml")
     lab.install_pod_network(machine)
