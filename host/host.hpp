@@ -64,7 +64,13 @@ public:
   virtual std::vector<std::string> list(const Path& folder) = 0;  ///< names, sorted; empty when absent
   /// Writes beside, syncs, renames over; missing parent folders are made with `folderMode`.
   virtual void write(const Path& path, std::string_view content, unsigned mode, unsigned folderMode = 0755) = 0;
-  virtual void append(const Path& path, std::string_view content, unsigned mode) = 0; ///< synced: the journal's way
+  /// Whether what was written outlives a power loss from the moment the call returns, or from some later one.
+  enum class Durable { now, later };
+  virtual void append(const Path& path, std::string_view content, unsigned mode, Durable durable = Durable::now) = 0; ///< the journal's way
+  /// With `later`, the names that `write`, `remove` and `rename` give and take are durable with the next syncFolders only; what is in files
+  /// is so at once in any case. One sync for each folder, where there would be one for each file.
+  virtual void setNamesDurable(Durable durable) = 0;
+  virtual void syncFolders() = 0;
   virtual void makeFolder(const Path& path, unsigned mode) = 0; ///< and its parents; fine when it exists
   virtual void setMode(const Path& path, unsigned mode) = 0;
   virtual void setOwner(const Path& path, unsigned owner) = 0; ///< user and group

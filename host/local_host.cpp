@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <utility>
 
 namespace kubestrap::host {
 
@@ -191,6 +192,15 @@ std::vector<std::string> LocalHost::list(const Path& folder) {
   throw systemError("list", root_.outside(folder));
 }
 
+void LocalHost::namesChanged(Descriptor folder, const Path& path) {
+  if (names_ == Durable::now) sync(folder, root_.outside(path));
+  else unsynced_.insert_or_assign(path, std::move(folder));
+}
+
+void LocalHost::syncFolders() {
+  for (const auto& [path, folder] : std::exchange(unsynced_, {})) sync(folder, root_.outside(path));
+}
+
 void LocalHost::write(const Path& path, std::string_view content, unsigned mode, unsigned folderMode) {
   Path target = namedPath(path);
   auto name = target.filename().string(), shown = root_.outside(target);
@@ -201,10 +211,10 @@ void LocalHost::write(const Path& path, std::string_view content, unsigned mode,
   if (fchmod(neighbour.file.get(), mode) != 0) throw systemError("set the mode of", shown);
   sync(neighbour.file, shown);
   neighbour.renameTo(name, shown);
-  sync(folder, root_.outside(target.parent_path()));
+  namesChanged(std::move(folder), target.parent_path());
 }
 
-void LocalHost::append(const Path& path, std::string_view content, unsigned mode) {
+void LocalHost::append(const Path& path, std::string_view content, unsigned mode, Durable durable) {
   Path target = namedPath(path);
   auto shown = root_.outside(target);
   Descriptor file = root_.open(target, O_WRONLY | O_APPEND | O_NOCTTY);
@@ -217,7 +227,7 @@ void LocalHost::append(const Path& path, std::string_view content, unsigned mode
   if (!file) throw systemError("append to", shown);
   if (made && fchmod(file.get(), mode) != 0) throw systemError("set the mode of", shown);
   writeAll(file, content, shown);
-  sync(file, shown);
+  if (durable == Durable::now) sync(file, shown);
   if (made) sync(folder, root_.outside(target.parent_path()));
 }
 
@@ -255,7 +265,7 @@ void LocalHost::remove(const Path& path) {
   }
   if (unlinkat(folder.get(), name.c_str(), S_ISDIR(found.st_mode) ? AT_REMOVEDIR : 0) != 0 && errno != ENOENT)
     throw systemError("remove", shown);
-  sync(folder, root_.outside(target.parent_path()));
+  namesChanged(std::move(folder), target.parent_path());
 }
 
 void LocalHost::rename(const Path& from, const Path& to) {
@@ -267,8 +277,8 @@ void LocalHost::rename(const Path& from, const Path& to) {
   if (!targetFolder ||
       renameat(sourceFolder.get(), source.filename().c_str(), targetFolder.get(), target.filename().c_str()) != 0)
     throw systemError(what, root_.outside(target));
-  sync(targetFolder, root_.outside(target.parent_path()));
-  sync(sourceFolder, root_.outside(source.parent_path()));
+  namesChanged(std::move(targetFolder), target.parent_path());
+  namesChanged(std::move(sourceFolder), source.parent_path());
 }
 
 namespace {

@@ -5,6 +5,8 @@
 #include "host/root.hpp"
 #include "host/services.hpp"
 
+#include <map>
+
 namespace kubestrap::host {
 
 /// The machine that we run on.
@@ -29,7 +31,9 @@ public:
   /// ".NAME.kubestrap-" and eight digits (the kubelet passes over names that begin with a dot). Those that a run which
   /// was killed has left of the same file go with the next write or remove.
   void write(const Path& path, std::string_view content, unsigned mode, unsigned folderMode = 0755) override;
-  void append(const Path& path, std::string_view content, unsigned mode) override;
+  void append(const Path& path, std::string_view content, unsigned mode, Durable durable = Durable::now) override;
+  void setNamesDurable(Durable durable) override { names_ = durable; }
+  void syncFolders() override;
   void makeFolder(const Path& path, unsigned mode) override;
   void setOwner(const Path& path, unsigned owner) override;
   void setMode(const Path& path, unsigned mode) override;
@@ -51,11 +55,14 @@ public:
 private:
   Descriptor folderOf(const Path& path) const;
   Descriptor ensureFolder(const Path& path, unsigned mode) const;
+  void namesChanged(Descriptor folder, const Path& path);
 
   Root root_;
   std::stop_token stop_;
   std::string initSystem_;
   std::unique_ptr<Services> services_;
+  Durable names_ = Durable::now;
+  std::map<Path, Descriptor> unsynced_; ///< folders in which names have changed
 };
 
 } // namespace kubestrap::host

@@ -57,7 +57,7 @@ std::vector<std::uint64_t> Journal::begin(const std::vector<Intent>& intents, Ti
 
 void Journal::done(const std::vector<std::uint64_t>& numbers, TimePoint now) {
   if (numbers.empty()) return;
-  host_.append(kJournal, Value{{"event", "done"}, {"time", formatRfc3339(now)}, {"numbers", numbers}}.dump() + '\n', 0600);
+  host_.append(kJournal, Value{{"event", "done"}, {"time", formatRfc3339(now)}, {"numbers", numbers}}.dump() + '\n', 0600, host::Host::Durable::later);
 }
 
 void Journal::end(const std::string& result, TimePoint now) {

@@ -66,6 +66,18 @@ std::string remedyOf(const Finding& finding) {
   return finding.remedy + (finding.fixable ? "; or: kubestrap preflight --fix" : "");
 }
 
+/// While it lives, names in folders are synced later.
+class LateNames {
+public:
+  explicit LateNames(host::Host& host) : host_(host) { host_.setNamesDurable(host::Host::Durable::later); }
+  ~LateNames() { host_.setNamesDurable(host::Host::Durable::now); }
+  LateNames(const LateNames&) = delete;
+  LateNames& operator=(const LateNames&) = delete;
+
+private:
+  host::Host& host_;
+};
+
 /// One pass over a workflow.
 class Pass {
 public:
@@ -83,7 +95,7 @@ public:
       if (applying()) recordEnd(error);
       throw;
     }
-    if (applying()) journal_.end("done", world_.clock.now());
+    if (applying()) recordDone();
     return std::move(outcome_);
   }
 
@@ -94,15 +106,21 @@ public:
       if (applying()) recordEnd(error);
       throw;
     }
-    if (applying()) journal_.end("done", world_.clock.now());
+    if (applying()) recordDone();
     return std::move(outcome_);
   }
 
 private:
   bool applying() const { return mode_ == Mode::apply; }
 
+  void recordDone() {
+    world_.host.syncFolders();
+    journal_.end("done", world_.clock.now());
+  }
+
   void recordEnd(const Error& error) {
     try {
+      world_.host.syncFolders();
       journal_.end(error.exitCode() == ExitCode::interrupted ? "interrupted" : "failed: " + error.message(), world_.clock.now());
     } catch (const Error&) {
       // The disk that made the run fail may refuse this line as well; the first error is the one to tell.
@@ -122,7 +140,9 @@ private:
         replaced_.clear();
         restorable_ = phase.onFailure == OnFailure::restoreFiles;
         if (phase.desired) realiseOrUndo(phase, name);
-        if (applying() && !undoing_.empty() && name == undoing_) journal_.close(world_.clock.now());
+        if (!applying() || undoing_.empty() || name != undoing_) return;
+        world_.host.syncFolders();
+        journal_.close(world_.clock.now());
       });
       reporter_.phaseEnds(name);
     }
@@ -268,8 +288,13 @@ private:
       }
       return;
     }
+    // A power loss leaves none of what reaches further without the files that it goes by.
+    const bool here = touchesThisMachineOnly(group.front());
+    if (!here) world_.host.syncFolders();
     const auto numbers = journal_.begin(intended, world_.clock.now());
     keys_.fill(keys);
+    std::optional<LateNames> lateNames;
+    if (here) lateNames.emplace(world_.host);
     // What was seen is not looked at anew after a failure: somebody else's change would be overwritten by the second look.
     for (auto& each : seen)
       if (attempt(name, [&] { perform(each.resource, each.change, name, context); })) outcome_.changes.push_back({name, std::move(each.change)});

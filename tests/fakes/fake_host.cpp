@@ -142,9 +142,10 @@ void FakeHost::write(const host::Path& path, std::string_view content, unsigned 
   makeParents(key, folderMode);
   effect("write " + key);
   put(key, std::string(content), mode);
+  namesAtRisk |= names_ == Durable::later;
 }
 
-void FakeHost::append(const host::Path& path, std::string_view content, unsigned mode) {
+void FakeHost::append(const host::Path& path, std::string_view content, unsigned mode, Durable) {
   auto key = keyOf(path);
   makeParents(key, 0755);
   effect("append " + key);
@@ -187,6 +188,7 @@ void FakeHost::remove(const host::Path& path) {
   // The folder stays when its last entry goes, as on a disk.
   makeParents(key, 0755);
   files.erase(key);
+  namesAtRisk |= names_ == Durable::later;
   if (auto parent = host::Path(key).parent_path().string(); parent != "/" && !files.contains(parent))
     files[parent] = {.content = "", .mode = 0755, .modified = now, .type = FileStatus::Type::folder};
 }
@@ -208,6 +210,7 @@ void FakeHost::rename(const host::Path& from, const host::Path& to) {
     }
   }
   for (auto& [path, file] : moved) files[path] = std::move(file);
+  namesAtRisk |= names_ == Durable::later;
 }
 
 void FakeHost::removeTree(const host::Path& path) {

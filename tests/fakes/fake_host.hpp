@@ -46,6 +46,7 @@ public:
   std::vector<std::string>
       effects; ///< "write /a", "start kubelet", "run iptables -F", in order; what changed nothing is not listed
   std::vector<std::string> reads; ///< paths, in order
+  bool namesAtRisk = false;       ///< a power loss now would take files away that were written
   /// The n-th effect from the beginning (counted from 1) is not done: Killed is thrown, once.
   std::optional<std::size_t> stopAtEffect;
   std::function<void(const std::string& effect)> onEffect; ///< called when an effect is about to happen
@@ -62,7 +63,9 @@ public:
   std::optional<std::string> read(const host::Path& path) override;
   std::vector<std::string> list(const host::Path& folder) override;
   void write(const host::Path& path, std::string_view content, unsigned mode, unsigned folderMode = 0755) override;
-  void append(const host::Path& path, std::string_view content, unsigned mode) override;
+  void append(const host::Path& path, std::string_view content, unsigned mode, Durable durable = Durable::now) override;
+  void setNamesDurable(Durable durable) override { names_ = durable; }
+  void syncFolders() override { namesAtRisk = false; }
   void makeFolder(const host::Path& path, unsigned mode) override;
   void setOwner(const host::Path& path, unsigned owner) override;
   void setMode(const host::Path& path, unsigned mode) override;
@@ -79,6 +82,7 @@ public:
   std::unique_ptr<Lock> lock(const std::string& command) override;
 
 private:
+  Durable names_ = Durable::now;
   bool isFolder(const std::string& path) const;
   void makeParents(const std::string& path, unsigned mode);
 };

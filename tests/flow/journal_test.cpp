@@ -62,6 +62,21 @@ TEST_CASE("every effect is in the journal before it happens") {
   CHECK(announced > 80);
 }
 
+TEST_CASE("what reaches further than files begins when the files before it outlive a power loss") {
+  Uploading machine;
+  std::size_t wereAtRisk = 0;
+  machine.host.onEffect = [&](const std::string& effect) {
+    const auto verb = effect.substr(0, effect.find(' '));
+    const bool ofFiles = verb == "write" || verb == "append" || verb == "make" || verb == "mode" || verb == "owner" || verb == "remove" || verb == "rename";
+    wereAtRisk += machine.host.namesAtRisk ? 1 : 0;
+    CAPTURE(effect);
+    CHECK((ofFiles || !machine.host.namesAtRisk));
+  };
+  machine.init();
+  CHECK(wereAtRisk > 20); // it is worth it
+  CHECK(!machine.host.namesAtRisk);
+}
+
 TEST_CASE("each folder that was made on the way to something is in the journal once, before what lies in it") {
   Machine machine;
   machine.init();
