@@ -4,12 +4,14 @@
 #include "cmd/machine.hpp"
 #include "cmd/operation.hpp"
 #include "cmd/output.hpp"
+#include "cmd/own_cluster.hpp"
 #include "cmd/pivot.hpp"
 #include "cmd/rotation_look.hpp"
 #include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
 
 #include "certs/x509.hpp"
+#include "config/layout.hpp"
 #include "config/load.hpp"
 #include "config/v1alpha1.hpp"
 #include "kube/bootstrap_token.hpp"
@@ -51,17 +53,6 @@ std::optional<config::BootstrapToken> earlierDefaultToken(Machine& machine, cons
     log::info(2, "no earlier token: {}", error.message()); // the usual case: no API server runs yet
   }
   return std::nullopt;
-}
-
-/// HAProxy's check goes up to a root, and there is none on this machine (seen with 3.0: no option of a server line ends it at an authority).
-void refuseIntermediateBehindFront(const config::Setup& setup, host::Host& host) {
-  const auto path = setup.cluster.pki.folder / "ca.crt";
-  const auto pem = manifests::hasFront(setup.cluster) ? host.read(path) : std::nullopt;
-  if (!pem) return;
-  const auto authority = certs::X509Certificate::parse(*pem, path.string());
-  if (!authority.signedBy(authority))
-    throw Error(fmt::format("{} is signed by another authority, and the nodes' balancer trusts none but a root", path.string()),
-                "layout: plain with endpoint.mode: single or external works with it", ExitCode::refused);
 }
 
 /// What only this moment can say: dates of tokens, and a token or key of an earlier run.
@@ -119,24 +110,25 @@ ExitCode printAddons(const config::Setup& setup, std::string_view phase) {
 }
 
 /// --self-hosted needs the layout hosted, which nobody has to ask for besides.
-void chooseHosted(std::vector<Document>& documents) {
-  for (auto& document : documents) {
+void chooseLayout(const std::vector<Document>& documents, InitOptions& options, host::Host& host) {
+  if (options.selfHosted && options.flags.layout.value_or("hosted") != "hosted") throw Error("--self-hosted needs the layout hosted", "leave --layout out", ExitCode::usage);
+  for (const auto& document : documents) {
     if (stringAt(document.value, "kind") != config::v1alpha1::kind) continue;
     const auto layout = stringAt(document.value, "layout");
-    if (!layout.empty() && layout != "hosted")
-      throw Error(fmt::format("{}: --self-hosted needs layout hosted, and the layout here is {}", document.where("/layout"), layout), "leave one of both out", ExitCode::usage);
-    document.value["layout"] = "hosted";
-    return;
+    const auto& asked = options.flags.layout;
+    if (layout.empty() || (asked.value_or(layout) == layout && (!options.selfHosted || layout == "hosted"))) continue;
+    throw Error(fmt::format("{}: {} needs layout {}, and the layout here is {}", document.where("/layout"), options.selfHosted ? "--self-hosted" : "--layout", asked.value_or("hosted"), layout),
+                "leave one of both out", ExitCode::usage);
   }
-  documents.push_back({.value = {{"apiVersion", std::string(config::v1alpha1::apiVersion)}, {"kind", std::string(config::v1alpha1::kind)}, {"layout", "hosted"}},
-                       .source = "--self-hosted", .positions = {}});
+  if (options.selfHosted) options.flags.layout = "hosted";
+  config::chooseLayout(documents, options.flags, isPlainControlPlane(host));
 }
 
 ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhase) {
   Machine machine(globals().rootfs);
   refuseWhileRotating(machine.host(), "init");
-  auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
-  if (options.selfHosted) chooseHosted(documents);
+  const auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
+  chooseLayout(documents, options, machine.host());
   options.dryRun = options.dryRun || asksForDryRun(documents);
   const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
   plan::Selection selection{.only = onlyPhase, .skip = {}};
@@ -166,7 +158,6 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   lookAtFront(setup, machine.host());
   if (options.printManifest) return printAddons(setup, *onlyPhase);
   complete(setup, machine, options, setup.request.tokensGiven);
-  refuseIntermediateBehindFront(setup, machine.host());
 
   for (const auto& name : setup.request.skipPhases) selection.skip.push_back(name);
   const auto& workflow = phases::initWorkflow();
@@ -198,6 +189,8 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
     fmt::print("{}", manifests::initDoneMessage(setup));
     if (!commands.controlPlane.empty()) fmt::print("\nFurther control planes join, as root, with:\n\n{}", commands.controlPlane);
     fmt::print("\nWorkers join, as root, with:\n\n{}", commands.worker);
+    if (manifests::frontHasSlots(setup) && !phases::isGoverned(setup) && !options.selfHosted)
+      fmt::print("\nSo far the control plane is static pods. It passes into its own cluster, which then upgrades it without a failed request, with:\n\nkubestrap pivot\n");
   }
   return options.exitCode && changed ? ExitCode::differs : ExitCode::done;
 }

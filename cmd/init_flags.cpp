@@ -43,6 +43,8 @@ std::vector<Flag> everyFlag(InitOptions& options) {
        .standard = "/etc/kubernetes"},
       {.name = "kubernetes-version", .into = &flags.kubernetesVersion, .doc = "The version of Kubernetes to deploy", .value = "VERSION",
        .standard = "the newest that kubestrap knows"},
+      {.name = "layout", .into = &flags.layout, .doc = "How the control plane is laid out on its nodes: hosted behind a balancer on each, or plain as with kubeadm", .value = "LAYOUT",
+       .standard = "hosted, unless the configuration asks for what does not go with it", .choices = {"hosted", "plain"}},
       {.name = "node-name", .into = &flags.nodeName, .doc = "The name of this node", .value = "NAME", .standard = "the machine's"},
       {.name = "patches", .into = &flags.patches,
        .doc = "A folder of patches: target[suffix][+strategic|merge|json].json|yaml, where target is etcd, kube-apiserver, "
@@ -76,7 +78,7 @@ struct PhaseFlags {
   std::string_view phase, flags;
 };
 constexpr PhaseFlags phaseFlags[] = {
-    {"", "config dry-run exit-code"},
+    {"", "config dry-run exit-code layout"},
     {"bundle", "bundle bundle-base bundle-key cri-socket"},
     {"preflight", "cri-socket ignore-preflight-errors image-repository offline"},
     {"certs", "cert-dir kubernetes-version"},

@@ -84,6 +84,8 @@ bool isControlPlane(host::Host& host) {
   return host.status(paths::manifests / "kube-apiserver.yaml") || host.status(paths::nodeState) || host.status(phases::upgradeConfiguration);
 }
 
+bool isPlainControlPlane(host::Host& host) { return host.status(paths::manifests / "kube-apiserver.yaml").has_value(); }
+
 std::optional<std::string> nameOfNode(host::Host& host, const config::Path& pki) {
   auto name = nameOfCertificate(host, paths::kubeletClientCertificate, "system:node:");
   return name ? name : nameOfCertificate(host, pki / "etcd/server.crt", "");

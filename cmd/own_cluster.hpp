@@ -33,6 +33,8 @@ std::optional<config::Cluster> storedCluster(kube::Client& client, const std::op
 std::optional<kube::Kubeconfig> readKubeconfig(host::Host& host, const config::Path& path);
 /// Whether this machine is a control plane node, in whichever layout, or is one that an upgrade left half-way.
 bool isControlPlane(host::Host& host);
+/// Whether it is one in the layout plain.
+bool isPlainControlPlane(host::Host& host);
 /// How this machine is called as a node: by the certificate with which its kubelet, or else its etcd, makes itself known.
 std::optional<std::string> nameOfNode(host::Host& host, const config::Path& pki = config::paths::pki);
 /// The container runtime's socket as the kubelet was told; nothing: nobody has recorded it.

@@ -6,6 +6,7 @@
 #include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
 
+#include "config/layout.hpp"
 #include "phases/certificates.hpp"
 #include "support/log.hpp"
 
@@ -18,7 +19,9 @@ namespace {
 config::Setup ofNewMachine(const PkiOptions& options, Machine& machine) {
   const auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
   std::vector<std::string> warnings;
-  auto setup = config::loadInit(documents, options.flags, look(machine, Judging::no), machine.random(), warnings);
+  auto flags = options.flags;
+  config::chooseLayout(documents, flags, isPlainControlPlane(machine.host()));
+  auto setup = config::loadInit(documents, flags, look(machine, Judging::no), machine.random(), warnings);
   for (const auto& warning : warnings) log::warn(warning);
   return setup;
 }

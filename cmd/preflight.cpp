@@ -2,8 +2,10 @@
 #include "cmd/init_flags.hpp"
 #include "cmd/look.hpp"
 #include "cmd/output.hpp"
+#include "cmd/own_cluster.hpp"
 #include "cmd/workflow.hpp"
 
+#include "config/layout.hpp"
 #include "config/load.hpp"
 #include "config/v1beta4.hpp"
 #include "phases/preflight.hpp"
@@ -63,7 +65,7 @@ void overlay(const config::v1beta4::JoinConfiguration& join, config::InitFlags& 
     flags.controlPlaneEndpoint = token->apiServerEndpoint;
 }
 
-config::Setup load(Machine& machine, PreflightOptions& options, const config::Facts& facts) {
+config::Setup load(Machine& machine, PreflightOptions& options, const config::Facts& facts, bool joins) {
   std::vector<std::string> warnings;
   auto flags = options.init.flags;
   auto documents = sorted(flags.configFile ? machine.readDocuments(*flags.configFile) : std::vector<Document>{}, warnings);
@@ -72,6 +74,7 @@ config::Setup load(Machine& machine, PreflightOptions& options, const config::Fa
     if (documents.cluster.empty()) flags.configFile.reset();
     overlay(*documents.join, flags, options);
   }
+  if (!joins) config::chooseLayout(documents.cluster, flags, isPlainControlPlane(machine.host()));
   auto setup = config::loadInit(documents.cluster, flags, facts, machine.random(), warnings);
   for (const auto& warning : warnings) log::warn(warning);
   phases::checkFixNames(setup);
@@ -106,7 +109,7 @@ Value findingsAsValue(const plan::Findings& findings) {
 ExitCode runPreflight(PreflightOptions options, bool joins) {
   Machine machine(globals().rootfs);
   const auto as = format(globals());
-  auto setup = load(machine, options, look(machine, Judging::no));
+  auto setup = load(machine, options, look(machine, Judging::no), joins);
   const auto purpose = !joins ? Purpose::init : options.controlPlane ? Purpose::joinControlPlane : Purpose::joinWorker;
   setup.node.controlPlane = purpose != Purpose::joinWorker;
   auto& runtime = machine.useRuntime(setup.node.criSocket);

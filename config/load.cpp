@@ -81,6 +81,7 @@ constexpr FlagRow<InitFlags> flagRows[] = {
     {"--feature-gates", kCluster, "/featureGates", false, givenGates},
     {"--image-repository", kCluster, "/imageRepository", false, flag<&F::imageRepository>},
     {"--kubernetes-version", kCluster, "/kubernetesVersion", false, flag<&F::kubernetesVersion>},
+    {"--layout", v1alpha1::kind, "/layout", true, flag<&F::layout>},
     {"--node-name", kInit, "/nodeRegistration/name", true, flag<&F::nodeName>},
     {"--patches", kInit, "/patches/directory", false, flag<&F::patches>},
     {"--pod-network-cidr", kCluster, "/networking/podSubnet", false, flag<&F::podNetworkCidr>},
@@ -104,7 +105,7 @@ Inputs gatherForInit(const std::vector<Document>& documents, const InitFlags& fl
   auto& init = inputs.at(kInit).value;
   if (!withFile && !flags.token && !flags.tokenTtl) init["bootstrapTokens"] = Value::array({Value::object()});
   if (!withFile) init["bootstrapTokens"][0]["description"] = initTokenDescription;
-  checkOverlaid(inputs, {kInit, kCluster}, problems);
+  checkOverlaid(inputs, {kInit, kCluster, v1alpha1::kind}, problems);
   return inputs;
 }
 

@@ -18,7 +18,7 @@ namespace kubestrap::config {
 struct InitFlags {
   std::optional<std::string> configFile;
   std::optional<std::string> apiserverAdvertiseAddress, certDir, certificateKey, controlPlaneEndpoint, criSocket,
-      featureGates, imageRepository, kubernetesVersion, nodeName, patches, podNetworkCidr, serviceCidr,
+      featureGates, imageRepository, kubernetesVersion, layout, nodeName, patches, podNetworkCidr, serviceCidr,
       serviceDnsDomain, token, tokenTtl;
   std::optional<int> apiserverBindPort;
   std::optional<std::vector<std::string>> apiserverCertExtraSans, ignorePreflightErrors, skipPhases;

@@ -84,7 +84,7 @@ def fresh_machine(algorithm: str, layout: str = "plain", machine: str = NODE) ->
 def configure(algorithm: str, layout: str = "plain", machine: str = NODE, version: str = versions.DEFAULT_KUBERNETES) -> None:
     config = documents.init(machine, address_of(machine), version, cgroups.version())
     config = config.replace("kind: ClusterConfiguration\n", f"kind: ClusterConfiguration\nencryptionAlgorithm: {algorithm}\n")
-    write(CONFIG, config if layout == "plain" else config + documents.kubestrap(layout), machine)
+    write(CONFIG, config + (documents.alone("plain") if layout == "plain" else documents.kubestrap(layout)), machine)
     write(cni.FILE, cni.conflist("10.244.0.0/24"), machine)
 
 

@@ -43,7 +43,7 @@ def parser(command: str) -> argparse.ArgumentParser:
             choices=cluster.BOOTSTRAPPERS,
             help="who runs `init`: kubestrap (default), or the real kubeadm to compare with",
         )
-        made.add_argument("--layout", choices=cluster.LAYOUTS, help="of the control planes, with kubestrap; default plain")
+        made.add_argument("--layout", choices=cluster.LAYOUTS, help="of the control planes, with kubestrap; default hosted")
     if command == "exec":
         made.add_argument("machine", metavar="NODE")
         made.add_argument("command", nargs=argparse.REMAINDER, metavar="[--] COMMAND...")

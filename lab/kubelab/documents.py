@@ -121,6 +121,11 @@ def kubestrap(layout: str) -> str:
     return KUBESTRAP.format(layout=layout)
 
 
+def alone(layout: str) -> str:
+    """The same, which says nothing but the layout."""
+    return f"---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nlayout: {layout}\n"
+
+
 def with_certificate_key(documents: str, key: str) -> str:
     """The documents of `init`, saying also with what the uploaded certificates are encrypted."""
     return documents.replace("kind: InitConfiguration\n", f"kind: InitConfiguration\ncertificateKey: {key}\n", 1)

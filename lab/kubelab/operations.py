@@ -92,7 +92,7 @@ def up(name: str, wish: Wish, also_images: list[str], progress) -> record.Lab:
                 wish.bootstrapper or "kubestrap",
                 control_planes=wish.control_planes or 1,
                 workers=wish.workers or 0,
-                layout=wish.layout or "plain",
+                layout=wish.layout or ("plain" if wish.bootstrapper == "kubeadm" else "hosted"),
             )
             lab.save()
         booted_at = None

@@ -39,7 +39,7 @@ def machine(tmp_path, kubestrap) -> Machine:
     made = Machine(tmp_path / "root", kubestrap)
     for folder in ("etc", "var/lib", "run/lock", "tmp"):
         (made.root / folder).mkdir(parents=True)
-    made.file("setup.yaml").write_text(CONFIG.replace("ALGORITHM", "ECDSA-P256"))
+    made.configure()
     return made
 
 

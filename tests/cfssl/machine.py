@@ -17,6 +17,8 @@ controlPlaneEndpoint: api.example.org:6443
 apiServer: {certSANs: [203.0.113.9]}
 encryptionAlgorithm: ALGORITHM
 """
+# kubeadm's, with whom it is compared.
+PLAIN = "---\n{apiVersion: kubestrap.io/v1alpha1, kind: KubestrapConfiguration, layout: plain}\n"
 
 
 @dataclass
@@ -36,6 +38,9 @@ class Machine:
 
     def file(self, name: str) -> Path:
         return self.root / name.lstrip("/")
+
+    def configure(self, algorithm: str = "ECDSA-P256") -> None:
+        self.file("setup.yaml").write_text(CONFIG.replace("ALGORITHM", algorithm) + PLAIN)
 
     def phases(self, *more: str) -> dict:
         """What init would do about certificates and kubeconfigs."""

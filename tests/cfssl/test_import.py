@@ -111,7 +111,7 @@ def kubeadms(machine: Machine, algorithm: str = "ECDSA-P256") -> Path:
 
 @pytest.mark.parametrize("algorithm", ["ECDSA-P256", "RSA-2048"])
 def test_keys_and_requests_are_those_of_kubeadm(algorithm, machine, kubeadm):
-    machine.file("setup.yaml").write_text(CONFIG.replace("ALGORITHM", algorithm))
+    machine.configure(algorithm)
     machine.run("certs", "generate-csr", "--config", "/setup.yaml", "--cert-dir", "/ours/pki", "--kubeconfig-dir", "/ours")
     theirs = machine.file("theirs")
     subprocess.run([kubeadm, "certs", "generate-csr", "--config", kubeadms(machine, algorithm), "--cert-dir", theirs / "pki", "--kubeconfig-dir", theirs],

@@ -19,7 +19,7 @@ def front_server(machine) -> str:
 
 
 def with_front(machine) -> str:
-    return documents.with_certificate_key(machine.config(), CERTIFICATE_KEY) + documents.kubestrap("plain")
+    return documents.with_certificate_key(machine.config(layout=None), CERTIFICATE_KEY) + documents.kubestrap("plain")
 
 
 def containers(machine) -> list[dict]:

@@ -14,7 +14,7 @@ MANIFESTS = "/etc/kubernetes/manifests"
 
 
 def hosted(machine, version: str = VERSION) -> str:
-    return machine.config(version=version) + documents.kubestrap("hosted")
+    return machine.config(version=version, layout=None)
 
 
 def probes(machine) -> list[Probe]:

@@ -101,11 +101,11 @@ def test_what_containerd_does_is_asked_of_it_and_put_right_in_its_file(n1):
 
 def test_only_what_the_configuration_admits_is_put_right(n1):
     n1.run("sysctl", "-w", "net.ipv4.ip_forward=0")
-    kubestrap = "---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\npreflight:\n  fix: [{}]\n"
-    n1.write(CONFIG, n1.config() + kubestrap.format("SandboxImage"))
+    kubestrap = "---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nlayout: plain\npreflight:\n  fix: [{}]\n"
+    n1.write(CONFIG, n1.config(layout=None) + kubestrap.format("SandboxImage"))
     fixed, findings = preflight(n1, "--fix")
     assert not fixed["changed"] and FORWARDING in findings
-    n1.write(CONFIG, n1.config() + kubestrap.format("NumCPU"))
+    n1.write(CONFIG, n1.config(layout=None) + kubestrap.format("NumCPU"))
     refused = n1.try_("kubestrap", "preflight", "--config", CONFIG, "--fix")
     assert refused.code == 2 and "NumCPU" in refused.err, str(refused)
     n1.write(CONFIG, n1.config())

@@ -124,7 +124,7 @@ def test_what_belongs_to_others_stays(bare):
 
 
 def test_a_node_of_kubeadms_goes_by_the_well_known_paths(bare):
-    bare.write("/root/kubeadm.yaml", bare.config())
+    bare.write("/root/kubeadm.yaml", bare.config(layout=None))
     bare.run("kubeadm", "init", "--config", "/root/kubeadm.yaml", IGNORED, timeout=300)
     done = reset(bare)
     assert done.code == 0, str(done)

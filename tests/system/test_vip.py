@@ -15,7 +15,7 @@ def address_of(machine) -> str:
 
 def with_vip(machine, layout: str = "plain") -> str:
     wish = f"apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nlayout: {layout}\nendpoint:\n  mode: vip\n  vip:\n    address: {address_of(machine)}\n"
-    return documents.with_certificate_key(machine.config(), CERTIFICATE_KEY) + "---\n" + wish
+    return documents.with_certificate_key(machine.config(layout=None), CERTIFICATE_KEY) + "---\n" + wish
 
 
 def holders(*machines) -> list[str]:

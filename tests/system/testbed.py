@@ -140,9 +140,9 @@ class Machine:
 
     # ---- Kubernetes
 
-    def config(self, *changes: tuple[str, str], version: str = VERSION) -> str:
-        """The lab's documents for `init` on this machine; each change is a text and what stands in its place."""
-        text = documents.init(self.name, self.address, version, cgroups.version())
+    def config(self, *changes: tuple[str, str], version: str = VERSION, layout: str | None = "plain") -> str:
+        """The lab's documents for `init` on this machine; each change is a text and what stands in its place. Without a layout it is for who runs `init` to choose one."""
+        text = documents.init(self.name, self.address, version, cgroups.version()) + (documents.alone(layout) if layout else "")
         for old, new in changes:
             assert old in text, old
             text = text.replace(old, new)
