@@ -217,6 +217,16 @@ std::string X509Certificate::pem() const {
   return pemOf(native());
 }
 
+std::string X509Certificate::trustedPem() const {
+  clearErrors();
+  constexpr std::string_view what = "write a trusted certificate";
+  const X509Handle copy{require(X509_dup(native()), what)};
+  require(X509_add1_trust_object(copy.get(), OBJ_nid2obj(NID_server_auth)), what);
+  const Bio memory{require(BIO_new(BIO_s_mem()), what)};
+  require(PEM_write_bio_X509_AUX(memory.get(), copy.get()), what);
+  return text(memory.get());
+}
+
 std::string X509Certificate::der() const {
   clearErrors();
   return encode(native(), i2d_X509, "write a certificate");

@@ -20,6 +20,8 @@ public:
   static X509Certificate fromDer(std::string_view der, std::string_view source);
 
   std::string pem() const;
+  /// As OpenSSL's TRUSTED CERTIFICATE, good for servers (openssl-x509, -addtrust): programs that trust nothing but roots take it for one.
+  std::string trustedPem() const;
   std::string der() const;
   Subject subject() const;
   Subject issuer() const;

@@ -118,9 +118,11 @@ private:
       throw Error(fmt::format("{} is absent: the authority's key is kept elsewhere", key.string()), "have the next authority signed where the present one's key is",
                   ExitCode::refused);
     const auto trust = rotation::trustFile(known, authority);
-    if (authority != "sa" && !isPrepared(machine_.host(), authority) &&
-        certs::X509Certificate::parseAll(machine_.host().read(trust).value_or(""), trust.string()).size() != 1)
-      throw Error(fmt::format("{} has more than one certificate", trust.string()), "leave the present authority alone in it", ExitCode::refused);
+    if (authority == "sa" || isPrepared(machine_.host(), authority)) return;
+    const auto present = certs::X509Certificate::parseAll(machine_.host().read(trust).value_or(""), trust.string());
+    if (present.size() != 1) throw Error(fmt::format("{} has more than one certificate", trust.string()), "leave the present authority alone in it", ExitCode::refused);
+    if (!present.front().signedBy(present.front()))
+      throw Error(fmt::format("{} is signed by another authority, and the next one would not be", trust.string()), "rotation is for authorities that are roots themselves", ExitCode::refused);
   }
 
   /// The files of this machine as they are now.

@@ -1,9 +1,12 @@
 #include "cmd/workflow.hpp"
 
 #include "cmd/globals.hpp"
+#include "certs/x509.hpp"
 #include "manifests/front.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace kubestrap::cmd {
 
@@ -45,6 +48,20 @@ void collectPatchFiles(host::Host& host, const host::Path& folder, std::vector<c
   }
 }
 
+/// HAProxy's checks go up to a root, and where the authority's root is kept elsewhere there is none (seen with 2.6 and 3.0: no option of a
+/// server line ends them at an authority).
+std::string trustedWhereNoRoot(const config::Setup& setup, host::Host& host) {
+  const auto file = manifests::frontAuthorityFile(setup);
+  const auto& told = setup.request.joining.authorities;
+  const auto pem = told.empty() ? host.read(file).value_or("") : told;
+  if (pem.empty() || !manifests::hasFront(setup.cluster)) return {};
+  const auto authorities = certs::X509Certificate::parseAll(pem, file.string());
+  if (std::ranges::all_of(authorities, [](const auto& each) { return each.signedBy(each); })) return {};
+  std::string trusted;
+  for (const auto& each : authorities) trusted += each.trustedPem();
+  return trusted;
+}
+
 } // namespace
 
 std::vector<config::Patch> readPatches(host::Host& host, const host::Path& folder, std::vector<std::string>& warnings) {
@@ -58,6 +75,7 @@ void lookAtFront(config::Setup& setup, host::Host& host) {
   for (const auto slot : manifests::frontSlots)
     if (auto manifest = host.read(manifests::frontManifest(slot))) setup.node.fronts[std::string(slot)] = std::move(*manifest);
   setup.node.hosting = host.read(config::paths::nodeState).value_or("");
+  setup.node.frontAuthority = trustedWhereNoRoot(setup, host);
   setup.request.ownImage = "kubestrap.io/kubestrap:v" KUBESTRAP_VERSION;
   std::error_code none;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", none);

@@ -172,6 +172,8 @@ struct Node {
   std::string hostsFile; ///< what /etc/hosts says
   /// The static pods of the balancer that are here, by slot ("a", "b"), as their files say.
   std::map<std::string, std::string> fronts;
+  /// Where the cluster's authority is no root: by whom the balancer verifies API servers (PEM, X509Certificate::trustedPem).
+  std::string frontAuthority;
   std::string hosting; ///< what node.json says; empty: it is not there
   /// The API server of this node itself, without balancer: what init and the node's own components use. In the hosted layout it is the
   /// balancer's, which has no other before the node's own.

@@ -23,12 +23,10 @@ namespace paths = config::paths;
 constexpr int besideAnApiServer = 6445;
 constexpr std::string_view hostsMark = "# kubestrap: the control plane, by way of this node";
 
-std::string authorityFile(const Setup& setup) {
-  if (!setup.node.controlPlane) return setup.request.joining.authorityFile.string();
-  return (setup.cluster.pki.folder / "ca.crt").string();
-}
-
 } // namespace
+
+Path frontAuthorityFile(const Setup& setup) { return setup.node.controlPlane ? setup.cluster.pki.folder / "ca.crt" : setup.request.joining.authorityFile; }
+Path frontTrustedFile() { return paths::front / "authority.pem"; }
 
 bool hasFront(const config::Cluster& cluster) { return config::balancesOnNodes(cluster.kubestrap.endpointMode); }
 
@@ -66,7 +64,7 @@ std::string frontConfiguration(const Setup& setup) {
   const auto common = filledText("haproxy.cfg", {{"listen", listen},
                                                  {"servers", frontServersFile().string()},
                                                  {"folder", paths::front.string()},
-                                                 {"authority", authorityFile(setup)}});
+                                                 {"authority", (setup.node.frontAuthority.empty() ? frontAuthorityFile(setup) : frontTrustedFile()).string()}});
   if (!frontHasSlots(setup))
     return common + filledText("haproxy-peers.cfg", {{"listen", listen}});
   auto own = joinHostPort(setup.node.advertiseAddress.string(), setup.node.bindPort);
@@ -108,13 +106,13 @@ Path frontServersFile() { return paths::frontState / "apiservers.cfg"; }
 
 Value frontPod(const Setup& setup, const std::string& slot) {
   const auto text = filledText("front.yaml", {{"name", "kubestrap-front-" + slot},
-                                              {"configuration", sha256Hex(frontConfiguration(setup) + frontScript()).substr(0, 16)},
+                                              {"configuration", sha256Hex(frontConfiguration(setup) + frontScript() + setup.node.frontAuthority).substr(0, 16)},
                                               {"user", std::to_string(frontUser)},
                                               {"image", frontImage(setup)},
                                               {"slot", slot},
                                               {"folder", paths::front.string()},
                                               {"state", paths::frontState.string()},
-                                              {"authority", authorityFile(setup)},
+                                              {"authority", frontAuthorityFile(setup).string()},
                                               {"server", frontEndpoint(setup).url()},
                                               {"own", setup.node.controlPlane ? setup.node.name : ""},
                                               {"slots", frontHasSlots(setup) ? "true" : "false"}});

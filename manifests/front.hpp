@@ -34,6 +34,11 @@ std::string frontImage(const config::Setup& setup);
 /// API servers by node: those of other nodes that are known, and this node's own where it has no slots.
 std::map<std::string, config::Endpoint> apiServers(const config::Setup& setup);
 
+/// The cluster's authority on this machine, by which who follows the API servers verifies them.
+config::Path frontAuthorityFile(const config::Setup& setup);
+/// The balancer's own form of it, where it is no root (Node::frontAuthority).
+config::Path frontTrustedFile();
+
 /// haproxy.cfg, and what it loads.
 std::string frontConfiguration(const config::Setup& setup);
 std::string frontScript();

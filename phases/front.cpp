@@ -65,6 +65,7 @@ Resources front(const Setup& setup, const plan::Phase&) {
       plan::File{.path = manifests::frontServersFile(),
                  .content = manifests::frontServers(manifests::apiServers(setup), own),
                  .compare = plan::Compare::presence}};
+  if (!setup.node.frontAuthority.empty()) resources.push_back(plan::File{.path = manifests::frontTrustedFile(), .content = setup.node.frontAuthority});
   if (manifests::hasVip(setup))
     resources.push_back(plan::File{.path = manifests::vipManifest(), .content = emitYaml(manifests::vipPod(setup)), .mode = 0600, .compare = plan::Compare::document, .folderMode = 0700});
   else if (setup.node.controlPlane)

@@ -68,6 +68,29 @@ TEST_CASE("the kubelet begins at its own API server and ends at its balancer, an
   CHECK(machine.effectsOf([&] { machine.init(); }) == 0);
 }
 
+TEST_CASE("under an authority that is no root the balancer has its own form of it, and takes another one up") {
+  Balanced balanced;
+  auto& machine = balanced.machine;
+  machine.init();
+  const auto configuration = machine.host.text("/etc/kubernetes/kubestrap/front/haproxy.cfg");
+  CHECK(configuration.find("ca-file /etc/kubernetes/pki/ca.crt ") != std::string::npos);
+  machine.adjust = [adjust = machine.adjust](config::Setup& setup) {
+    adjust(setup);
+    setup.node.frontAuthority = "trusted";
+  };
+  machine.init();
+  CHECK(machine.host.text(manifests::frontTrustedFile()) == "trusted");
+  CHECK(machine.host.text("/etc/kubernetes/kubestrap/front/haproxy.cfg").find(fmt::format("ca-file {} ", manifests::frontTrustedFile().string())) != std::string::npos);
+  CHECK(machine.host.text(manifests::frontManifest("b")).find("--authority=/etc/kubernetes/pki/ca.crt") != std::string::npos);
+  machine.adjust = [adjust = machine.adjust](config::Setup& setup) {
+    adjust(setup);
+    setup.node.frontAuthority = "another";
+  };
+  machine.init();
+  CHECK(machine.host.files.contains(manifests::frontManifest("a")));
+  CHECK_FALSE(machine.host.files.contains(manifests::frontManifest("b")));
+}
+
 TEST_CASE("the cluster's API servers are told to everybody, beside what kubeadm keeps there") {
   Balanced balanced;
   balanced.machine.init();

@@ -112,6 +112,22 @@ TEST_CASE("the pin of a public key is what the documented openssl commands print
   }
 }
 
+TEST_CASE("an authority that is no root is taken for one by who trusts nothing but roots, in OpenSSL's trusted form only") {
+  const Pair root = makeAuthority("root");
+  const PrivateKey between = PrivateKey::generate(KeyAlgorithm::ecdsaP256), key = PrivateKey::generate(KeyAlgorithm::ecdsaP256);
+  const CertSpec authority{.name = "ca", .issuer = "root", .authority = true, .subject = {.commonName = "kubernetes"}};
+  const X509Certificate intermediate = issue(authority, between, {.certificate = &root.certificate, .key = root.key}, aYear());
+  const CertSpec server{.name = "x", .issuer = "ca", .subject = {.commonName = "x"}, .names = {.dns = {"kubernetes"}, .ips = {}}, .usages = {ExtendedUsage::serverAuth}};
+  const TempFolder folder;
+  folder.write("ca.crt", intermediate.pem());
+  folder.write("trusted.crt", intermediate.trustedPem());
+  folder.write("x.crt", issue(server, key, {.certificate = &intermediate, .key = between}, aYear()).pem());
+  const auto verified = [&](const std::string& more) { return folder.run("openssl verify -attime 1790000000 -purpose sslserver -CAfile " + more + " 2>&1 || true"); };
+  CHECK(contains(verified("ca.crt x.crt"), "unable to get issuer certificate"));
+  CHECK(contains(verified("trusted.crt x.crt"), "x.crt: OK"));
+  CHECK(contains(folder.run("openssl verify -attime 1790000000 -purpose sslclient -CAfile trusted.crt x.crt 2>&1 || true"), "error"));
+}
+
 TEST_CASE("an authority for a hundred years keeps its dates beyond 2049") {
   const X509Certificate certificate = selfSigned({}, {.notBefore = at("2026-06-01T12:00:00Z"),
                                                       .notAfter = at("2126-05-08T12:00:00Z"),
