@@ -1,4 +1,5 @@
 #include "cmd/commands.hpp"
+#include "cmd/duration.hpp"
 #include "cmd/expiries.hpp"
 #include "cmd/machine.hpp"
 #include "cmd/output.hpp"
@@ -17,16 +18,19 @@ namespace kubestrap::cmd {
 namespace {
 
 struct CertsOptions {
-  std::optional<std::string> certDir, kubeconfig;
+  std::optional<std::string> certDir, kubeconfig, failWithin;
   config::InitFlags flags;
 };
 
 ExitCode checkExpiration(const CertsOptions& options) {
+  const auto limit = options.failWithin ? std::optional(parseDays(*options.failWithin)) : std::nullopt;
   Machine machine(globals().rootfs);
   const auto cluster = ownCluster(options.flags, options.kubeconfig, machine).cluster;
   const auto found = lookAtCertificates(machine.host(), cluster, options.certDir ? std::filesystem::absolute(*options.certDir) : cluster.pki.folder);
-  printExpiries(found, machine.clock().now());
-  return ExitCode::done;
+  const auto now = machine.clock().now();
+  printExpiries(found, now);
+  const auto fails = [&](const Expiry& each) { return each.ends && *each.ends - now <= *limit; };
+  return limit && (std::ranges::any_of(found.certificates, fails) || std::ranges::any_of(found.authorities, fails)) ? ExitCode::differs : ExitCode::done;
 }
 
 ExitCode certificateKey() {
@@ -40,6 +44,7 @@ std::vector<Flag> expirationFlags(CertsOptions& options) {
   std::vector<Flag> flags{
       {.name = "cert-dir", .into = &options.certDir, .doc = "The folder of the certificates", .value = "DIR", .standard = "/etc/kubernetes/pki"},
       {.name = "config", .into = &options.flags.configFile, .doc = "The cluster's configuration, in place of what the cluster keeps", .value = "FILE"},
+      {.name = "fail-within", .into = &options.failWithin, .doc = "End with 4 when something ends within this time: 30d, 12h", .value = "DURATION"},
       kubeconfigFlag(options.kubeconfig)};
   for (auto& flag : withoutEffect({"show-managed-fields", "allow-missing-template-keys"})) flags.push_back(std::move(flag));
   return flags;
@@ -62,6 +67,7 @@ Command certsCommand() {
   command.children.push_back(rotateCommand());
   command.children.push_back(importCommand());
   command.children.push_back(autoRenewCommand());
+  command.children.push_back(autoApproveCommand());
   command.children.push_back(approveCommand());
   for (auto* more : {&requestCommands, &cfsslCommands, &certinfoCommands})
     for (auto& each : more()) command.children.push_back(std::move(each));

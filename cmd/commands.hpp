@@ -34,6 +34,7 @@ Command rotateCommand();
 std::vector<Command> requestCommands();
 Command importCommand();
 Command autoRenewCommand();
+Command autoApproveCommand();
 Command approveCommand();
 /// certinfo and bundle-verify.
 std::vector<Command> certinfoCommands();

@@ -1,5 +1,6 @@
 #pragma once
-// Renewal by the machine's own timer: a look every day, and new certificates for what ends soon.
+// Units of the machine's own systemd that are made on request: a timer that renews certificates which end soon, and a service that approves
+// kubelets' serving certificates.
 
 #include "config/paths.hpp"
 #include "plan/resource.hpp"
@@ -23,5 +24,12 @@ struct AutoRenewal {
 
 plan::Resources autoRenewal(const AutoRenewal& wanted);
 plan::Resources noAutoRenewal();
+
+inline constexpr const char* approvalService = "kubestrap-approve";
+inline const config::Path approvalServiceFile = "/etc/systemd/system/kubestrap-approve.service";
+inline const config::Path approvalStartFile = "/etc/systemd/system/multi-user.target.d/kubestrap-approve.conf";
+
+plan::Resources autoApproval(const config::Path& program);
+plan::Resources noAutoApproval();
 
 } // namespace kubestrap::phases

@@ -1,4 +1,4 @@
-// A timer of this machine that renews what ends soon.
+// Units of this machine: a timer that renews what ends soon, and a service that approves kubelets' serving certificates.
 #include "cmd/commands.hpp"
 #include "cmd/duration.hpp"
 #include "cmd/machine.hpp"
@@ -6,7 +6,7 @@
 #include "cmd/own_cluster.hpp"
 #include "cmd/workflow.hpp"
 
-#include "phases/auto_renew.hpp"
+#include "phases/own_units.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
@@ -23,14 +23,18 @@ struct AutoRenewOptions {
   bool exitCode = false;
 };
 
-plan::Outcome enact(Machine& machine, const plan::Resources& resources, const std::string& command) {
+ExitCode enact(Machine& machine, const plan::Resources& resources, const std::string& command, bool exitCode) {
   const auto lock = machine.host().lock(command);
   machine.useRuntime(foundSocket(machine.host().facts({.depth = host::Host::Questions::Depth::defaults})));
   auto world = machine.world();
-  auto outcome = plan::enactAll(resources, "auto-renew", command, world, *reporterFor(plan::Mode::apply));
-  // timers.target is loaded already, and does not know yet what belongs to it now.
+  const auto outcome = plan::enactAll(resources, command, "certs " + command, world, *reporterFor(plan::Mode::apply));
+  // The target is loaded already, and does not know yet what belongs to it now.
   if (outcome.changed()) (void)machine.host().run({.program = "systemctl", .arguments = {"daemon-reload"}, .input = {}});
-  return outcome;
+  return exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+}
+
+void needControlPlane(host::Host& host, const char* otherwise) {
+  if (!isControlPlane(host)) throw Error(fmt::format("this machine is no control plane: {}", otherwise), "run it on a control plane node", ExitCode::refused);
 }
 
 /// A program that goes with the next cleaning of /tmp would renew nothing.
@@ -51,21 +55,18 @@ void checkSchedule(const std::string& schedule, host::Host& host) {
 ExitCode enable(const AutoRenewOptions& options) {
   Machine machine(globals().rootfs);
   auto& host = machine.host();
-  if (!isControlPlane(host))
-    throw Error("this machine is no control plane: there is nothing that certs renew could renew", "run it on a control plane node", ExitCode::refused);
+  needControlPlane(host, "there is nothing that certs renew could renew");
   phases::AutoRenewal wanted{.program = ownProgram()};
   if (options.within) (void)parseDays(*options.within);
   if (options.within) wanted.within = *options.within;
   if (options.schedule) checkSchedule(*options.schedule, host);
   if (options.schedule) wanted.schedule = *options.schedule;
-  const auto outcome = enact(machine, phases::autoRenewal(wanted), "certs auto-renew enable");
-  return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+  return enact(machine, phases::autoRenewal(wanted), "auto-renew enable", options.exitCode);
 }
 
 ExitCode disable(const AutoRenewOptions& options) {
   Machine machine(globals().rootfs);
-  const auto outcome = enact(machine, phases::noAutoRenewal(), "certs auto-renew disable");
-  return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+  return enact(machine, phases::noAutoRenewal(), "auto-renew disable", options.exitCode);
 }
 
 std::string property(host::Host& host, const std::string& unit, const std::string& name) {
@@ -95,12 +96,35 @@ ExitCode status() {
   return ExitCode::done;
 }
 
-Flag exitCodeFlag(AutoRenewOptions& options) { return {.name = "exit-code", .into = &options.exitCode, .doc = "End with 4 when something was changed"}; }
+ExitCode enableApproval(bool exitCode) {
+  Machine machine(globals().rootfs);
+  needControlPlane(machine.host(), "only there are the credentials that may approve");
+  return enact(machine, phases::autoApproval(ownProgram()), "auto-approve enable", exitCode);
+}
+
+ExitCode disableApproval(bool exitCode) {
+  Machine machine(globals().rootfs);
+  return enact(machine, phases::noAutoApproval(), "auto-approve disable", exitCode);
+}
+
+ExitCode approvalStatus() {
+  Machine machine(globals().rootfs);
+  auto& host = machine.host();
+  auto answer = result("AutoApproval");
+  answer["enabled"] = host.status(phases::approvalStartFile) && host.status(phases::approvalServiceFile);
+  answer["state"] = host.service(phases::approvalService).active;
+  if (const auto as = format(globals()); as != Format::text) printResult(answer, as);
+  else if (answer["enabled"] == true) fmt::print("enabled, {}\n", stringAt(answer, "state"));
+  else fmt::print("disabled\n");
+  return ExitCode::done;
+}
+
+Flag exitCodeFlag(bool& into) { return {.name = "exit-code", .into = &into, .doc = "End with 4 when something was changed"}; }
 
 std::vector<Flag> enableFlags(AutoRenewOptions& options) {
   return {{.name = "within", .into = &options.within, .doc = "Renew what ends within this time", .value = "DURATION", .standard = "30d"},
           {.name = "schedule", .into = &options.schedule, .doc = "When to look, as systemd's OnCalendar has it; up to four hours are added by chance", .value = "TIME", .standard = "daily"},
-          exitCodeFlag(options)};
+          exitCodeFlag(options.exitCode)};
 }
 
 } // namespace
@@ -115,9 +139,19 @@ Command autoRenewCommand() {
                         .run = [options](const auto&) { return enable(*options); }},
                        {.name = "disable",
                         .summary = "Take the timer away",
-                        .flags = [options] { return std::vector<Flag>{exitCodeFlag(*options)}; },
+                        .flags = [options] { return std::vector<Flag>{exitCodeFlag(options->exitCode)}; },
                         .run = [options](const auto&) { return disable(*options); }},
                        {.name = "status", .summary = "Say whether there is a timer, and when it looks", .run = [](const auto&) { return status(); }}}};
+}
+
+Command autoApproveCommand() {
+  const auto exitCode = std::make_shared<bool>(false);
+  const auto flags = [exitCode] { return std::vector<Flag>{exitCodeFlag(*exitCode)}; };
+  return {.name = "auto-approve",
+          .summary = "Let a service of this machine approve kubelets' serving certificates, as `certs approve --watch` does",
+          .children = {{.name = "enable", .summary = "Start it, now and with the machine", .flags = flags, .run = [exitCode](const auto&) { return enableApproval(*exitCode); }},
+                       {.name = "disable", .summary = "Take the service away", .flags = flags, .run = [exitCode](const auto&) { return disableApproval(*exitCode); }},
+                       {.name = "status", .summary = "Say whether there is a service, and whether it runs", .run = [](const auto&) { return approvalStatus(); }}}};
 }
 
 } // namespace kubestrap::cmd
