@@ -45,6 +45,8 @@ struct Row {
   bool missing = false;
 };
 
+constexpr std::string_view externalEtcdAuthority = "external-etcd-ca";
+
 class Look {
 public:
   Look(Machine& machine, const config::Setup& setup) : host_(machine.host()), world_(machine.world()), setup_(setup), now_(machine.clock().now()) {}
@@ -52,12 +54,15 @@ public:
   std::vector<Row> all(bool controlPlane) {
     if (controlPlane) ofControlPlane();
     else add({.name = "ca", .purpose = "whom this node trusts", .path = authorityFile("ca"), .manager = "elsewhere"}, host_.read(authorityFile("ca")), "ca");
+    if (const auto& etcd = setup_.cluster.etcd.external) ofExternalEtcd(*etcd);
     kubelets();
     return std::move(rows_);
   }
 
 private:
-  Path authorityFile(std::string_view name) const { return phases::certificateFile(setup_.cluster, name); }
+  Path authorityFile(std::string_view name) const {
+    return name == externalEtcdAuthority ? Path(setup_.cluster.etcd.external->caFile) : phases::certificateFile(setup_.cluster, name);
+  }
 
   std::string managerOf(std::string_view authority) const { return host_.status(phases::keyFile(setup_.cluster, authority)) ? "kubestrap" : "elsewhere"; }
 
@@ -71,7 +76,7 @@ private:
     for (const auto& row : phases::kubeconfigRows(setup_.cluster)) {
       if (row.name == "kubelet" || (row.firstNodeOnly && !host_.status(phases::kubeconfigFile(row, setup_.cluster)))) continue;
       const auto kubeconfig = phases::resolve(row, setup_);
-      auto& added = add({.name = std::string(row.file), .purpose = std::string(row.summary), .path = kubeconfig.path, .manager = managerOf("ca")}, inKubeconfig(kubeconfig.path), "ca");
+      auto& added = addKubeconfig({.name = std::string(row.file), .purpose = std::string(row.summary), .path = kubeconfig.path, .manager = managerOf("ca")});
       compare(added, kubeconfig);
     }
     const auto& pki = setup_.cluster.pki;
@@ -86,6 +91,7 @@ private:
 
   /// The kubelet renews these by itself.
   void kubelets() {
+    addKubeconfig({.name = "kubelet.conf", .purpose = "by which the kubelet finds and knows the API server", .path = config::paths::kubeletConf, .manager = "kubelet"});
     const auto client = config::paths::kubeletClientCertificate;
     add({.name = "kubelet-client", .purpose = "what the kubelet shows to the API server", .path = client, .manager = "kubelet"}, host_.read(client), "ca");
     const auto folder = client.parent_path();
@@ -95,9 +101,37 @@ private:
     add({.name = "kubelet-serving", .purpose = "what the kubelet shows to those who ask it", .path = path, .manager = "kubelet"}, host_.read(path), isSigned ? "ca" : "");
   }
 
-  std::optional<std::string> inKubeconfig(const Path& path) const {
-    auto kubeconfig = readKubeconfig(host_, path);
-    return !kubeconfig || kubeconfig->clientCertificate.empty() ? std::nullopt : std::optional(std::move(kubeconfig->clientCertificate));
+  /// Of whom etcd is sees to them.
+  void ofExternalEtcd(const config::ExternalEtcd& etcd) {
+    if (!etcd.caFile.empty()) add({.name = std::string(externalEtcdAuthority), .purpose = "whom the API server trusts to be etcd", .path = etcd.caFile, .manager = "elsewhere"}, host_.read(etcd.caFile), externalEtcdAuthority);
+    if (!etcd.certFile.empty()) add({.name = "external-etcd-client", .purpose = "what the API server shows to etcd", .path = etcd.certFile, .manager = "elsewhere"}, host_.read(etcd.certFile), externalEtcdAuthority);
+  }
+
+  Row& addKubeconfig(Row row) {
+    std::optional<std::string> certificate;
+    std::string trouble;
+    try {
+      if (const auto kubeconfig = readKubeconfig(host_, row.path)) {
+        if (!kubeconfig->clientCertificate.empty()) certificate = kubeconfig->clientCertificate;
+        trouble = whomItDoesNotTrust(*kubeconfig);
+      }
+    } catch (const Error& error) {
+      row.trouble = error.message();
+      return rows_.emplace_back(std::move(row));
+    }
+    auto& added = add(std::move(row), certificate, "ca");
+    if (added.trouble.empty()) added.trouble = trouble;
+    return added;
+  }
+
+  /// A kubeconfig that does not know the cluster's authority leads nowhere.
+  std::string whomItDoesNotTrust(const kube::Kubeconfig& kubeconfig) const {
+    const auto pem = host_.read(authorityFile("ca"));
+    const auto trusted = kubeconfig.authorityFile.empty() ? kubeconfig.authorities : host_.read(kubeconfig.authorityFile).value_or("");
+    if (!pem || trusted.empty()) return {};
+    const auto authority = X509Certificate::parse(*pem, authorityFile("ca").string());
+    const auto known = X509Certificate::parseAll(trusted, "its authorities");
+    return std::ranges::any_of(known, [&](const auto& each) { return each.der() == authority.der(); }) ? "" : "does not trust the cluster's authority";
   }
 
   Row& add(Row row, const std::optional<std::string>& pem, std::string_view authority) {

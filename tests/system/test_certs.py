@@ -78,16 +78,21 @@ def test_status_shows_all_and_what_is_not_as_it_should_be(cluster):
         return {one["name"]: one for one in shown.json["items"]}
 
     rows = seen("--fail-within", "30d")
-    kubelets, kubeconfigs = {"kubelet-client", "kubelet-serving"}, {"admin.conf", "super-admin.conf", "controller-manager.conf", "scheduler.conf"}
+    kubelets, kubeconfigs = {"kubelet-client", "kubelet-serving", "kubelet.conf"}, {"admin.conf", "super-admin.conf", "controller-manager.conf", "scheduler.conf"}
     assert kubelets | kubeconfigs | {"ca", "sa", "apiserver", "etcd-peer", "front-proxy-client"} <= set(rows)
     assert {name for name, row in rows.items() if row["managedBy"] == "kubelet"} == kubelets
     assert not [row for row in rows.values() if row["missing"] or "drift" in row or not row.get("chain", {"valid": True})["valid"]], rows
     assert seen("--fail-within", "370d", code=4)["apiserver"]["issuer"] == "ca"
     cluster.sh("cd /etc/kubernetes/pki; cp apiserver.crt /root/apiserver.crt; cp front-proxy-client.crt apiserver.crt; mv sa.pub /root")
+    cluster.sh("cd /etc/kubernetes; cp -p kubelet.conf scheduler.conf /root; sed -i \"s/certificate-authority-data:.*/certificate-authority-data: $(base64 -w0 pki/etcd/ca.crt)/\" kubelet.conf; echo '{' > scheduler.conf")
     rows = seen("--fail-within", "30d", code=4)
+    assert rows["kubelet.conf"]["chain"]["reason"] == "does not trust the cluster's authority", rows["kubelet.conf"]
+    assert "scheduler.conf" in rows["scheduler.conf"]["drift"], rows["scheduler.conf"]
     assert "is not signed by" in rows["apiserver"]["drift"] and not rows["apiserver"]["chain"]["valid"], rows["apiserver"]
     assert rows["sa"]["drift"] == "its public key is missing", rows["sa"]
-    cluster.sh("mv /root/apiserver.crt /root/sa.pub /etc/kubernetes/pki/")
+    cluster.sh("mv /root/apiserver.crt /root/sa.pub /etc/kubernetes/pki/; mv /root/kubelet.conf /root/scheduler.conf /etc/kubernetes")
+    assert cluster.try_("kubestrap", "certs", "check-expiration", "--fail-within", "370d").code == 4
+    assert cluster.try_("kubestrap", "certs", "check-expiration", "--fail-within", "30d").code == 0
     compat, kubeadm = (cluster.try_(*words, "-o", "json").json for words in (("kubestrap", "certs", "status", "--compat", "kubeadm"), ("kubestrap", "certs", "check-expiration")))
     assert {one["name"] for one in compat["certificates"]} == {one["name"] for one in kubeadm["certificates"]}
 
@@ -106,6 +111,33 @@ def test_a_kubeconfig_for_a_user_works_and_ends_soon(cluster):
     cluster.kubectl("create", "clusterrolebinding", "readers", "--clusterrole=view", "--group=readers")
     cluster.until("jane may look", lambda: cluster.try_("kubectl", "--kubeconfig", "/root/jane.conf", "get", "pods").code == 0)
     assert cluster.sh("kubectl --kubeconfig /root/jane.conf auth whoami -o jsonpath='{.status.userInfo.username}'") == "jane"
+
+
+@pytest.mark.long
+def test_what_does_not_become_well_has_its_files_back(cluster):
+    """Somebody takes the scheduler's port in the moment in which its pod is made anew."""
+    cluster.sh("""
+      cat > /root/taker.py <<'END'
+import socket, time
+while True:
+    try:
+        taken = socket.create_server(("127.0.0.1", 10259)); break
+    except OSError:
+        time.sleep(0.01)
+open("/root/taken", "w").close()
+time.sleep(600)
+END
+      python3 /root/taker.py >/dev/null 2>&1 & echo $! > /root/taker.pid
+    """)
+    before, others = cluster.digests("/etc/kubernetes/scheduler.conf"), cluster.digests("/etc/kubernetes/controller-manager.conf")
+    failed = cluster.try_("kubestrap", "certs", "renew", "controller-manager.conf", "scheduler.conf", timeout=400)
+    cluster.sh("kill $(cat /root/taker.pid); rm /root/taken /root/taker.py /root/taker.pid")  # which it had, or rm fails
+    assert failed.code == 1 and "were put back as they were" in failed.err, str(failed)
+    assert cluster.digests("/etc/kubernetes/scheduler.conf") == before
+    assert cluster.digests("/etc/kubernetes/controller-manager.conf") != others  # what came before it is well, and stays
+    cluster.until("the scheduler is well", lambda: cluster.try_("curl", "-skf", "https://127.0.0.1:10259/healthz").code == 0)
+    again = cluster.try_("kubestrap", "certs", "renew", "scheduler.conf")
+    assert again.code == 0, str(again)
 
 
 @pytest.mark.long
@@ -152,6 +184,15 @@ END
     assert verdicts.pop("admins") == ("Denied", "kubernetes-admin is no kubelet")
     assert [verdict for verdict, _ in verdicts.values()] == ["Approved"], verdicts
     assert "Node n1 has not: kubernetes.default" in cluster.kubectl("get", "csr", "foreign", "-o", "jsonpath={.status.conditions[0].message}")
+    # Somebody who asks while the service is there gets his answer by itself.
+    enabled = cluster.try_("kubestrap", "certs", "auto-approve", "enable", "--exit-code")
+    assert enabled.code == 4, str(enabled)
+    assert cluster.try_("kubestrap", "certs", "auto-approve", "status").out == "enabled, active\n"
+    cluster.kubectl("delete", "csr", "foreign")
+    cluster.sh(script.replace("ask admins DNS:n1", ""))
+    cluster.until("it is denied", lambda: "Denied" in cluster.kubectl("get", "csr", "foreign", "-o", "jsonpath={.status.conditions[*].type}"))
+    assert cluster.try_("kubestrap", "certs", "auto-approve", "disable").code == 0
+    assert cluster.try_("kubestrap", "certs", "auto-approve", "status", "-o", "json").json["enabled"] is False
     cluster.until("the kubelet shows it", lambda: cluster.sh("openssl s_client -connect 127.0.0.1:10250 </dev/null 2>/dev/null | openssl x509 -noout -issuer -nameopt RFC2253").strip() == "issuer=CN=kubernetes")
     assert cluster.init().code == 0  # the configuration is what it was
 
