@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -267,8 +268,8 @@ std::vector<Flag> flagsOf(CfsslOptions& options, const std::vector<std::string_v
   const std::vector<Flag> all{
       {.name = "initca", .into = &options.initca, .doc = "Make an authority: its certificate is signed by its own key"},
       {.name = "renewca", .into = &options.renewca, .doc = "Sign the certificate of --ca anew with the key of --ca-key, for as long as it was valid before"},
-      {.name = "ca", .into = &options.ca, .doc = "The authority's certificate", .value = "FILE"},
-      {.name = "ca-key", .into = &options.caKey, .doc = "The authority's key", .value = "FILE"},
+      {.name = "ca", .into = &options.ca, .doc = "The authority's certificate; env:NAME takes what the environment holds", .value = "FILE"},
+      {.name = "ca-key", .into = &options.caKey, .doc = "The authority's key, likewise", .value = "FILE"},
       {.name = "config", .into = &options.config, .doc = "The signing policy", .value = "FILE", .standard = "a year, for servers and clients"},
       {.name = "profile", .into = &options.profile, .doc = "The profile of the policy", .value = "NAME", .standard = "the policy's default"},
       {.name = "hostname", .into = &options.hostname, .doc = "Names and addresses, in place of the request's", .value = "NAME,..."},
@@ -354,12 +355,33 @@ void hand(const Issued& issued, const std::optional<std::string>& bare, Machine&
   else fmt::print("{}\n", document.dump());
 }
 
+namespace {
+
+constexpr std::string_view inEnvironment = "env:", inFile = "file:";
+
+/// As cfssl reads authorities (helpers.ReadBytes): "env:NAME" is what a variable of the environment holds, "file:NAME" is a file.
+std::string readSource(Machine& machine, const std::string& name) {
+  if (!name.starts_with(inEnvironment)) return readInput(machine, name.starts_with(inFile) ? name.substr(inFile.size()) : name);
+  const auto variable = name.substr(inEnvironment.size());
+  const auto* content = std::getenv(variable.c_str());
+  if (!content) throw Error(fmt::format("the environment has no {}", variable), {}, ExitCode::usage);
+  return content;
+}
+
+void warnOfReaders(Machine& machine, const std::string& key) {
+  if (key == "-" || key.starts_with(inEnvironment)) return;
+  const auto file = key.starts_with(inFile) ? key.substr(inFile.size()) : key;
+  if (const auto status = machine.host().status(std::filesystem::absolute(file)); status && (status->mode & 07U) != 0)
+    log::warn(fmt::format("everybody on this machine may read the key {0} (mode {1:04o}): chmod 600 {0}", file, status->mode));
+}
+
+} // namespace
+
 Authority readAuthority(Machine& machine, const std::optional<std::string>& certificate, const std::optional<std::string>& key) {
   if (!certificate || certificate->empty()) throw Error("the authority's certificate was not named", "--ca FILE", ExitCode::usage);
   if (!key || key->empty()) throw Error("the authority's key was not named", "--ca-key FILE", ExitCode::usage);
-  if (const auto status = *key == "-" ? std::nullopt : machine.host().status(std::filesystem::absolute(*key)); status && (status->mode & 07U) != 0)
-    log::warn(fmt::format("everybody on this machine may read the key {0} (mode {1:04o}): chmod 600 {0}", *key, status->mode));
-  return {X509Certificate::parse(readInput(machine, *certificate), *certificate), PrivateKey::parse(Secret(readInput(machine, *key)), *key)};
+  warnOfReaders(machine, *key);
+  return {X509Certificate::parse(readSource(machine, *certificate), *certificate), PrivateKey::parse(Secret(readSource(machine, *key)), *key)};
 }
 
 std::vector<Command> cfsslCommands() {

@@ -374,6 +374,15 @@ def test_an_authority_is_renewed(certs, tools):
     assert certs.names() == names and certs.read("ca-key.pem") == key and belongs(certs.read("ca.pem"), key) and holds(leaf, certs.folder / "ca.pem")
 
 
+def test_an_authority_comes_from_the_environment_or_a_named_file(certs, tools):
+    known = {"CA": certs.read("ca.pem"), "KEY": certs.read("ca-key.pem"), "PATH": "/usr/bin:/bin"}
+    for words in (["-ca", "env:CA", "-ca-key", "env:KEY"], ["-ca", "file:ca.pem", "-ca-key", "file:ca-key.pem"]):
+        own = json.loads(certs.ok("gencert", *words, "csr.json", env=known))
+        theirs = subprocess.run([tools / "cfssl", "gencert", *words, "csr.json"], cwd=certs.folder, env=known, stdout=subprocess.PIPE, check=True)
+        assert facts(own["cert"]) == facts(json.loads(theirs.stdout)["cert"])
+    assert "the environment has no NOTHING" in certs.refused(2, "gencert", "-ca", "env:NOTHING", "-ca-key", "env:KEY", "csr.json", env=known)
+
+
 def test_what_is_no_authority_is_not_renewed(certs):
     certs.leaf("leaf")
     certs.ok("gencert", "-initca", "ca.json", "-bare", "other")

@@ -82,6 +82,39 @@ def test_each_signs_the_others_request(size, kubestrap, tools, authority, tmp_pa
     assert found[:2] == found[2:]
 
 
+FOREIGN = "/C=DE/O=Example/CN=foreign.example.org"
+FOREIGN_EXTENSIONS = ["subjectAltName=DNS:foreign.example.org,IP:10.1.2.3,email:a@example.org,URI:spiffe://example.org/x", "1.2.3.4.5=ASN1:UTF8String:asked for"]
+KEYS_ONLY = {"PublicKey": True, "PublicKeyAlgorithm": True, "SignatureAlgorithm": True}
+SIGNING = {
+    "a profile": ({"usages": ["client auth"], "expiry": "24h"}, []),
+    "other names": ({}, ["-hostname=a.example.org,10.9.9.9"]),
+    "extensions are copied": ({"copy_extensions": True}, []),
+    "nothing but the key may be the request's": ({"CSRWhitelist": KEYS_ONLY}, ["-hostname=a.example.org"]),
+    "the subject may be the request's": ({"CSRWhitelist": KEYS_ONLY | {"Subject": True}}, []),
+    "names of hosts may be the request's": ({"CSRWhitelist": KEYS_ONLY | {"Subject": True, "DNSNames": True}}, []),
+    "addresses may be the request's": ({"CSRWhitelist": KEYS_ONLY | {"IPAddresses": True, "EmailAddresses": True, "URIs": True}}, []),
+    "an authority": ({"usages": ["cert sign"], "ca_constraint": {"is_ca": True, "max_path_len": 1}}, []),
+    "a fixed time": ({"not_before": "2026-01-01T00:00:00Z", "not_after": "2027-01-01T00:00:00Z"}, []),
+}
+
+
+@pytest.mark.parametrize("name", SIGNING)
+def test_a_request_of_foreign_make_is_signed_alike(name, kubestrap, tools, authority, tmp_path):
+    profile, flags = SIGNING[name]
+    extensions = [word for each in FOREIGN_EXTENSIONS for word in ("-addext", each)]
+    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem", "-subj", FOREIGN, *extensions, "-out", "a.csr"],
+                   cwd=tmp_path, stderr=subprocess.DEVNULL, check=True)
+    usual = {"expiry": "8760h", "usages": ["signing", "server auth"]}
+    write(tmp_path / "config.json", {"signing": {"default": usual, "profiles": {"p": usual | profile}}})
+    words = [f"-ca={authority}/ca.pem", f"-ca-key={authority}/ca-key.pem", "-config=config.json", "-profile=p", *flags]
+    signed = {}
+    for program in ([tools / "cfssl"], [kubestrap, "certs"]):
+        done = subprocess.run([*program, "sign", *words, "a.csr"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 0, done.stderr
+        signed[program[0].name] = facts(json.loads(done.stdout)["cert"])
+    assert signed["kubestrap"] == signed["cfssl"]
+
+
 def test_certinfo_has_what_cfssl_tells(kubestrap, tools, authority):
     theirs = json.loads(subprocess.run([tools / "cfssl", "certinfo", "-cert", authority / "ca.pem"], stdout=subprocess.PIPE, check=True).stdout)
     ours = json.loads(subprocess.run([kubestrap, "certs", "certinfo", "-cert", authority / "ca.pem"], stdout=subprocess.PIPE, check=True).stdout)
