@@ -77,16 +77,30 @@ class Workload:
             assert said == "200", f"{authority}: {said}"
 
 
+REQUESTS = "/etc/kubestrap/requests"
+
+
+def with_requests(machine):
+    """Certificates of this control plane say more than they would by themselves."""
+    machine.write(f"{REQUESTS}/apiserver.json", '{"names": [{"O": "Example"}], "hosts": ["api.example.org"]}')
+    return machine
+
+
+def says_more(machine) -> bool:
+    told = machine.run("openssl", "x509", "-noout", "-subject", "-ext", "subjectAltName", "-in", f"{PKI}/apiserver.crt")
+    return "O = Example" in told and "DNS:api.example.org" in told
+
+
 def control_plane(lab):
-    machine = lab.machine("n1")
-    made = machine.init("--upload-certs", config=with_front(machine))
+    machine = with_requests(lab.machine("n1"))
+    made = machine.init("--upload-certs", config=with_front(machine) + f"pki:\n  requests: {REQUESTS}\n")
     assert made.code == 0, str(made)
     lab.install_pod_network(machine)
     return machine
 
 
 def joined(first, name: str, *flags: str):
-    machine = first.lab.machine(name)
+    machine = with_requests(first.lab.machine(name))
     done = join(machine, [*join_words(first), *flags])
     assert done.code == 0, str(done)
     return machine
@@ -150,12 +164,11 @@ def test_what_has_begun_is_taken_back(two, authority):
     assert trusted(first, authority) == former
 
 
-@pytest.mark.parametrize("authority", AUTHORITIES)
-def test_a_driver_that_is_killed_again_and_again_goes_on_or_back(two, authority):
-    """After every other thing that it says; on one control plane its API server may just be made anew then."""
-    first, worker = two
+def killed_again_and_again(machines, worker, authority: str, stride: int) -> None:
+    """After every so-many-th thing that the driver says; it goes on, or back. On one control plane its API server may just be made anew then."""
+    first = machines[0]
     former, kills, flags = trusted(first, authority), 0, ()
-    for nth in range(1, 400, 2):
+    for nth in range(1, 600, stride):
         said = first.stop("certs", "rotate-ca", authority, *flags, "--drop-former", "--soak", "0s", nth=nth)
         if "ended 0" in said:
             break
@@ -173,8 +186,34 @@ def test_a_driver_that_is_killed_again_and_again_goes_on_or_back(two, authority)
     print(f"{authority}: {kills} kills")
     if authority == "sa":
         tokens_are_new(first)
-    is_of_one([first], [worker], authority)
+    is_of_one(machines, [worker], authority)
     assert kills > 3
+
+
+@pytest.mark.parametrize("authority", AUTHORITIES)
+def test_a_driver_that_is_killed_again_and_again_goes_on_or_back(two, authority):
+    first, worker = two
+    killed_again_and_again([first], worker, authority, stride=2)
+
+
+def test_a_worker_joins_while_both_are_trusted_by_what_was_said_before(two):
+    first, worker = two
+    words = join_words(first)
+    rotate(first, "ca")
+    late = first.lab.machine("w2")
+    done = join(late, words)
+    assert done.code == 0, str(done)
+    first.until("it is a node", lambda: first.get("node", "w2"))
+    first.lab.install_pod_network(first)
+    first.wait_nodes_ready()
+    rows = {one["name"]: one for one in late.try_("kubestrap", "certs", "status", "-o", "json").json["items"]}
+    assert set(rows) == {"ca", "kubelet.conf", "kubelet-client", "kubelet-serving"}
+    assert not [row for row in rows.values() if row["missing"] or not row["chain"]["valid"]], rows
+    rotate(first, "ca", "--resume", "--drop-former", "--soak", "0s")
+    is_of_one([first], [worker, late], "ca")
+    removed = first.try_("kubestrap", "node", "remove", "w2", "--yes")
+    assert removed.code == 0, str(removed)
+    first.lab.reset(late)
 
 
 # ---- three control planes and a worker: nobody is without an answer
@@ -202,6 +241,16 @@ def test_over_three_control_planes_no_request_fails_twice(four, authority):
     none_failed_twice(asked, 100)
     is_of_one(machines, [worker], authority)
     assert trusted(machines[0], authority) != former
+
+
+def test_certificates_say_what_their_requests_say_on_each_control_plane(four):
+    """Also after the authority was rotated, where the tests before have done that."""
+    assert all(says_more(machine) for machine in four[0])
+
+
+def test_a_driver_over_three_control_planes_that_is_killed_goes_on_or_back(four):
+    machines, worker = four
+    killed_again_and_again(machines, worker, "ca", stride=29)
 
 
 # ---- a control plane that runs in its own cluster
