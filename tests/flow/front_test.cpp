@@ -80,7 +80,7 @@ TEST_CASE("under an authority that is no root the balancer has its own form of i
   };
   machine.init();
   CHECK(machine.host.text(manifests::frontTrustedFile()) == "trusted");
-  CHECK(machine.host.text("/etc/kubernetes/kubestrap/front/haproxy.cfg").find(fmt::format("ca-file {} ", manifests::frontTrustedFile().string())) != std::string::npos);
+  CHECK(machine.host.text("/etc/kubernetes/kubestrap/front/haproxy.cfg").find("ca-file " + manifests::frontTrustedFile().string() + " ") != std::string::npos);
   CHECK(machine.host.text(manifests::frontManifest("b")).find("--authority=/etc/kubernetes/pki/ca.crt") != std::string::npos);
   machine.adjust = [adjust = machine.adjust](config::Setup& setup) {
     adjust(setup);
