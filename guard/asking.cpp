@@ -57,7 +57,9 @@ net::TlsIdentity Asking::identity() const {
 }
 
 Asking::Question Asking::question(std::string url, net::TlsIdentity tls) const {
-  return {.request = {.url = std::move(url), .tls = std::move(tls), .timeout = patience, .largestAnswer = longestAnswer},
+  // Kubernetes' components close a connection of HTTP/2 by which nobody in particular has asked (UnauthenticatedHTTP2DOSMitigation).
+  const auto protocol = tls.certificate.empty() ? net::Request::Protocol::one : net::Request::Protocol::automatic;
+  return {.request = {.url = std::move(url), .tls = std::move(tls), .timeout = patience, .largestAnswer = longestAnswer, .protocol = protocol},
           .transport = std::make_unique<net::CurlTransport>(stop_)};
 }
 

@@ -73,8 +73,9 @@ void setConnection(CURL* curl, const Request& request) {
   if (request.proxy == Request::Proxy::none) set(curl, CURLOPT_PROXY, "");
   if (!request.unixSocket.empty()) set(curl, CURLOPT_UNIX_SOCKET_PATH, request.unixSocket.c_str());
   const bool plainTwo = request.protocol == Request::Protocol::two && request.url.starts_with("http:");
+  const bool one = request.protocol == Request::Protocol::one;
   set(curl, CURLOPT_HTTP_VERSION,
-      static_cast<long>(plainTwo ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : CURL_HTTP_VERSION_2TLS));
+      static_cast<long>(plainTwo ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : one ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
   // libcurl 7.88 switches a connection to HTTP/2 a second time when it uses it again, and then fails with code 16.
   set(curl, CURLOPT_FORBID_REUSE, plainTwo ? 1L : 0L);
 }

@@ -38,8 +38,8 @@ struct Request {
   Duration timeout = std::chrono::seconds(10); ///< whole call; zero: no limit but 10 s to connect
   std::size_t largestAnswer = std::size_t{1} << 30; ///< octets of a body that is kept; a longer one is no answer
   enum class Proxy { environment, none } proxy = Proxy::none;
-  /// `two` is HTTP/2 and nothing else; over http:// without an upgrade, as gRPC servers want it.
-  enum class Protocol { automatic, two } protocol = Protocol::automatic;
+  /// `two` is HTTP/2 and nothing else; over http:// without an upgrade, as gRPC servers want it. `one` is HTTP/1.1.
+  enum class Protocol { automatic, two, one } protocol = Protocol::automatic;
 };
 
 struct Response {

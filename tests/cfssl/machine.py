@@ -18,7 +18,7 @@ apiServer: {certSANs: [203.0.113.9]}
 encryptionAlgorithm: ALGORITHM
 """
 # kubeadm's, with whom it is compared.
-PLAIN = "---\n{apiVersion: kubestrap.io/v1alpha1, kind: KubestrapConfiguration, layout: plain}\n"
+PLAIN = "---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nlayout: plain\n"
 
 
 @dataclass

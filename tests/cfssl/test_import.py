@@ -240,7 +240,7 @@ def test_init_makes_what_the_requests_ask_for(machine):
     policy["signing"]["profiles"]["etcd-peer"]["expiry"] = "240h"
     (folder / "policy.json").write_text(json.dumps(policy))
     with machine.file("setup.yaml").open("a") as config:
-        config.write("---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\npki: {requests: /requests, policy: /requests/policy.json}\n")
+        config.write("pki: {requests: /requests, policy: /requests/policy.json}\n")
     for done in machine.phases().values():
         assert done.returncode == 0, done.stderr
     made = certificate(machine, "pki/apiserver.crt")

@@ -72,7 +72,7 @@ def judge(machine, verify, tmp_path):
 
 @pytest.mark.parametrize("algorithm", ["ECDSA-P256", "ECDSA-P384", "RSA-2048"])
 def test_what_init_makes_is_good_for_its_purpose(algorithm, machine, verify, tmp_path):
-    machine.file("setup.yaml").write_text(CONFIG.replace("ALGORITHM", algorithm))
+    machine.configure(algorithm)
     for done in machine.phases().values():
         assert done.returncode == 0, done.stderr
     judge(machine, verify, tmp_path)

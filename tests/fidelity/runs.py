@@ -129,7 +129,7 @@ def call(program: Path, words: list[str], case: Case, root: Path) -> str:
     # kubeadm goes into the root before it looks for programs; kubestrap looks on the machine that it runs on.
     environment = {"HOME": "/root", "PATH": f"/bin:{root}/bin" if program.name == "kubeadm" else f"{root}/bin"}
     environment |= case.machine.get("proxyVariables", {})
-    layout = [] if program.name == "kubeadm" else ["--layout", "plain"]  # kubeadm's
+    layout = ["--layout", "plain"] if program.name != "kubeadm" and words[0] == "init" else []  # kubeadm's
     command = [program, *words, "--config", CONFIG, "--rootfs", str(root), *layout]
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, f"{' '.join(map(str, command))}: exit code {done.returncode}\n{done.stdout}{done.stderr}"

@@ -85,6 +85,21 @@ def test_a_hosted_control_plane_begins_with_static_pods_in_slots(node):
     assert [each["hosting"] for each in node.try_("kubestrap", "status", "-o", "json").json["components"]] == ["static"] * 3
 
 
+def connections_of_guard(machine) -> list[str]:
+    """Both ends of those that it has to components in their slots."""
+    lines = machine.run("ss", "-Htnp", "state", "established", "dst", "127.64.43.0/24").splitlines()
+    return sorted(" ".join(line.split()[2:4]) for line in lines if '"kubestrap"' in line)
+
+
+def test_the_guard_keeps_its_connections(node):
+    def same() -> bool:
+        before = connections_of_guard(node)
+        time.sleep(3)  # as many turns of it
+        return len(before) == 3 and connections_of_guard(node) == before
+
+    node.until("it asks by the connections that it has", same)
+
+
 def test_pivot_says_its_steps_before_it_does_them(node):
     planned = node.run("kubestrap", "pivot", "--dry-run").splitlines()
     assert planned[1] == "n1: marked for the DaemonSets"
