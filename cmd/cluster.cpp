@@ -110,6 +110,17 @@ struct Kind {
   std::function<void(const Fleet&)> confirm;
 };
 
+/// Before it is asked and begun: on a terminal as people read it, else as an event.
+void tellPlan(const fleet::Wish& wish, const fleet::Plan& plan) {
+  if (format(globals()) == Format::text) {
+    fmt::print(stderr, "{}", planText(wish, plan));
+    return;
+  }
+  Value record{{"event", "planned"}};
+  record.update(planValue(wish, plan));
+  fmt::print(stderr, "{}\n", record.dump());
+}
+
 ExitCode tell(const fleet::Plan& plan, const std::vector<StepOutcome>& outcomes, const Kind& kind) {
   const auto failures = failuresText(plan, outcomes);
   if (const auto as = format(globals()); as != Format::text) {
@@ -121,8 +132,9 @@ ExitCode tell(const fleet::Plan& plan, const std::vector<StepOutcome>& outcomes,
     for (const auto& trouble : plan.troubles) document["unreached"].push_back({{"host", trouble.host}, {"error", trouble.cause}, {"hint", trouble.remedy}});
     document["notes"] = plan.notes;
     printResult(document, as);
+  } else if (!failures.empty()) {
+    fmt::print(stderr, "not done:\n{}", failures);
   }
-  fmt::print(stderr, "{}", failures.empty() ? "" : "not done:\n" + failures);
   return failures.empty() ? ExitCode::done : ExitCode::failed;
 }
 
@@ -133,9 +145,10 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
   const auto wish = fleet.wish(options.prune);
   auto look = fleet.look();
   auto plan = kind.planner(wish, look.seen);
+  if (plan.stuck()) tellPlan(wish, plan);
   refuseStuck(plan);
   if (plan.steps.empty() && plan.busy.empty()) {
-    fmt::print(stderr, "{}", planText(wish, plan));
+    tellPlan(wish, plan);
     return tell({.troubles = plan.troubles, .notes = plan.notes}, {}, kind);
   }
   std::atomic<bool> lost = false;
@@ -148,7 +161,7 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
     plan = kind.planner(wish, look.seen);
     refuseStuck(plan);
   }
-  fmt::print(stderr, "{}", planText(wish, plan));
+  tellPlan(wish, plan);
   if (!options.yes) kind.confirm(fleet);
   std::vector<StepOutcome> outcomes;
   try {

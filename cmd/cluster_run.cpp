@@ -162,7 +162,8 @@ std::string planText(const Wish& wish, const Plan& plan) {
     for (const auto* step : own->second) text += fmt::format("  {}\n", described(*step));
   }
   if (!unchanged.empty()) text += fmt::format("nothing to do: {}\n", join(unchanged, ", "));
-  for (const auto& trouble : plan.troubles) text += told(trouble);
+  for (const auto& trouble : plan.troubles)
+    if (!trouble.host.empty()) text += told(trouble); // what is everybody's is an error of its own
   for (const auto& note : plan.notes) text += note + "\n";
   if (!plan.busy.empty()) text += fmt::format("another kubestrap is at work on {}: what is planned there may be done by it\n", join(plan.busy, ", "));
   return text;

@@ -141,7 +141,7 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   case Task::copyBundle: return copy(step);
   case Task::load: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string()}); return;
   case Task::prepare: {
-    std::vector<std::string> words{"preflight", host == &fleet_.file().first() ? "init" : "join", "--fix", "--config", "-"};
+    std::vector<std::string> words{"preflight", !isThere_ && host == &fleet_.file().first() ? "init" : "join", "--fix", "--config", "-"};
     if (host->controlPlane() && words[1] == "join") words.emplace_back("--control-plane");
     // What it cannot put right is init's and join's to refuse, who know more.
     kubestrap(step.host, words, config::initDocuments(fleet_.file(), *host), {}, {0, static_cast<int>(ExitCode::refused)});

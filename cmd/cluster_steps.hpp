@@ -12,7 +12,7 @@ namespace kubestrap::cmd {
 class ClusterSteps {
 public:
   /// `asked`: the control plane that speaks for the cluster; empty: the one that begins it, once it has.
-  ClusterSteps(const Fleet& fleet, std::string asked) : fleet_(fleet), asked_(std::move(asked)) {}
+  ClusterSteps(const Fleet& fleet, std::string asked) : fleet_(fleet), isThere_(!asked.empty()), asked_(std::move(asked)) {}
   ~ClusterSteps(); ///< the token with which machines have joined is not valid any more
 
   /// Throws Error with the machine's own words.
@@ -32,6 +32,7 @@ private:
   std::string certificateKey();
 
   const Fleet& fleet_;
+  const bool isThere_; ///< the cluster, before anything is done
   std::mutex mutex_;
   std::string asked_;
   std::optional<Words> words_;

@@ -17,7 +17,7 @@ bool isPlain(char c) {
 
 } // namespace
 
-std::string quoted(std::string_view word) {
+std::string shellWord(std::string_view word) {
   if (word.find('\0') != std::string_view::npos) throw Error("a word with a zero octet cannot be given to a shell");
   if (!word.empty() && std::ranges::all_of(word, isPlain)) return std::string(word);
   return "'" + replaceAll(std::string(word), "'", "'\\''") + "'";
@@ -25,7 +25,7 @@ std::string quoted(std::string_view word) {
 
 std::string commandLine(std::span<const std::string> words) {
   std::vector<std::string> each;
-  for (const auto& word : words) each.push_back(quoted(word));
+  for (const auto& word : words) each.push_back(shellWord(word));
   return join(each, " ");
 }
 

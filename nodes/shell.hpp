@@ -7,7 +7,7 @@
 namespace kubestrap::nodes {
 
 /// One word of a POSIX shell that stands for exactly this text, whatever is in it.
-std::string quoted(std::string_view word);
+std::string shellWord(std::string_view word);
 /// A line on which these are the words.
 std::string commandLine(std::span<const std::string> words);
 

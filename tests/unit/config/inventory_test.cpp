@@ -56,12 +56,12 @@ TEST_CASE("all that is wrong with the machines is told at once") {
                                    "- {name: N1, address: 10.0.0.300, role: master, color: red}\n"
                                    "- {name: w1, address: 10.0.0.51, role: worker, ssh: {user: -oProxyCommand=x}}\n"
                                    "- {name: w1, address: 10.0.0.51, role: worker}\n")) ==
-        Lines{"k.yaml:3:1: hostss: unknown field; did you mean hosts?",
-              "k.yaml:5:14: hosts[0].address: \"10.0.0.300\" is not an IP address (expected an address like 10.0.0.11 or fd00::11)",
-              "k.yaml:5:51: hosts[0].color: unknown field",
+        Lines{"k.yaml:3:1: hostss: unknown field; did you mean \"hosts\"?",
               "k.yaml:5:4: hosts[0].name: \"N1\" is not a DNS name (expected lower-case letters, digits, dashes and dots, like example.org)",
+              "k.yaml:5:14: hosts[0].address: \"10.0.0.300\" is not an IP address (expected an address like 10.0.0.11 or fd00::11)",
               "k.yaml:5:35: hosts[0].role: \"master\" is not known (expected one of control-plane, worker)",
-              "k.yaml:6:56: hosts[1].ssh.user: \"-oProxyCommand=x\" is not a name that ssh takes (expected a host, address or user without spaces and quotes)",
+              "k.yaml:5:49: hosts[0].color: unknown field",
+              "k.yaml:6:54: hosts[1].ssh.user: \"-oProxyCommand=x\" is not a name that ssh takes (expected a host, address or user without spaces and quotes)",
               "k.yaml:7:4: hosts[2].name: w1 is that of hosts[1], too (expected each of them once)",
               "k.yaml:7:14: hosts[2].address: 10.0.0.51 is that of hosts[1], too (expected each of them once)",
               "k.yaml:4:1: hosts: none of them is a control plane (expected one host, or three, of role control-plane)"});

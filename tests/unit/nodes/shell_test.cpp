@@ -30,12 +30,12 @@ std::string zeroEnded(const Words& words) {
 } // namespace
 
 TEST_CASE("plain words stay as they are, others stand in quotes") {
-  CHECK(quoted("/usr/bin/kubestrap") == "/usr/bin/kubestrap");
-  CHECK(quoted("") == "''");
-  CHECK(quoted("a b") == "'a b'");
-  CHECK(quoted("it's") == "'it'\\''s'");
-  CHECK(quoted("~root") == "'~root'");
-  CHECK_THROWS_AS(quoted(std::string("a\0b", 3)), Error);
+  CHECK(shellWord("/usr/bin/kubestrap") == "/usr/bin/kubestrap");
+  CHECK(shellWord("") == "''");
+  CHECK(shellWord("a b") == "'a b'");
+  CHECK(shellWord("it's") == "'it'\\''s'");
+  CHECK(shellWord("~root") == "'~root'");
+  CHECK_THROWS_AS(shellWord(std::string("a\0b", 3)), Error);
 }
 
 TEST_CASE("a shell reads each word as it was, whatever is in it") {
