@@ -87,6 +87,21 @@ TEST_CASE("a file goes there as it is, and lines are heard as they come") {
   CHECK_THROWS_AS(ssh.run(target, {.script = "cat", .arguments = {}, .input = {}, .file = played.folder / "absent"}), Error);
 }
 
+TEST_CASE("who is not root becomes it by sudo, which may not ask") {
+  const PlayedSsh played(here);
+  const auto program = [&](const char* name, const char* script) {
+    std::ofstream(played.folder / name) << "#!/bin/sh\n" << script << "\n";
+    fs::permissions(played.folder / name, fs::perms::owner_all);
+  };
+  program("id", "echo 1000");
+  program("sudo", "[ \"$1\" = -n ] || exit 9; shift; [ \"$1\" = -- ] && shift; exec \"$@\"");
+  const Ssh ssh("", {});
+  const auto result = ssh.run(target, {.script = "cat; printf %s \"$1\"", .arguments = {"it's $HOME"}, .input = "secret "});
+  CHECK(result.output == "secret it's $HOME");
+  program("sudo", "echo 'sudo: a password is required' >&2; exit 1");
+  CHECK_THROWS_WITH_AS(ssh.run(target, {.script = "true", .arguments = {}, .input = {}}), "ops is not root there, and may not become it: sudo: a password is required", Unreachable);
+}
+
 TEST_CASE("a machine that cannot be reached is told in ssh's words, with what to do") {
   CHECK(failure("echo 'ssh: connect to host 10.0.0.1 port 2222: Connection refused' >&2; exit 255") ==
         "ssh: connect to host 10.0.0.1 port 2222: Connection refused / see whether it is up: ssh ops@10.0.0.1");
