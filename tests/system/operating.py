@@ -38,6 +38,12 @@ class Operator:
         # A machine that was made anew has another link address at the same IP address.
         subprocess.run(["ip", "-n", f"lab-{self.lab.name}", "neighbour", "flush", "dev", "br0"], check=True)
 
+    def fetch(self, machine: Machine, path: str, name: str) -> None:
+        """A file of a machine, into the folder of cluster.yaml."""
+        with (self.folder / name).open("wb") as file:
+            inside = ["ip", "netns", "exec", f"lab-{self.lab.name}", "ssh", "-F", self.folder / "ssh.config", machine.address, "cat", path]
+            subprocess.run(inside, stdin=subprocess.DEVNULL, stdout=file, check=True)
+
     def start(self, *words: str) -> subprocess.Popen:
         command = ["ip", "netns", "exec", f"lab-{self.lab.name}", BINARY, "cluster", words[0], "-f", self.file, *words[1:]]
         return subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

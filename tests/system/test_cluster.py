@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from operating import Operator
+from test_bundle import BUNDLE, KEY, make_bundle, strip
 from test_reset import HOSTS, is_as_before, names
 
 FOLDERS = ("/etc", "/usr/bin/kubestrap", "/usr/lib/kubestrap", "/var/lib/kubelet/config.yaml", "/var/lib/kubestrap")
@@ -144,4 +145,25 @@ def test_three_control_planes_and_two_workers_through_interruptions_and_losses(l
 
     operator.must("destroy", "--yes")
     for machine in (n1, n2, n3):
+        is_as_before(machine, but=HOSTS)
+
+
+@pytest.mark.long
+def test_machines_with_nothing_become_a_cluster_from_one_bundle(lab, tmp_path):
+    machines = n1, w1 = [lab.machine(name, images=False) for name in ("n1", "w1")]
+    operator = Operator(lab, tmp_path)
+    make_bundle(n1)
+    operator.fetch(n1, BUNDLE, "lab.bundle")
+    for machine in machines:
+        machine.write(f"{KEY}.pub", n1.read(f"{KEY}.pub"))
+        strip(machine)
+        machine.run("rm", "-rf", BUNDLE, "/usr/bin/kubestrap", "/usr/lib/kubestrap")
+    operator.describe(machines, bundle="lab.bundle", offline=True)
+    copied = ["copy kubestrap", "copy kubestrap's image", "copy the bundle", "bundle load", "preflight --fix"]
+    assert operator.steps() == {"n1": [*copied, "init"], "w1": [*copied, "join"]}
+    operator.must("apply", "--yes")
+    assert names(n1, "nodes") == {"n1", "w1"}
+    assert operator.steps() == {}
+    operator.must("destroy", "--yes")
+    for machine in machines:
         is_as_before(machine, but=HOSTS)
