@@ -34,7 +34,7 @@ constexpr std::string_view lookScript = R"sh(
 digest() { [ -f "$1" ] && sha256sum <"$1" | cut -d ' ' -f 1; }
 is() { if [ -e "$1" ]; then printf true; else printf false; fi; }
 begun=$(cat /var/lib/kubestrap/unfinished 2>/dev/null)
-case $begun in init|join) ;; *) begun= ;; esac
+case $begun in init|join|upgrade) ;; *) begun= ;; esac
 busy=null
 pid=$(sed -n 's/.*"pid":\([0-9]\{1,\}\).*/\1/p' /run/lock/kubestrap.lock 2>/dev/null)
 [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = kubestrap ] && busy=$(cat /run/lock/kubestrap.lock)
@@ -62,6 +62,13 @@ std::string digestOf(const fs::path& path) {
 fs::path ownProgram() {
   const auto* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN)); // the kernel's own word for it
   return fs::absolute(name ? name : "/usr/bin/kubestrap");
+}
+
+std::string apiServerOn(const std::string& node, const Value& status) {
+  if (const auto* components = find(status, "components"))
+    for (const auto& each : *components)
+      if (stringAt(each, "node") == node && stringAt(each, "component") == "kube-apiserver") return stringAt(each, "version");
+  return {};
 }
 
 std::string textOf(const std::string& fileName) {
@@ -119,10 +126,13 @@ void learnNodes(const config::ClusterFile& file, FleetLook& look) {
     const auto* nodes = find(status->second, "nodes");
     if (!answers || *answers != Value(true) || !nodes || !nodes->is_array()) continue;
     look.seen.asked = host.name;
+    look.seen.version = stringAt(status->second, "cluster.version");
+    look.seen.selfHosted = stringAt(status->second, "cluster.hosting") == "self";
     for (const auto& node : *nodes) {
       phases::fleet::NodeSeen seen{.name = stringAt(node, "name"), .version = stringAt(node, "kubelet"), .address = stringAt(node, "address"),
                                    .controlPlane = stringAt(node, "role") == "control-plane", .ready = node.value("ready", false), .labels = {}};
       if (const auto* labels = find(node, "labels")) seen.labels.all = labels->get<std::map<std::string, std::string>>();
+      seen.apiServer = apiServerOn(seen.name, status->second);
       seen.labels.given = split(stringAt(node, "givenLabels"), ',');
       look.seen.nodes.push_back(std::move(seen));
     }
@@ -137,7 +147,7 @@ fs::path Fleet::besideFile(const std::string& path) const { return path.starts_w
 
 phases::fleet::Wish Fleet::wish(bool prune) {
   const auto& inventory = file_.inventory;
-  phases::fleet::Wish wish{.prune = prune};
+  phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .prune = prune};
   for (const auto& host : inventory.hosts) wish.hosts.push_back({host.name, host.address, host.controlPlane(), host.labels});
   const auto take = [&](Task task, const fs::path& from, const char* to, const char* mode) {
     cargo_[task] = {from, to, mode, digestOf(from)};
@@ -154,7 +164,9 @@ phases::fleet::Wish Fleet::wish(bool prune) {
   if (inventory.bundle.empty()) return wish;
   wish.bundle = take(Task::copyBundle, besideFile(inventory.bundle), "/var/lib/kubestrap/cluster.bundle", "600");
   // Once it is loaded its program stands in the place of the one that was brought.
-  if (const auto* program = archive::Reader(besideFile(inventory.bundle)).lock().find("bin/kubestrap")) wish.binary.digests.push_back(program->sha256);
+  const archive::Reader bundle(besideFile(inventory.bundle));
+  if (const auto* program = bundle.lock().find("bin/kubestrap")) wish.binary.digests.push_back(program->sha256);
+  if (bundle.lock().find("bin/kubelet")) wish.kubelet = bundle.lock().kubernetesVersion;
   return wish;
 }
 

@@ -20,6 +20,7 @@ constexpr std::string_view copyScript = R"sh(
 set -eu
 mkdir -p "${1%/*}"
 rm -f "$1".new-*
+[ "$(sha256sum 2>/dev/null <"$1" | cut -d ' ' -f 1)" != "$3" ] || exit 0
 new=$1.new-$$
 trap 'rm -f "$new"' EXIT
 umask 077
@@ -41,8 +42,28 @@ shift
 /usr/bin/kubestrap "$@"
 code=$?
 if [ "$code" = 0 ]; then
-  case $marked:$1 in init:*|join:*|:reset) rm -f "$mark" ;; esac
+  case $marked:$1 in ?*:*|:reset) rm -f "$mark" ;; esac
 fi
+exit $code
+)sh";
+
+/// A worker has no right to be drained: it gets the administrator's file for as long as that takes, and on no disk.
+constexpr std::string_view upgradeNodeScript = R"sh(
+umask 077
+admin=/etc/kubernetes/admin.conf
+trap 'case $admin in /run/*) rm -rf "${admin%/*}" ;; esac' EXIT
+trap 'exit 1' HUP INT TERM PIPE
+if [ ! -e "$admin" ]; then
+  admin=$(mktemp -d /run/kubestrap-XXXXXX)/admin.conf
+  cat >"$admin"
+fi
+# The API server may just begin anew on the node before this one.
+tries=60
+until /usr/bin/kubestrap token list --kubeconfig "$admin" >/dev/null 2>&1 || [ "$tries" = 0 ]; do sleep 2; tries=$((tries - 1)); done
+echo upgrade >/var/lib/kubestrap/unfinished
+/usr/bin/kubestrap upgrade node --kubeconfig "$admin" "$@"
+code=$?
+[ "$code" = 0 ] && rm -f /var/lib/kubestrap/unfinished
 exit $code
 )sh";
 
@@ -84,6 +105,10 @@ Value ClusterSteps::kubestrap(const std::string& host, const std::vector<std::st
                               std::initializer_list<int> allowed) {
   nodes::Errand errand{.script = std::string(runScript), .arguments = {std::string(marked)}, .input = streamOf(documents), .timeout = patience};
   errand.arguments.insert(errand.arguments.end(), words.begin(), words.end());
+  return answer(host, std::move(errand), allowed);
+}
+
+Value ClusterSteps::answer(const std::string& host, nodes::Errand errand, std::initializer_list<int> allowed) {
   errand.arguments.insert(errand.arguments.end(), {"-o", "json"});
   if (log::level() > 0) errand.feed.errors = [&](std::string_view line) { log::write(1, fmt::format("{}: {}", host, line)); };
   const auto ended = fleet_.run(host, errand);
@@ -133,6 +158,27 @@ void ClusterSteps::join(const config::InventoryHost& host) {
   kubestrap(host.name, words, {document}, "join");
 }
 
+/// What an upgrade is told besides.
+std::vector<std::string> ClusterSteps::upgradeFlags() const {
+  std::vector<std::string> words;
+  if (!fleet_.file().inventory.bundle.empty()) words = {"--bundle", fleet_.cargo(Task::copyBundle).to.string()};
+  offline(words);
+  const auto init = config::initDocuments(fleet_.file(), fleet_.file().first()).front();
+  if (const auto* ignored = find(init, "nodeRegistration.ignorePreflightErrors"))
+    words.insert(words.end(), {"--ignore-preflight-errors", kubestrap::join(ignored->get<std::vector<std::string>>(), ",")});
+  return words;
+}
+
+void ClusterSteps::upgradeNode(const config::InventoryHost& host) {
+  nodes::Errand errand{.script = std::string(upgradeNodeScript), .arguments = upgradeFlags(), .input = {}, .timeout = patience};
+  if (!host.controlPlane()) {
+    const auto admin = fleet_.run(asked_, {.script = "cat /etc/kubernetes/admin.conf", .arguments = {}, .input = {}});
+    if (admin.exitCode != 0) throw errorOf(admin.errors, admin.exitCode);
+    errand.input = admin.output;
+  }
+  answer(host.name, std::move(errand), {0});
+}
+
 void ClusterSteps::perform(const phases::fleet::Step& step) {
   const auto* host = fleet_.file().find(step.host);
   switch (step.task) {
@@ -155,6 +201,13 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
     if (asked_.empty()) asked_ = step.host;
     return;
   }
+  case Task::upgrade: {
+    std::vector<std::string> words{"upgrade", "apply", fleet_.file().version, "--yes"};
+    for (auto& word : upgradeFlags()) words.push_back(std::move(word));
+    kubestrap(step.host, words, {}, "upgrade");
+    return;
+  }
+  case Task::upgradeNode: return upgradeNode(*host);
   case Task::join: return join(*host);
   case Task::forget: kubestrap(asked_, {"node", "remove", step.host, "--yes"}); return;
   case Task::label: kubestrap(asked_, {"node", "label", step.host, "--file", "-"}, {{{"labels", host->labels}}}); return;

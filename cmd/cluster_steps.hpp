@@ -24,6 +24,9 @@ private:
     std::string tokenId;
   };
   void copy(const phases::fleet::Step& step);
+  void upgradeNode(const config::InventoryHost& host);
+  std::vector<std::string> upgradeFlags() const;
+  Value answer(const std::string& host, nodes::Errand errand, std::initializer_list<int> allowed);
   void join(const config::InventoryHost& host);
   Value kubestrap(const std::string& host, const std::vector<std::string>& words, const std::vector<Value>& documents = {}, std::string_view marked = {},
                   std::initializer_list<int> allowed = {0});

@@ -126,7 +126,7 @@ std::string endpointOf(const ClusterFile& file) {
 }
 
 /// The other documents are held against each other as init would do it.
-void checkAsInit(const ClusterFile& file, const RandomBytes& random, std::vector<std::string>& warnings) {
+Setup checkedAsInit(const ClusterFile& file, const RandomBytes& random, std::vector<std::string>& warnings) {
   auto documents = file.documents;
   const auto made = initDocuments(file, file.first());
   for (auto& document : documents)
@@ -136,7 +136,7 @@ void checkAsInit(const ClusterFile& file, const RandomBytes& random, std::vector
     documents.push_back({made.front(), "the file", {}});
   Facts facts;
   facts.hostname = file.first().name;
-  loadInit(documents, {}, facts, random, warnings);
+  return loadInit(documents, {}, facts, random, warnings);
 }
 
 } // namespace
@@ -181,7 +181,8 @@ ClusterFile loadClusterFile(const std::vector<Document>& documents, const Random
                         fmt::format("apiVersion: {} and kind: {}, with hosts", v1alpha1::apiVersion, inventoryKind)});
   if (!problems.empty()) throw Problems(std::move(problems));
   file.inventory = decodeInventory(own->value);
-  checkAsInit(file, random, warnings);
+  const auto setup = checkedAsInit(file, random, warnings);
+  if (!stringAt(documentOf(file, "ClusterConfiguration"), "kubernetesVersion").empty()) file.version = setup.cluster.version.tag();
   const auto& metadata = file.inventory.metadata;
   file.name = metadata && !metadata->name.empty() ? metadata->name : stringAt(documentOf(file, "ClusterConfiguration"), "clusterName", "kubernetes");
   file.endpoint = endpointOf(file);

@@ -57,6 +57,7 @@ struct ClusterFile {
   Inventory inventory;
   std::vector<Document> documents; ///< all but the inventory
   std::string name;                ///< of the cluster
+  std::string version;             ///< of Kubernetes: "v1.37.2"; empty: the file does not say
   std::string endpoint;            ///< "api.example.org:6443", where machines that join may ask; of the first control plane where the file names none
 
   const InventoryHost* find(std::string_view host) const;

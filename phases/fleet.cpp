@@ -1,6 +1,7 @@
 #include "phases/fleet.hpp"
 
 #include "support/text.hpp"
+#include "support/version.hpp"
 
 #include <fmt/format.h>
 
@@ -62,7 +63,7 @@ std::optional<Trouble> troubleOf(const HostWish& host, const HostSeen& there, co
   const auto& ours = seen.of(seen.asked).authority;
   if (!there.authority.empty() && !ours.empty() && there.authority != ours)
     return Trouble{host.name, fmt::format("it belongs to another cluster than {}", seen.asked), fmt::format("kubestrap reset on {}, if it shall belong to this one", host.name)};
-  if (there.begun.empty() && there.node && node && node->controlPlane != host.controlPlane)
+  if ((there.begun.empty() || there.begun == "upgrade") && there.node && node && node->controlPlane != host.controlPlane)
     return Trouble{host.name, fmt::format("it is a {}, and shall be a {}", node->controlPlane ? "control plane" : "worker", host.controlPlane ? "control plane" : "worker"),
                    fmt::format("kubestrap node remove {} on another control plane, then apply again", host.name)};
   if (!isBegun(there) && node && node->ready)
@@ -89,6 +90,43 @@ void label(const HostWish& host, const Labels& has, std::vector<Step>& steps) {
   std::vector<std::string> words;
   for (const auto& [name, value] : labelChanges(host.labels, has)) words.push_back(value ? name + "=" + *value : name + "-");
   if (!words.empty()) steps.push_back({host.name, Task::label, join(words, ", ")});
+}
+
+bool isOlder(const std::string& version, const std::string& than) {
+  const auto has = readVersion(version), wanted = readVersion(than);
+  return has && wanted && *has < *wanted;
+}
+
+/// First the control plane that speaks for the cluster, then the others, then workers; only those that are nodes and can be reached.
+std::vector<const HostWish*> toUpgrade(const Wish& wish, const Seen& seen, const Plan& plan) {
+  std::vector<const HostWish*> hosts;
+  for (const auto& host : wish.hosts) {
+    const bool troubled = std::ranges::find(plan.troubles, host.name, &Trouble::host) != plan.troubles.end();
+    if (!troubled && seen.of(host.name).node && seen.node(host.name)) hosts.push_back(&host);
+  }
+  std::ranges::stable_sort(hosts, {}, [&](const HostWish* host) { return host->name == seen.asked ? 0 : host->controlPlane ? 1 : 2; });
+  return hosts;
+}
+
+/// To the version of the file. The kubelets' part is only done where a bundle brings one: otherwise they are packages'.
+void upgrades(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>& preparing, std::vector<Step>& steps) {
+  if (seen.asked.empty() || wish.version.empty()) return;
+  if (isOlder(wish.version, seen.version)) plan.notes.push_back(fmt::format("the cluster has Kubernetes {}, and the file says {}: there is no way back, it is left as it is", seen.version, wish.version));
+  std::vector<std::string> older;
+  for (const auto* host : toUpgrade(wish, seen, plan)) {
+    const auto& node = *seen.node(host->name);
+    const bool begun = seen.of(host->name).begun == "upgrade", speaks = host->name == seen.asked;
+    const bool components = isOlder(node.apiServer, wish.version), kubelet = isOlder(node.version, wish.version), brings = kubelet && wish.kubelet == wish.version;
+    const bool cluster = speaks && (isOlder(seen.version, wish.version) || components || begun);
+    const bool itself = brings || (!speaks && (begun || (components && !seen.selfHosted)));
+    if (kubelet && !brings) older.push_back(host->name);
+    if (!cluster && !itself) continue;
+    if (wish.bundle.wanted()) preparing.push_back({host->name, Task::copyBundle, "where it is not there"});
+    const auto reason = [&](const std::string& from) { return begun ? std::string("goes on") : fmt::format("{} to {}", from, wish.version); };
+    if (cluster) steps.push_back({host->name, Task::upgrade, reason(seen.version), true});
+    if (itself) steps.push_back({host->name, Task::upgradeNode, reason(components ? node.apiServer : node.version), host->controlPlane});
+  }
+  if (!older.empty()) plan.notes.push_back(fmt::format("older kubelets than {}: {}; a bundle with that kubelet brings it, or your packages do", wish.version, join(older, ", ")));
 }
 
 /// Those that the file does not have. Who is gone goes first: while its member of etcd counts, the others are short of one.
@@ -135,6 +173,8 @@ std::string_view nameOf(Task task) {
   case Task::load: return "bundle load";
   case Task::prepare: return "preflight --fix";
   case Task::forget: return "forget";
+  case Task::upgrade: return "upgrade apply";
+  case Task::upgradeNode: return "upgrade node";
   case Task::init: return "init";
   case Task::join: return "join";
   case Task::label: return "label";
@@ -166,7 +206,7 @@ Plan planApply(const Wish& wish, const Seen& seen) {
     }
     bring(host, there, wish, preparing);
     const auto* node = seen.node(host.name);
-    if (there.node && node && there.begun.empty()) { // as it shall be
+    if (there.node && node && (there.begun.empty() || there.begun == "upgrade")) { // as it shall be
       label(host, node->labels, labels);
       continue;
     }
@@ -178,7 +218,9 @@ Plan planApply(const Wish& wish, const Seen& seen) {
     label(host, {}, labels);
   }
   removals(wish, seen, plan, gone, living);
-  for (auto* part : {&preparing, &gone, &inits, &controlPlaneJoins, &workerJoins, &labels, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
+  std::vector<Step> upgrading;
+  upgrades(wish, seen, plan, preparing, upgrading);
+  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &labels, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
   return plan;
 }
 
@@ -204,14 +246,17 @@ namespace {
 bool isOver(State state) { return state == State::done || state == State::failed || state == State::left; }
 bool isLost(State state) { return state == State::failed || state == State::left; }
 
+bool isUpgrade(const Step& step) { return step.task == Task::upgrade || step.task == Task::upgradeNode; }
+
 /// Changes who is in etcd, or what the cluster knows of a node: one after the other.
 bool takesTurn(const Step& step) {
-  return step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
+  return isUpgrade(step) || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
 }
 
 /// Whether a step cannot be without this earlier one.
 bool needs(const Step& step, const Step& earlier) {
   if (step.task == Task::reset) return false;
+  if (isUpgrade(step) && isUpgrade(earlier)) return true; // where one node does not get well, the next one is not touched
   return earlier.host == step.host || ((step.task == Task::join || step.task == Task::label) && earlier.task == Task::init);
 }
 
@@ -219,6 +264,7 @@ bool needs(const Step& step, const Step& earlier) {
 bool waitsFor(const Step& step, const Step& earlier) {
   if (step.last) return true;
   if (step.task == Task::reset && step.controlPlane) return true;
+  if (step.task == Task::join && isUpgrade(earlier)) return true; // no kubelet may be newer than the API servers
   return takesTurn(step) && takesTurn(earlier);
 }
 

@@ -35,6 +35,8 @@ struct Wish {
   std::vector<HostWish> hosts; ///< in the file's order
   std::string machine;         ///< for which the program was built: "x86_64"; empty: not known
   Load binary, image, bundle;
+  std::string version;         ///< of Kubernetes: "v1.37.2"; empty: as it is
+  std::string kubelet;         ///< of the bundle's kubelet; empty: it has none
   bool prune = false;
 };
 
@@ -44,12 +46,13 @@ struct HostSeen {
   std::string binary, image, bundle; ///< digests of what is there; empty: nothing
   std::string authority;         ///< digest of the cluster's certificate authority
   bool node = false, controlPlane = false; ///< by its kubeconfigs
-  std::string begun;             ///< "init" or "join" that has not come to its end
+  std::string begun;             ///< "init", "join" or "upgrade" that has not come to its end
   std::string busy;              ///< the command of a kubestrap that is at work there
 };
 
 struct NodeSeen {
-  std::string name, version, address;
+  std::string name, version, address; ///< the kubelet's version
+  std::string apiServer;              ///< version of its API server; empty: it has none, or nobody knows
   bool controlPlane = false, ready = false;
   Labels labels;
 };
@@ -57,13 +60,15 @@ struct NodeSeen {
 struct Seen {
   std::map<std::string, HostSeen> hosts;
   std::string asked; ///< the control plane that told of the nodes; empty: no API server answers
+  std::string version; ///< of the cluster, as it keeps it; empty: not known
+  bool selfHosted = false; ///< its control plane is brought to another version on all nodes by one command
   std::vector<NodeSeen> nodes;
 
   const HostSeen& of(const std::string& host) const;
   const NodeSeen* node(std::string_view name) const;
 };
 
-enum class Task { copyBinary, copyImage, copyBundle, load, prepare, forget, init, join, label, remove, reset };
+enum class Task { copyBinary, copyImage, copyBundle, load, prepare, forget, upgrade, upgradeNode, init, join, label, remove, reset };
 /// "copy kubestrap"
 std::string_view nameOf(Task task);
 

@@ -8,6 +8,7 @@ import yaml
 from operating import Operator
 from test_bundle import BUNDLE, KEY, make_bundle, strip
 from test_reset import HOSTS, is_as_before, names
+from testbed import OLDER, VERSION, Machine
 
 FOLDERS = ("/etc", "/usr/bin/kubestrap", "/usr/lib/kubestrap", "/var/lib/kubelet/config.yaml", "/var/lib/kubestrap")
 SECRETS = r"[a-z0-9]{6}\.[a-z0-9]{16}"
@@ -167,3 +168,41 @@ def test_machines_with_nothing_become_a_cluster_from_one_bundle(lab, tmp_path):
     operator.must("destroy", "--yes")
     for machine in machines:
         is_as_before(machine, but=HOSTS)
+
+
+def versions(machine) -> dict[str, str]:
+    return {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"] for node in machine.get("nodes")["items"]}
+
+
+@pytest.mark.long
+def test_a_newer_version_in_the_file_upgrades_control_planes_and_the_kubelets_that_the_bundle_brings(lab, tmp_path):
+    lab.call("down")  # the machines of other scenarios
+    lab.call("machine", "--fresh", "--kubernetes", OLDER, "--also-images", VERSION, "n1", "n2", "w1")
+    machines = n1, n2, w1 = [Machine(lab, name) for name in ("n1", "n2", "w1")]
+    operator = Operator(lab, tmp_path)
+    operator.describe(machines, version=OLDER)
+    operator.must("apply", "--yes")
+    lab.install_pod_network(n1)
+    n1.wait_ready()
+
+    operator.describe(machines)
+    planned = operator.must("plan")
+    assert f"older kubelets than v{VERSION}: n1, n2, w1" in planned.out
+    n1.sh(f"mkdir -p /root/parts/bin && cp /opt/kubernetes/{VERSION}/kubelet /root/parts/bin")
+    n1.run("kubestrap", "bundle", "create", "/root/kubelet.bundle", "--from", "/root/parts", "--kubernetes-version", f"v{VERSION}")
+    operator.fetch(n1, "/root/kubelet.bundle", "kubelet.bundle")
+    operator.describe(machines, bundle="kubelet.bundle")
+    both = ["copy the bundle", "upgrade apply", "upgrade node"]
+    assert operator.steps() == {"n1": both, "n2": ["copy the bundle", "upgrade node"], "w1": ["copy the bundle", "upgrade node"]}
+
+    first = operator.start("apply", "--yes")
+    for line in first.stderr:
+        if "n1: upgrade apply done" in line:
+            break
+    first.kill()
+    first.wait()
+    operator.must("apply", "--yes")
+    n1.until("all tell of their new kubelets", lambda: versions(n1) == dict.fromkeys(("n1", "n2", "w1"), f"v{VERSION}"))
+    n1.wait_ready()
+    assert operator.steps() == {}
+    assert w1.try_("ls", "/etc/kubernetes/admin.conf").code != 0 and w1.sh("ls -d /run/kubestrap-* 2>/dev/null || true") == ""

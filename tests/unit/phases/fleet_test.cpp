@@ -291,3 +291,50 @@ TEST_CASE("labels of the file are given, those that it does not have any more ar
   const auto fresh = rounds(planApply(wish, allBare(wish)));
   CHECK(fresh.back() == Lines{"w1 label"});
 }
+
+TEST_CASE("a newer version in the file is an upgrade: control planes, then kubelets where a bundle brings them, then who joins") {
+  auto wish = wishOf({"n1", "n2"}, {"w1", "w2"});
+  wish.version = "v1.37.2";
+  auto seen = made(wish);
+  seen.version = "v1.36.3";
+  for (auto& each : seen.nodes) each.version = "v1.36.3";
+  for (auto at : {0, 1}) seen.nodes[static_cast<std::size_t>(at)].apiServer = "v1.36.3";
+  seen.hosts["w2"] = bare();
+  forget(seen, "w2");
+  SUBCASE("with packages of one's own") {
+    const auto plan = planApply(wish, seen);
+    CHECK(rounds(plan) == std::vector<Lines>{{"w2 preflight --fix", "n1 upgrade apply"}, {"n2 upgrade node"}, {"w2 join"}});
+    CHECK(plan.notes == Lines{"older kubelets than v1.37.2: n1, n2, w1; a bundle with that kubelet brings it, or your packages do"});
+    // A node that does not get well is the last one that is touched.
+    CHECK(rounds(plan, {"n1 upgrade apply"}) == std::vector<Lines>{{"w2 preflight --fix", "n1 upgrade apply"}, {"w2 join"}});
+  }
+  SUBCASE("from a bundle") {
+    wish.bundle = {{"bundle"}};
+    wish.kubelet = "v1.37.2";
+    const auto plan = planApply(wish, seen);
+    CHECK(stepsOf(plan) == Lines{"w2: copy the bundle (missing)", "w2: bundle load", "w2: preflight --fix", "n1: copy the bundle (where it is not there)",
+                                 "n2: copy the bundle (where it is not there)", "w1: copy the bundle (where it is not there)", "n1: upgrade apply (v1.36.3 to v1.37.2)",
+                                 "n1: upgrade node (v1.36.3 to v1.37.2)", "n2: upgrade node (v1.36.3 to v1.37.2)", "w1: upgrade node (v1.36.3 to v1.37.2)", "w2: join"});
+    CHECK(plan.notes.empty());
+  }
+  SUBCASE("that was stopped halfway") {
+    seen.version = seen.nodes[0].apiServer = "v1.37.2";
+    seen.hosts["n2"].begun = "upgrade";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n2: upgrade node (goes on)", "w2: join"});
+  }
+  SUBCASE("of a cluster that hosts its control plane: one command for all of them") {
+    seen.selfHosted = true;
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n1: upgrade apply (v1.36.3 to v1.37.2)", "w2: join"});
+  }
+}
+
+TEST_CASE("no cluster goes back to an older version, and one that the file says nothing of stays") {
+  auto wish = wishOf({"n1"}, {});
+  auto seen = made(wish);
+  seen.version = seen.nodes[0].version = seen.nodes[0].apiServer = "v1.37.2";
+  CHECK(planApply(wish, seen).steps.empty());
+  wish.version = "v1.36.3";
+  const auto plan = planApply(wish, seen);
+  CHECK(plan.steps.empty());
+  CHECK(plan.notes == Lines{"the cluster has Kubernetes v1.37.2, and the file says v1.36.3: there is no way back, it is left as it is"});
+}
