@@ -35,6 +35,7 @@ digest() { [ -f "$1" ] && sha256sum <"$1" | cut -d ' ' -f 1; }
 is() { if [ -e "$1" ]; then printf true; else printf false; fi; }
 begun=$(cat /var/lib/kubestrap/unfinished 2>/dev/null)
 case $begun in init|join|upgrade) ;; *) begun= ;; esac
+apiServer=$(sed -n 's,.*image: .*/kube-apiserver:\(v[0-9A-Za-z.-]*\).*,\1,p' /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null | head -n 1)
 busy=null
 pid=$(sed -n 's/.*"pid":\([0-9]\{1,\}\).*/\1/p' /run/lock/kubestrap.lock 2>/dev/null)
 [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = kubestrap ] && busy=$(cat /run/lock/kubestrap.lock)
@@ -43,8 +44,8 @@ bundle=
 [ $node = true ] && [ -z "$begun" ] || bundle=$(digest /var/lib/kubestrap/cluster.bundle)
 status=
 [ "$busy" = null ] && [ -e /etc/kubernetes/admin.conf ] && status=$(kubestrap status -o json 2>/dev/null)
-printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"status":%s}\n' \
-  "$(uname -m)" "$(uname -sr)" "$(digest /usr/bin/kubestrap)" "$(digest /usr/lib/kubestrap/kubestrap-image.tar)" "$bundle" "$(digest /etc/kubernetes/pki/ca.crt)" \
+printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","apiServer":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"status":%s}\n' \
+  "$(uname -m)" "$(uname -sr)" "$(digest /usr/bin/kubestrap)" "$(digest /usr/lib/kubestrap/kubestrap-image.tar)" "$bundle" "$(digest /etc/kubernetes/pki/ca.crt)" "$apiServer" \
   "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${status:-null}"
 )sh";
 
@@ -62,13 +63,6 @@ std::string digestOf(const fs::path& path) {
 fs::path ownProgram() {
   const auto* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN)); // the kernel's own word for it
   return fs::absolute(name ? name : "/usr/bin/kubestrap");
-}
-
-std::string apiServerOn(const std::string& node, const Value& status) {
-  if (const auto* components = find(status, "components"))
-    for (const auto& each : *components)
-      if (stringAt(each, "node") == node && stringAt(each, "component") == "kube-apiserver") return stringAt(each, "version");
-  return {};
 }
 
 std::string textOf(const std::string& fileName) {
@@ -113,7 +107,7 @@ void atOnce(std::size_t count, const std::function<void(std::size_t)>& body) {
 HostSeen hostSeen(const Value& answer) {
   const auto is = [&](const char* member) { return answer.value(member, false); };
   HostSeen seen{.machine = stringAt(answer, "machine"), .kernel = stringAt(answer, "kernel"), .binary = stringAt(answer, "binary"), .image = stringAt(answer, "image"),
-                .bundle = stringAt(answer, "bundle"), .authority = stringAt(answer, "authority"), .node = is("node"), .controlPlane = is("controlPlane"),
+                .bundle = stringAt(answer, "bundle"), .authority = stringAt(answer, "authority"), .node = is("node"), .controlPlane = is("controlPlane"), .apiServer = stringAt(answer, "apiServer"),
                 .begun = stringAt(answer, "begun"), .busy = stringAt(answer, "busy.command")};
   return seen;
 }
@@ -127,12 +121,10 @@ void learnNodes(const config::ClusterFile& file, FleetLook& look) {
     if (!answers || *answers != Value(true) || !nodes || !nodes->is_array()) continue;
     look.seen.asked = host.name;
     look.seen.version = stringAt(status->second, "cluster.version");
-    look.seen.selfHosted = stringAt(status->second, "cluster.hosting") == "self";
     for (const auto& node : *nodes) {
       phases::fleet::NodeSeen seen{.name = stringAt(node, "name"), .version = stringAt(node, "kubelet"), .address = stringAt(node, "address"),
                                    .controlPlane = stringAt(node, "role") == "control-plane", .ready = node.value("ready", false), .labels = {}};
       if (const auto* labels = find(node, "labels")) seen.labels.all = labels->get<std::map<std::string, std::string>>();
-      seen.apiServer = apiServerOn(seen.name, status->second);
       seen.labels.given = split(stringAt(node, "givenLabels"), ',');
       look.seen.nodes.push_back(std::move(seen));
     }

@@ -116,15 +116,16 @@ void upgrades(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>&
   for (const auto* host : toUpgrade(wish, seen, plan)) {
     const auto& node = *seen.node(host->name);
     const bool begun = seen.of(host->name).begun == "upgrade", speaks = host->name == seen.asked;
-    const bool components = isOlder(node.apiServer, wish.version), kubelet = isOlder(node.version, wish.version), brings = kubelet && wish.kubelet == wish.version;
+    const auto& apiServer = seen.of(host->name).apiServer;
+    const bool components = isOlder(apiServer, wish.version), kubelet = isOlder(node.version, wish.version), brings = kubelet && wish.kubelet == wish.version;
     const bool cluster = speaks && (isOlder(seen.version, wish.version) || components || begun);
-    const bool itself = brings || (!speaks && (begun || (components && !seen.selfHosted)));
+    const bool itself = brings || (!speaks && (begun || components));
     if (kubelet && !brings) older.push_back(host->name);
     if (!cluster && !itself) continue;
     if (wish.bundle.wanted()) preparing.push_back({host->name, Task::copyBundle, "where it is not there"});
     const auto reason = [&](const std::string& from) { return begun ? std::string("goes on") : fmt::format("{} to {}", from, wish.version); };
     if (cluster) steps.push_back({host->name, Task::upgrade, reason(seen.version), true});
-    if (itself) steps.push_back({host->name, Task::upgradeNode, reason(components ? node.apiServer : node.version), host->controlPlane});
+    if (itself) steps.push_back({host->name, Task::upgradeNode, reason(components ? apiServer : node.version), host->controlPlane});
   }
   if (!older.empty()) plan.notes.push_back(fmt::format("older kubelets than {}: {}; a bundle with that kubelet brings it, or your packages do", wish.version, join(older, ", ")));
 }

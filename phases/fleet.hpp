@@ -46,13 +46,13 @@ struct HostSeen {
   std::string binary, image, bundle; ///< digests of what is there; empty: nothing
   std::string authority;         ///< digest of the cluster's certificate authority
   bool node = false, controlPlane = false; ///< by its kubeconfigs
+  std::string apiServer;         ///< version of its API server as its static pod has it; empty: it has none
   std::string begun;             ///< "init", "join" or "upgrade" that has not come to its end
   std::string busy;              ///< the command of a kubestrap that is at work there
 };
 
 struct NodeSeen {
   std::string name, version, address; ///< the kubelet's version
-  std::string apiServer;              ///< version of its API server; empty: it has none, or nobody knows
   bool controlPlane = false, ready = false;
   Labels labels;
 };
@@ -61,7 +61,6 @@ struct Seen {
   std::map<std::string, HostSeen> hosts;
   std::string asked; ///< the control plane that told of the nodes; empty: no API server answers
   std::string version; ///< of the cluster, as it keeps it; empty: not known
-  bool selfHosted = false; ///< its control plane is brought to another version on all nodes by one command
   std::vector<NodeSeen> nodes;
 
   const HostSeen& of(const std::string& host) const;

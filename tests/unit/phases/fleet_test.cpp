@@ -298,7 +298,7 @@ TEST_CASE("a newer version in the file is an upgrade: control planes, then kubel
   auto seen = made(wish);
   seen.version = "v1.36.3";
   for (auto& each : seen.nodes) each.version = "v1.36.3";
-  for (auto at : {0, 1}) seen.nodes[static_cast<std::size_t>(at)].apiServer = "v1.36.3";
+  for (const auto* name : {"n1", "n2"}) seen.hosts[name].apiServer = "v1.36.3";
   seen.hosts["w2"] = bare();
   forget(seen, "w2");
   SUBCASE("with packages of one's own") {
@@ -318,12 +318,12 @@ TEST_CASE("a newer version in the file is an upgrade: control planes, then kubel
     CHECK(plan.notes.empty());
   }
   SUBCASE("that was stopped halfway") {
-    seen.version = seen.nodes[0].apiServer = "v1.37.2";
+    seen.version = seen.hosts["n1"].apiServer = "v1.37.2";
     seen.hosts["n2"].begun = "upgrade";
     CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n2: upgrade node (goes on)", "w2: join"});
   }
   SUBCASE("of a cluster that hosts its control plane: one command for all of them") {
-    seen.selfHosted = true;
+    for (auto& [name, host] : seen.hosts) host.apiServer = ""; // no static pods
     CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n1: upgrade apply (v1.36.3 to v1.37.2)", "w2: join"});
   }
 }
@@ -331,7 +331,7 @@ TEST_CASE("a newer version in the file is an upgrade: control planes, then kubel
 TEST_CASE("no cluster goes back to an older version, and one that the file says nothing of stays") {
   auto wish = wishOf({"n1"}, {});
   auto seen = made(wish);
-  seen.version = seen.nodes[0].version = seen.nodes[0].apiServer = "v1.37.2";
+  seen.version = seen.nodes[0].version = seen.hosts["n1"].apiServer = "v1.37.2";
   CHECK(planApply(wish, seen).steps.empty());
   wish.version = "v1.36.3";
   const auto plan = planApply(wish, seen);
