@@ -165,8 +165,9 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
   if (!options.yes) kind.confirm(fleet);
   std::vector<StepOutcome> outcomes;
   try {
-    ClusterSteps steps(fleet, look.seen.asked);
-    outcomes = carryOut(plan, [&](const fleet::Step& step) { steps.perform(step); }, stopping.source.get_token());
+    LiveView view;
+    ClusterSteps steps(fleet, look.seen.asked, view);
+    outcomes = carryOut(plan, [&](const fleet::Step& step) { steps.perform(step); }, view, stopping.source.get_token());
   } catch (const Interrupted&) {
     if (lost && !stopping.signals.token().stop_requested())
       throw Error("somebody else has taken the lock over, or the connection that kept it broke", "the same command goes on from here", ExitCode::refused);

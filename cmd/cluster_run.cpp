@@ -34,8 +34,8 @@ std::string_view nameOf(State state) {
 
 class Runner {
 public:
-  Runner(const Plan& plan, const std::function<void(const Step&)>& perform, std::stop_token stop)
-      : plan_(plan), perform_(perform), stop_(std::move(stop)), progress_(plan.steps.size(), State::waiting), outcomes_(plan.steps.size()) {}
+  Runner(const Plan& plan, const std::function<void(const Step&)>& perform, LiveView& view, std::stop_token stop)
+      : plan_(plan), perform_(perform), view_(view), stop_(std::move(stop)), progress_(plan.steps.size(), State::waiting), outcomes_(plan.steps.size()) {}
 
   std::vector<StepOutcome> all() {
     std::unique_lock lock(mutex_);
@@ -95,9 +95,10 @@ private:
     const auto elapsed = seconds(Clock::now() - began_);
     const bool ends = event == "stepEnds";
     if (format(globals()) == Format::text) {
-      if (!ends) return;
+      if (!ends) return view_.begins(step.host, std::string(phases::fleet::nameOf(step.task)));
       const auto took = outcome.took > Duration::zero() ? fmt::format(" ({:.1f} s)", seconds(outcome.took)) : "";
-      fmt::print(stderr, "{:7.1f} s  {}: {} {}{}{}\n", elapsed, step.host, phases::fleet::nameOf(step.task), nameOf(outcome.state), took, outcome.state == State::failed ? ": " + outcome.error->message() : "");
+      view_.ends(step.host, fmt::format("{:7.1f} s  {}: {} {}{}{}", elapsed, step.host, phases::fleet::nameOf(step.task), nameOf(outcome.state), took,
+                                        outcome.state == State::failed ? ": " + outcome.error->message() : ""));
     } else {
       Value record{{"event", event}, {"host", step.host}, {"step", phases::fleet::nameOf(step.task)}, {"elapsedSeconds", elapsed}};
       if (ends) record["result"] = nameOf(outcome.state), record["seconds"] = seconds(outcome.took);
@@ -109,6 +110,7 @@ private:
 
   const Plan& plan_;
   const std::function<void(const Step&)>& perform_;
+  LiveView& view_;
   std::stop_token stop_;
   Clock::time_point began_ = Clock::now();
   std::mutex mutex_;
@@ -146,7 +148,9 @@ std::string told(const Trouble& trouble) {
 
 } // namespace
 
-std::vector<StepOutcome> carryOut(const Plan& plan, const std::function<void(const Step&)>& perform, std::stop_token stop) { return Runner(plan, perform, std::move(stop)).all(); }
+std::vector<StepOutcome> carryOut(const Plan& plan, const std::function<void(const Step&)>& perform, LiveView& view, std::stop_token stop) {
+  return Runner(plan, perform, view, std::move(stop)).all();
+}
 
 std::string planText(const Wish& wish, const Plan& plan) {
   std::string text;

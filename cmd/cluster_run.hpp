@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cmd/live_view.hpp"
 #include "phases/fleet.hpp"
 #include "support/error.hpp"
 #include "support/time.hpp"
@@ -19,9 +20,9 @@ struct StepOutcome {
   std::optional<Error> error;
 };
 
-/// Does all that can be done, as much at once as may be; a line on standard error for each step that ends. What fails keeps only that from being done that
+/// Does all that can be done, as much at once as may be; a line in the view for each step that ends. What fails keeps only that from being done that
 /// needs it. Throws Interrupted when asked to stop, once all that was under way has ended.
-std::vector<StepOutcome> carryOut(const phases::fleet::Plan& plan, const std::function<void(const phases::fleet::Step&)>& perform, std::stop_token stop);
+std::vector<StepOutcome> carryOut(const phases::fleet::Plan& plan, const std::function<void(const phases::fleet::Step&)>& perform, LiveView& view, std::stop_token stop);
 
 /// The plan by machine, as people read it, and for programs.
 std::string planText(const phases::fleet::Wish& wish, const phases::fleet::Plan& plan);

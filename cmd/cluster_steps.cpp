@@ -110,7 +110,10 @@ Value ClusterSteps::kubestrap(const std::string& host, const std::vector<std::st
 
 Value ClusterSteps::answer(const std::string& host, nodes::Errand errand, std::initializer_list<int> allowed) {
   errand.arguments.insert(errand.arguments.end(), {"-o", "json"});
-  if (log::level() > 0) errand.feed.errors = [&](std::string_view line) { log::write(1, fmt::format("{}: {}", host, line)); };
+  errand.feed.errors = [&](std::string_view line) {
+    view_.hears(host, line);
+    log::info(1, "{}: {}", host, line);
+  };
   const auto ended = fleet_.run(host, errand);
   if (std::ranges::find(allowed, ended.exitCode) == allowed.end()) throw errorOf(ended.errors, ended.exitCode);
   return parseJson(ended.output, host + "'s answer");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cmd/cluster_fleet.hpp"
+#include "cmd/live_view.hpp"
 #include "support/secret.hpp"
 
 #include <mutex>
@@ -12,7 +13,7 @@ namespace kubestrap::cmd {
 class ClusterSteps {
 public:
   /// `asked`: the control plane that speaks for the cluster; empty: the one that begins it, once it has.
-  ClusterSteps(const Fleet& fleet, std::string asked) : fleet_(fleet), isThere_(!asked.empty()), asked_(std::move(asked)) {}
+  ClusterSteps(const Fleet& fleet, std::string asked, LiveView& view) : fleet_(fleet), view_(view), isThere_(!asked.empty()), asked_(std::move(asked)) {}
   ~ClusterSteps(); ///< the token with which machines have joined is not valid any more
 
   /// Throws Error with the machine's own words.
@@ -35,6 +36,7 @@ private:
   std::string certificateKey();
 
   const Fleet& fleet_;
+  LiveView& view_; ///< is shown what the machines say
   const bool isThere_; ///< the cluster, before anything is done
   std::mutex mutex_;
   std::string asked_;
