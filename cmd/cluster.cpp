@@ -145,23 +145,22 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
   const auto wish = fleet.wish(options.prune);
   auto look = fleet.look();
   auto plan = kind.planner(wish, look.seen);
-  if (plan.stuck()) tellPlan(wish, plan);
-  refuseStuck(plan);
-  if (plan.steps.empty() && plan.busy.empty()) {
+  if (plan.steps.empty() || plan.stuck()) {
     tellPlan(wish, plan);
-    return tell({.troubles = plan.troubles, .notes = plan.notes}, {}, kind);
+    refuseStuck(plan);
+    if (plan.busy.empty()) return tell(plan, {}, kind);
   }
   std::atomic<bool> lost = false;
   const ClusterLock lock(fleet, lockHost(fleet.file(), look.seen), options.takeOver ? ClusterLock::Take::over : ClusterLock::Take::ifFree, [&] {
     lost = true;
     stopping.source.request_stop();
   });
-  if (!plan.busy.empty()) {
-    look = lookWhenQuiet(fleet, wish, kind.planner, clock);
-    plan = kind.planner(wish, look.seen);
-    refuseStuck(plan);
-  }
+  // What was seen before may be another operator's, who has ended meanwhile.
+  look = lookWhenQuiet(fleet, wish, kind.planner, clock);
+  plan = kind.planner(wish, look.seen);
   tellPlan(wish, plan);
+  refuseStuck(plan);
+  if (plan.steps.empty()) return tell(plan, {}, kind);
   if (!options.yes) kind.confirm(fleet);
   std::vector<StepOutcome> outcomes;
   try {

@@ -78,9 +78,11 @@ std::string statusText(const config::ClusterFile& file, const FleetLook& look) {
 
 Value statusValue(const config::ClusterFile& file, const FleetLook& look) {
   Value value{{"cluster", file.name}, {"asked", look.seen.asked}, {"healthy", isWell(file, look)}, {"hosts", Value::array()}};
-  for (const auto& row : hostRows(file, look))
+  for (const auto& row : hostRows(file, look)) {
+    const auto& there = look.seen.of(row.name);
     value["hosts"].push_back({{"name", row.name}, {"address", row.address}, {"role", row.role}, {"inFile", file.find(row.name) != nullptr}, {"reached", row.reached == "yes"},
-                              {"version", row.version}, {"ready", row.state == "Ready"}, {"wrong", row.wrong}});
+                              {"version", row.version}, {"ready", row.state == "Ready"}, {"machine", there.machine}, {"kernel", there.kernel}, {"wrong", row.wrong}});
+  }
   value["findings"] = findings(look);
   return value;
 }

@@ -11,6 +11,7 @@ from test_reset import HOSTS, is_as_before, names
 from testbed import OLDER, VERSION, Machine
 
 FOLDERS = ("/etc", "/usr/bin/kubestrap", "/usr/lib/kubestrap", "/var/lib/kubelet/config.yaml", "/var/lib/kubestrap")
+NAMES = ("n1", "n2", "n3", "w1")
 SECRETS = r"[a-z0-9]{6}\.[a-z0-9]{16}"
 
 
@@ -177,8 +178,8 @@ def versions(machine) -> dict[str, str]:
 @pytest.mark.long
 def test_a_newer_version_in_the_file_upgrades_control_planes_and_the_kubelets_that_the_bundle_brings(lab, tmp_path):
     lab.call("down")  # the machines of other scenarios
-    lab.call("machine", "--fresh", "--kubernetes", OLDER, "--also-images", VERSION, "n1", "n2", "w1")
-    machines = n1, n2, w1 = [Machine(lab, name) for name in ("n1", "n2", "w1")]
+    lab.call("machine", "--fresh", "--kubernetes", OLDER, "--also-images", VERSION, *NAMES)
+    machines = n1, n2, _, w1 = [Machine(lab, name) for name in NAMES]
     operator = Operator(lab, tmp_path)
     operator.describe(machines, version=OLDER)
     operator.must("apply", "--yes")
@@ -186,14 +187,14 @@ def test_a_newer_version_in_the_file_upgrades_control_planes_and_the_kubelets_th
     n1.wait_ready()
 
     operator.describe(machines)
-    assert operator.steps() == {"n1": ["upgrade apply"], "n2": ["upgrade node"]}
+    assert operator.steps() == {"n1": ["upgrade apply"], "n2": ["upgrade node"], "n3": ["upgrade node"]}
     first = operator.start("apply", "--yes")
     for line in first.stderr:
         if "n1: upgrade apply done" in line:
             break
     first.kill()
     first.wait()
-    assert f"older kubelets than v{VERSION}: n1, n2, w1" in operator.must("apply", "--yes").err
+    assert f"older kubelets than v{VERSION}: {', '.join(NAMES)}" in operator.must("apply", "--yes").err
     assert operator.steps() == {}
     assert f"kube-apiserver:v{VERSION}" in n2.read("/etc/kubernetes/manifests/kube-apiserver.yaml")
 
@@ -201,9 +202,9 @@ def test_a_newer_version_in_the_file_upgrades_control_planes_and_the_kubelets_th
     n1.run("kubestrap", "bundle", "create", "/root/kubelet.bundle", "--from", "/root/parts", "--kubernetes-version", f"v{VERSION}")
     operator.fetch(n1, "/root/kubelet.bundle", "kubelet.bundle")
     operator.describe(machines, bundle="kubelet.bundle")
-    assert operator.steps() == dict.fromkeys(("n1", "n2", "w1"), ["copy the bundle", "upgrade node"])
+    assert operator.steps() == dict.fromkeys(NAMES, ["copy the bundle", "upgrade node"])
     operator.must("apply", "--yes")
-    n1.until("all tell of their new kubelets", lambda: versions(n1) == dict.fromkeys(("n1", "n2", "w1"), f"v{VERSION}"))
+    n1.until("all tell of their new kubelets", lambda: versions(n1) == dict.fromkeys(NAMES, f"v{VERSION}"))
     n1.wait_ready()
     assert operator.steps() == {}
     assert w1.try_("ls", "/etc/kubernetes/admin.conf").code != 0 and w1.sh("ls -d /run/kubestrap-* 2>/dev/null || true") == ""
