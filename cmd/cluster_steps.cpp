@@ -54,7 +54,8 @@ admin=/etc/kubernetes/admin.conf
 trap 'case $admin in /run/*) rm -rf "${admin%/*}" ;; esac' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 if [ ! -e "$admin" ]; then
-  admin=$(mktemp -d /run/kubestrap-XXXXXX)/admin.conf
+  folder=$(mktemp -d /run/kubestrap-XXXXXX) || exit 1
+  admin=$folder/admin.conf
   cat >"$admin"
 fi
 # The API server may just begin anew on the node before this one.
