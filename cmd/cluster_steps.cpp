@@ -69,6 +69,7 @@ exit $code
 )sh";
 
 constexpr auto patience = std::chrono::hours(1); // kubestrap has its own, for whatever it waits for
+constexpr std::chrono::seconds gatePatience = std::chrono::minutes(3), pause = std::chrono::seconds(3);
 constexpr std::size_t wordsKept = 12;
 
 /// What a kubestrap that failed has said, but for its events.
@@ -77,12 +78,31 @@ Error errorOf(const std::string& errors, int code) {
   std::string hint;
   for (const auto& line : split(trim(errors), '\n')) {
     const auto text = trim(line);
-    if (text.empty() || text.starts_with('{')) continue;
+    if (text.empty() || text.starts_with('{') || text.starts_with("warning: ")) continue;
     if (text.starts_with("try: ")) hint = text.substr(5);
     else said.emplace_back(text.starts_with("error: ") ? text.substr(7) : text);
   }
   if (said.size() > wordsKept) said.erase(said.begin(), said.end() - wordsKept);
-  return Error(said.empty() ? fmt::format("it ended with {}", code) : kubestrap::join(said, "; "), hint);
+  return Error(said.empty() ? fmt::format("it ended with {}", code) : kubestrap::join(said, "; "), hint, code == static_cast<int>(ExitCode::refused) ? ExitCode::refused : ExitCode::failed);
+}
+
+/// Gates of an upgrade that open by themselves: the node before is not back yet.
+constexpr std::string_view passing[] = {"ClusterAnswers", "ControlPlaneNodesReady", "NodesReady", "EtcdHealthy"};
+
+bool passes(const Error& error) {
+  return error.exitCode() == ExitCode::refused && std::ranges::any_of(passing, [&](std::string_view gate) { return error.message().find(gate) != std::string::npos; });
+}
+
+void withPatience(std::stop_token stop, const std::function<void()>& step) {
+  SystemClock clock(std::move(stop));
+  for (const auto began = clock.now();;) {
+    try {
+      return step();
+    } catch (const Error& error) {
+      if (!passes(error) || clock.now() - began > gatePatience) throw;
+    }
+    clock.sleep(pause);
+  }
 }
 
 std::string streamOf(const std::vector<Value>& documents) {
@@ -208,10 +228,9 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   case Task::upgrade: {
     std::vector<std::string> words{"upgrade", "apply", fleet_.file().version, "--yes"};
     for (auto& word : upgradeFlags()) words.push_back(std::move(word));
-    kubestrap(step.host, words, {}, "upgrade");
-    return;
+    return withPatience(fleet_.stop(), [&] { kubestrap(step.host, words, {}, "upgrade"); });
   }
-  case Task::upgradeNode: return upgradeNode(*host);
+  case Task::upgradeNode: return withPatience(fleet_.stop(), [&] { upgradeNode(*host); });
   case Task::join: return join(*host);
   case Task::forget: kubestrap(asked_, {"node", "remove", step.host, "--yes"}); return;
   case Task::label: kubestrap(asked_, {"node", "label", step.host, "--file", "-"}, {{{"labels", host->labels}}}); return;
