@@ -74,6 +74,15 @@ TEST_CASE("the other documents are judged as init judges them, and none may be m
   CHECK(problemsOfFile(stream({inventoryOf(three), "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration\n"})).size() == 1);
 }
 
+TEST_CASE("the example of the documentation is right") {
+  std::ifstream stream(KUBESTRAP_SOURCE_DIR "/docs/examples/cluster.yaml");
+  std::stringstream text;
+  text << stream.rdbuf();
+  const auto file = fileOf(text.str());
+  CHECK(file.name == "hall-1");
+  CHECK(file.version == "v1.37.2");
+}
+
 TEST_CASE("an even number of control planes is pointed out") {
   Lines warnings;
   fileOf(inventoryOf("hosts:\n- {name: n1, address: 10.0.0.11, role: control-plane}\n- {name: n2, address: 10.0.0.12, role: control-plane}\n"), &warnings);
