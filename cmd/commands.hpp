@@ -19,6 +19,9 @@ Command etcdCommand();
 Command backupCommand();
 /// bundle create, inspect, verify, keygen, diff, delta and load.
 Command bundleCommand();
+/// cluster plan, apply, status, destroy and cloud-init.
+Command clusterCommand();
+Command cloudInitCommand();
 Command recoverCommand();
 Command configCommand();
 Command preflightCommand();
@@ -46,6 +49,8 @@ Command vipCommand();
 Command guardCommand();
 /// What pods do on the machine of their node.
 Command nodeCommand();
+/// What cluster apply does with the labels of a Node.
+Command labelNodeCommand();
 /// What certs rotate-ca does there.
 Command rotateOnNodeCommand();
 /// pivot and unpivot.

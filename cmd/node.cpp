@@ -133,7 +133,7 @@ Command enterCommand() {
 } // namespace
 
 Command nodeCommand() {
-  return {.name = "node", .summary = "Nodes that come and go", .children = {removeCommand(), enterCommand(), rotateOnNodeCommand()}};
+  return {.name = "node", .summary = "Nodes that come and go", .children = {removeCommand(), enterCommand(), labelNodeCommand(), rotateOnNodeCommand()}};
 }
 
 } // namespace kubestrap::cmd

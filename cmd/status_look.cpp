@@ -43,6 +43,8 @@ NodeSeen nodeSeen(const Value& node) {
                 .kubelet = stringAt(node, "status.nodeInfo.kubeletVersion"),
                 .controlPlane = kube::labelOf(node, controlPlaneLabel).has_value(),
                 .ready = kube::isReady(node)};
+  if (const auto* labels = find(node, "metadata.labels")) seen.labels = *labels;
+  if (const auto* annotations = find(node, "metadata.annotations")) seen.givenLabels = annotations->value(std::string(phases::status::givenLabelsNotice), "");
   const auto* unschedulable = find(node, "spec.unschedulable");
   seen.schedulable = !unschedulable || *unschedulable != true;
   const auto* status = find(node, "status");

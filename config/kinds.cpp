@@ -2,6 +2,7 @@
 
 #include "config/bundle.hpp"
 #include "config/components.hpp"
+#include "config/inventory.hpp"
 #include "config/v1alpha1.hpp"
 #include "config/v1beta4.hpp"
 
@@ -30,6 +31,7 @@ constexpr DocumentKind kinds[] = {
      "What kubeadm's documents have no field for."},
     {v1alpha1::apiVersion, bundleConfigurationKind, &bundleConfiguration,
      "What a folder that a bundle is made from cannot say by its files."},
+    {v1alpha1::apiVersion, inventoryKind, &clusterInventory, "The machines of a cluster, how they are reached, and what is brought to them."},
 };
 
 /// Versions of kubeadm's format that are no longer read, with the last kubeadm that converts them.

@@ -2,6 +2,7 @@
 
 #include "config/assemble.hpp"
 #include "config/inputs.hpp"
+#include "config/inventory.hpp"
 #include "config/machine_defaults.hpp"
 #include "config/validate.hpp"
 #include "config/versions.hpp"
@@ -160,6 +161,7 @@ void checkWhole(std::string_view kind, const Value& value, const Report& report,
   if (kind == "JoinConfiguration") checkWhole<v1beta4::JoinConfiguration>(value, report, warnings);
   if (kind == "ResetConfiguration") checkWhole<v1beta4::ResetConfiguration>(value, report, warnings);
   if (kind == "UpgradeConfiguration") checkWhole<v1beta4::UpgradeConfiguration>(value, report, warnings);
+  if (kind == inventoryKind) validate(decodeInventory(value), report, warnings);
   if (kind != "ClusterConfiguration") return;
   checkWhole<v1beta4::ClusterConfiguration>(value, report, warnings);
   auto configuration = defaulted<v1beta4::ClusterConfiguration>(value);

@@ -5,6 +5,7 @@
 #include "host/process.hpp"
 
 #include "host/descriptor.hpp"
+#include "host/feed.hpp"
 #include "host/system_error.hpp"
 #include "support/text.hpp"
 
@@ -119,6 +120,21 @@ bool take(const Descriptor& pipe, std::string& into) {
   }
 }
 
+/// Passes on the lines that have become whole; at the end also one without a line break.
+class Lines {
+public:
+  explicit Lines(const std::function<void(std::string_view)>& hear) : hear_(hear) {}
+  void pass(std::string_view text, bool atEnd) {
+    if (!hear_) return;
+    for (std::size_t end; (end = text.find('\n', passed_)) != std::string_view::npos; passed_ = end + 1) hear_(text.substr(passed_, end - passed_));
+    if (atEnd && passed_ < text.size()) hear_(text.substr(passed_));
+  }
+
+private:
+  const std::function<void(std::string_view)>& hear_;
+  std::size_t passed_ = 0;
+};
+
 int reap(pid_t pid, const std::string& program) {
   int status = 0;
   while (waitpid(pid, &status, 0) < 0)
@@ -147,7 +163,9 @@ std::optional<Path> findProgram(const std::string& name) {
   return {};
 }
 
-CommandResult runProcess(const Command& command, std::stop_token stop) {
+CommandResult runProcess(const Command& command, std::stop_token stop) { return runProcess(command, Feed{}, std::move(stop)); }
+
+CommandResult runProcess(const Command& command, const Feed& feed, std::stop_token stop) {
   if (stop.stop_requested()) throw Interrupted();
   auto program = findProgram(command.program);
   if (!program) {
@@ -158,13 +176,13 @@ CommandResult runProcess(const Command& command, std::stop_token stop) {
   }
 
   Pipe output = makePipe(), errors = makePipe();
-  Descriptor input = inputOf(command.input);
+  const Descriptor input = feed.input < 0 ? inputOf(command.input) : Descriptor();
   Descriptor stopped(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   std::stop_callback wake(stop, [&] { eventfd_write(stopped.get(), 1); });
 
   auto limit = std::min<SteadyClock::duration>(command.timeout, std::chrono::hours(24 * 365));
   auto deadline = SteadyClock::now() + limit;
-  pid_t pid = spawn(*program, command, input.get(), output.writing.get(), errors.writing.get());
+  pid_t pid = spawn(*program, command, input ? input.get() : feed.input, output.writing.get(), errors.writing.get());
   output.writing.close();
   errors.writing.close();
   Descriptor process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
@@ -176,6 +194,7 @@ CommandResult runProcess(const Command& command, std::stop_token stop) {
   }
 
   CommandResult result;
+  Lines said(feed.output), complained(feed.errors);
   bool ended = false, interrupted = false;
   while (!ended || output.reading || errors.reading) {
     pollfd watched[] = {{output.reading.get(), POLLIN, 0},
@@ -185,6 +204,8 @@ CommandResult runProcess(const Command& command, std::stop_token stop) {
     int ready = poll(watched, 4, milliseconds(deadline - SteadyClock::now()));
     if (watched[0].revents && !take(output.reading, result.output)) output.reading.close();
     if (watched[1].revents && !take(errors.reading, result.errors)) errors.reading.close();
+    said.pass(result.output, false);
+    complained.pass(result.errors, false);
     if (!ended && watched[2].revents) {
       ended = true;
       result.exitCode = reap(pid, command.program);
@@ -201,6 +222,8 @@ CommandResult runProcess(const Command& command, std::stop_token stop) {
     }
   }
   if (interrupted) throw Interrupted();
+  said.pass(result.output, true);
+  complained.pass(result.errors, true);
   return result;
 }
 

@@ -19,10 +19,15 @@ namespace kubestrap::phases::status {
 
 // ---- what is seen of the cluster
 
+/// The annotation of a Node by which kubestrap knows which labels it has given it.
+inline constexpr std::string_view givenLabelsNotice = "kubestrap.io/labels";
+
 struct NodeSeen {
   std::string name, address, kubelet; ///< "v1.37.2"
   bool controlPlane = false, ready = false, schedulable = true;
   std::string trouble; ///< what its condition Ready says when it is not
+  Value labels = Value::object();
+  std::string givenLabels; ///< names of those that a cluster.yaml gave it, by commas
 };
 
 /// A pod of the control plane.

@@ -1,5 +1,6 @@
 #include "host/process.hpp"
 
+#include "host/feed.hpp"
 #include "support/text.hpp"
 #include "tests/unit/host/fixture.hpp"
 
@@ -145,4 +146,19 @@ TEST_CASE("programs are found in PATH only when they can be run") {
   CHECK_FALSE(withoutRight);
   CHECK(withRight == temp.folder / "bin/tool");
   CHECK_FALSE(folder);
+}
+
+TEST_CASE("a program may read from a descriptor, and its lines are heard as they come") {
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  std::vector<std::string> heard;
+  const auto hear = [&](std::string_view line) {
+    heard.emplace_back(line);
+    if (line == "begun") close(ends[1]); // it waits for that
+  };
+  const auto result = runProcess(shell("echo begun; cat; echo over; printf rest"), Feed{.input = ends[0], .output = hear}, {});
+  close(ends[0]);
+  CHECK(result.exitCode == 0);
+  CHECK(result.output == "begun\nover\nrest");
+  CHECK(heard == std::vector<std::string>{"begun", "over", "rest"});
 }

@@ -1,0 +1,203 @@
+#include "cmd/cluster_fleet.hpp"
+
+#include "archive/reader.hpp"
+#include "cmd/machine.hpp"
+#include "support/digest.hpp"
+#include "support/encoding.hpp"
+#include "support/log.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <mutex>
+#include <thread>
+
+#include <sys/auxv.h>
+#include <sys/utsname.h>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+namespace fs = std::filesystem;
+using phases::fleet::HostSeen;
+using phases::fleet::Task;
+
+/// One question for all that is to be known. Only what cannot break JSON is put into it.
+constexpr std::string_view lookScript = R"sh(
+digest() { [ -f "$1" ] && sha256sum <"$1" | cut -d ' ' -f 1; }
+is() { if [ -e "$1" ]; then printf true; else printf false; fi; }
+begun=$(cat /var/lib/kubestrap/unfinished 2>/dev/null)
+case $begun in init|join|upgrade) ;; *) begun= ;; esac
+apiServer=$(sed -n 's,.*image: .*/kube-apiserver:\(v[0-9A-Za-z.-]*\).*,\1,p' /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null | head -n 1)
+busy=null
+pid=$(sed -n 's/.*"pid":\([0-9]\{1,\}\).*/\1/p' /run/lock/kubestrap.lock 2>/dev/null)
+[ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = kubestrap ] && busy=$(cat /run/lock/kubestrap.lock)
+node=$(is /etc/kubernetes/kubelet.conf)
+bundle=
+[ $node = true ] && [ -z "$begun" ] || bundle=$(digest /var/lib/kubestrap/cluster.bundle)
+status=
+[ "$busy" = null ] && [ -e /etc/kubernetes/admin.conf ] && status=$(kubestrap status -o json 2>/dev/null)
+printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","apiServer":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"status":%s}\n' \
+  "$(uname -m)" "$(uname -sr)" "$(digest /usr/bin/kubestrap)" "$(digest /usr/lib/kubestrap/kubestrap-image.tar)" "$bundle" "$(digest /etc/kubernetes/pki/ca.crt)" "$apiServer" \
+  "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${status:-null}"
+)sh";
+
+std::string digestOf(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(fmt::format("cannot read {}", path.string()), "paths in the file are from its own folder", ExitCode::usage);
+  Sha256 digest;
+  std::string piece(1 << 16, '\0');
+  while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())) || file.gcount() > 0) digest.add(std::string_view(piece).substr(0, static_cast<std::size_t>(file.gcount())));
+  if (file.bad()) throw Error(fmt::format("cannot read {}", path.string()));
+  return hex(digest.digest());
+}
+
+/// The program that runs. Not by /proc: what keeps keys out of core files keeps its own user from reading that.
+fs::path ownProgram() {
+  const auto* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN)); // the kernel's own word for it
+  return fs::absolute(name ? name : "/usr/bin/kubestrap");
+}
+
+std::string textOf(const std::string& fileName) {
+  if (fileName == "-") return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+  std::ifstream file(fileName, std::ios::binary);
+  if (!file) throw Error(fmt::format("there is no file {} that can be read", fileName), "name it with --file", ExitCode::usage);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+} // namespace
+
+config::ClusterFile readClusterFile(const std::string& fileName) {
+  std::vector<std::string> warnings;
+  SystemEntropy entropy;
+  auto file = config::loadClusterFile(parseYaml(textOf(fileName), fileName == "-" ? "standard input" : fileName), [&](std::size_t count) { return entropy.bytes(count); }, warnings);
+  for (const auto& warning : warnings) log::warn(warning);
+  return file;
+}
+
+void atOnce(std::size_t count, const std::function<void(std::size_t)>& body) {
+  std::atomic<std::size_t> coming = 0;
+  std::mutex mutex;
+  std::exception_ptr first;
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t each = 0; each < std::min(count, fleetWidth); ++each)
+      threads.emplace_back([&] {
+        for (std::size_t at; (at = coming++) < count;) {
+          try {
+            body(at);
+          } catch (...) {
+            const std::lock_guard lock(mutex);
+            if (!first) first = std::current_exception();
+            coming = count;
+          }
+        }
+      });
+  }
+  if (first) std::rethrow_exception(first);
+}
+
+HostSeen hostSeen(const Value& answer) {
+  const auto is = [&](const char* member) { return answer.value(member, false); };
+  HostSeen seen{.machine = stringAt(answer, "machine"), .kernel = stringAt(answer, "kernel"), .binary = stringAt(answer, "binary"), .image = stringAt(answer, "image"),
+                .bundle = stringAt(answer, "bundle"), .authority = stringAt(answer, "authority"), .node = is("node"), .controlPlane = is("controlPlane"), .apiServer = stringAt(answer, "apiServer"),
+                .begun = stringAt(answer, "begun"), .busy = stringAt(answer, "busy.command")};
+  return seen;
+}
+
+void learnNodes(const config::ClusterFile& file, FleetLook& look) {
+  for (const auto& host : file.inventory.hosts) {
+    const auto status = look.status.find(host.name);
+    if (!host.controlPlane() || status == look.status.end() || !look.seen.asked.empty()) continue;
+    const auto* answers = find(status->second, "apiServer.answers");
+    const auto* nodes = find(status->second, "nodes");
+    if (!answers || *answers != Value(true) || !nodes || !nodes->is_array()) continue;
+    look.seen.asked = host.name;
+    look.seen.version = stringAt(status->second, "cluster.version");
+    for (const auto& node : *nodes) {
+      phases::fleet::NodeSeen seen{.name = stringAt(node, "name"), .version = stringAt(node, "kubelet"), .address = stringAt(node, "address"),
+                                   .controlPlane = stringAt(node, "role") == "control-plane", .ready = node.value("ready", false), .labels = {}};
+      if (const auto* labels = find(node, "labels")) seen.labels.all = labels->get<std::map<std::string, std::string>>();
+      seen.labels.given = split(stringAt(node, "givenLabels"), ',');
+      look.seen.nodes.push_back(std::move(seen));
+    }
+  }
+}
+
+Fleet::Fleet(const std::string& fileName, std::stop_token stop)
+    : stop_(stop), folder_(fileName == "-" ? fs::current_path() : fs::absolute(fileName).parent_path()), file_(readClusterFile(fileName)),
+      ssh_(file_.inventory.ssh && !file_.inventory.ssh->configFile.empty() ? besideFile(file_.inventory.ssh->configFile).string() : "", stop) {}
+
+fs::path Fleet::besideFile(const std::string& path) const { return path.starts_with('~') ? fs::path(path) : folder_ / path; }
+
+phases::fleet::Wish Fleet::wish(bool prune) {
+  const auto& inventory = file_.inventory;
+  phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .prune = prune};
+  for (const auto& host : inventory.hosts) wish.hosts.push_back({host.name, host.address, host.controlPlane(), host.labels});
+  const auto take = [&](Task task, const fs::path& from, const char* to, const char* mode) {
+    cargo_[task] = {from, to, mode, digestOf(from)};
+    return phases::fleet::Load{{cargo_[task].digest}};
+  };
+  const auto binary = inventory.binary.empty() ? ownProgram() : besideFile(inventory.binary);
+  wish.binary = take(Task::copyBinary, binary, "/usr/bin/kubestrap", "755");
+  if (utsname own{}; inventory.binary.empty() && uname(&own) == 0) wish.machine = own.machine;
+  if (!inventory.image.empty()) wish.image = take(Task::copyImage, besideFile(inventory.image), "/usr/lib/kubestrap/kubestrap-image.tar", "644");
+  else
+    for (const auto& place : {binary.parent_path(), fs::path("/usr/lib/kubestrap")})
+      if (!wish.image.wanted() && fs::exists(place / "kubestrap-image.tar"))
+        wish.image = take(Task::copyImage, place / "kubestrap-image.tar", "/usr/lib/kubestrap/kubestrap-image.tar", "644");
+  if (inventory.bundle.empty()) return wish;
+  wish.bundle = take(Task::copyBundle, besideFile(inventory.bundle), "/var/lib/kubestrap/cluster.bundle", "600");
+  // Once it is loaded its program stands in the place of the one that was brought.
+  const archive::Reader bundle(besideFile(inventory.bundle));
+  if (const auto* program = bundle.lock().find("bin/kubestrap")) wish.binary.digests.push_back(program->sha256);
+  if (bundle.lock().find("bin/kubelet")) wish.kubelet = bundle.lock().kubernetesVersion;
+  return wish;
+}
+
+const Cargo& Fleet::cargo(Task task) const { return cargo_.at(task); }
+
+nodes::Target Fleet::targetOf(const config::InventoryHost& host) const {
+  const auto all = file_.inventory.ssh.value_or(config::InventorySsh{});
+  const auto own = host.ssh.value_or(config::HostSsh{});
+  const auto key = own.identityFile.empty() ? all.identityFile : own.identityFile;
+  return {.name = host.name, .host = own.host.empty() ? host.address : own.host, .user = own.user.empty() ? all.user : own.user,
+          .identityFile = key.empty() ? "" : besideFile(key).string(), .port = own.port != 0 ? own.port : all.port};
+}
+
+host::CommandResult Fleet::run(const std::string& host, const nodes::Errand& errand) const { return ssh_.run(targetOf(*file_.find(host)), errand); }
+
+FleetLook Fleet::look() const {
+  FleetLook look;
+  std::mutex mutex;
+  const auto& hosts = file_.inventory.hosts;
+  atOnce(hosts.size(), [&](std::size_t at) {
+    HostSeen seen;
+    Value status;
+    try {
+      const auto said = run(hosts[at].name, {.script = std::string(lookScript), .arguments = {}, .input = {}, .timeout = std::chrono::minutes(2)});
+      const auto answer = parseJson(said.output, hosts[at].name + "'s answer");
+      seen = hostSeen(answer);
+      status = answer.value("status", Value());
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      seen.unreachable = error.message();
+      seen.hint = error.hint();
+    }
+    const std::lock_guard lock(mutex);
+    if (status.is_object()) look.status[hosts[at].name] = std::move(status);
+    look.seen.hosts[hosts[at].name] = std::move(seen);
+  });
+  learnNodes(file_, look);
+  return look;
+}
+
+} // namespace kubestrap::cmd

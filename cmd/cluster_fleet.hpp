@@ -1,0 +1,68 @@
+#pragma once
+// The machines of a cluster.yaml, as the commands of `cluster` reach them.
+
+#include "config/inventory.hpp"
+#include "nodes/ssh.hpp"
+#include "phases/fleet.hpp"
+#include "support/value.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace kubestrap::cmd {
+
+/// What is brought to a machine.
+struct Cargo {
+  std::filesystem::path from, to;
+  std::string mode, digest;
+};
+
+/// One look at all of them.
+struct FleetLook {
+  phases::fleet::Seen seen;
+  std::map<std::string, Value> status; ///< of control planes: what `kubestrap status` says there
+};
+
+class Fleet {
+public:
+  Fleet(const std::string& fileName, std::stop_token stop);
+
+  const config::ClusterFile& file() const { return file_; }
+  std::stop_token stop() const { return stop_; }
+  /// Reads what is to be brought, to know it again.
+  phases::fleet::Wish wish(bool prune);
+  const Cargo& cargo(phases::fleet::Task task) const;
+
+  /// One connection and one question for each machine, many at once.
+  FleetLook look() const;
+  /// Throws Unreachable.
+  host::CommandResult run(const std::string& host, const nodes::Errand& errand) const;
+
+private:
+  nodes::Target targetOf(const config::InventoryHost& host) const;
+  std::filesystem::path besideFile(const std::string& path) const;
+
+  std::stop_token stop_;
+  std::filesystem::path folder_;
+  config::ClusterFile file_;
+  nodes::Ssh ssh_;
+  std::map<phases::fleet::Task, Cargo> cargo_;
+};
+
+/// The documents of a cluster.yaml; warnings are told. "-" is standard input.
+config::ClusterFile readClusterFile(const std::string& fileName);
+
+/// Does it for 0 to count - 1, several at once. The first error that `body` throws ends it.
+void atOnce(std::size_t count, const std::function<void(std::size_t)>& body);
+inline constexpr std::size_t fleetWidth = 32;
+
+/// What a machine's answer to the look comes to.
+phases::fleet::HostSeen hostSeen(const Value& answer);
+/// The control plane whose API server answers, and the nodes that it tells of.
+void learnNodes(const config::ClusterFile& file, FleetLook& look);
+
+} // namespace kubestrap::cmd

@@ -1,0 +1,242 @@
+#include "cmd/cluster_steps.hpp"
+
+#include "cmd/globals.hpp"
+#include "cmd/machine.hpp"
+#include "support/log.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+using phases::fleet::Task;
+
+/// What arrives is looked at before it takes its place; what an earlier one has left goes.
+constexpr std::string_view copyScript = R"sh(
+set -eu
+mkdir -p "${1%/*}"
+rm -f "$1".new-*
+[ "$(sha256sum 2>/dev/null <"$1" | cut -d ' ' -f 1)" != "$3" ] || exit 0
+new=$1.new-$$
+trap 'rm -f "$new"' EXIT
+umask 077
+cat >"$new"
+[ "$(sha256sum <"$new" | cut -d ' ' -f 1)" = "$3" ] || { echo "error: $1 has not arrived whole" >&2; exit 1; }
+chmod "$2" "$new"
+mv -f "$new" "$1"
+)sh";
+
+/// kubestrap with these words; while it has not come to its end that is written down.
+constexpr std::string_view runScript = R"sh(
+mark=/var/lib/kubestrap/unfinished
+if [ -n "$1" ]; then
+  mkdir -p -m 700 /var/lib/kubestrap
+  echo "$1" >"$mark"
+fi
+marked=$1
+shift
+/usr/bin/kubestrap "$@"
+code=$?
+if [ "$code" = 0 ]; then
+  case $marked:$1 in ?*:*|:reset) rm -f "$mark" ;; esac
+fi
+exit $code
+)sh";
+
+/// A worker has no right to be drained: it gets the administrator's file for as long as that takes, and on no disk.
+constexpr std::string_view upgradeNodeScript = R"sh(
+umask 077
+admin=/etc/kubernetes/admin.conf
+trap 'case $admin in /run/*) rm -rf "${admin%/*}" ;; esac' EXIT
+trap 'exit 1' HUP INT TERM PIPE
+if [ ! -e "$admin" ]; then
+  folder=$(mktemp -d /run/kubestrap-XXXXXX) || exit 1
+  admin=$folder/admin.conf
+  cat >"$admin"
+fi
+# The API server may just begin anew on the node before this one.
+tries=60
+until /usr/bin/kubestrap token list --kubeconfig "$admin" >/dev/null 2>&1 || [ "$tries" = 0 ]; do sleep 2; tries=$((tries - 1)); done
+echo upgrade >/var/lib/kubestrap/unfinished
+/usr/bin/kubestrap upgrade node --kubeconfig "$admin" "$@"
+code=$?
+[ "$code" = 0 ] && rm -f /var/lib/kubestrap/unfinished
+exit $code
+)sh";
+
+constexpr auto patience = std::chrono::hours(1); // kubestrap has its own, for whatever it waits for
+constexpr std::chrono::seconds gatePatience = std::chrono::minutes(3), pause = std::chrono::seconds(3);
+constexpr std::size_t wordsKept = 12;
+
+/// What a kubestrap that failed has said, but for its events.
+Error errorOf(const std::string& errors, int code) {
+  std::vector<std::string> said;
+  std::string hint;
+  for (const auto& line : split(trim(errors), '\n')) {
+    const auto text = trim(line);
+    if (text.empty() || text.starts_with('{') || text.starts_with("warning: ")) continue;
+    if (text.starts_with("try: ")) hint = text.substr(5);
+    else said.emplace_back(text.starts_with("error: ") ? text.substr(7) : text);
+  }
+  if (said.size() > wordsKept) said.erase(said.begin(), said.end() - wordsKept);
+  return Error(said.empty() ? fmt::format("it ended with {}", code) : kubestrap::join(said, "; "), hint, code == static_cast<int>(ExitCode::refused) ? ExitCode::refused : ExitCode::failed);
+}
+
+/// Gates of an upgrade that open by themselves: the node before is not back yet.
+constexpr std::string_view passing[] = {"ClusterAnswers", "ControlPlaneNodesReady", "NodesReady", "EtcdHealthy"};
+
+bool passes(const Error& error) {
+  return error.exitCode() == ExitCode::refused && std::ranges::any_of(passing, [&](std::string_view gate) { return error.message().find(gate) != std::string::npos; });
+}
+
+void withPatience(std::stop_token stop, const std::function<void()>& step) {
+  SystemClock clock(std::move(stop));
+  for (const auto began = clock.now();;) {
+    try {
+      return step();
+    } catch (const Error& error) {
+      if (!passes(error) || clock.now() - began > gatePatience) throw;
+    }
+    clock.sleep(pause);
+  }
+}
+
+std::string streamOf(const std::vector<Value>& documents) {
+  std::string text;
+  for (const auto& document : documents) text += "---\n" + document.dump() + "\n";
+  return text;
+}
+
+} // namespace
+
+ClusterSteps::~ClusterSteps() {
+  if (!words_) return;
+  try {
+    kubestrap(asked_, {"token", "delete", words_->tokenId});
+  } catch (const Error& error) { // it ends by itself
+    log::info(1, "the token {} could not be deleted: {}", words_->tokenId, error.message());
+  }
+}
+
+Value ClusterSteps::kubestrap(const std::string& host, const std::vector<std::string>& words, const std::vector<Value>& documents, std::string_view marked,
+                              std::initializer_list<int> allowed) {
+  nodes::Errand errand{.script = std::string(runScript), .arguments = {std::string(marked)}, .input = streamOf(documents), .timeout = patience};
+  errand.arguments.insert(errand.arguments.end(), words.begin(), words.end());
+  return answer(host, std::move(errand), allowed);
+}
+
+Value ClusterSteps::answer(const std::string& host, nodes::Errand errand, std::initializer_list<int> allowed) {
+  errand.arguments.insert(errand.arguments.end(), {"-o", "json"});
+  errand.feed.errors = [&](std::string_view line) {
+    view_.hears(host, line);
+    log::info(1, "{}: {}", host, line);
+  };
+  const auto ended = fleet_.run(host, errand);
+  if (std::ranges::find(allowed, ended.exitCode) == allowed.end()) throw errorOf(ended.errors, ended.exitCode);
+  return parseJson(ended.output, host + "'s answer");
+}
+
+void ClusterSteps::offline(std::vector<std::string>& words) const {
+  if (fleet_.file().inventory.offline) words.emplace_back("--offline");
+}
+
+void ClusterSteps::copy(const phases::fleet::Step& step) {
+  const auto& cargo = fleet_.cargo(step.task);
+  const auto ended = fleet_.run(step.host, {.script = std::string(copyScript), .arguments = {cargo.to.string(), cargo.mode, cargo.digest}, .input = {}, .file = cargo.from, .timeout = patience});
+  if (ended.exitCode != 0) throw errorOf(ended.errors, ended.exitCode);
+}
+
+/// How the cluster is found and trusted, with a token of this run's own.
+Value ClusterSteps::discovery() {
+  const std::lock_guard lock(mutex_);
+  if (!words_) {
+    const auto token = while_("asking " + asked_ + " for a token", [&] { return kubestrap(asked_, {"token", "create", "--ttl", "2h", "--description", "machines that kubestrap cluster apply lets join"}); });
+    const auto secret = stringAt(token, "token");
+    words_ = Words{{{"bootstrapToken", {{"apiServerEndpoint", stringAt(token, "apiServerEndpoint")}, {"token", secret}, {"caCertHashes", token.at("caCertHashes")}}}}, secret.substr(0, secret.find('.'))};
+  }
+  return words_->discovery;
+}
+
+/// Of the files that control planes share: they are in the cluster for two hours.
+std::string ClusterSteps::certificateKey() {
+  const std::lock_guard lock(mutex_);
+  if (certificateKey_.empty()) {
+    SystemEntropy entropy;
+    auto key = config::generateCertificateKey([&](std::size_t count) { return entropy.bytes(count); });
+    const Value document{{"apiVersion", "kubeadm.k8s.io/v1beta4"}, {"kind", "InitConfiguration"}, {"certificateKey", key.reveal()}};
+    while_("letting " + asked_ + " share the certificates", [&] { kubestrap(asked_, {"init", "phase", "upload-certs", "--upload-certs", "--skip-certificate-key-print", "--config", "-"}, {document}); });
+    certificateKey_ = std::move(key);
+  }
+  return certificateKey_.reveal();
+}
+
+void ClusterSteps::join(const config::InventoryHost& host) {
+  const auto found = discovery();
+  const auto document = config::joinDocument(fleet_.file(), host, found, host.controlPlane() ? certificateKey() : "");
+  std::vector<std::string> words{"join", "--config", "-"};
+  offline(words);
+  kubestrap(host.name, words, {document}, "join");
+}
+
+/// What an upgrade is told besides.
+std::vector<std::string> ClusterSteps::upgradeFlags() const {
+  std::vector<std::string> words;
+  if (!fleet_.file().inventory.bundle.empty()) words = {"--bundle", fleet_.cargo(Task::copyBundle).to.string()};
+  offline(words);
+  const auto init = config::initDocuments(fleet_.file(), fleet_.file().first()).front();
+  if (const auto* ignored = find(init, "nodeRegistration.ignorePreflightErrors"))
+    words.insert(words.end(), {"--ignore-preflight-errors", kubestrap::join(ignored->get<std::vector<std::string>>(), ",")});
+  return words;
+}
+
+void ClusterSteps::upgradeNode(const config::InventoryHost& host) {
+  nodes::Errand errand{.script = std::string(upgradeNodeScript), .arguments = upgradeFlags(), .input = {}, .timeout = patience};
+  if (!host.controlPlane()) {
+    const auto admin = fleet_.run(asked_, {.script = "cat /etc/kubernetes/admin.conf", .arguments = {}, .input = {}});
+    if (admin.exitCode != 0) throw errorOf(admin.errors, admin.exitCode);
+    errand.input = admin.output;
+  }
+  answer(host.name, std::move(errand), {0});
+}
+
+void ClusterSteps::perform(const phases::fleet::Step& step) {
+  const auto* host = fleet_.file().find(step.host);
+  switch (step.task) {
+  case Task::copyBinary:
+  case Task::copyImage:
+  case Task::copyBundle: return copy(step);
+  case Task::load: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string()}); return;
+  case Task::prepare: {
+    std::vector<std::string> words{"preflight", !isThere_ && host == &fleet_.file().first() ? "init" : "join", "--fix", "--config", "-"};
+    if (host->controlPlane() && words[1] == "join") words.emplace_back("--control-plane");
+    // What it cannot put right is init's and join's to refuse, who know more.
+    kubestrap(step.host, words, config::initDocuments(fleet_.file(), *host), {}, {0, static_cast<int>(ExitCode::refused)});
+    return;
+  }
+  case Task::init: {
+    std::vector<std::string> words{"init", "--skip-token-print", "--skip-certificate-key-print", "--config", "-"};
+    offline(words);
+    kubestrap(step.host, words, config::initDocuments(fleet_.file(), *host), "init");
+    const std::lock_guard lock(mutex_);
+    if (asked_.empty()) asked_ = step.host;
+    return;
+  }
+  case Task::upgrade: {
+    std::vector<std::string> words{"upgrade", "apply", fleet_.file().version, "--yes"};
+    for (auto& word : upgradeFlags()) words.push_back(std::move(word));
+    return withPatience(fleet_.stop(), [&] { kubestrap(step.host, words, {}, "upgrade"); });
+  }
+  case Task::upgradeNode: return withPatience(fleet_.stop(), [&] { upgradeNode(*host); });
+  case Task::join: return join(*host);
+  case Task::forget: kubestrap(asked_, {"node", "remove", step.host, "--yes"}); return;
+  case Task::label: kubestrap(asked_, {"node", "label", step.host, "--file", "-"}, {{{"labels", host->labels}}}); return;
+  case Task::remove: kubestrap(asked_, {"node", "remove", step.host, "--yes", "--drain"}); return;
+  case Task::reset: kubestrap(step.host, {"reset", "--force"}); return;
+  }
+}
+
+} // namespace kubestrap::cmd

@@ -1,0 +1,107 @@
+#include "nodes/ssh.hpp"
+
+#include "host/descriptor.hpp"
+#include "host/process.hpp"
+#include "nodes/shell.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace kubestrap::nodes {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int connectionFailed = 255, noRoot = 253;
+
+/// Becomes root and goes on with the script and its arguments. The PATH of somebody who has not logged in may lack where the tools of root are.
+constexpr std::string_view asRoot = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH; "
+                                    "[ \"$(id -u)\" = 0 ] && exec sh -c \"$@\"; "
+                                    "sudo -n true </dev/null || exit 253; "
+                                    "exec sudo -n -- sh -c \"$@\"";
+
+/// A folder that nobody else can look into. The path is short: that of a socket is at most 107 octets.
+fs::path privateFolder() {
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  for (const auto& base : {std::string(runtime && *runtime && std::string_view(runtime).size() < 30 ? runtime : "/tmp"), std::string("/tmp")}) {
+    auto name = base + "/kubestrap-XXXXXX";
+    if (mkdtemp(name.data())) return name;
+  }
+  throw Error("no folder for ssh's sockets could be made below /tmp", "see whether /tmp can be written to");
+}
+
+std::string lastLine(std::string_view text) {
+  const auto lines = split(trim(text), '\n');
+  return lines.empty() ? "" : std::string(trim(lines.back()));
+}
+
+} // namespace
+
+std::vector<std::string> remoteCommand(const Errand& errand) {
+  std::vector<std::string> words{"sh", "-c", std::string(asRoot), "sh", errand.script, "sh"};
+  words.insert(words.end(), errand.arguments.begin(), errand.arguments.end());
+  return {commandLine(words)};
+}
+
+std::string hintFor(std::string_view lastWords, const Target& target) {
+  const auto has = [&](std::string_view words) { return lastWords.find(words) != std::string_view::npos; };
+  const auto there = target.user.empty() ? target.host : target.user + "@" + target.host;
+  if (has("Host key verification failed") || has("host key"))
+    return fmt::format("compare its key and log in once by hand: ssh {}; or put the key into known_hosts", there);
+  if (has("Permission denied")) return fmt::format("load the key with ssh-add, or name it as identityFile; this has to work without a question: ssh -o BatchMode=yes {} true", there);
+  return fmt::format("see whether it is up: ssh {}", there);
+}
+
+Ssh::Ssh(std::string configFile, std::stop_token stop) : configFile_(std::move(configFile)), sockets_(privateFolder()), stop_(std::move(stop)) {}
+
+Ssh::~Ssh() {
+  std::error_code ignored;
+  for (const auto& socket : fs::directory_iterator(sockets_, ignored)) {
+    try {
+      host::runProcess({.program = "ssh", .arguments = {"-F", "none", "-o", "ControlPath=" + socket.path().string(), "-O", "exit", "all"}, .input = {}, .timeout = std::chrono::seconds(5)});
+    } catch (const Error&) { // it goes by itself after a minute without work
+    }
+  }
+  fs::remove_all(sockets_, ignored);
+}
+
+std::vector<std::string> Ssh::flags(const Target& target) const {
+  std::vector<std::string> all{"-T"};
+  if (!configFile_.empty()) all.insert(all.end(), {"-F", configFile_});
+  for (const auto* option : {"BatchMode=yes", "ConnectTimeout=10", "ControlMaster=auto", "ControlPersist=60", "ServerAliveInterval=15", "ServerAliveCountMax=4",
+                             "ForwardX11=no", "ForwardAgent=no", "ClearAllForwardings=yes", "RemoteCommand=none", "LogLevel=ERROR"})
+    all.insert(all.end(), {"-o", option});
+  all.insert(all.end(), {"-o", "ControlPath=" + (sockets_ / "%C").string()});
+  if (!target.user.empty()) all.insert(all.end(), {"-l", target.user});
+  if (target.port != 0) all.insert(all.end(), {"-p", std::to_string(target.port)});
+  if (!target.identityFile.empty()) all.insert(all.end(), {"-i", target.identityFile});
+  all.insert(all.end(), {"--", target.host});
+  return all;
+}
+
+host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
+  host::Command command{.program = "ssh", .arguments = flags(target), .input = errand.input, .timeout = errand.timeout};
+  for (auto& word : remoteCommand(errand)) command.arguments.push_back(std::move(word));
+  auto feed = errand.feed;
+  host::Descriptor file;
+  if (errand.file) {
+    file = host::Descriptor(open(errand.file->c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) throw Error(fmt::format("cannot read {}", errand.file->string()), "see whether it is there, and may be read");
+    feed.input = file.get();
+  }
+  auto result = host::runProcess(command, feed, stop_);
+  const auto words = lastLine(result.errors);
+  if (result.timedOut) throw Unreachable(fmt::format("it has not answered for {}", humanDuration(errand.timeout)), hintFor("", target));
+  if (result.exitCode == connectionFailed) throw Unreachable(words.empty() ? "the connection broke" : words, hintFor(words, target));
+  if (result.exitCode == noRoot)
+    throw Unreachable(fmt::format("{} is not root there, and may not become it: {}", target.user.empty() ? "who logs in" : target.user, words),
+                      "log in as root, or let sudo not ask: NOPASSWD in /etc/sudoers.d");
+  return result;
+}
+
+} // namespace kubestrap::nodes

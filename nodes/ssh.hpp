@@ -1,0 +1,63 @@
+#pragma once
+// nodes/ is the way to other machines. It brings a script there and what it says back, and knows nothing of clusters.
+
+#include "host/feed.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace kubestrap::nodes {
+
+/// A machine as ssh is told of it. What is empty is left to ssh's own configuration.
+struct Target {
+  std::string name; ///< for messages
+  std::string host, user, identityFile;
+  int port = 0;
+};
+
+/// What is to be done there, as root.
+struct Errand {
+  std::string script;                 ///< of a POSIX shell
+  std::vector<std::string> arguments; ///< $1, $2, ...: everybody there can see them, so no secrets
+  std::string input;                  ///< what it reads
+  std::optional<std::filesystem::path> file = {}; ///< ... from this file instead
+  host::Feed feed = {};                           ///< ... or from there; and who hears it
+  Duration timeout = std::chrono::minutes(1);
+};
+
+/// The machine could not be reached, or root is out of reach there.
+class Unreachable : public Error {
+public:
+  using Error::Error;
+};
+
+/// The user's own ssh: its configuration, agent, jump hosts and known hosts. One connection for each machine, kept until the end.
+/// May be used from several threads.
+class Ssh {
+public:
+  /// `configFile`: as ssh -F takes it; empty: the user's own. A stop request ends what is under way.
+  explicit Ssh(std::string configFile, std::stop_token stop);
+  Ssh(const Ssh&) = delete;
+  ~Ssh(); ///< closes all connections
+
+  /// Runs it to its end. Throws Unreachable; Interrupted when asked to stop.
+  host::CommandResult run(const Target& target, const Errand& errand) const;
+
+private:
+  std::vector<std::string> flags(const Target& target) const;
+
+  std::string configFile_;
+  std::filesystem::path sockets_;
+  std::stop_token stop_;
+};
+
+/// The words after "ssh" for an errand.
+std::vector<std::string> remoteCommand(const Errand& errand);
+
+/// What ssh's last words mean, for whoever has to put it right.
+std::string hintFor(std::string_view lastWords, const Target& target);
+
+} // namespace kubestrap::nodes

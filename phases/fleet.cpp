@@ -1,0 +1,295 @@
+#include "phases/fleet.hpp"
+
+#include "support/text.hpp"
+#include "support/version.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::phases::fleet {
+
+namespace {
+
+const HostWish* find(const Wish& wish, std::string_view name) {
+  const auto found = std::ranges::find(wish.hosts, name, &HostWish::name);
+  return found == wish.hosts.end() ? nullptr : &*found;
+}
+
+std::vector<const HostWish*> controlPlanes(const Wish& wish) {
+  std::vector<const HostWish*> found;
+  for (const auto& host : wish.hosts)
+    if (host.controlPlane) found.push_back(&host);
+  return found;
+}
+
+std::string namesOf(const std::vector<const HostWish*>& hosts) {
+  std::vector<std::string> names;
+  for (const auto* host : hosts) names.push_back(host->name);
+  return join(names, ", ");
+}
+
+bool isBegun(const HostSeen& host) { return host.node || host.controlPlane || !host.begun.empty(); }
+
+/// Which machine begins the cluster: one that has not come to the end of it, or the first. Nothing: there is one already.
+struct Beginning {
+  const HostWish* host = nullptr;
+  std::optional<Trouble> trouble;
+};
+
+Beginning beginning(const Wish& wish, const Seen& seen) {
+  if (!seen.asked.empty()) return {};
+  const auto all = controlPlanes(wish);
+  std::vector<const HostWish*> silent, begun;
+  for (const auto* host : all) {
+    if (!seen.of(host->name).unreachable.empty()) silent.push_back(host);
+    else if (isBegun(seen.of(host->name))) begun.push_back(host);
+  }
+  if (begun.size() == 1 && seen.of(begun.front()->name).begun == "init") return {begun.front(), {}};
+  if (!begun.empty())
+    return {nullptr, Trouble{"", fmt::format("no API server answers on {}", namesOf(begun)), fmt::format("kubestrap status on {} says what is wrong there", begun.front()->name)}};
+  if (!silent.empty())
+    return {nullptr, Trouble{"", fmt::format("no cluster is seen, but {} cannot be reached and may have one", namesOf(silent)),
+                             "bring it back; or, if it never had one, take it out of the file for now"}};
+  return {all.front(), {}};
+}
+
+/// Why a machine that answers cannot be what the file wants.
+std::optional<Trouble> troubleOf(const HostWish& host, const HostSeen& there, const Wish& wish, const Seen& seen) {
+  if (!wish.machine.empty() && wish.binary.wanted() && there.machine != wish.machine)
+    return Trouble{host.name, fmt::format("it is {}, and the program is for {}", there.machine, wish.machine), "name one for its architecture as binary, in a file of its own"};
+  if (seen.asked.empty()) return std::nullopt;
+  const auto* node = seen.node(host.name);
+  const auto& ours = seen.of(seen.asked).authority;
+  if (!there.authority.empty() && !ours.empty() && there.authority != ours)
+    return Trouble{host.name, fmt::format("it belongs to another cluster than {}", seen.asked), fmt::format("kubestrap reset on {}, if it shall belong to this one", host.name)};
+  if ((there.begun.empty() || there.begun == "upgrade") && there.node && node && node->controlPlane != host.controlPlane)
+    return Trouble{host.name, fmt::format("it is a {}, and shall be a {}", node->controlPlane ? "control plane" : "worker", host.controlPlane ? "control plane" : "worker"),
+                   fmt::format("kubestrap node remove {} on another control plane, then apply again", host.name)};
+  if (!isBegun(there) && node && node->ready)
+    return Trouble{host.name, fmt::format("the cluster has a node {} that is Ready, and the machine at {} is none", host.name, host.address),
+                   "if it was just made bare, apply again in a minute; else two machines have this name"};
+  return std::nullopt;
+}
+
+void bring(const HostWish& host, const HostSeen& there, const Wish& wish, std::vector<Step>& steps) {
+  const auto lacks = [](const std::string& digest) { return digest.empty() ? "missing" : "differs"; };
+  if (!wish.binary.is(there.binary)) steps.push_back({host.name, Task::copyBinary, lacks(there.binary)});
+  if (wish.image.wanted() && !wish.image.is(there.image)) steps.push_back({host.name, Task::copyImage, lacks(there.image)});
+}
+
+void prepare(const HostWish& host, const HostSeen& there, const Wish& wish, std::vector<Step>& steps) {
+  if (wish.bundle.wanted()) {
+    if (!wish.bundle.is(there.bundle)) steps.push_back({host.name, Task::copyBundle, there.bundle.empty() ? "missing" : "differs"});
+    steps.push_back({host.name, Task::load, ""});
+  }
+  steps.push_back({host.name, Task::prepare, ""});
+}
+
+void label(const HostWish& host, const Labels& has, std::vector<Step>& steps) {
+  std::vector<std::string> words;
+  for (const auto& [name, value] : labelChanges(host.labels, has)) words.push_back(value ? name + "=" + *value : name + "-");
+  if (!words.empty()) steps.push_back({host.name, Task::label, join(words, ", ")});
+}
+
+bool isOlder(const std::string& version, const std::string& than) {
+  const auto has = readVersion(version), wanted = readVersion(than);
+  return has && wanted && *has < *wanted;
+}
+
+/// First the control plane that speaks for the cluster, then the others, then workers; only those that are nodes and can be reached.
+std::vector<const HostWish*> toUpgrade(const Wish& wish, const Seen& seen, const Plan& plan) {
+  std::vector<const HostWish*> hosts;
+  for (const auto& host : wish.hosts) {
+    const bool troubled = std::ranges::find(plan.troubles, host.name, &Trouble::host) != plan.troubles.end();
+    if (!troubled && seen.of(host.name).node && seen.node(host.name)) hosts.push_back(&host);
+  }
+  std::ranges::stable_sort(hosts, {}, [&](const HostWish* host) { return host->name == seen.asked ? 0 : host->controlPlane ? 1 : 2; });
+  return hosts;
+}
+
+/// To the version of the file. The kubelets' part is only done where a bundle brings one: otherwise they are packages'.
+void upgrades(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>& preparing, std::vector<Step>& steps) {
+  if (seen.asked.empty() || wish.version.empty()) return;
+  if (isOlder(wish.version, seen.version)) plan.notes.push_back(fmt::format("the cluster has Kubernetes {}, and the file says {}: there is no way back, it is left as it is", seen.version, wish.version));
+  std::vector<std::string> older;
+  for (const auto* host : toUpgrade(wish, seen, plan)) {
+    const auto& node = *seen.node(host->name);
+    const bool begun = seen.of(host->name).begun == "upgrade", speaks = host->name == seen.asked;
+    const auto& apiServer = seen.of(host->name).apiServer;
+    const bool components = isOlder(apiServer, wish.version), kubelet = isOlder(node.version, wish.version), brings = kubelet && wish.kubelet == wish.version;
+    const bool cluster = speaks && (isOlder(seen.version, wish.version) || components || begun);
+    const bool itself = brings || (!speaks && (begun || components));
+    if (kubelet && !brings) older.push_back(host->name);
+    if (!cluster && !itself) continue;
+    if (wish.bundle.wanted()) preparing.push_back({host->name, Task::copyBundle, "where it is not there"});
+    const auto reason = [&](const std::string& from) { return begun ? std::string("goes on") : fmt::format("{} to {}", from, wish.version); };
+    if (cluster) steps.push_back({host->name, Task::upgrade, reason(seen.version), true});
+    if (itself) steps.push_back({host->name, Task::upgradeNode, reason(components ? apiServer : node.version), host->controlPlane});
+  }
+  if (!older.empty()) plan.notes.push_back(fmt::format("older kubelets than {}: {}; a bundle with that kubelet brings it, or your packages do", wish.version, join(older, ", ")));
+}
+
+/// Those that the file does not have. Who is gone goes first: while its member of etcd counts, the others are short of one.
+void removals(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>& gone, std::vector<Step>& living) {
+  std::vector<std::string> kept;
+  for (const auto& node : seen.nodes) {
+    if (find(wish, node.name)) continue;
+    if (!wish.prune) kept.push_back(node.name + (node.ready ? "" : " (not Ready)"));
+    else if (node.ready) living.push_back({node.name, Task::remove, "not in the file", node.controlPlane, true});
+    else gone.push_back({node.name, Task::forget, "not in the file, and not Ready", node.controlPlane});
+  }
+  if (!kept.empty()) plan.notes.push_back(fmt::format("in the cluster and not in the file: {}; --prune takes them out", join(kept, ", ")));
+}
+
+} // namespace
+
+std::map<std::string, std::optional<std::string>> labelChanges(const std::map<std::string, std::string>& wanted, const Labels& has) {
+  std::map<std::string, std::optional<std::string>> changes;
+  for (const auto& [name, value] : wanted)
+    if (const auto found = has.all.find(name); found == has.all.end() || found->second != value) changes[name] = value;
+  for (const auto& name : has.given)
+    if (!wanted.contains(name) && has.all.contains(name)) changes[name] = std::nullopt;
+  return changes;
+}
+
+bool Load::is(const std::string& digest) const { return std::ranges::find(digests, digest) != digests.end(); }
+
+const HostSeen& Seen::of(const std::string& host) const {
+  static const HostSeen nothing{.unreachable = "nobody has looked"};
+  const auto found = hosts.find(host);
+  return found == hosts.end() ? nothing : found->second;
+}
+
+const NodeSeen* Seen::node(std::string_view name) const {
+  const auto found = std::ranges::find(nodes, name, &NodeSeen::name);
+  return found == nodes.end() ? nullptr : &*found;
+}
+
+std::string_view nameOf(Task task) {
+  switch (task) {
+  case Task::copyBinary: return "copy kubestrap";
+  case Task::copyImage: return "copy kubestrap's image";
+  case Task::copyBundle: return "copy the bundle";
+  case Task::load: return "bundle load";
+  case Task::prepare: return "preflight --fix";
+  case Task::forget: return "forget";
+  case Task::upgrade: return "upgrade apply";
+  case Task::upgradeNode: return "upgrade node";
+  case Task::init: return "init";
+  case Task::join: return "join";
+  case Task::label: return "label";
+  case Task::remove: return "drain, node remove";
+  case Task::reset: return "reset";
+  }
+  return "";
+}
+
+bool Plan::stuck() const {
+  return std::ranges::any_of(troubles, [](const Trouble& each) { return each.host.empty(); });
+}
+
+Plan planApply(const Wish& wish, const Seen& seen) {
+  Plan plan;
+  const auto begins = beginning(wish, seen);
+  if (begins.trouble) plan.troubles.push_back(*begins.trouble);
+  std::vector<Step> preparing, gone, inits, controlPlaneJoins, workerJoins, labels, living;
+  for (const auto& host : wish.hosts) {
+    const auto& there = seen.of(host.name);
+    if (!there.unreachable.empty()) {
+      plan.troubles.push_back({host.name, fmt::format("it cannot be reached: {}", there.unreachable), there.hint});
+      continue;
+    }
+    if (!there.busy.empty()) plan.busy.push_back(fmt::format("{} ({})", host.name, there.busy));
+    if (auto trouble = troubleOf(host, there, wish, seen)) {
+      plan.troubles.push_back(*std::move(trouble));
+      continue;
+    }
+    bring(host, there, wish, preparing);
+    const auto* node = seen.node(host.name);
+    if (there.node && node && (there.begun.empty() || there.begun == "upgrade")) { // as it shall be
+      label(host, node->labels, labels);
+      continue;
+    }
+    prepare(host, there, wish, preparing);
+    if (!isBegun(there) && node) gone.push_back({host.name, Task::forget, "the machine is bare, and its node is there still", node->controlPlane});
+    const auto reason = isBegun(there) ? "goes on" : "";
+    if (&host == begins.host || there.begun == "init") inits.push_back({host.name, Task::init, reason, true});
+    else (host.controlPlane ? controlPlaneJoins : workerJoins).push_back({host.name, Task::join, reason, host.controlPlane});
+    label(host, {}, labels);
+  }
+  removals(wish, seen, plan, gone, living);
+  std::vector<Step> upgrading;
+  upgrades(wish, seen, plan, preparing, upgrading);
+  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &labels, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
+  return plan;
+}
+
+Plan planDestroy(const Wish& wish, const Seen& seen) {
+  Plan plan;
+  std::vector<Step> workers, others;
+  for (const auto& host : wish.hosts) {
+    const auto& there = seen.of(host.name);
+    if (!there.unreachable.empty()) plan.troubles.push_back({host.name, fmt::format("it cannot be reached, and stays as it is: {}", there.unreachable), "kubestrap reset --force there, when it is back"});
+    else if (!there.busy.empty()) plan.busy.push_back(fmt::format("{} ({})", host.name, there.busy));
+    if (!there.unreachable.empty() || there.binary.empty()) continue; // without kubestrap it was never a node of ours
+    (host.controlPlane ? others : workers).push_back({host.name, Task::reset, "", host.controlPlane});
+  }
+  std::ranges::reverse(others);
+  for (auto* part : {&workers, &others}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
+  for (const auto& node : seen.nodes)
+    if (!find(wish, node.name)) plan.notes.push_back(fmt::format("{} is in the cluster and not in the file: it stays as it is; run kubestrap reset there", node.name));
+  return plan;
+}
+
+namespace {
+
+bool isOver(State state) { return state == State::done || state == State::failed || state == State::left; }
+bool isLost(State state) { return state == State::failed || state == State::left; }
+
+bool isUpgrade(const Step& step) { return step.task == Task::upgrade || step.task == Task::upgradeNode; }
+
+/// Changes who is in etcd, or what the cluster knows of a node: one after the other.
+bool takesTurn(const Step& step) {
+  return isUpgrade(step) || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
+}
+
+/// Whether a step cannot be without this earlier one.
+bool needs(const Step& step, const Step& earlier) {
+  if (step.task == Task::reset) return false;
+  if (isUpgrade(step) && isUpgrade(earlier)) return true; // where one node does not get well, the next one is not touched
+  return earlier.host == step.host || ((step.task == Task::join || step.task == Task::label) && earlier.task == Task::init);
+}
+
+/// Whether it waits for this earlier one, however that ends.
+bool waitsFor(const Step& step, const Step& earlier) {
+  if (step.last) return true;
+  if (step.task == Task::reset && step.controlPlane) return true;
+  if (step.task == Task::join && isUpgrade(earlier)) return true; // no kubelet may be newer than the API servers
+  return takesTurn(step) && takesTurn(earlier);
+}
+
+} // namespace
+
+Next next(const Plan& plan, const Progress& progress) {
+  Next coming;
+  auto state = progress;
+  for (std::size_t at = 0; at < plan.steps.size(); ++at) {
+    if (state[at] != State::waiting) continue;
+    const auto& step = plan.steps[at];
+    bool mayBegin = true;
+    for (std::size_t before = 0; before < at; ++before) {
+      const auto& earlier = plan.steps[before];
+      if (needs(step, earlier) && isLost(state[before])) {
+        coming.left.emplace(at, before);
+        state[at] = State::left;
+        break;
+      }
+      if ((needs(step, earlier) && state[before] != State::done) || (waitsFor(step, earlier) && !isOver(state[before]))) mayBegin = false;
+    }
+    if (state[at] == State::waiting && mayBegin) coming.begin.push_back(at);
+  }
+  return coming;
+}
+
+} // namespace kubestrap::phases::fleet

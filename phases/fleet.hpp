@@ -1,0 +1,113 @@
+#pragma once
+// A cluster's machines as a file wants them: what is to be done on which, and in which order. Pure: what was seen of all machines goes in,
+// steps come out. Between machines there is no other order than the one that next() keeps.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kubestrap::phases::fleet {
+
+/// Those of a Node, and the names of those that it got from a file like this one.
+struct Labels {
+  std::map<std::string, std::string> all;
+  std::vector<std::string> given;
+};
+/// What of the labels has to change: a value, or nothing for one that the file does not have any more. Others' labels are left alone.
+std::map<std::string, std::optional<std::string>> labelChanges(const std::map<std::string, std::string>& wanted, const Labels& has);
+
+struct HostWish {
+  std::string name, address;
+  bool controlPlane = false;
+  std::map<std::string, std::string> labels = {};
+};
+
+/// Something that is brought to the machines. What is there already is known by its digest.
+struct Load {
+  std::vector<std::string> digests; ///< any of them will do; empty: nothing is brought
+  bool wanted() const { return !digests.empty(); }
+  bool is(const std::string& digest) const;
+};
+
+struct Wish {
+  std::vector<HostWish> hosts; ///< in the file's order
+  std::string machine;         ///< for which the program was built: "x86_64"; empty: not known
+  Load binary, image, bundle;
+  std::string version;         ///< of Kubernetes: "v1.37.2"; empty: as it is
+  std::string kubelet;         ///< of the bundle's kubelet; empty: it has none
+  bool prune = false;
+};
+
+struct HostSeen {
+  std::string unreachable, hint; ///< why; empty: it answers
+  std::string machine, kernel;   ///< "x86_64", "Linux 6.12.1"
+  std::string binary, image, bundle; ///< digests of what is there; empty: nothing
+  std::string authority;         ///< digest of the cluster's certificate authority
+  bool node = false, controlPlane = false; ///< by its kubeconfigs
+  std::string apiServer;         ///< version of its API server as its static pod has it; empty: it has none
+  std::string begun;             ///< "init", "join" or "upgrade" that has not come to its end
+  std::string busy;              ///< the command of a kubestrap that is at work there
+};
+
+struct NodeSeen {
+  std::string name, version, address; ///< the kubelet's version
+  bool controlPlane = false, ready = false;
+  Labels labels;
+};
+
+struct Seen {
+  std::map<std::string, HostSeen> hosts;
+  std::string asked; ///< the control plane that told of the nodes; empty: no API server answers
+  std::string version; ///< of the cluster, as it keeps it; empty: not known
+  std::vector<NodeSeen> nodes;
+
+  const HostSeen& of(const std::string& host) const;
+  const NodeSeen* node(std::string_view name) const;
+};
+
+enum class Task { copyBinary, copyImage, copyBundle, load, prepare, forget, upgrade, upgradeNode, init, join, label, remove, reset };
+/// "copy kubestrap"
+std::string_view nameOf(Task task);
+
+struct Step {
+  std::string host; ///< which it is for; also of nodes that are not in the file
+  Task task = Task::prepare;
+  std::string reason;
+  bool controlPlane = false;
+  bool last = false; ///< after all others
+  bool operator==(const Step&) const = default;
+};
+
+/// Why nothing can be done on a machine, or at all.
+struct Trouble {
+  std::string host; ///< empty: all of them
+  std::string cause, remedy;
+  bool operator==(const Trouble&) const = default;
+};
+
+struct Plan {
+  std::vector<Step> steps;
+  std::vector<Trouble> troubles;
+  std::vector<std::string> notes; ///< what is not as the file has it, and is left so
+  std::vector<std::string> busy;  ///< machines where another kubestrap is at work: look again when it has ended
+  bool stuck() const; ///< some trouble is everybody's
+};
+
+Plan planApply(const Wish& wish, const Seen& seen);
+/// Every machine of the file is made bare: workers, then control planes one by one, the first of the file at the end.
+Plan planDestroy(const Wish& wish, const Seen& seen);
+
+/// How far a step is. `left`: it was not begun, since what it needs has failed.
+enum class State { waiting, running, done, failed, left };
+using Progress = std::vector<State>;
+
+/// What may begin now, and what never will, with the step that it needed.
+struct Next {
+  std::vector<std::size_t> begin;
+  std::map<std::size_t, std::size_t> left;
+};
+Next next(const Plan& plan, const Progress& progress);
+
+} // namespace kubestrap::phases::fleet

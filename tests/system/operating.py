@@ -1,0 +1,66 @@
+"""An operator at a desk: a cluster.yaml, and kubestrap run beside the machines, which it reaches by ssh alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import yaml
+
+from kubelab import cgroups, documents
+from testbed import ROOT, VERSION, Machine, Result
+
+BINARY = ROOT / "build/release/kubestrap"
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("KUBECONFIG", "SSH_AUTH_SOCK")}
+
+
+class Operator:
+    def __init__(self, lab, folder: Path):
+        self.lab, self.folder = lab, folder
+        known = json.loads(lab.call("status", "-o", "json"))["ssh"]
+        (folder / "ssh.config").write_text(f"Host *\n  User root\n  IdentityFile {known['key']}\n  UserKnownHostsFile {known['knownHosts']}\n")
+        self.file = folder / "cluster.yaml"
+
+    def describe(self, machines: list[Machine], version: str = VERSION, **more) -> None:
+        """Writes the file: machines whose names begin with n are control planes."""
+        addresses = {name: one["address"] for name, one in self.lab.status().items()}
+        hosts = [{"name": each.name, "address": addresses[each.name], "role": "control-plane" if each.name.startswith("n") else "worker"} for each in machines]
+        inventory = {"apiVersion": "kubestrap.io/v1alpha1", "kind": "Cluster", "metadata": {"name": "desk"}, "ssh": {"configFile": "ssh.config"}, "hosts": hosts} | more
+        told = [each for each in yaml.safe_load_all(documents.init("node", "192.0.2.1", version, cgroups.version()))]
+        for document in told:
+            if document["kind"] == "InitConfiguration":  # what is a machine's own comes from the list
+                del document["localAPIEndpoint"]["advertiseAddress"], document["nodeRegistration"]["name"], document["nodeRegistration"]["kubeletExtraArgs"]
+        own = {"apiVersion": "kubestrap.io/v1alpha1", "kind": "KubestrapConfiguration", "endpoint": {"mode": "local"}}
+        self.file.write_text(yaml.safe_dump_all([inventory, *told, own], sort_keys=False))
+        # A machine that was made anew has another link address at the same IP address.
+        subprocess.run(["ip", "-n", f"lab-{self.lab.name}", "neighbour", "flush", "dev", "br0"], check=True)
+
+    def fetch(self, machine: Machine, path: str, name: str) -> None:
+        """A file of a machine, into the folder of cluster.yaml."""
+        with (self.folder / name).open("wb") as file:
+            inside = ["ip", "netns", "exec", f"lab-{self.lab.name}", "ssh", "-F", self.folder / "ssh.config", machine.address, "cat", path]
+            subprocess.run(inside, stdin=subprocess.DEVNULL, stdout=file, check=True)
+
+    def start(self, *words: str) -> subprocess.Popen:
+        command = ["ip", "netns", "exec", f"lab-{self.lab.name}", BINARY, "cluster", words[0], "-f", self.file, *words[1:]]
+        return subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run(self, *words: str, timeout: float = 600) -> Result:
+        began = time.monotonic()
+        process = self.start(*words)
+        out, err = process.communicate(timeout=timeout)
+        print(f"cluster {' '.join(words)}: {time.monotonic() - began:.1f} s\n{err}")
+        return Result(f"cluster {' '.join(words)}", process.returncode, out, err)
+
+    def must(self, *words: str, code: int = 0) -> Result:
+        done = self.run(*words)
+        assert done.code == code, str(done)
+        return done
+
+    def steps(self) -> dict[str, list[str]]:
+        """What apply would do, by machine, where it would do anything."""
+        planned = self.must("plan", "-o", "json").json
+        return {host["name"]: [step["name"] for step in host["steps"]] for host in planned["hosts"] if host["steps"]}

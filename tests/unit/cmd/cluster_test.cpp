@@ -1,0 +1,101 @@
+// What the machines of a cluster.yaml answer, and what is told of it.
+#include "cmd/cluster_run.hpp"
+#include "cmd/cluster_status.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace kubestrap;
+using namespace kubestrap::cmd;
+namespace fleet = kubestrap::phases::fleet;
+
+namespace {
+
+config::ClusterFile fileOf(std::initializer_list<std::pair<const char*, const char*>> hosts) {
+  config::ClusterFile file;
+  file.name = "desk";
+  for (const auto& [name, role] : hosts) file.inventory.hosts.push_back({.name = name, .address = "10.0.0.1", .role = role, .ssh = {}, .labels = {}, .taints = {}});
+  return file;
+}
+
+Value answerOf(bool node, const std::string& begun = "") {
+  return {{"machine", "x86_64"}, {"kernel", "Linux 6.12"}, {"binary", "b"}, {"image", ""}, {"bundle", ""}, {"authority", "a"}, {"apiServer", ""}, {"node", node}, {"controlPlane", node}, {"begun", begun},
+          {"busy", nullptr}, {"status", nullptr}};
+}
+
+Value statusOf(const std::string& answering) {
+  return parseJson(R"({"apiServer":{"answers":)" + answering + R"(},"cluster":{"version":"v1.37.2"},"findings":[{"name":"WorkerNotReady","severity":"warning","where":"w1","cause":"it is away","remedy":"bring it back"}],
+    "nodes":[{"name":"n1","role":"control-plane","kubelet":"v1.37.2","ready":true,"address":"10.0.0.1","labels":{"a":"b"},"givenLabels":"a"},
+             {"name":"w1","role":"worker","kubelet":"v1.37.2","ready":false},{"name":"w9","role":"worker","kubelet":"v1.37.2","ready":true}]})");
+}
+
+} // namespace
+
+TEST_CASE("a machine's answer is what was seen of it") {
+  auto answer = answerOf(true, "join");
+  answer["busy"] = {{"command", "join"}, {"pid", 7}};
+  const auto seen = hostSeen(answer);
+  CHECK(seen.machine == "x86_64");
+  CHECK(seen.node);
+  CHECK(seen.begun == "join");
+  CHECK(seen.busy == "join");
+  CHECK(seen.unreachable.empty());
+}
+
+TEST_CASE("the first control plane whose API server answers tells of the nodes") {
+  const auto file = fileOf({{"w1", "worker"}, {"n1", "control-plane"}, {"n2", "control-plane"}});
+  FleetLook look;
+  look.status["n1"] = statusOf("false");
+  learnNodes(file, look);
+  CHECK(look.seen.asked.empty());
+  look.status["n2"] = statusOf("true");
+  learnNodes(file, look);
+  CHECK(look.seen.asked == "n2");
+  CHECK(look.seen.version == "v1.37.2");
+  REQUIRE(look.seen.nodes.size() == 3);
+  CHECK(look.seen.nodes[0].labels.all.at("a") == "b");
+  CHECK(look.seen.nodes[0].labels.given == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("status has a row for each machine, and for nodes that the file does not have") {
+  const auto file = fileOf({{"n1", "control-plane"}, {"w1", "worker"}, {"w2", "worker"}, {"w3", "worker"}});
+  FleetLook look;
+  for (const auto* name : {"n1", "w1"}) look.seen.hosts[name] = hostSeen(answerOf(true));
+  look.seen.hosts["w2"] = {.unreachable = "No route to host"};
+  look.seen.hosts["w3"] = hostSeen(answerOf(false, "join"));
+  look.status["n1"] = statusOf("true");
+  learnNodes(file, look);
+  CHECK(statusText(file, look) == "HOST   ROLE            REACHED   VERSION   STATUS     WHAT IS WRONG\n"
+                                  "n1     control-plane   yes       v1.37.2   Ready      -\n"
+                                  "w1     worker          yes       v1.37.2   NotReady   WorkerNotReady\n"
+                                  "w2     worker          no        -         -          No route to host\n"
+                                  "w3     worker          yes       -         -          join has not come to its end\n"
+                                  "w9     worker          -         v1.37.2   Ready      not in the file\n"
+                                  "warning: WorkerNotReady: w1: it is away\n"
+                                  "  try: bring it back\n");
+  CHECK_FALSE(isWell(file, look));
+  CHECK(statusValue(file, look)["hosts"][4]["inFile"] == false);
+}
+
+TEST_CASE("a plan is told by machine, with what keeps from others") {
+  const fleet::Wish wish{.hosts = {{"n1", "10.0.0.1", true, {}}, {"w1", "10.0.0.2", false, {}}, {"w2", "10.0.0.3", false, {}}}, .machine = {}, .version = {}, .kubelet = {}};
+  const fleet::Plan plan{.steps = {{"w1", fleet::Task::copyBinary, "missing"}, {"w1", fleet::Task::join, ""}, {"w9", fleet::Task::forget, "not in the file, and not Ready"}},
+                         .troubles = {{"w2", "it cannot be reached: No route to host", "see whether it is up"}},
+                         .notes = {},
+                         .busy = {}};
+  CHECK(planText(wish, plan) == "w1 (worker, 10.0.0.2)\n  copy kubestrap (missing)\n  join\nw9 (worker)\n  forget (not in the file, and not Ready)\nnothing to do: n1\n"
+                                "w2: it cannot be reached: No route to host\n  try: see whether it is up\n");
+  const auto value = planValue(wish, plan);
+  CHECK(value["changed"] == true);
+  CHECK(value["hosts"][1]["steps"][0] == Value{{"name", "copy kubestrap"}, {"reason", "missing"}});
+  CHECK(value["hosts"][2]["error"] == "it cannot be reached: No route to host");
+}
+
+TEST_CASE("what failed is told with the machine's own words and what to do, what was not begun with the reason") {
+  const fleet::Plan plan{.steps = {{"n1", fleet::Task::init, "", true}, {"w1", fleet::Task::join, ""}}, .troubles = {}, .notes = {}, .busy = {}};
+  LiveView view;
+  const auto outcomes = carryOut(plan, [](const fleet::Step&) { throw Error("the port 6443 is taken", "ss -ltnp"); }, view, {});
+  CHECK(failuresText(plan, outcomes) == "n1: init: the port 6443 is taken\n  try: ss -ltnp\nw1: join: not begun, since init has failed on n1\n");
+  CHECK(outcomesValue(plan, outcomes)[1]["result"] == "not begun");
+  std::stop_source stopped;
+  CHECK_THROWS_AS(carryOut(plan, [&](const fleet::Step&) { stopped.request_stop(); }, view, stopped.get_token()), Interrupted);
+}

@@ -1,0 +1,64 @@
+#include "nodes/shell.hpp"
+
+#include "host/process.hpp"
+#include "nodes/ssh.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+using namespace kubestrap;
+using namespace kubestrap::nodes;
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+/// What a shell makes of a line, each word ended by a zero octet.
+std::string read(const std::string& line, const std::string& shell = "sh") {
+  return host::runProcess({shell, {"-c", "printf '%s\\0' " + line}, "", std::chrono::seconds(20)}).output;
+}
+
+std::string zeroEnded(const Words& words) {
+  std::string text;
+  for (const auto& word : words) text += word + '\0';
+  return text;
+}
+
+} // namespace
+
+TEST_CASE("plain words stay as they are, others stand in quotes") {
+  CHECK(shellWord("/usr/bin/kubestrap") == "/usr/bin/kubestrap");
+  CHECK(shellWord("") == "''");
+  CHECK(shellWord("a b") == "'a b'");
+  CHECK(shellWord("it's") == "'it'\\''s'");
+  CHECK(shellWord("~root") == "'~root'");
+  CHECK_THROWS_AS(shellWord(std::string("a\0b", 3)), Error);
+}
+
+TEST_CASE("a shell reads each word as it was, whatever is in it") {
+  Words words{"", " ", "a b", "'", "''", "\"", "\\", "\\'", "$HOME", "`id`", "$(id)", "*", "?", "[a]", "~", "#", "!x", "a;b", "a&b", "a|b", "<a", ">b", "(a)", "{a,b}", "a\nb", "\t",
+              "-n", "%s", "=", "ä", "\xff", "a'b'c", "'; rm -rf / #"};
+  for (int octet = 1; octet < 256; ++octet) words.push_back({'x', static_cast<char>(octet), 'y'});
+  CHECK(read(commandLine(words)) == zeroEnded(words));
+  CHECK(read(commandLine(words), "bash") == zeroEnded(words));
+}
+
+TEST_CASE("an errand's arguments come through two shells as they were") {
+  const Errand errand{.script = "printf '%s\\0' \"$@\"; cat", .arguments = {"it's", "$HOME \"x\"", "", "a\nb"}, .input = {}};
+  const auto command = remoteCommand(errand);
+  REQUIRE(command.size() == 1);
+  // As a login shell gets it; where this is not root there is no sudo to try.
+  if (geteuid() != 0) return;
+  const auto result = host::runProcess({"sh", {"-c", command[0]}, "secret", std::chrono::seconds(20)});
+  CHECK(result.output == zeroEnded(errand.arguments) + "secret");
+}
+
+TEST_CASE("what keeps from logging in is told with what to do") {
+  const Target target{.name = "n1", .host = "10.0.0.1", .user = "root", .identityFile = {}};
+  CHECK(hintFor("Host key verification failed.", target).find("known_hosts") != std::string::npos);
+  CHECK(hintFor("root@10.0.0.1: Permission denied (publickey).", target).find("ssh-add") != std::string::npos);
+  CHECK(hintFor("connect to host 10.0.0.1 port 22: Connection refused", target) == "see whether it is up: ssh root@10.0.0.1");
+}

@@ -1,0 +1,127 @@
+// ssh's part is played by a script that comes first in the PATH: what it is told, and what becomes of its answers.
+#include "nodes/ssh.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <unistd.h>
+
+using namespace kubestrap;
+using namespace kubestrap::nodes;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A folder with a program `ssh` of this text, first in the PATH for as long as it lives.
+class PlayedSsh {
+public:
+  explicit PlayedSsh(const std::string& script) : before_(std::getenv("PATH")) {
+    auto name = (fs::temp_directory_path() / "played-ssh-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()));
+    folder = name;
+    std::ofstream(folder / "ssh") << "#!/bin/sh\nhere=" << name << "\n" << script << "\n";
+    fs::permissions(folder / "ssh", fs::perms::owner_all);
+    setenv("PATH", (name + ":" + before_).c_str(), 1);
+  }
+  ~PlayedSsh() {
+    setenv("PATH", before_.c_str(), 1);
+    fs::remove_all(folder);
+  }
+  fs::path folder;
+
+private:
+  std::string before_;
+};
+
+/// The last word is the command, which this machine's shell runs; the words before it are kept.
+const std::string here = "printf '%s\\n' \"$@\" >>$here/told; for last; do :; done; exec sh -c \"$last\"";
+
+const Target target{.name = "n1", .host = "10.0.0.1", .user = "ops", .identityFile = "/key", .port = 2222};
+
+std::string contentOf(const fs::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+std::string failure(const std::string& script) {
+  const PlayedSsh played(script);
+  const Ssh ssh("", {});
+  try {
+    ssh.run(target, {.script = "true", .arguments = {}, .input = {}});
+  } catch (const Unreachable& error) {
+    return error.message() + " / " + error.hint();
+  }
+  return "nothing";
+}
+
+} // namespace
+
+TEST_CASE("ssh is told where to go, asks nobody anything, and checks host keys as its user wants it") {
+  const PlayedSsh played(here);
+  if (geteuid() != 0) return; // there is no sudo to try
+  const Ssh ssh("/their/config", {});
+  const auto result = ssh.run(target, {.script = "cat; echo \"$1\" >&2; exit 7", .arguments = {"it's"}, .input = "secret"});
+  CHECK(result.exitCode == 7);
+  CHECK(result.output == "secret");
+  CHECK(result.errors == "it's\n");
+  const auto told = contentOf(played.folder / "told");
+  for (const auto* words : {"-F\n/their/config\n", "-o\nBatchMode=yes\n", "-o\nControlMaster=auto\n", "-l\nops\n", "-p\n2222\n", "-i\n/key\n", "--\n10.0.0.1\n"})
+    CHECK_MESSAGE(told.find(words) != std::string::npos, words);
+  CHECK(told.find("HostKeyChecking") == std::string::npos);
+  CHECK(told.find("secret") == std::string::npos);
+}
+
+TEST_CASE("a file goes there as it is, and lines are heard as they come") {
+  const PlayedSsh played(here);
+  if (geteuid() != 0) return;
+  const Ssh ssh("", {});
+  const std::string content(300000, 'x');
+  std::ofstream(played.folder / "file") << content;
+  std::vector<std::string> heard;
+  const auto result = ssh.run(target, {.script = "cat; printf 'one\\ntwo' >&2", .arguments = {}, .input = {}, .file = played.folder / "file",
+                                       .feed = {.errors = [&](std::string_view line) { heard.emplace_back(line); }}});
+  CHECK(result.output == content);
+  CHECK(heard == std::vector<std::string>{"one", "two"});
+  CHECK_THROWS_AS(ssh.run(target, {.script = "cat", .arguments = {}, .input = {}, .file = played.folder / "absent"}), Error);
+}
+
+TEST_CASE("who is not root becomes it by sudo, which may not ask") {
+  const PlayedSsh played(here);
+  const auto program = [&](const char* name, const char* script) {
+    std::ofstream(played.folder / name) << "#!/bin/sh\n" << script << "\n";
+    fs::permissions(played.folder / name, fs::perms::owner_all);
+  };
+  program("id", "echo 1000");
+  program("sudo", "[ \"$1\" = -n ] || exit 9; shift; [ \"$1\" = -- ] && shift; exec \"$@\"");
+  const Ssh ssh("", {});
+  const auto result = ssh.run(target, {.script = "cat; printf %s \"$1\"", .arguments = {"it's $HOME"}, .input = "secret "});
+  CHECK(result.output == "secret it's $HOME");
+  program("sudo", "echo 'sudo: a password is required' >&2; exit 1");
+  CHECK_THROWS_WITH_AS(ssh.run(target, {.script = "true", .arguments = {}, .input = {}}), "ops is not root there, and may not become it: sudo: a password is required", Unreachable);
+}
+
+TEST_CASE("a machine that cannot be reached is told in ssh's words, with what to do") {
+  CHECK(failure("echo 'ssh: connect to host 10.0.0.1 port 2222: Connection refused' >&2; exit 255") ==
+        "ssh: connect to host 10.0.0.1 port 2222: Connection refused / see whether it is up: ssh ops@10.0.0.1");
+  CHECK(failure("exit 255") == "the connection broke / see whether it is up: ssh ops@10.0.0.1");
+  CHECK(failure("echo 'sudo: a password is required' >&2; exit 253").starts_with("ops is not root there, and may not become it: sudo: a password is required / "));
+}
+
+TEST_CASE("the folder of its sockets is private, and goes in the end") {
+  const PlayedSsh played("printf '%s\\n' \"$@\" >>$here/told");
+  fs::path sockets;
+  {
+    const Ssh ssh("", {});
+    ssh.run(target, {.script = "true", .arguments = {}, .input = {}});
+    const auto told = contentOf(played.folder / "told");
+    const auto at = told.find("ControlPath=");
+    REQUIRE(at != std::string::npos);
+    sockets = fs::path(told.substr(at + 12, told.find('\n', at) - at - 12)).parent_path();
+    CHECK((fs::status(sockets).permissions() & fs::perms::all) == fs::perms::owner_all);
+    std::ofstream(sockets / "socket");
+  }
+  CHECK_FALSE(fs::exists(sockets));
+  CHECK(contentOf(played.folder / "told").find("-O\nexit\n") != std::string::npos);
+}

@@ -1,0 +1,340 @@
+#include "phases/fleet.hpp"
+
+#include "support/text.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+using namespace kubestrap;
+using namespace kubestrap::phases::fleet;
+
+namespace {
+
+using Lines = std::vector<std::string>;
+
+Wish wishOf(const Lines& controlPlanes, const Lines& workers) {
+  Wish wish{.machine = "x86_64", .binary = {{"new"}}};
+  for (const auto& name : controlPlanes) wish.hosts.push_back({name, "10.0.0.1", true});
+  for (const auto& name : workers) wish.hosts.push_back({name, "10.0.0.2", false});
+  return wish;
+}
+
+HostSeen bare() { return {.machine = "x86_64", .binary = "new"}; }
+HostSeen node(bool controlPlane) { return {.machine = "x86_64", .binary = "new", .authority = "ours", .node = true, .controlPlane = controlPlane}; }
+
+/// A cluster as the wish has it, told of by its first control plane.
+Seen made(const Wish& wish) {
+  Seen seen{.asked = wish.hosts.front().name};
+  for (const auto& host : wish.hosts) {
+    seen.hosts[host.name] = node(host.controlPlane);
+    seen.nodes.push_back({.name = host.name, .controlPlane = host.controlPlane, .ready = true});
+  }
+  return seen;
+}
+
+Seen allBare(const Wish& wish) {
+  Seen seen;
+  for (const auto& host : wish.hosts) seen.hosts[host.name] = bare();
+  return seen;
+}
+
+void forget(Seen& seen, const std::string& name) {
+  std::erase_if(seen.nodes, [&](const NodeSeen& each) { return each.name == name; });
+}
+
+std::string line(const Step& step) { return fmt::format("{}: {}{}", step.host, nameOf(step.task), step.reason.empty() ? "" : " (" + step.reason + ")"); }
+
+Lines stepsOf(const Plan& plan) {
+  Lines lines;
+  for (const auto& step : plan.steps) lines.push_back(line(step));
+  return lines;
+}
+
+Lines troublesOf(const Plan& plan) {
+  Lines lines;
+  for (const auto& trouble : plan.troubles) lines.push_back(trouble.host + ": " + trouble.cause);
+  return lines;
+}
+
+/// Rounds of steps that may go on at the same time; those that fail are given.
+std::vector<Lines> rounds(const Plan& plan, const Lines& failing = {}) {
+  std::vector<Lines> all;
+  Progress progress(plan.steps.size(), State::waiting);
+  for (;;) {
+    const auto coming = next(plan, progress);
+    Lines round;
+    for (const auto& [at, needed] : coming.left) progress[at] = State::left;
+    for (const auto at : coming.begin) {
+      round.push_back(plan.steps[at].host + " " + std::string(nameOf(plan.steps[at].task)));
+      progress[at] = std::ranges::find(failing, round.back()) != failing.end() ? State::failed : State::done;
+    }
+    if (round.empty()) break;
+    all.push_back(round);
+  }
+  CHECK(std::ranges::find(progress, State::waiting) == progress.end());
+  return all;
+}
+
+} // namespace
+
+namespace doctest {
+template <> struct StringMaker<Lines> {
+  static String convert(const Lines& lines) { return ("\n" + join(lines, "\n")).c_str(); }
+};
+template <> struct StringMaker<std::vector<Lines>> {
+  static String convert(const std::vector<Lines>& all) {
+    std::string text;
+    for (const auto& lines : all) text += "\n" + join(lines, ", ");
+    return text.c_str();
+  }
+};
+} // namespace doctest
+
+TEST_CASE("bare machines are prepared, the first control plane begins the cluster, the others join") {
+  auto wish = wishOf({"n1", "n2"}, {"w1"});
+  auto seen = allBare(wish);
+  seen.hosts["w1"].binary = "";
+  const auto plan = planApply(wish, seen);
+  CHECK(stepsOf(plan) == Lines{"n1: preflight --fix", "n2: preflight --fix", "w1: copy kubestrap (missing)", "w1: preflight --fix", "n1: init", "n2: join", "w1: join"});
+  CHECK(plan.troubles.empty());
+}
+
+TEST_CASE("a cluster that is as it shall be is left alone") {
+  const auto wish = wishOf({"n1", "n2", "n3"}, {"w1"});
+  CHECK(planApply(wish, made(wish)).steps.empty());
+}
+
+TEST_CASE("a node that is not Ready is left alone, too: what it lacks is no bootstrapper's to bring") {
+  const auto wish = wishOf({"n1"}, {"w1"});
+  auto seen = made(wish);
+  for (auto& each : seen.nodes) each.ready = false;
+  CHECK(planApply(wish, seen).steps.empty());
+}
+
+TEST_CASE("a node with another kubestrap, or another image, gets the new one and nothing else") {
+  auto wish = wishOf({"n1"}, {"w1"});
+  wish.image = {{"image"}};
+  wish.bundle = {{"bundle"}};
+  auto seen = made(wish);
+  seen.hosts["n1"].image = "image";
+  seen.hosts["w1"].binary = "old";
+  CHECK(stepsOf(planApply(wish, seen)) == Lines{"w1: copy kubestrap (differs)", "w1: copy kubestrap's image (missing)"});
+}
+
+TEST_CASE("the kubestrap of a bundle does as well as that beside it") {
+  auto wish = wishOf({"n1"}, {});
+  wish.binary.digests.emplace_back("of the bundle");
+  auto seen = made(wish);
+  seen.hosts["n1"].binary = "of the bundle";
+  CHECK(planApply(wish, seen).steps.empty());
+}
+
+TEST_CASE("a bundle is copied where it is not, and loaded before the machine is judged") {
+  auto wish = wishOf({"n1"}, {"w1"});
+  wish.bundle = {{"bundle"}};
+  auto seen = allBare(wish);
+  seen.hosts["w1"].bundle = "bundle";
+  CHECK(stepsOf(planApply(wish, seen)) ==
+        Lines{"n1: copy the bundle (missing)", "n1: bundle load", "n1: preflight --fix", "w1: bundle load", "w1: preflight --fix", "n1: init", "w1: join"});
+}
+
+TEST_CASE("what has begun and has not ended goes on") {
+  const auto wish = wishOf({"n1", "n2"}, {"w1"});
+  auto seen = allBare(wish);
+  seen.hosts["n1"] = node(true);
+  seen.hosts["n1"].begun = "init";
+  SUBCASE("before the API server answers") { CHECK(stepsOf(planApply(wish, seen))[3] == "n1: init (goes on)"); }
+  SUBCASE("when it answers") {
+    seen.asked = "n1";
+    CHECK(stepsOf(planApply(wish, seen))[3] == "n1: init (goes on)");
+  }
+  SUBCASE("a join") {
+    seen = made(wish);
+    seen.hosts["n2"].begun = "join";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"n2: preflight --fix", "n2: join (goes on)"});
+  }
+  SUBCASE("a join of which the cluster does not know yet") {
+    seen = made(wish);
+    forget(seen, "w1");
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w1: preflight --fix", "w1: join (goes on)"});
+  }
+}
+
+TEST_CASE("no second cluster is made") {
+  const auto wish = wishOf({"n1", "n2"}, {});
+  auto seen = allBare(wish);
+  SUBCASE("where a control plane cannot be reached") {
+    seen.hosts["n2"] = {.unreachable = "Connection refused"};
+    const auto plan = planApply(wish, seen);
+    CHECK(plan.stuck());
+    CHECK(plan.troubles.front().cause == "no cluster is seen, but n2 cannot be reached and may have one");
+  }
+  SUBCASE("where one has a cluster that does not answer") {
+    seen.hosts["n2"] = node(true);
+    const auto plan = planApply(wish, seen);
+    CHECK(plan.stuck());
+    CHECK(plan.troubles.front().cause == "no API server answers on n2");
+  }
+  SUBCASE("where another control plane than the first has it") {
+    seen.hosts["n2"] = node(true);
+    seen.asked = "n2";
+    seen.nodes = {{.name = "n2", .controlPlane = true, .ready = true}};
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"n1: preflight --fix", "n1: join"});
+  }
+}
+
+TEST_CASE("a machine that cannot be reached is told, and keeps no other one from its work") {
+  const auto wish = wishOf({"n1"}, {"w1", "w2"});
+  auto seen = made(wish);
+  seen.hosts["w1"] = {.unreachable = "No route to host", .hint = "see whether it is up"};
+  seen.hosts["w2"] = bare();
+  forget(seen, "w2");
+  const auto plan = planApply(wish, seen);
+  CHECK(stepsOf(plan) == Lines{"w2: preflight --fix", "w2: join"});
+  CHECK(troublesOf(plan) == Lines{"w1: it cannot be reached: No route to host"});
+  CHECK_FALSE(plan.stuck());
+}
+
+TEST_CASE("a machine that cannot be what the file wants is told why") {
+  const auto wish = wishOf({"n1"}, {"w1"});
+  auto seen = made(wish);
+  SUBCASE("it belongs elsewhere") {
+    seen.hosts["w1"].authority = "theirs";
+    CHECK(troublesOf(planApply(wish, seen)) == Lines{"w1: it belongs to another cluster than n1"});
+  }
+  SUBCASE("it is something else") {
+    seen.nodes[1].controlPlane = true;
+    CHECK(troublesOf(planApply(wish, seen)) == Lines{"w1: it is a control plane, and shall be a worker"});
+  }
+  SUBCASE("the program is for others") {
+    seen.hosts["w1"].machine = "aarch64";
+    CHECK(troublesOf(planApply(wish, seen)) == Lines{"w1: it is aarch64, and the program is for x86_64"});
+  }
+  SUBCASE("its name is somebody's") {
+    seen.hosts["w1"] = bare();
+    CHECK(planApply(wish, seen).troubles.front().cause.find("that is Ready") != std::string::npos);
+  }
+  CHECK(planApply(wish, seen).steps.empty());
+}
+
+TEST_CASE("a machine that was replaced is forgotten before it joins") {
+  const auto wish = wishOf({"n1", "n2", "n3"}, {});
+  auto seen = made(wish);
+  seen.hosts["n3"] = bare();
+  seen.nodes[2].ready = false;
+  CHECK(stepsOf(planApply(wish, seen)) == Lines{"n3: preflight --fix", "n3: forget (the machine is bare, and its node is there still)", "n3: join"});
+}
+
+TEST_CASE("nodes that the file does not have are told, and taken out with --prune: the dead at once, the living at the end") {
+  auto wish = wishOf({"n1"}, {"w1"});
+  auto seen = made(wish);
+  seen.hosts["w1"] = bare();
+  forget(seen, "w1");
+  seen.nodes.push_back({.name = "w8", .ready = true});
+  seen.nodes.push_back({.name = "w9"});
+  const auto kept = planApply(wish, seen);
+  CHECK(kept.notes == Lines{"in the cluster and not in the file: w8, w9 (not Ready); --prune takes them out"});
+  CHECK(stepsOf(kept) == Lines{"w1: preflight --fix", "w1: join"});
+  wish.prune = true;
+  const auto pruned = planApply(wish, seen);
+  CHECK(pruned.notes.empty());
+  CHECK(rounds(pruned) == std::vector<Lines>{{"w1 preflight --fix", "w9 forget"}, {"w1 join"}, {"w8 drain, node remove"}});
+}
+
+TEST_CASE("machines where another kubestrap is at work are named") {
+  const auto wish = wishOf({"n1"}, {"w1"});
+  auto seen = allBare(wish);
+  seen.hosts["n1"].busy = "init";
+  CHECK(planApply(wish, seen).busy == Lines{"n1 (init)"});
+}
+
+TEST_CASE("what does not depend on each other goes on at once; control planes take turns") {
+  const auto wish = wishOf({"n1", "n2", "n3"}, {"w1", "w2"});
+  auto seen = allBare(wish);
+  seen.hosts["w2"].binary = "old";
+  const auto plan = planApply(wish, seen);
+  CHECK(rounds(plan) == std::vector<Lines>{{"n1 preflight --fix", "n2 preflight --fix", "n3 preflight --fix", "w1 preflight --fix", "w2 copy kubestrap"},
+                                           {"w2 preflight --fix", "n1 init"},
+                                           {"n2 join", "w1 join", "w2 join"},
+                                           {"n3 join"}});
+  // A control plane that fails leaves its turn to the next one, a worker that fails is its own affair.
+  CHECK(rounds(plan, {"n2 join", "w2 preflight --fix"}).back() == Lines{"n3 join"});
+  // Without a cluster nobody can join.
+  CHECK(rounds(plan, {"n1 init"}).size() == 2);
+}
+
+TEST_CASE("all machines are made bare: workers at once, then control planes, the first at the end") {
+  const auto wish = wishOf({"n1", "n2", "n3"}, {"w1", "w2"});
+  auto seen = made(wish);
+  seen.hosts["n2"] = {.unreachable = "No route to host"};
+  const auto plan = planDestroy(wish, seen);
+  CHECK(rounds(plan, {"w1 reset"}) == std::vector<Lines>{{"w1 reset", "w2 reset"}, {"n3 reset"}, {"n1 reset"}});
+  CHECK(plan.troubles.size() == 1);
+  CHECK(planDestroy(wish, {}).steps.empty());
+  auto without = allBare(wish);
+  without.hosts["w1"].binary = "";
+  CHECK(stepsOf(planDestroy(wish, without)) == Lines{"w2: reset", "n3: reset", "n2: reset", "n1: reset"});
+}
+
+TEST_CASE("labels of the file are given, those that it does not have any more are taken away, others' are left alone") {
+  auto wish = wishOf({"n1"}, {"w1"});
+  wish.hosts[1].labels = {{"disk", "ssd"}, {"zone", "a"}};
+  auto seen = made(wish);
+  seen.nodes[1].labels = {.all = {{"zone", "a"}, {"rack", "4"}, {"kubernetes.io/os", "linux"}}, .given = {"rack", "zone"}};
+  CHECK(stepsOf(planApply(wish, seen)) == Lines{"w1: label (disk=ssd, rack-)"});
+  seen.nodes[1].labels.all = {{"zone", "a"}, {"disk", "ssd"}, {"mine", "x"}};
+  CHECK(planApply(wish, seen).steps.empty());
+  const auto fresh = rounds(planApply(wish, allBare(wish)));
+  CHECK(fresh.back() == Lines{"w1 label"});
+}
+
+TEST_CASE("a newer version in the file is an upgrade: control planes, then kubelets where a bundle brings them, then who joins") {
+  auto wish = wishOf({"n1", "n2"}, {"w1", "w2"});
+  wish.version = "v1.37.2";
+  auto seen = made(wish);
+  seen.version = "v1.36.3";
+  for (auto& each : seen.nodes) each.version = "v1.36.3";
+  for (const auto* name : {"n1", "n2"}) seen.hosts[name].apiServer = "v1.36.3";
+  seen.hosts["w2"] = bare();
+  forget(seen, "w2");
+  SUBCASE("with packages of one's own") {
+    const auto plan = planApply(wish, seen);
+    CHECK(rounds(plan) == std::vector<Lines>{{"w2 preflight --fix", "n1 upgrade apply"}, {"n2 upgrade node"}, {"w2 join"}});
+    CHECK(plan.notes == Lines{"older kubelets than v1.37.2: n1, n2, w1; a bundle with that kubelet brings it, or your packages do"});
+    // A node that does not get well is the last one that is touched.
+    CHECK(rounds(plan, {"n1 upgrade apply"}) == std::vector<Lines>{{"w2 preflight --fix", "n1 upgrade apply"}, {"w2 join"}});
+  }
+  SUBCASE("from a bundle") {
+    wish.bundle = {{"bundle"}};
+    wish.kubelet = "v1.37.2";
+    const auto plan = planApply(wish, seen);
+    CHECK(stepsOf(plan) == Lines{"w2: copy the bundle (missing)", "w2: bundle load", "w2: preflight --fix", "n1: copy the bundle (where it is not there)",
+                                 "n2: copy the bundle (where it is not there)", "w1: copy the bundle (where it is not there)", "n1: upgrade apply (v1.36.3 to v1.37.2)",
+                                 "n1: upgrade node (v1.36.3 to v1.37.2)", "n2: upgrade node (v1.36.3 to v1.37.2)", "w1: upgrade node (v1.36.3 to v1.37.2)", "w2: join"});
+    CHECK(plan.notes.empty());
+  }
+  SUBCASE("that was stopped halfway") {
+    seen.version = seen.hosts["n1"].apiServer = "v1.37.2";
+    seen.hosts["n2"].begun = "upgrade";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n2: upgrade node (goes on)", "w2: join"});
+  }
+  SUBCASE("of a cluster that hosts its control plane: one command for all of them") {
+    for (auto& [name, host] : seen.hosts) host.apiServer = ""; // no static pods
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n1: upgrade apply (v1.36.3 to v1.37.2)", "w2: join"});
+  }
+}
+
+TEST_CASE("no cluster goes back to an older version, and one that the file says nothing of stays") {
+  auto wish = wishOf({"n1"}, {});
+  auto seen = made(wish);
+  seen.version = seen.nodes[0].version = seen.hosts["n1"].apiServer = "v1.37.2";
+  CHECK(planApply(wish, seen).steps.empty());
+  wish.version = "v1.36.3";
+  const auto plan = planApply(wish, seen);
+  CHECK(plan.steps.empty());
+  CHECK(plan.notes == Lines{"the cluster has Kubernetes v1.37.2, and the file says v1.36.3: there is no way back, it is left as it is"});
+}
