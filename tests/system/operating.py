@@ -24,7 +24,7 @@ class Operator:
         (folder / "ssh.config").write_text(f"Host *\n  User root\n  IdentityFile {known['key']}\n  UserKnownHostsFile {known['knownHosts']}\n")
         self.file = folder / "cluster.yaml"
 
-    def describe(self, machines: list[Machine], version: str = VERSION, **more) -> None:
+    def describe(self, machines: list[Machine], version: str = VERSION, layout: str = "hosted", **more) -> None:
         """Writes the file: machines whose names begin with n are control planes."""
         addresses = {name: one["address"] for name, one in self.lab.status().items()}
         hosts = [{"name": each.name, "address": addresses[each.name], "role": "control-plane" if each.name.startswith("n") else "worker"} for each in machines]
@@ -33,7 +33,7 @@ class Operator:
         for document in told:
             if document["kind"] == "InitConfiguration":  # what is a machine's own comes from the list
                 del document["localAPIEndpoint"]["advertiseAddress"], document["nodeRegistration"]["name"], document["nodeRegistration"]["kubeletExtraArgs"]
-        own = {"apiVersion": "kubestrap.io/v1alpha1", "kind": "KubestrapConfiguration", "endpoint": {"mode": "local"}}
+        own = {"apiVersion": "kubestrap.io/v1alpha1", "kind": "KubestrapConfiguration", "layout": layout, "endpoint": {"mode": "local"}}
         self.file.write_text(yaml.safe_dump_all([inventory, *told, own], sort_keys=False))
         # A machine that was made anew has another link address at the same IP address.
         subprocess.run(["ip", "-n", f"lab-{self.lab.name}", "neighbour", "flush", "dev", "br0"], check=True)

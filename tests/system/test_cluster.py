@@ -181,12 +181,12 @@ def test_a_newer_version_in_the_file_upgrades_control_planes_and_the_kubelets_th
     lab.call("machine", "--fresh", "--kubernetes", OLDER, "--also-images", VERSION, *NAMES)
     machines = n1, n2, _, w1 = [Machine(lab, name) for name in NAMES]
     operator = Operator(lab, tmp_path)
-    operator.describe(machines, version=OLDER)
+    operator.describe(machines, version=OLDER, layout="plain")
     operator.must("apply", "--yes")
     lab.install_pod_network(n1)
     n1.wait_ready()
 
-    operator.describe(machines)
+    operator.describe(machines, layout="plain")
     assert operator.steps() == {"n1": ["upgrade apply"], "n2": ["upgrade node"], "n3": ["upgrade node"]}
     first = operator.start("apply", "--yes")
     for line in first.stderr:
@@ -201,7 +201,7 @@ def test_a_newer_version_in_the_file_upgrades_control_planes_and_the_kubelets_th
     n1.sh(f"mkdir -p /root/parts/bin && cp /opt/kubernetes/{VERSION}/kubelet /root/parts/bin")
     n1.run("kubestrap", "bundle", "create", "/root/kubelet.bundle", "--from", "/root/parts", "--kubernetes-version", f"v{VERSION}")
     operator.fetch(n1, "/root/kubelet.bundle", "kubelet.bundle")
-    operator.describe(machines, bundle="kubelet.bundle")
+    operator.describe(machines, layout="plain", bundle="kubelet.bundle")
     assert operator.steps() == dict.fromkeys(NAMES, ["copy the bundle", "upgrade node"])
     operator.must("apply", "--yes")
     n1.until("all tell of their new kubelets", lambda: versions(n1) == dict.fromkeys(NAMES, f"v{VERSION}"))
