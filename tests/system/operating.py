@@ -24,10 +24,11 @@ class Operator:
         (folder / "ssh.config").write_text(f"Host *\n  User root\n  IdentityFile {known['key']}\n  UserKnownHostsFile {known['knownHosts']}\n")
         self.file = folder / "cluster.yaml"
 
-    def describe(self, machines: list[Machine], version: str = VERSION, layout: str = "hosted", **more) -> None:
+    def describe(self, machines: list[Machine], version: str = VERSION, layout: str = "hosted", labels: dict[str, dict] | None = None, **more) -> None:
         """Writes the file: machines whose names begin with n are control planes."""
         addresses = {name: one["address"] for name, one in self.lab.status().items()}
-        hosts = [{"name": each.name, "address": addresses[each.name], "role": "control-plane" if each.name.startswith("n") else "worker"} for each in machines]
+        hosts = [{"name": each.name, "address": addresses[each.name], "role": "control-plane" if each.name.startswith("n") else "worker",
+                  "labels": (labels or {}).get(each.name, {})} for each in machines]
         inventory = {"apiVersion": "kubestrap.io/v1alpha1", "kind": "Cluster", "metadata": {"name": "desk"}, "ssh": {"configFile": "ssh.config"}, "hosts": hosts} | more
         told = [each for each in yaml.safe_load_all(documents.init("node", "192.0.2.1", version, cgroups.version()))]
         for document in told:

@@ -18,19 +18,19 @@ SECRETS = r"[a-z0-9]{6}\.[a-z0-9]{16}"
 def test_two_machines_become_a_cluster_and_are_bare_again(lab, tmp_path):
     n1, w1 = machines = [lab.machine("n1"), lab.machine("w1")]
     operator = Operator(lab, tmp_path)
-    operator.describe(machines)
+    operator.describe(machines, labels={"w1": {"disk": "ssd", "zone": "a"}})
     w1.run("rm", "-r", "/usr/bin/kubestrap", "/usr/lib/kubestrap")
     before = {machine.name: machine.digests(*FOLDERS) for machine in machines}
 
     planned = operator.must("plan", "--exit-code", code=4)
-    assert planned.out.endswith("  preflight --fix\n  join\n") and "w1 (worker, " in planned.out and "  copy kubestrap (missing)\n  copy kubestrap's image (missing)\n" in planned.out
+    assert planned.out.endswith("  preflight --fix\n  join\n  label (disk=ssd, zone=a)\n") and "w1 (worker, " in planned.out and "  copy kubestrap (missing)\n  copy kubestrap's image (missing)\n" in planned.out
     assert {machine.name: machine.digests(*FOLDERS) for machine in machines} == before
     bare = operator.must("status", "--exit-code", code=4)
     assert bare.out.count("no node yet") == 2, str(bare)
 
     made = operator.must("apply", "--yes", "-o", "json")
     assert made.json["changed"] and made.json["succeeded"]
-    assert [step["step"] for step in made.json["steps"] if step["host"] == "w1"] == ["copy kubestrap", "copy kubestrap's image", "preflight --fix", "join"]
+    assert [step["step"] for step in made.json["steps"] if step["host"] == "w1"] == ["copy kubestrap", "copy kubestrap's image", "preflight --fix", "join", "label"]
     assert names(n1, "nodes") == {"n1", "w1"}
     # The token is not valid any more, and lies nowhere but where join itself keeps the bootstrap kubeconfig that it has removed.
     assert "kubestrap cluster apply" not in n1.kubectl("-n", "kube-system", "get", "secrets", "-o", "yaml")
@@ -44,6 +44,11 @@ def test_two_machines_become_a_cluster_and_are_bare_again(lab, tmp_path):
     status = operator.must("status", "-o", "json").json
     assert [(host["name"], host["role"], host["reached"]) for host in status["hosts"]] == [("n1", "control-plane", True), ("w1", "worker", True)]
     assert status["asked"] == "n1"
+
+    operator.describe(machines, labels={"w1": {"disk": "hdd"}})
+    operator.must("apply", "--yes")
+    labels = n1.get("node", "w1")["metadata"]["labels"]
+    assert labels["disk"] == "hdd" and "zone" not in labels
 
     # Nobody who only looks at the file ends the cluster.
     assert "was not confirmed" in operator.must("destroy", code=1).err
