@@ -106,6 +106,21 @@ TEST_CASE("a member makes room only for one that serves clients: one that caught
   CHECK_FALSE(node.host.files.contains(kPlaces.at(kSecond).manifest));
 }
 
+TEST_CASE("a member that has left is ended at once, before the kubelet does it: it would answer, and refuse all") {
+  Node node;
+  for (const auto* pod : {"etcd-n1", "etcd-second-n1"})
+    node.cri.found.push_back({.id = pod, .podName = pod, .podNamespace = "kube-system", .name = "etcd", .state = host::Container::State::running, .createdAt = node.host.now});
+  Lines seen;
+  node.etcd.onChange = [&, before = node.etcd.onChange](const std::string& change) {
+    before(change);
+    if (change.starts_with("remove")) seen.push_back(join(node.cri.effects, ", "));
+  };
+  node.cri.effects.clear();
+  node.roll();
+  CHECK(seen == Lines{"", "stop container etcd-n1"});
+  CHECK(node.cri.effects == Lines{"stop container etcd-n1", "stop container etcd-second-n1"});
+}
+
 TEST_CASE("a member makes room only when every API server is connected to the other: a client comes back to an address by and by") {
   Node node;
   node.backoff = std::chrono::seconds(100);

@@ -106,7 +106,9 @@ def test_init_makes_a_ready_node_of_a_bare_machine(cluster):
     (node,) = cluster.get("nodes")["items"]
     assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{VERSION}"
     assert "node-role.kubernetes.io/control-plane" in node["metadata"]["labels"]
-    assert [taint["key"] for taint in node["spec"]["taints"]] == ["node-role.kubernetes.io/control-plane"]
+    # That of a node which is not ready goes a moment after the node has become so.
+    taints = lambda: [taint["key"] for taint in cluster.get("node", "n1")["spec"]["taints"]]  # noqa: E731
+    cluster.until("it has the taint of control planes alone", lambda: taints() == ["node-role.kubernetes.io/control-plane"])
     pods = cluster.get("pods", "-n", "kube-system")["items"]
     assert {container["image"] for pod in pods for container in pod["spec"]["containers"]} == images_of(VERSION)
     assert not [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] != "Running"]

@@ -11,9 +11,10 @@ MOMENTS = [
     ("[etcd/local]", 0),
     ("service kubelet", 1.5),
     ("[upload-config/kubeadm]", 0),
-    ("[addon/coredns]", 0.01),
+    ("[addon/coredns]", 0),
 ]
 SPREAD = [
+    ("[addon/coredns]", 0.01),
     ("[preflight]", 0),
     ("[preflight]", 0.005),
     ("[certs/ca]", 0.001),
