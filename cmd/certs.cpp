@@ -23,14 +23,14 @@ struct CertsOptions {
 };
 
 ExitCode checkExpiration(const CertsOptions& options) {
-  const auto limit = options.failWithin ? std::optional(parseDays(*options.failWithin)) : std::nullopt;
+  const auto limit = options.failWithin ? parseDays(*options.failWithin) : Duration::zero();
   Machine machine(globals().rootfs);
   const auto cluster = ownCluster(options.flags, options.kubeconfig, machine).cluster;
   const auto found = lookAtCertificates(machine.host(), cluster, options.certDir ? std::filesystem::absolute(*options.certDir) : cluster.pki.folder);
   const auto now = machine.clock().now();
   printExpiries(found, now);
-  const auto fails = [&](const Expiry& each) { return each.ends && *each.ends - now <= *limit; };
-  return limit && (std::ranges::any_of(found.certificates, fails) || std::ranges::any_of(found.authorities, fails)) ? ExitCode::differs : ExitCode::done;
+  const auto fails = [&](const Expiry& each) { return each.ends && *each.ends - now <= limit; };
+  return options.failWithin && (std::ranges::any_of(found.certificates, fails) || std::ranges::any_of(found.authorities, fails)) ? ExitCode::differs : ExitCode::done;
 }
 
 ExitCode certificateKey() {
