@@ -116,7 +116,8 @@ inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
          .otherwise = "plain",
          .rule = &rules::layout,
          .doc = "How the control plane is laid out on a node: plain is kubeadm's way; hosted has each component on an address of its own, "
-                "behind the node's balancer, so that two of them can run side by side, which pivot needs.",
+                "behind the node's balancer, so that two of them can run side by side, which pivot needs. Where nothing is said, init makes a new cluster hosted, unless "
+                "something is asked for that does not go with it.",
          .since = since}),
     field<&v::KubestrapConfiguration::hosting>(
         {.name = "hosting",
