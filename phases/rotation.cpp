@@ -37,7 +37,8 @@ std::vector<Goal> goalsOf(const Intent& intent) {
   const bool workers = isKnownToWorkers(intent.authority);
   const bool onward = intent.direction == Direction::onward;
   std::vector<Goal> goals;
-  if (onward) goals.push_back({Stage::trusted, workers, Kubelet::follows});
+  // One that has joined since the next one signs has its certificate by that already, and none by the former is to be had.
+  if (onward) goals.push_back({Stage::trusted, workers, Kubelet::asItIs});
   const auto turn = onward ? Stage::issuing : Stage::trusted;
   if (workers) goals.push_back({turn, false, Kubelet::asItIs});
   goals.push_back({turn, workers, Kubelet::follows});

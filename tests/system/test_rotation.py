@@ -88,7 +88,7 @@ def with_requests(machine):
 
 def says_more(machine) -> bool:
     told = machine.run("openssl", "x509", "-noout", "-subject", "-ext", "subjectAltName", "-in", f"{PKI}/apiserver.crt")
-    return "O = Example" in told and "DNS:api.example.org" in told
+    return "O=Example" in told.replace(" = ", "=") and "DNS:api.example.org" in told
 
 
 def control_plane(lab):
@@ -250,7 +250,7 @@ def test_certificates_say_what_their_requests_say_on_each_control_plane(four):
 
 def test_a_driver_over_three_control_planes_that_is_killed_goes_on_or_back(four):
     machines, worker = four
-    killed_again_and_again(machines, worker, "ca", stride=29)
+    killed_again_and_again(machines, worker, "ca", stride=19)
 
 
 # ---- a control plane that runs in its own cluster

@@ -103,6 +103,18 @@ TEST_CASE("the authority goes over all nodes in rounds, and kubelets follow when
   CHECK(allAre(seen, Stage::dropped));
 }
 
+TEST_CASE("a worker that joins when the next one signs already has a certificate by it, and none by the former is asked for") {
+  auto seen = cluster("ca");
+  auto intent = wish("ca", Direction::onward, Former::stays);
+  stepsTo(intent, seen);
+  seen.nodes.push_back(node("w2", false, Stage::trusted, false, true)); // of cluster-info it has the former one in front
+  intent.former = Former::goes;
+  const auto steps = stepsTo(intent, seen);
+  REQUIRE(!steps.empty());
+  CHECK(steps.front() == "w2: the next ca signs, for the kubelet as well");
+  CHECK(allAre(seen, Stage::dropped));
+}
+
 TEST_CASE("a control plane that runs in its own cluster reads again what is new when all nodes have it, and nobody goes further before") {
   using Strings = std::map<std::string, Names>;
   const std::string manager = "kube-controller-manager reads anew", scheduler = "kube-scheduler reads anew", apiServer = "kube-apiserver reads anew";
