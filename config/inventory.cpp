@@ -118,7 +118,8 @@ Value registration(const ClusterFile& file, const InventoryHost& host) {
 /// Where they may ask: the name for all, or else the first control plane.
 std::string endpointOf(const ClusterFile& file) {
   const auto named = stringAt(documentOf(file, "ClusterConfiguration"), "controlPlaneEndpoint");
-  const auto* port = kubestrap::find(documentOf(file, "InitConfiguration"), "localAPIEndpoint.bindPort");
+  const auto init = documentOf(file, "InitConfiguration");
+  const auto* port = kubestrap::find(init, "localAPIEndpoint.bindPort");
   const int bindPort = port && port->is_number_integer() ? port->get<int>() : 6443;
   if (named.empty()) return joinHostPort(file.first().address, bindPort);
   const auto parts = splitHostPort(named);
