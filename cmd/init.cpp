@@ -111,16 +111,16 @@ ExitCode printAddons(const config::Setup& setup, std::string_view phase) {
 
 /// --self-hosted needs the layout hosted, which nobody has to ask for besides.
 void chooseLayout(const std::vector<Document>& documents, InitOptions& options, host::Host& host) {
-  if (options.selfHosted && options.flags.layout.value_or("hosted") != "hosted") throw Error("--self-hosted needs the layout hosted", "leave --layout out", ExitCode::usage);
+  auto& asked = options.flags.layout;
+  if (options.selfHosted && asked.value_or("hosted") != "hosted") throw Error("--self-hosted needs the layout hosted", "leave --layout out", ExitCode::usage);
+  if (options.selfHosted) asked = "hosted";
   for (const auto& document : documents) {
     if (stringAt(document.value, "kind") != config::v1alpha1::kind) continue;
     const auto layout = stringAt(document.value, "layout");
-    const auto& asked = options.flags.layout;
-    if (layout.empty() || (asked.value_or(layout) == layout && (!options.selfHosted || layout == "hosted"))) continue;
-    throw Error(fmt::format("{}: {} needs layout {}, and the layout here is {}", document.where("/layout"), options.selfHosted ? "--self-hosted" : "--layout", asked.value_or("hosted"), layout),
-                "leave one of both out", ExitCode::usage);
+    if (!layout.empty() && asked && *asked != layout)
+      throw Error(fmt::format("{}: {} needs layout {}, and the layout here is {}", document.where("/layout"), options.selfHosted ? "--self-hosted" : "--layout", *asked, layout),
+                  "leave one of both out", ExitCode::usage);
   }
-  if (options.selfHosted) options.flags.layout = "hosted";
   config::chooseLayout(documents, options.flags, isPlainControlPlane(host));
 }
 

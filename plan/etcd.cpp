@@ -138,13 +138,13 @@ std::optional<std::string> lackOfLeadership(const EtcdMember& wanted, const Cont
 }
 
 /// Where the runtime does not do it, the kubelet does when the manifest goes.
-void endAtOnce(const host::Container& container, const Context& context) {
+void endAtOnce(const EtcdMember& member, World& world) {
   try {
-    context.world.cri.stopContainer(container.id, Duration::zero());
+    if (const auto container = containerOf(member, world)) world.cri.stopContainer(container->id, Duration::zero());
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {
-    log::info(1, "{} could not be ended: {}", container.podName, error.message());
+    log::info(1, "{} could not be ended: {}", member.pod, error.message());
   }
 }
 
@@ -156,9 +156,8 @@ std::optional<std::string> lackOfRemoval(const EtcdMember& wanted, const Context
     const auto members = client.members();
     const auto* member = findMember(members, wanted.peerUrl);
     if (!member) return std::nullopt;
-    const auto container = wanted.pod.empty() ? std::nullopt : containerOf(wanted, context.world);
     client.remove(member->id);
-    if (container) endAtOnce(*container, context);
+    if (!wanted.pod.empty()) endAtOnce(wanted, context.world);
     return std::nullopt;
   } catch (const net::GrpcError& error) {
     if (!etcd::isPassing(error)) throw;
