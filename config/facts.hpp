@@ -102,6 +102,14 @@ struct PeerFacts {
   std::vector<IpAddress> addresses;
 };
 
+/// Whether connections between this machine and another control plane come about.
+struct ReachFacts {
+  std::string peer, address;         ///< "n1", "10.0.0.11"
+  std::map<int, std::string> closed; ///< its ports that this machine does not reach, and why
+  std::vector<int> unheard;          ///< this machine's ports that it does not reach
+  std::string unasked;               ///< why it is not known whether it reaches this machine; empty: it is, or nobody wanted to know
+};
+
 /// What a machine is like: looked at once by host/, used for defaults by config/, judged by preflight. Plain data.
 struct Facts {
   std::string hostname; ///< as uname says, not yet lower-cased
@@ -148,6 +156,7 @@ struct Facts {
   std::map<std::string, Answer> etcd;       ///< URL of an external etcd -> its version
   std::map<std::string, Answer> registries; ///< "registry.k8s.io" -> how it answers; only those that are needed
   std::vector<PeerFacts> peers;             ///< nodes of the cluster that is joined
+  std::vector<ReachFacts> reach;            ///< other control planes of the cluster that is joined
   std::map<std::string, bool> caFolders; ///< folders with trusted certificates that exist ("/etc/pki/ca-trust")
 };
 

@@ -73,6 +73,9 @@ bool pulls(const Setup&, Purpose);
 std::vector<std::filesystem::path> disksOf(Purpose, const Setup&);
 Observations diskSpace(const Setup&, const Facts&);
 
+// ---- preflight_peers.cpp
+Observations peersReach(const Setup&, const Facts&);
+
 // ---- preflight_clock.cpp
 Observations clock(const Setup&, const Facts&);
 

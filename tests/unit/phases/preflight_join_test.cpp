@@ -66,6 +66,28 @@ TEST_CASE("a worker is asked whether the cluster's endpoint is reached without a
   CHECK(finding.remedy == "add api.example.org to NO_PROXY");
 }
 
+TEST_CASE("control planes that do not reach each other are told, each direction and port by itself") {
+  const auto setup = plainSetup();
+  auto facts = fitMachine();
+  facts.reach = {{.peer = "n1", .address = "10.0.0.11", .closed = {}, .unheard = {}, .unasked = {}}};
+  CHECK(judged("PeersReachable", setup, facts, Purpose::joinControlPlane).empty());
+  facts.reach[0].closed[2380] = "no answer in 3s";
+  auto finding = theFinding("PeersReachable", setup, facts, Purpose::joinControlPlane);
+  CHECK(finding.severity == Severity::error);
+  CHECK(finding.evidence == "port 2380 of n1 (10.0.0.11), where members of etcd speak to each other, cannot be reached from this machine: no answer in 3s");
+  CHECK(mentions(finding.remedy, "in both directions"));
+  facts.reach[0].closed.clear();
+  facts.reach[0].unheard = {2380};
+  finding = theFinding("PeersReachable", setup, facts, Purpose::joinControlPlane);
+  CHECK(finding.evidence == "port 2380 of this machine (192.168.5.11), where members of etcd speak to each other, cannot be reached from n1 (10.0.0.11)");
+  facts.reach[0].unheard = {2379, 6444};
+  CHECK(judged("PeersReachable", setup, facts, Purpose::joinControlPlane).size() == 2);
+  facts.reach[0].unheard.clear();
+  facts.reach[0].unasked = "its pod did not begin";
+  CHECK(theFinding("PeersReachable", setup, facts, Purpose::joinControlPlane).severity == Severity::warning);
+  CHECK(judged("PeersReachable", setup, facts, Purpose::joinWorker).empty());
+}
+
 // ---- questions
 
 TEST_CASE("facts are asked for all that the checks look at") {
