@@ -53,6 +53,9 @@ Command nodeCommand();
 Command labelNodeCommand();
 /// What certs rotate-ca does there.
 Command rotateOnNodeCommand();
+/// Of node as well: another address, another machine.
+Command readdressCommand();
+Command replaceCommand();
 /// pivot and unpivot.
 std::vector<Command> pivotCommands();
 Command reconfigureCommand();

@@ -1,11 +1,9 @@
 // Nodes over time, as a control plane sees them; and what pods do on the machine of their node (manifests/node_op.hpp).
 #include "cmd/commands.hpp"
 #include "cmd/confirm.hpp"
-#include "cmd/etcd_access.hpp"
 #include "cmd/node_look.hpp"
 #include "cmd/operation.hpp"
 #include "cmd/workflow.hpp"
-#include "etcd/health.hpp"
 #include "host/enter.hpp"
 #include "kube/reading.hpp"
 #include "manifests/front.hpp"
@@ -31,33 +29,6 @@ struct RemoveOptions {
   bool drain = false, dryRun = false, force = false, yes = false;
 };
 
-std::vector<removal::MemberSeen> membersOf(ControlPlane& cluster, Machine& machine) {
-  std::vector<removal::MemberSeen> members;
-  if (!cluster.setup.cluster.etcd.isLocal()) return members;
-  auto etcd = connectEtcd(machine, cluster.setup.cluster, &cluster.client);
-  for (const auto& each : etcd::look(etcd))
-    members.push_back({.name = each.member.name, .peerUrl = each.member.peerUrls.empty() ? "" : each.member.peerUrls.front(), .answers = each.status.has_value(),
-                       .learner = each.member.learner});
-  return members;
-}
-
-removal::Seen look(const std::string& name, ControlPlane& cluster, Machine& machine) {
-  removal::Seen seen;
-  std::string address;
-  if (const auto node = cluster.client.get({"v1", "Node", "", name})) {
-    seen.node = otherNode(*node, cluster.client, machine.http());
-    address = addressOf(*node);
-  }
-  seen.members = membersOf(cluster, machine);
-  seen.peerUrl = removal::peerUrlOf(name, address, seen.members);
-  const auto published = cluster.client.get({"v1", "ConfigMap", "kube-public", "cluster-info"});
-  const auto* data = published ? find(*published, "data") : nullptr;
-  seen.published = data && data->contains(fmt::format("{}{}", config::apiServerNotice, name)); // its name has a dot, which is no path
-  for (const auto& node : cluster.client.list("v1", "Node", "", "node-role.kubernetes.io/control-plane"))
-    if (stringAt(node, "metadata.name") != name) ++seen.otherControlPlanes;
-  return seen;
-}
-
 void confirm(const std::string& name, const removal::Seen& seen) {
   if (!seen.node) fmt::print(stderr, "The cluster has no Node {}; what else it knows of it is taken away.\n", name);
   else if (seen.node->hears()) fmt::print(stderr, "{} is made a bare machine again, and taken out of the cluster.\n", name);
@@ -82,7 +53,7 @@ ExitCode removeNode(const RemoveOptions& options, const std::vector<std::string>
   lookAtFront(cluster.setup, machine.host()); // which image is kubestrap's own
   removal::Intent intent{.setup = cluster.setup, .node = name, .nodes = {.access = cluster.access, .image = cluster.setup.request.ownImage}, .force = options.force, .drain = {}};
   if (options.drain || options.drainTimeout) intent.drain = parseDuration(options.drainTimeout.value_or("5m"));
-  auto seen = look(name, cluster, machine);
+  auto seen = lookForRemoval(name, cluster, machine);
   if (options.dryRun)
     return planOperation([&] { return removal::next(intent, seen); }, [&](const plan::Next& done) { seen = removal::assumed(std::move(seen), done); });
   const auto first = removal::next(intent, seen);
@@ -91,7 +62,7 @@ ExitCode removeNode(const RemoveOptions& options, const std::vector<std::string>
   const auto code = performOperation({.name = "node remove " + name, .access = cluster.access, .holder = cluster.setup.node.name,
                                       .next = [&] {
                                         const bool resets = seen.resets || (seen.node && !seen.node->pod.empty());
-                                        seen = look(name, cluster, machine);
+                                        seen = lookForRemoval(name, cluster, machine);
                                         seen.resets = resets;
                                         return removal::next(intent, seen);
                                       }},
@@ -133,7 +104,7 @@ Command enterCommand() {
 } // namespace
 
 Command nodeCommand() {
-  return {.name = "node", .summary = "Nodes that come and go", .children = {removeCommand(), enterCommand(), labelNodeCommand(), rotateOnNodeCommand()}};
+  return {.name = "node", .summary = "Nodes that come and go", .children = {readdressCommand(), removeCommand(), replaceCommand(), enterCommand(), labelNodeCommand(), rotateOnNodeCommand()}};
 }
 
 } // namespace kubestrap::cmd

@@ -1,6 +1,10 @@
 #include "cmd/node_look.hpp"
 
+#include "cmd/etcd_access.hpp"
+#include "config/assemble.hpp"
+#include "etcd/health.hpp"
 #include "kube/reading.hpp"
+#include "manifests/front.hpp"
 #include "manifests/node_op.hpp"
 #include "support/text.hpp"
 
@@ -12,6 +16,7 @@ namespace kubestrap::cmd {
 
 namespace {
 
+namespace removal = phases::removal;
 constexpr int kubeletPort = 10250;
 
 bool answers(const std::string& address, net::Transport& http) {
@@ -33,6 +38,16 @@ std::string troubleOf(const Value& pod) {
     if (reason.starts_with("Err") || reason.ends_with("BackOff")) return fmt::format("{}: {}", reason, stringAt(container, "state.waiting.message"));
   }
   return {};
+}
+
+std::vector<removal::MemberSeen> membersOf(ControlPlane& cluster, Machine& machine) {
+  std::vector<removal::MemberSeen> members;
+  if (!cluster.setup.cluster.etcd.isLocal()) return members;
+  auto etcd = connectEtcd(machine, cluster.setup.cluster, &cluster.client);
+  for (const auto& each : etcd::look(etcd))
+    members.push_back({.name = each.member.name, .peerUrl = each.member.peerUrls.empty() ? "" : each.member.peerUrls.front(), .answers = each.status.has_value(),
+                       .learner = each.member.learner});
+  return members;
 }
 
 } // namespace
@@ -58,6 +73,23 @@ std::vector<phases::OtherNode> otherNodes(kube::Client& client, net::Transport& 
   for (const auto& node : client.list("v1", "Node", "")) nodes.push_back(otherNode(node, client, http));
   std::ranges::sort(nodes, {}, &phases::OtherNode::name);
   return nodes;
+}
+
+removal::Seen lookForRemoval(const std::string& name, ControlPlane& cluster, Machine& machine) {
+  removal::Seen seen;
+  std::string address;
+  if (const auto node = cluster.client.get({"v1", "Node", "", name})) {
+    seen.node = otherNode(*node, cluster.client, machine.http());
+    address = addressOf(*node);
+  }
+  seen.members = membersOf(cluster, machine);
+  seen.peerUrl = removal::peerUrlOf(name, address, seen.members);
+  const auto published = cluster.client.get({"v1", "ConfigMap", "kube-public", "cluster-info"});
+  const auto* data = published ? find(*published, "data") : nullptr;
+  seen.published = data && data->contains(fmt::format("{}{}", config::apiServerNotice, name)); // its name has a dot, which is no path
+  for (const auto& node : cluster.client.list("v1", "Node", "", "node-role.kubernetes.io/control-plane"))
+    if (stringAt(node, "metadata.name") != name) ++seen.otherControlPlanes;
+  return seen;
 }
 
 } // namespace kubestrap::cmd

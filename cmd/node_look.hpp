@@ -1,8 +1,10 @@
 #pragma once
 
+#include "cmd/operation.hpp"
 #include "kube/client.hpp"
 #include "net/http.hpp"
 #include "phases/node_reset.hpp"
+#include "phases/removal.hpp"
 
 #include <string>
 #include <vector>
@@ -16,5 +18,8 @@ std::string addressOf(const Value& node);
 phases::OtherNode otherNode(const Value& node, kube::Client& client, net::Transport& http);
 /// All of them, by name.
 std::vector<phases::OtherNode> otherNodes(kube::Client& client, net::Transport& http);
+
+/// What the cluster knows of a node that shall go.
+phases::removal::Seen lookForRemoval(const std::string& name, ControlPlane& cluster, Machine& machine);
 
 } // namespace kubestrap::cmd

@@ -1,4 +1,5 @@
 #include "cmd/commands.hpp"
+#include "cmd/invitation.hpp"
 #include "cmd/machine.hpp"
 #include "cmd/output.hpp"
 
@@ -9,6 +10,7 @@
 #include "config/token.hpp"
 #include "kube/bootstrap_token.hpp"
 #include "kube/discovery.hpp"
+#include "kube/jws.hpp"
 #include "manifests/cluster_objects.hpp"
 #include "manifests/messages.hpp"
 #include "support/log.hpp"
@@ -159,11 +161,27 @@ std::vector<config::BootstrapToken> tokensOfFile(Machine& machine, const TokenOp
   return tokens;
 }
 
+/// Machines may join with it at once. Else the controller-manager does it within some seconds.
+void sign(kube::Client& client, const config::BootstrapToken& token) {
+  const kube::ObjectKey key{"v1", "ConfigMap", "kube-public", "cluster-info"};
+  try {
+    const auto info = client.get(key);
+    const auto kubeconfig = info ? stringAt(*info, "data.kubeconfig") : "";
+    if (kubeconfig.empty()) return;
+    auto patch = Value::object();
+    patch[manifests::clusterInfoSignatureAt(token.id)] = kube::signDetached(kubeconfig, token.id, token.secret);
+    client.mergePatch(key, patch);
+  } catch (const kube::ApiError& error) {
+    log::info(1, "cluster-info is not signed from here: {}", error.message()); // who may keep tokens need not have the right
+  }
+}
+
 void store(kube::Client& client, const config::BootstrapToken& token) {
   const auto secret = manifests::bootstrapTokenSecret(token);
   if (client.get(kube::keyOf(secret)))
     throw Error(fmt::format("a token with the id {} exists", token.id), fmt::format("kubestrap token delete {}", token.id));
   client.create(secret);
+  if (manifests::isForSigning(token)) sign(client, token);
 }
 
 ExitCode createToken(const TokenOptions& options, const std::vector<std::string>& arguments) {
@@ -230,6 +248,20 @@ ExitCode generate() {
   printWord("BootstrapToken", "token", parts.id + "." + parts.secret.reveal());
   return ExitCode::done;
 }
+
+} // namespace
+
+manifests::JoinCommand newInvitation(Machine& machine, const kube::Kubeconfig& kubeconfig, Duration life, const std::string& description) {
+  auto token = config::defaultBootstrapToken(config::generateToken(machine.random()));
+  token.description = description;
+  token.ttl = life;
+  token.expires = machine.clock().now() + life;
+  kube::Client client(machine.http(), kubeconfig);
+  store(client, token);
+  return {.endpoint = endpointToJoin(machine, kubeconfig), .token = token.token(), .pins = pinsOf(kubeconfig)};
+}
+
+namespace {
 
 std::vector<Flag> commonFlags(TokenOptions& options) {
   return {{.name = "kubeconfig", .into = &options.kubeconfig, .doc = "The kubeconfig to speak to the cluster with", .value = "FILE",

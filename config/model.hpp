@@ -320,6 +320,19 @@ struct Resetting {
 };
 
 /// What was asked for in this run only.
+/// What `node readdress` is to do. Nothing, where there is no `from`.
+struct Readdressing {
+  struct Text {
+    std::string content;
+    unsigned mode = 0600;
+  };
+  std::string from, to;        ///< addresses
+  std::map<Path, Text> files;  ///< those of this machine that name `from`
+  bool own = false;            ///< it is this node's own address, and not that of another one
+  bool othersVote = false;     ///< etcd has further members, which have to be told first
+  std::vector<Value> objects;  ///< of the cluster, that name `from`
+};
+
 struct Request {
   std::vector<BootstrapToken> tokens;
   bool tokensGiven = false; ///< false: the one token was made up
@@ -345,6 +358,7 @@ struct Request {
   Importing importing;  ///< of `certs import` only
   Resetting resetting;  ///< of `reset` only
   Upgrading upgrading;  ///< of `upgrade` only
+  Readdressing readdressing; ///< of `node readdress` only
 };
 
 /// All that a workflow needs to know: the input of every phase.

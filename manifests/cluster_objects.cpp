@@ -229,6 +229,10 @@ Value apiServerKubeletClientBinding() {
 
 Value clusterInfo() { return configMap("cluster-info", publicSpace, "kubeconfig", ""); }
 
+Pointer clusterInfoSignatureAt(std::string_view tokenId) { return Pointer("/data/jws-kubeconfig-" + std::string(tokenId)); }
+
+bool isForSigning(const config::BootstrapToken& token) { return std::ranges::find(token.usages, "signing") != token.usages.end(); }
+
 std::vector<Value> clusterInfoRules() {
   constexpr std::string_view role = "kubeadm:bootstrap-signer-clusterinfo";
   return {mayGet(role, publicSpace, "configmaps", "cluster-info"), binding({.name = role,

@@ -73,6 +73,8 @@ Value apiServerKubeletClientBinding();
 /// kube-public/cluster-info with an empty kubeconfig, which is put in at clusterInfoKubeconfigAt.
 Value clusterInfo();
 inline constexpr std::string_view clusterInfoKubeconfigAt = "/data/kubeconfig";
+Pointer clusterInfoSignatureAt(std::string_view tokenId); ///< where its signature for a token stands (k8s.io/cluster-bootstrap: token/api)
+bool isForSigning(const config::BootstrapToken& token);
 /// Role and RoleBinding: anybody may get cluster-info, which token discovery needs.
 std::vector<Value> clusterInfoRules();
 

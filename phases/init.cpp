@@ -130,11 +130,12 @@ Resources bootstrapTokens(const Setup& setup, const Phase&) {
                                      .access = asAdmin(setup),
                                      .secrecy = plan::Secrecy::secret});
   append(resources, objects(manifests::bootstrapTokenRules(), asAdmin(setup)));
-  resources.push_back(plan::Object{
-      .document = manifests::clusterInfo(),
-      .access = asAdmin(setup),
-      .fills = {{Pointer(std::string(manifests::clusterInfoKubeconfigAt)),
-                 plan::DiscoveryKubeconfig{setup.outsideEndpoint().url(), certificateFile(setup.cluster, "ca")}}}});
+  const plan::DiscoveryKubeconfig kubeconfig{setup.outsideEndpoint().url(), certificateFile(setup.cluster, "ca")};
+  plan::Object info{.document = manifests::clusterInfo(), .access = asAdmin(setup), .fills = {{Pointer(std::string(manifests::clusterInfoKubeconfigAt)), kubeconfig}}};
+  // Until the first controller-manager has been elected nobody else signs it, and whoever joins at once would wait for that.
+  for (const auto& token : setup.request.tokens)
+    if (manifests::isForSigning(token)) info.fills.push_back({manifests::clusterInfoSignatureAt(token.id), plan::DiscoverySignature{kubeconfig, token.id, token.secret}});
+  resources.push_back(std::move(info));
   append(resources, objects(manifests::clusterInfoRules(), asAdmin(setup)));
   append(resources, apiServerIsTold(setup, asAdmin(setup)));
   return resources;

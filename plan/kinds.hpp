@@ -104,13 +104,15 @@ void perform(const RemoveClusterRules& wanted, const Change& change, const Conte
 void perform(const RemoveLink& wanted, const Change& change, const Context& context);
 void perform(const Drain& wanted, const Change& change, const Context& context);
 
-// Tasks of upgrade (replacing.cpp, snapshot.cpp, drain.cpp).
+// Tasks of upgrade and readdress (replacing.cpp, snapshot.cpp, drain.cpp, etcd_address.cpp).
 Change needed(const ReplaceStaticPods& wanted, const Context& context);
 Change needed(const SaveEtcdSnapshot& wanted, const Context& context);
+Change needed(const MoveEtcdMember& wanted, const Context& context);
 Change needed(const Uncordon& wanted, const Context& context);
 Change needed(const InstallProgram& wanted, const Context& context);
 void perform(const ReplaceStaticPods& wanted, const Change& change, const Context& context);
 void perform(const SaveEtcdSnapshot& wanted, const Change& change, const Context& context);
+void perform(const MoveEtcdMember& wanted, const Change& change, const Context& context);
 void perform(const Uncordon& wanted, const Change& change, const Context& context);
 void perform(const InstallProgram& wanted, const Change& change, const Context& context);
 

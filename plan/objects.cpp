@@ -1,6 +1,8 @@
 // Objects of the cluster, by server-side apply (decision D11).
 #include "plan/kinds.hpp"
 
+#include "kube/jws.hpp"
+
 #include "certs/cms.hpp"
 #include "certs/seal.hpp"
 #include "certs/x509.hpp"
@@ -39,6 +41,10 @@ struct Filler {
     const auto pem = context.world.host.read(discovery.authority);
     if (!pem) throw NotYet(fmt::format("{} is absent", discovery.authority.string()));
     return kube::emitDiscoveryKubeconfig(discovery.server, authoritiesIn(*pem, discovery.authority));
+  }
+
+  Value operator()(const DiscoverySignature& signature) const {
+    return kube::signDetached((*this)(signature.kubeconfig).get<std::string>(), signature.tokenId, signature.tokenSecret);
   }
 
   Value operator()(const SealedFile& sealed) const {

@@ -34,6 +34,7 @@ struct SubjectOfTask {
     return fmt::format("static pod{} {}", names.size() == 1 ? "" : "s", join(names, ", "));
   }
   std::string operator()(const SaveEtcdSnapshot& save) const { return fmt::format("snapshot of etcd in {}", save.file.string()); }
+  std::string operator()(const MoveEtcdMember& move) const { return fmt::format("etcd member {} at {}", move.name, move.peerUrl); }
   std::string operator()(const Uncordon& uncordon) const { return fmt::format("node {}, for new pods", uncordon.node); }
   std::string operator()(const InstallProgram& install) const { return "program " + install.to.string(); }
   std::string operator()(const KubeletCertificate& wanted) const { return "certificate of the kubelet in " + wanted.file.string(); }

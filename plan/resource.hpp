@@ -184,6 +184,12 @@ struct DiscoveryKubeconfig {
   std::string server;
   Path authority;
 };
+/// What a token's bearer knows such a text by (kube/jws.hpp). The controller-manager writes the same, once it has been elected.
+struct DiscoverySignature {
+  DiscoveryKubeconfig kubeconfig;
+  std::string tokenId;
+  Secret tokenSecret;
+};
 /// A file, encrypted with the certificate key and in base64, as in the Secret kubeadm-certs; an absent file gives "".
 struct SealedFile {
   Path path;
@@ -200,7 +206,7 @@ struct FileFor {
 };
 struct Fill {
   Pointer at;
-  std::variant<DiscoveryKubeconfig, SealedFile, UidOf, FileFor> with;
+  std::variant<DiscoveryKubeconfig, DiscoverySignature, SealedFile, UidOf, FileFor> with;
 };
 
 enum class ApplyMode {
@@ -358,6 +364,12 @@ struct SaveEtcdSnapshot {
   Path file;
   Path newerThan; ///< one that is older than this file is taken anew
 };
+/// A member of etcd, known by its name, is reached by the others at another peer URL.
+struct MoveEtcdMember {
+  EtcdAccess access;
+  std::string name, peerUrl; ///< "n2", "https://10.0.0.22:2380"
+  Duration patience{};
+};
 struct TurnSwapOn {
   std::string area; ///< "/dev/sda2"
 };
@@ -416,7 +428,7 @@ struct RunOnNode {
   Duration patience{};
 };
 using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff, RestartStaticPod, TurnSwapOn, RestoreUnit, RemovePods,
-                          Unmount, RemoveClusterRules, RemoveLink, Drain, ReplaceStaticPods, SaveEtcdSnapshot, Uncordon, InstallProgram,
+                          Unmount, RemoveClusterRules, RemoveLink, Drain, ReplaceStaticPods, SaveEtcdSnapshot, MoveEtcdMember, Uncordon, InstallProgram,
                           KubeletCertificate, RunOnNode, UnpackBundle, InstallPart, InstallPackages, RemovePackages>;
 
 using Resource =

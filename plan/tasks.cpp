@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <future>
+#include <set>
 
 namespace kubestrap::plan {
 
@@ -151,8 +152,11 @@ struct Do {
 
   /// The kubelet makes a pod anew that has gone.
   void operator()(const RestartStaticPod& restart) const {
+    std::set<std::string> pods;
+    for (const auto& container : context.world.cri.containers("kube-system"))
+      if (container.name == restart.pod.component) pods.insert(container.podName);
     for (const auto& sandbox : context.world.cri.podSandboxes("kube-system"))
-      if (sandbox.ready && sandbox.name.starts_with(restart.pod.component + "-")) context.world.cri.stopAndRemovePod(sandbox.id);
+      if (sandbox.ready && pods.contains(sandbox.name)) context.world.cri.stopAndRemovePod(sandbox.id);
   }
 
   void operator()(const TurnSwapOff&) const {
