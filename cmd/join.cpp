@@ -3,17 +3,20 @@
 #include "cmd/join_flags.hpp"
 #include "cmd/look.hpp"
 #include "cmd/output.hpp"
+#include "cmd/peer_reach.hpp"
 #include "cmd/secret_file.hpp"
 #include "cmd/workflow.hpp"
 
 #include "manifests/messages.hpp"
 #include "phases/preflight.hpp"
 #include "phases/workflows.hpp"
+#include "plan/journal.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace kubestrap::cmd {
@@ -51,6 +54,28 @@ void tellResult(const config::Setup& setup, const plan::Outcome& outcome, const 
   }
 }
 
+/// Whether a control plane has failed after something was made and before its member of etcd had a vote.
+bool failedBeforeVoting(const config::Setup& setup, const Error& error) {
+  if (!setup.node.controlPlane || error.exitCode() == ExitCode::interrupted) return false;
+  bool made = false;
+  for (const auto& phase : phases::joinWorkflow().phases) {
+    made = made || phase.name == "control-plane-prepare";
+    const auto context = fmt::format("in phase {}", phase.name);
+    if (std::ranges::any_of(error.contexts(), [&](const auto& each) { return each == context || each.starts_with(context + "/"); })) return made;
+    if (phase.name == "etcd-join") break;
+  }
+  return false;
+}
+
+/// A machine that was no node is none again, and the cluster does not know it: another attempt, there or elsewhere, finds nothing in its way.
+void takeBack(Machine& machine) {
+  log::warn("what was made is taken back (kubestrap reset); --keep-on-failure leaves it to be looked at");
+  std::vector<std::string> words{"reset", "--force"};
+  if (globals().rootfs != "/") words.insert(words.end(), {"--rootfs", globals().rootfs});
+  const auto done = machine.host().run({.program = "/proc/self/exe", .arguments = std::move(words), .input = {}, .timeout = std::chrono::minutes(5)});
+  if (done.timedOut || done.exitCode != 0) log::warn(fmt::format("it was not taken back whole: {}; run kubestrap reset", done.timedOut ? "it takes too long" : trim(done.errors)));
+}
+
 ExitCode runJoin(JoinOptions options, const std::vector<std::string>& arguments, const std::optional<std::string>& onlyPhase) {
   if (arguments.size() > 1) throw Error("join takes one API server", "kubestrap join HOST:PORT --token ...", ExitCode::usage);
   if (!arguments.empty()) options.flags.endpoint = arguments.front();
@@ -80,18 +105,29 @@ ExitCode runJoin(JoinOptions options, const std::vector<std::string>& arguments,
     wanted.request.patches = readPatches(machine.host(), wanted.request.patchesDirectory, warnings);
   auto& runtime = machine.useRuntime(wanted.node.criSocket);
   const auto reporter = reporterFor(mode);
-  const auto lock = options.dryRun ? nullptr : machine.host().lock("join");
+  auto lock = options.dryRun ? nullptr : machine.host().lock("join");
+  const bool found = !plan::Journal::read(machine.host()).empty();
   auto world = machine.world();
   auto setup = learnAboutCluster(std::move(wanted), facts, world, *reporter, warnings);
   for (const auto& warning : warnings) log::warn(warning);
   goOffline(options.bundle, setup);
   setup.request.bundled = pending;
   lookAtFront(setup, machine.host());
-  if (judging == Judging::yes) lookFurther(facts, phases::joinPurpose(setup), setup, machine, runtime);
+  if (judging == Judging::yes) {
+    lookFurther(facts, phases::joinPurpose(setup), setup, machine, runtime);
+    facts.reach = lookAtReach(setup, !options.dryRun, machine, *reporter);
+  }
 
   for (const auto& name : setup.request.skipPhases) selection.skip.push_back(name);
-  const auto outcome = after(std::move(loaded), plan::run(phases::joinWorkflow(), selection, setup, facts, world, mode, *reporter,
-                                                          onlyPhase ? "join phase " + *onlyPhase : "join"));
+  plan::Outcome joined;
+  try {
+    joined = plan::run(phases::joinWorkflow(), selection, setup, facts, world, mode, *reporter, onlyPhase ? "join phase " + *onlyPhase : "join");
+  } catch (const Error& error) {
+    lock.reset();
+    if (!found && !onlyPhase && !options.dryRun && !options.keepOnFailure && failedBeforeVoting(setup, error)) takeBack(machine);
+    throw;
+  }
+  const auto outcome = after(std::move(loaded), std::move(joined));
   tellResult(setup, outcome, options, !onlyPhase);
   return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
 }

@@ -30,6 +30,8 @@ std::vector<Flag> joinFlags(JoinOptions& options) {
       {.name = "exit-code", .into = &options.exitCode, .doc = "End with 4 when something was, or with --dry-run would be, changed"},
       {.name = "ignore-preflight-errors", .into = &flags.ignorePreflightErrors,
        .doc = "Checks whose errors count as warnings; all for every one", .value = "NAME,..."},
+      {.name = "keep-on-failure", .into = &options.keepOnFailure,
+       .doc = "Where a control plane fails to join, leave what has been made, to be looked at or gone on with"},
       {.name = "node-name", .into = &flags.nodeName, .doc = "The name of this node", .value = "NAME", .standard = "the machine's"},
       {.name = "patches", .into = &flags.patches,
        .doc = "A folder of patches: target[suffix][+strategic|merge|json].json|yaml, where target is etcd, kube-apiserver, "

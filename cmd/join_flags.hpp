@@ -13,7 +13,7 @@ namespace kubestrap::cmd {
 struct JoinOptions {
   config::JoinFlags flags;
   std::optional<std::string> tokenFile, certificateKeyFile;
-  bool dryRun = false, exitCode = false;
+  bool dryRun = false, exitCode = false, keepOnFailure = false;
   BundleUse bundle;
 };
 
