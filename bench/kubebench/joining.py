@@ -52,11 +52,13 @@ def small_clusters(runs: int) -> list[Figure]:
     rows = {
         ("worker", "plain"): Figure("worker's join until it returns", "s", 0.8, LIKE_FOR_LIKE),
         ("ready", "plain"): Figure("worker's join until it is Ready", "s", None, "the pod network's file lies there beforehand"),
+        ("second", "plain"): Figure("second control plane's join", "s", None, "right after init, whose controller-manager has yet to sign for the token"),
         ("third", "plain"): Figure("third control plane's join", "s", 0.6, LIKE_FOR_LIKE),
         ("all", "plain"): Figure("three control planes and a worker, in turn", "s", 0.5, "from init to all Ready; machines run, images are there"),
         ("all", "at once"): Figure("three control planes and a worker, at once", "s", None, "the same, the three joins begin together; kubeadm's in turn"),
         ("worker", "hosted"): Figure("worker's join until it returns, hosted", "s", None, DEFAULT),
         ("ready", "hosted"): Figure("worker's join until it is Ready, hosted", "s"),
+        ("second", "hosted"): Figure("second control plane's join, hosted", "s"),
         ("third", "hosted"): Figure("third control plane's join, hosted", "s", None, DEFAULT),
         ("all", "hosted"): Figure("three control planes and a worker, hosted", "s", None, f"in turn; {DEFAULT}"),
     }
