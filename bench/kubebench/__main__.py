@@ -13,13 +13,13 @@ import os
 import subprocess
 import sys
 
-from . import bundle, certs, cfssl, cluster, config, hosted, init, plan, reset, start_up, upgrade
+from . import bundle, certs, cfssl, cluster, config, hosted, init, joining, plan, reset, start_up, upgrade
 from .figure import Figure, say, text
 from .machine import NODE, ROOT, lab
 
-GROUPS = {"start": start_up, "bundle": bundle, "config": config, "certs": certs, "cfssl": cfssl, "plan": plan, "init": init, "reset": reset,
-          "upgrade": upgrade, "hosted": hosted, "cluster": cluster}
-IN_LAB = {"certs", "plan", "init", "reset", "upgrade", "hosted", "cluster"}
+GROUPS = {"start": start_up, "bundle": bundle, "config": config, "certs": certs, "cfssl": cfssl, "plan": plan, "init": init, "join": joining,
+          "reset": reset, "upgrade": upgrade, "hosted": hosted, "cluster": cluster}
+IN_LAB = {"certs", "plan", "init", "join", "reset", "upgrade", "hosted", "cluster"}
 
 
 def main() -> int:

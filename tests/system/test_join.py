@@ -227,15 +227,19 @@ def test_a_second_run_on_a_control_plane_changes_nothing(control_planes):
         assert {change["verb"] for change in again.json["changes"]} == {"keep"}
 
 
-def test_pods_services_names_logs_and_exec_work_across_nodes(control_planes, joined_worker):
-    first = control_planes[0]
-    addresses = {name: first.start_pod(f"on-{name}", name) for name in ("n1", "n3", "w1")}
+def works_across_nodes(first, *names: str) -> None:
+    """Pods on these nodes reach each other by address and by service, which takes DNS; and their logs and shells are reached."""
+    addresses = {name: first.start_pod(f"on-{name}", name) for name in names}
     for source in addresses:
         for target, address in addresses.items():
             for url in (f"http://{address}:8080/", f"http://on-{target}.default.svc.cluster.local/"):
                 answer = first.until(f"{source} reaches {url}", lambda: first.in_pod(f"on-{source}", "testtool", "get", url), 30)
                 assert f"pod=on-{target}" in answer
         assert "serving :8080" in first.kubectl("logs", f"on-{source}")
+
+
+def test_pods_services_names_logs_and_exec_work_across_nodes(control_planes, joined_worker):
+    works_across_nodes(control_planes[0], "n1", "n3", "w1")
 
 
 def test_kubeadm_joins_the_same_cluster(control_planes, lab):
