@@ -70,22 +70,24 @@ def test_status_shows_pods_of_daemonsets_and_nothing_wrong(node):
     assert set(findings(node, "doctor")) <= {"ClockNotKept"}
 
 
+WEBHOOK = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingWebhookConfiguration",
+    "metadata": {"name": "policy"},
+    "webhooks": [
+        {
+            "name": "pods.policy.example.org",
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+            "clientConfig": {"service": {"namespace": "default", "name": "nobody"}},
+            "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
+        }
+    ],
+}
+
+
 def test_doctor_finds_a_webhook_that_nobody_answers_for_and_takes_it_away(node):
-    webhook = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "policy"},
-        "webhooks": [
-            {
-                "name": "pods.policy.example.org",
-                "admissionReviewVersions": ["v1"],
-                "sideEffects": "None",
-                "clientConfig": {"service": {"namespace": "default", "name": "nobody"}},
-                "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
-            }
-        ],
-    }
-    node.kubectl("apply", "-f", "-", input=json.dumps(webhook))
+    node.kubectl("apply", "-f", "-", input=json.dumps(WEBHOOK))
     assert "kubestrap doctor --disable-webhook policy" in findings(node, "doctor")["WebhookBlocks"]["remedy"]
     assert node.try_("kubestrap", "doctor", "--exit-code").code == 4
     node.run("kubestrap", "doctor", "--disable-webhook", "policy")
