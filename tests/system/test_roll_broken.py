@@ -1,0 +1,211 @@
+"""Rolls that meet trouble in the worst moment: the new revision dies or hangs, power goes, the driver is killed. Each ends with the old or the new one serving."""
+
+import contextlib
+import json
+import re
+import threading
+import time
+
+import pytest
+
+from test_faults import Writer
+from test_pivot import cold_start, is_self_hosted, pivot, probes
+from test_pivot_recovery import WEBHOOK
+from test_roll import NEW, OLD, ends_as_before, reconfigure, remains, revisions, stored, versions
+from test_surviving import API_SERVER, BLUE, GREEN, SCHEDULER, answers, is_well, ready_slots, three_control_planes, with_event_ttl
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def node(lab):
+    machine = lab.machine("n1", OLD, also=(NEW,))
+    made = machine.init("--self-hosted", config=machine.config(version=OLD, layout=None), timeout=600)
+    assert made.code == 0, str(made)
+    lab.install_pod_network(machine)
+    machine.wait_ready()
+    is_well(machine)
+    return machine
+
+
+def template(node, component: str = API_SERVER) -> str:
+    return node.kubectl("-n", "kube-system", "get", "daemonset", component, "-o", "jsonpath={.spec.template}")
+
+
+@contextlib.contextmanager
+def trouble(node, script: str, *words: str):
+    """A script that runs on the machine meanwhile."""
+    running = node.popen("bash", "-c", script, "sh", *words)
+    try:
+        yield
+    finally:
+        running.kill()
+        running.wait(10)
+
+
+# The newer API server is killed KILLS times, each time SECONDS after it has become ready.
+KILLED = r"""
+slot=$1 seconds=$2 kills=$3
+while [ $kills -gt 0 ]; do
+  if [ "$(curl -sk -m 1 https://$slot:6443/readyz)" = ok ]; then
+    sleep $seconds
+    kill -9 $(pgrep -f "^kube-apiserver .*--bind-address=$slot( |\$)") && kills=$((kills - 1))
+  fi
+  sleep 0.5
+done
+"""
+# It is stopped as soon as it has bound its port, whenever the kubelet makes another one.
+HANGING = r"""
+slot=$1
+while sleep 0.2; do
+  ss -Hltn "src $slot:6443" | grep -q . && pkill -STOP -f "^kube-apiserver .*--bind-address=$slot( |\$)"
+done
+"""
+
+
+def other_slot(node) -> str:
+    (serving,) = ready_slots(node)
+    return GREEN if serving == BLUE else BLUE
+
+
+def test_an_api_server_that_binds_and_hangs_goes_back(node):
+    slot = other_slot(node)
+    with trouble(node, HANGING, slot):
+        ends_as_before(node, with_event_ttl(stored(node), "2h"), "kube-apiserver")
+    node.try_("pkill", "-CONT", "-x", API_SERVER)
+    is_well(node)
+
+
+OTHER = """\
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+clientConnection: {{kubeconfig: {kubeconfig}}}
+profiles:
+- schedulerName: nobody
+"""
+
+
+def test_a_scheduler_that_leads_and_binds_nothing_is_followed_by_the_old_one(node):
+    """It works for pods that ask for another scheduler."""
+    kubeconfig = re.search(r"--kubeconfig=([^\"]+)", template(node, SCHEDULER)).group(1)
+    node.write("/etc/kubernetes/other/scheduler.yaml", OTHER.format(kubeconfig=kubeconfig))
+    told = """scheduler:
+  extraArgs:
+  - {name: config, value: /etc/kubernetes/other/scheduler.yaml}
+  extraVolumes:
+  - {name: other, hostPath: /etc/kubernetes/other, mountPath: /etc/kubernetes/other, readOnly: true, pathType: Directory}
+"""
+    configuration = stored(node)
+    assert "\nscheduler: {}\n" in configuration
+    ends_as_before(node, configuration.replace("scheduler: {}\n", told), "leads, and does not do its work")
+    is_well(node)
+
+
+def test_a_webhook_that_nobody_answers_for_keeps_a_roll_from_beginning(node):
+    """Who is to try the new command line cannot be made."""
+    before = revisions(node)
+    node.kubectl("apply", "-f", "-", input=json.dumps(WEBHOOK))
+    ends_as_before(node, with_event_ttl(stored(node), "2h"))
+    assert revisions(node) == before
+    node.run("kubestrap", "doctor", "--disable-webhook", "policy")
+    is_well(node)
+
+
+@pytest.mark.parametrize("moment", range(0, 40, 4))
+def test_a_roll_that_loses_its_power_at_any_moment_goes_on(node, moment):
+    wanted = with_event_ttl(stored(node), f"{100 + moment}m")
+    node.write("/root/wanted.yaml", wanted)
+    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml")
+    time.sleep(moment)
+    cold_start(node)
+    driver.wait(timeout=30)
+    done = reconfigure(node, wanted)
+    assert done.code == 0, str(done)
+    assert f"--event-ttl={100 + moment}m" in template(node)
+    is_well(node)
+    assert remains(node) == ""
+
+
+KILL_DRIVER = "kill -9 $(pidof kubestrap | tr ' ' '\\n' | while read p; do grep -qz reconfigure /proc/$p/cmdline && echo $p; done)"
+
+
+@pytest.mark.parametrize("then", ["again", "back", "nothing"])
+@pytest.mark.parametrize("moment", [2, 6, 10, 16])
+def test_a_driver_that_is_killed_at_any_moment_leaves_a_control_plane_that_serves(node, moment, then):
+    """Then the same command goes on, another one goes back, or nobody does anything."""
+    before = stored(node)
+    wanted = with_event_ttl(before, f"{200 + moment}m")
+    asked = probes(node)
+    node.write("/root/wanted.yaml", wanted)
+    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml")
+    time.sleep(moment)
+    node.sh(KILL_DRIVER)
+    driver.wait(timeout=30)
+    if then == "nothing":
+        node.until("it is whole by itself", lambda: is_self_hosted(node), patience=300)
+    done = reconfigure(node, before if then == "back" else wanted)
+    assert done.code == 0, str(done)
+    is_well(node)
+    for result in [probe.end() for probe in asked]:
+        assert not result["failedTwice"], result
+    assert (f"--event-ttl={200 + moment}m" in template(node)) == (then != "back")
+    assert remains(node) == ""
+
+
+def test_an_api_server_that_ends_half_a_minute_after_it_was_ready_goes_back(node):
+    """In the soak of another minor version, when it is the only one."""
+    writer = Writer(node, 6443)
+    with trouble(node, KILLED, other_slot(node), "30", "2"):
+        done = node.try_("kubestrap", "upgrade", "apply", f"v{NEW}", "--yes", "--soak", "180s", timeout=1500)
+    assert done.code == 1 and "it has ended 2 times" in done.err, str(done)
+    is_well(node)
+    result = writer.end()
+    print(f"{result['acknowledged']} writes, {len(result['failed'])} failed, longest gap {result['longestGap']:.1f} s")
+    assert result["acknowledged"] and not result["lost"], result
+    assert versions(node) == {f"v{OLD}"}
+    assert remains(node) == ""
+
+
+# ---- three of them
+
+
+@pytest.fixture(scope="module")
+def three(lab):
+    machines = three_control_planes(lab, OLD, also=(NEW,))
+    pivot(machines[0])
+    return machines
+
+
+def test_power_of_one_node_and_then_of_all_in_the_middle_of_an_upgrade(three):
+    """One that does not drive loses it first; then all do. The command, run again, comes to the end."""
+    first, second = three[:2]
+    upgrade = ("kubestrap", "upgrade", "apply", f"v{NEW}", "--yes", "--soak", "15s")
+
+    def begun():
+        driver = first.popen(*upgrade)
+        drained = threading.Thread(target=driver.communicate, daemon=True)
+        drained.start()
+        return driver
+
+    def revision() -> str:
+        return json.loads(template(first))["metadata"]["annotations"]["kubestrap.io/revision"]
+
+    before, driver = revision(), begun()
+    first.until("a new revision has come", lambda: revision() != before, patience=600)
+    first.lab.off(second)
+    time.sleep(20)
+    first.lab.call("power-on", second.name)
+    before = revision()
+    first.until("it goes on, or has ended", lambda: driver.poll() is not None or revision() != before, patience=1500)
+    if driver.poll() is not None:
+        driver = begun()
+        time.sleep(30)
+    first.lab.off(*three[:3])
+    first.lab.call("power-on", *(node.name for node in three[:3]))
+    first.until("the API answers", lambda: answers(first))
+    done = first.try_(*upgrade, timeout=2400)
+    assert done.code == 0, str(done)
+    for node in three[:3]:
+        is_well(node)
+    assert versions(first) == {f"v{NEW}"}
+    assert remains(first) == ""
