@@ -1,4 +1,4 @@
-"""The lab's own tests: no cluster, no namespaces, no root needed."""
+"""The lab's own tests, and one of a page that names tests: no cluster, no namespaces, no root needed."""
 
 import sys
 from pathlib import Path
