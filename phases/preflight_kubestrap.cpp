@@ -80,7 +80,7 @@ std::vector<Check> kubestrapChecks() {
      .level = Level::either,
      .fires = "error: this machine does not reach etcd (ports 2379 and 2380) on another control plane, or one does not reach this machine's, or its "
               "API server where nodes have balancers; warning: another control plane could not be asked",
-     .remedy = "open ports 2379 and 2380 and the API server's between the control planes, in both directions",
+     .remedy = "let ports 2379 and 2380 and the API server's through the firewalls between control planes, in both directions",
      .judge = peersReach,
      .from = ours},
     {.name = "MachineId",
