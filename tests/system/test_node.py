@@ -80,6 +80,7 @@ def test_nodes_that_are_gone_and_nodes_that_run_are_replaced(lab):
     second = lab.machine("n2")
     joined = second.try_("kubestrap", *words, IGNORED, timeout=300)
     assert joined.code == 0, str(joined)
+    lab.install_pod_network(first)
     ended(running)
     assert members(first) == {"n1", "n2", "n3"}
 
