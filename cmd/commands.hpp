@@ -53,6 +53,10 @@ Command nodeCommand();
 Command labelNodeCommand();
 /// What certs rotate-ca does there.
 Command rotateOnNodeCommand();
+/// What convert does there.
+Command convertOnNodeCommand();
+/// From one layout to the other.
+Command convertCommand();
 /// pivot and unpivot.
 std::vector<Command> pivotCommands();
 Command reconfigureCommand();

@@ -133,7 +133,7 @@ Command enterCommand() {
 } // namespace
 
 Command nodeCommand() {
-  return {.name = "node", .summary = "Nodes that come and go", .children = {removeCommand(), enterCommand(), labelNodeCommand(), rotateOnNodeCommand()}};
+  return {.name = "node", .summary = "Nodes that come and go", .children = {removeCommand(), enterCommand(), labelNodeCommand(), rotateOnNodeCommand(), convertOnNodeCommand()}};
 }
 
 } // namespace kubestrap::cmd
