@@ -88,6 +88,7 @@ public:
     intent_.patches = wanted_.patches.value_or("");
     intent_.command = commandOf(options);
     refresh();
+    machine.useRuntime(intent_.setup.node.criSocket); // once: whoever works with it holds on to it
   }
 
   const conversion::Intent& intent() const { return intent_; }
@@ -174,7 +175,17 @@ private:
       return;
     }
     auto world = machine_.world();
-    takeReport(node, plan::runOnNode(conversion::runOn(intent_, node.name, conversion::OnNode::look), world, *reporter_));
+    try {
+      takeReport(node, plan::runOnNode(conversion::runOn(intent_, node.name, conversion::OnNode::look), world, *reporter_));
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const net::TransportError&) {
+      throw;
+    } catch (const kube::ApiError&) {
+      throw;
+    } catch (const Error& error) {
+      throw Error(error.message(), fmt::format("kubestrap and its image have to be on {} (docs/convert.md); {}", node.name, error.hint()));
+    }
     known_[node.name] = node;
   }
 
@@ -199,6 +210,7 @@ void goOnHere(const ConvertOptions& options, Machine& machine) {
   auto cluster = config::clusterFromDocuments(parseYaml(*record, conversion::underWay.string()), warnings);
   const auto port = ownNode(machine, cluster).bindPort;
   const auto setup = setupHere({.cluster = conversion::converted(std::move(cluster), goalOf(options), port), .apiServers = {}, .endpoint = {}, .patches = options.patches}, machine);
+  machine.useRuntime(setup.node.criSocket);
   auto world = machine.world();
   const auto lock = machine.host().lock("convert");
   plan::enactAll(conversion::onNode(setup, here(setup, machine.host())), setup.node.name, "convert", world, *reporterFor(plan::Mode::apply));
@@ -276,6 +288,7 @@ ExitCode convertHere(const NodeConvertOptions& options) {
   Machine machine(globals().rootfs);
   const auto lock = machine.host().lock("convert");
   const auto setup = setupHere(wantedBy(options), machine);
+  machine.useRuntime(setup.node.criSocket);
   if (options.look) {
     fmt::print("{}\n", reportOf(lookHere(setup, options.force ? Force::yes : Force::no, machine)));
     return ExitCode::done;

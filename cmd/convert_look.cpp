@@ -42,7 +42,6 @@ config::Setup setupHere(const ConvertedHere& wanted, Machine& machine) {
   }
   if (controlPlane) takeWishes(setup.cluster.pki, host);
   lookAtFront(setup, host);
-  machine.useRuntime(setup.node.criSocket);
   return setup;
 }
 

@@ -282,7 +282,11 @@ Seen assumed(const Intent& intent, Seen seen, const Next& done) {
     case Part::rights: seen.rights = true; break;
     case Part::told: seen.told = true; break;
     case Part::stored: seen.stored = true; break;
-    case Part::node: std::ranges::find(seen.nodes, coming.node->name, &NodeSeen::name)->converted = true; break;
+    case Part::node: {
+      auto& node = *std::ranges::find(seen.nodes, coming.node->name, &NodeSeen::name);
+      node.converted = node.guarded = true;
+      break;
+    }
     }
     break;
   }

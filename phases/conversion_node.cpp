@@ -145,7 +145,8 @@ Resources frontsLeave(const Setup& setup) {
   return files;
 }
 
-/// Nothing of a balancer is left.
+/// Nothing of a balancer is left. A kubelet that is started anew in the second in which a manifest goes would look after that pod for minutes: so it
+/// goes first, and the kubelet's own connections last as long as that takes.
 Resources noFront(const Setup& setup) {
   if (manifests::hasFront(setup.cluster)) return {};
   Resources all = frontsLeave(setup);
@@ -192,8 +193,8 @@ Resources toPlain(const Setup& setup, const Here& here) {
   append(all, front(setup, {}));
   append(all, frontAnswers(setup, paths::adminConf));
   append(all, vipAnswers(setup, paths::adminConf));
-  append(all, kubelet(setup));
   append(all, noFront(setup));
+  append(all, kubelet(setup));
   append(all, notice(setup));
   append(all, noStandbys(setup));
   return all;
@@ -203,8 +204,8 @@ Resources worker(const Setup& setup) {
   auto all = frontImage(setup);
   append(all, front(setup, {}));
   append(all, frontAnswers(setup, paths::kubeletConf));
-  append(all, kubelet(setup));
   append(all, noFront(setup));
+  append(all, kubelet(setup));
   return all;
 }
 

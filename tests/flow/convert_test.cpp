@@ -27,7 +27,7 @@ using Lines = std::vector<std::string>;
 
 const std::string kManifests = "/etc/kubernetes/manifests/";
 /// Each kill takes a third of a second. The tests begin at different effects.
-constexpr std::size_t stride = 5;
+constexpr std::size_t stride = 13;
 
 const conversion::Goal kHosted{.layout = Layout::hosted}, kPlain{.layout = Layout::plain, .endpointMode = EndpointMode::single};
 

@@ -29,8 +29,8 @@ config::Setup plainSetup() {
 }
 
 Intent intent(const Goal& goal, const config::Setup& present = plainSetup()) {
-  Intent intent{.setup = present, .here = {}, .nodes = {.access = {"/etc/kubernetes/admin.conf", "https://10.0.0.11:6443"}, .image = "kubestrap.io/kubestrap:v1"},
-                .endpoint = "https://10.0.0.11:6443", .kubeProxy = true};
+  Intent intent{.setup = present, .here = {}, .nodes = {.access = {"/etc/kubernetes/admin.conf", "https://10.88.0.11:6443"}, .image = "kubestrap.io/kubestrap:v1"},
+                .endpoint = "https://10.88.0.11:6443", .kubeProxy = true};
   intent.setup.cluster = converted(present.cluster, goal, 6443);
   intent.command = "convert";
   return intent;
@@ -136,7 +136,7 @@ TEST_CASE("balancers go only when nobody is led to them any more") {
   auto present = plainSetup();
   present.cluster = hosted;
   CHECK(stepsTo(intent({.layout = Layout::plain, .endpointMode = EndpointMode::single}, present), seen) ==
-        Lines{"cluster-info and kube-proxy go by 10.0.0.11:6443", "w1: goes by the cluster's endpoint", "n1: layout plain",
+        Lines{"cluster-info and kube-proxy go by 10.88.0.11:6443", "w1: goes by the cluster's endpoint", "n1: layout plain",
               "what guards may do, and what protects them, is removed", "the cluster's configuration says so"});
 }
 
@@ -184,7 +184,7 @@ TEST_CASE("the port of the API server is free before the balancer takes it, and 
   const auto all = onNode(hosted.setup, {.superAdmin = true, .record = "where to\n"});
   inThisOrder(all, {"file /var/lib/kubestrap/conversion.yaml", "file /etc/hosts", "file /etc/kubernetes/kubestrap/node.json", "no /etc/kubernetes/manifests/kube-apiserver.yaml",
                     "kube-apiserver-n1 is gone", "file /etc/kubernetes/manifests/rescue-kube-apiserver.yaml", "file /etc/kubernetes/manifests/kubestrap-front-a.yaml",
-                    "the API server answers at https://10.0.0.11:6444/livez", "file /etc/kubernetes/manifests/rescue-kube-scheduler.yaml",
+                    "the API server answers at https://10.88.0.11:6444/livez", "file /etc/kubernetes/manifests/rescue-kube-scheduler.yaml",
                     "file /etc/kubernetes/manifests/kubestrap-guard.yaml", "no /etc/kubernetes/scheduler.conf", "no /var/lib/kubestrap/conversion.yaml"});
 }
 
@@ -196,7 +196,7 @@ TEST_CASE("on the way back the guard goes first, and the balancer when no API se
   const auto all = onNode(plain.setup, {.superAdmin = true, .record = "where to\n"});
   inThisOrder(all, {"no /etc/kubernetes/manifests/kubestrap-guard.yaml", "kubestrap-guard-n1 is gone", "no /etc/kubernetes/manifests/rescue-kube-apiserver.yaml",
                     "kube-apiserver-rescue-n1 is gone", "no /etc/kubernetes/manifests/kubestrap-front-a.yaml", "kubestrap-front-a-n1 is gone",
-                    "file /etc/kubernetes/manifests/kube-apiserver.yaml", "the API server answers at https://10.0.0.11:6443/livez",
+                    "file /etc/kubernetes/manifests/kube-apiserver.yaml", "the API server answers at https://10.88.0.11:6443/livez",
                     "file /etc/kubernetes/manifests/kube-scheduler.yaml", "file /etc/kubernetes/manifests/kubestrap-front-b.yaml", "no /etc/kubernetes/kubestrap/node.json",
                     "no /var/lib/kubestrap/conversion.yaml"});
 }
