@@ -133,16 +133,32 @@ bool isAsWanted(const Setup& setup, const std::string& slot, const std::string& 
   return manifests::hasFront(setup.cluster) && sameDocument(parseYamlValue(manifest, manifests::frontManifest(slot).string()), manifests::frontPod(setup, slot));
 }
 
-/// The balancer of layout hosted has the API server's port. What it has accepted may last for up to a minute.
+/// Balancers of the other layout, which has the API server's port, or of a node that is to have none.
+std::vector<std::string> leavingFronts(const Setup& setup) {
+  std::vector<std::string> slots;
+  for (const auto& [slot, manifest] : setup.node.fronts)
+    if (!isAsWanted(setup, slot, manifest)) slots.push_back(slot);
+  return slots;
+}
+
+/// Their pods are told to end: they stop listening at once, and what they have accepted may last for a minute.
 Resources frontsLeave(const Setup& setup) {
-  Resources files, ends;
-  for (const auto& [slot, manifest] : setup.node.fronts) {
-    if (isAsWanted(setup, slot, manifest)) continue;
-    files.push_back(plan::Absent{.path = manifests::frontManifest(slot), .reason = "it has the API server's port"});
-    ends.push_back(gone(setup, "kubestrap-front-" + slot));
-  }
-  append(files, std::move(ends));
-  return files;
+  Resources all;
+  for (const auto& slot : leavingFronts(setup)) all.push_back(plan::Absent{.path = manifests::frontManifest(slot), .reason = "of the other layout, or not wanted any more"});
+  return all;
+}
+
+Resources frontsAreGone(const Setup& setup) {
+  Resources all;
+  for (const auto& slot : leavingFronts(setup)) all.push_back(gone(setup, "kubestrap-front-" + slot));
+  return all;
+}
+
+/// The next balancer begins with this node's own API server, which is not among those that the former one knew.
+Resources serversAreForgotten(const Setup& setup) {
+  const auto& fronts = setup.node.fronts;
+  if (!manifests::hasFront(setup.cluster) || std::ranges::any_of(fronts, [&](const auto& each) { return isAsWanted(setup, each.first, each.second); })) return {};
+  return {plan::Absent{.path = manifests::frontServersFile(), .reason = "of the former balancer"}};
 }
 
 /// Nothing of a balancer is left. A kubelet that is started anew in the second in which a manifest goes would look after that pod for minutes: so it
@@ -150,6 +166,7 @@ Resources frontsLeave(const Setup& setup) {
 Resources noFront(const Setup& setup) {
   if (manifests::hasFront(setup.cluster)) return {};
   Resources all = frontsLeave(setup);
+  append(all, frontsAreGone(setup));
   all.push_back(plan::Absent{.path = manifests::vipManifest(), .reason = "endpoint.mode is not vip"});
   all.push_back(plan::File{.path = paths::hosts, .content = manifests::hostsFileWithoutFront(setup.node)});
   for (const auto& folder : {paths::front, paths::frontState})
@@ -181,18 +198,20 @@ Resources toPlain(const Setup& setup, const Here& here) {
   all.push_back(gone(setup, "kubestrap-guard"));
   for (const auto name : manifests::hostedComponents)
     for (const auto slot : {Slot::rescue, Slot::previous}) all.push_back(plan::Absent{.path = hostedManifest(name, slot), .reason = "of layout hosted"});
-  for (const auto* pod : {"kube-apiserver-rescue", "kube-apiserver-rescue-prev"}) all.push_back(gone(setup, pod));
+  for (const auto name : others)
+    for (const auto* ending : {"-rescue", "-rescue-prev"}) all.push_back(gone(setup, fmt::format("{}{}", name, ending)));
+  // An API server serves for ten seconds after it was told to end: long enough for the balancer to have let go of the port.
   append(all, frontsLeave(setup));
+  for (const auto* pod : {"kube-apiserver-rescue", "kube-apiserver-rescue-prev"}) all.push_back(gone(setup, pod));
+  append(all, serversAreForgotten(setup));
   append(all, controlPlanePod(apiServer, setup));
   all.push_back(apiServerAnswers(setup, setup.node.localEndpoint().url()));
 
-  for (const auto name : others) {
-    for (const auto* ending : {"-rescue", "-rescue-prev"}) all.push_back(gone(setup, fmt::format("{}{}", name, ending)));
-    append(all, component(setup, name));
-  }
+  for (const auto name : others) append(all, component(setup, name));
   append(all, front(setup, {}));
   append(all, frontAnswers(setup, paths::adminConf));
   append(all, vipAnswers(setup, paths::adminConf));
+  append(all, frontsAreGone(setup));
   append(all, noFront(setup));
   append(all, kubelet(setup));
   append(all, notice(setup));

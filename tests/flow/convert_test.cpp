@@ -11,6 +11,7 @@
 #include "plan/run.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -103,14 +104,23 @@ private:
                                               {"rescue-kube-controller-manager.yaml", "kube-controller-manager-rescue-n1", false}}) {
       const auto found = runs(pod);
       if (has(manifest) && found == cri.found.end()) {
-        if (port) CHECK_MESSAGE((runs("kube-apiserver-rescue-n1") == cri.found.end() && runs("kubestrap-front-a-n1") == cri.found.end()), "the port is taken");
-        else if (pod.starts_with("kube-apiserver-rescue") || pod.starts_with("kubestrap-front")) CHECK_MESSAGE(runs("kube-apiserver-n1") == cri.found.end(), pod);
+        if (port) CHECK_MESSAGE((runs("kube-apiserver-rescue-n1") == cri.found.end() && !listens("a") && !listens("b")), "the port is taken");
+        else if (pod.starts_with("kube-apiserver-rescue")) CHECK_MESSAGE(runs("kube-apiserver-n1") == cri.found.end(), pod);
+        else if (listens("a") || listens("b")) CHECK_MESSAGE(runs("kube-apiserver-n1") == cri.found.end(), pod);
+        for (const auto slot : manifests::frontSlots)
+          if (pod == fmt::format("kubestrap-front-{}-n1", slot)) host.put(manifests::frontMarker(slot), "", 0644);
         cri.found.push_back({.id = pod, .podUid = pod, .podName = pod, .podNamespace = "kube-system", .name = pod, .state = host::Container::State::running, .createdAt = host.now});
       } else if (!has(manifest) && found != cri.found.end() && ++ending_[pod] > 2) {
         cri.found.erase(found);
         ending_.erase(pod);
       }
     }
+  }
+
+  /// A balancer of layout hosted lets go of the port as soon as its manifest is gone.
+  bool listens(const std::string& slot) {
+    const auto manifest = host.read(manifests::frontManifest(slot));
+    return manifest && manifest->find("--slots=true") != std::string::npos;
   }
 
   std::map<std::string, int> ending_;
@@ -175,6 +185,28 @@ TEST_CASE("a plain control plane becomes hosted and plain again, and another run
   checkPlain(machine);
   CHECK(machine.host.text(kManifests + "kube-apiserver.yaml") == pods);
   CHECK(machine.effectsOf([&] { machine.convert(kPlain); }) <= 2);
+}
+
+TEST_CASE("where nodes keep their balancers, the next one knows this node's own API server") {
+  Converted machine;
+  const conversion::Goal balanced{.layout = Layout::plain};
+  const auto servers = [&] { return machine.host.text(manifests::frontServersFile().string()); };
+  machine.adjust = [](config::Setup& setup) {
+    setup.cluster.kubestrap.endpointMode = EndpointMode::local;
+    setup.cluster.controlPlaneEndpoint = config::Endpoint{"api.kubernetes.internal", 6443};
+  };
+  machine.api.servers.push_back("https://api.kubernetes.internal:6445");
+  machine.convert(kHosted);
+  CHECK(servers().find("server n1 ") == std::string::npos);
+  machine.convert(balanced);
+  CHECK(servers().find("server n1 10.0.0.11:6443") != std::string::npos);
+  CHECK(machine.isConverted(balanced));
+  CHECK(machine.has("kubestrap-front-b.yaml"));
+  CHECK(kube::parseKubeconfig(machine.host.text("/etc/kubernetes/kubelet.conf"), "kubelet.conf").server == "https://api.kubernetes.internal:6445");
+  machine.convert(kHosted);
+  CHECK(machine.isConverted(kHosted));
+  CHECK(machine.has("kubestrap-front-a.yaml"));
+  CHECK_FALSE(machine.has("kubestrap-front-b.yaml"));
 }
 
 TEST_CASE("a conversion that was killed anywhere goes on to its end") {

@@ -188,14 +188,14 @@ TEST_CASE("the port of the API server is free before the balancer takes it, and 
                     "file /etc/kubernetes/manifests/kubestrap-guard.yaml", "no /etc/kubernetes/scheduler.conf", "no /var/lib/kubestrap/conversion.yaml"});
 }
 
-TEST_CASE("on the way back the guard goes first, and the balancer when no API server stands behind it any more") {
+TEST_CASE("on the way back the guard goes first, and the balancer while its API server still ends") {
   auto present = plainSetup();
   present.cluster = converted(present.cluster, {.layout = Layout::hosted}, 6443);
   present.node.fronts["a"] = emitYaml(manifests::frontPod(present, "a"));
   const auto plain = intent({.layout = Layout::plain}, present);
   const auto all = onNode(plain.setup, {.superAdmin = true, .record = "where to\n"});
   inThisOrder(all, {"no /etc/kubernetes/manifests/kubestrap-guard.yaml", "kubestrap-guard-n1 is gone", "no /etc/kubernetes/manifests/rescue-kube-apiserver.yaml",
-                    "kube-apiserver-rescue-n1 is gone", "no /etc/kubernetes/manifests/kubestrap-front-a.yaml", "kubestrap-front-a-n1 is gone",
+                    "kube-scheduler-rescue-n1 is gone", "no /etc/kubernetes/manifests/kubestrap-front-a.yaml", "kube-apiserver-rescue-n1 is gone",
                     "file /etc/kubernetes/manifests/kube-apiserver.yaml", "the API server answers at https://10.88.0.11:6443/livez",
                     "file /etc/kubernetes/manifests/kube-scheduler.yaml", "file /etc/kubernetes/manifests/kubestrap-front-b.yaml", "no /etc/kubernetes/kubestrap/node.json",
                     "no /var/lib/kubestrap/conversion.yaml"});
