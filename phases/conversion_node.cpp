@@ -206,6 +206,7 @@ Resources toPlain(const Setup& setup, const Here& here) {
   append(all, serversAreForgotten(setup));
   append(all, controlPlanePod(apiServer, setup));
   all.push_back(apiServerAnswers(setup, setup.node.localEndpoint().url()));
+  append(all, notice(setup)); // before the next balancer reads it
 
   for (const auto name : others) append(all, component(setup, name));
   append(all, front(setup, {}));
@@ -214,7 +215,6 @@ Resources toPlain(const Setup& setup, const Here& here) {
   append(all, frontsAreGone(setup));
   append(all, noFront(setup));
   append(all, kubelet(setup));
-  append(all, notice(setup));
   append(all, noStandbys(setup));
   return all;
 }

@@ -63,6 +63,7 @@ std::size_t indexOf(const plan::Resources& all, const std::string& wanted) {
     if (const auto* file = std::get_if<plan::File>(&each); file && "file " + file->path.string() == wanted) return i;
     if (const auto* absent = std::get_if<plan::Absent>(&each); absent && "no " + absent->path.string() == wanted) return i;
     if (const auto* condition = std::get_if<plan::Condition>(&each); condition && condition->what == wanted) return i;
+    if (const auto* object = std::get_if<plan::Object>(&each); object && plan::subject(*object) == wanted) return i;
   }
   FAIL("not there: " << wanted);
   return 0;
@@ -197,7 +198,7 @@ TEST_CASE("on the way back the guard goes first, and the balancer while its API 
   inThisOrder(all, {"no /etc/kubernetes/manifests/kubestrap-guard.yaml", "kubestrap-guard-n1 is gone", "no /etc/kubernetes/manifests/rescue-kube-apiserver.yaml",
                     "kube-scheduler-rescue-n1 is gone", "no /etc/kubernetes/manifests/kubestrap-front-a.yaml", "kube-apiserver-rescue-n1 is gone",
                     "file /etc/kubernetes/manifests/kube-apiserver.yaml", "the API server answers at https://10.88.0.11:6443/livez",
-                    "file /etc/kubernetes/manifests/kube-scheduler.yaml", "file /etc/kubernetes/manifests/kubestrap-front-b.yaml", "no /etc/kubernetes/kubestrap/node.json",
+                    "ConfigMap kube-public/cluster-info", "file /etc/kubernetes/manifests/kube-scheduler.yaml", "file /etc/kubernetes/manifests/kubestrap-front-b.yaml", "no /etc/kubernetes/kubestrap/node.json",
                     "no /var/lib/kubestrap/conversion.yaml"});
 }
 
