@@ -49,11 +49,27 @@ conversion::Here here(const config::Setup& setup, host::Host& host) {
   return {.superAdmin = host.status(paths::superAdminConf).has_value(), .record = setup.node.controlPlane ? conversion::asText(setup.cluster) : ""};
 }
 
+namespace {
+
+/// An API server may be away for a moment, which says nothing of what it keeps.
+plan::Change seen(const plan::Resource& wanted, plan::World& world) {
+  constexpr auto pause = std::chrono::seconds(1);
+  constexpr int times = 20;
+  auto change = plan::verdict(wanted, world);
+  for (int i = 0; i < times && change.verb == plan::Verb::unknown; ++i) {
+    world.clock.sleep(pause);
+    change = plan::verdict(wanted, world);
+  }
+  return change;
+}
+
+} // namespace
+
 bool isAsWanted(const plan::Resources& wanted, plan::World& world) {
   for (const auto& resource : wanted) {
     if (std::holds_alternative<plan::Condition>(resource)) continue;
     try {
-      const auto change = plan::verdict(resource, world);
+      const auto change = seen(resource, world);
       if (!change.changes()) continue;
       log::info(1, "{}: {}", change.subject, change.reason);
       return false;
