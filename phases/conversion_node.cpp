@@ -109,16 +109,16 @@ Resources toHosted(const Setup& setup, const Here& here) {
 
   for (const auto name : others) all.push_back(plan::Absent{.path = plainManifest(name), .reason = "of layout plain"});
   all.push_back(plan::Absent{.path = plainManifest(apiServer), .reason = "of layout plain"});
+  for (const auto name : others) all.push_back(gone(setup, name));
+  // Its watches would keep it for the whole of its grace period, half a minute; it listens no more, and what was asked is answered by now.
+  if (!here.record.empty()) all.push_back(plan::Task{plan::RestartStaticPod{{std::string(apiServer), {}, plainManifest(apiServer)}, {underWay}}});
   all.push_back(gone(setup, apiServer));
   append(all, controlPlanePod(apiServer, setup));
   append(all, std::move(frontPods));
   all.push_back(apiServerAnswers(setup, manifests::ownApiServers(setup).url()));
   append(all, frontAnswers(setup, paths::adminConf));
 
-  for (const auto name : others) {
-    all.push_back(gone(setup, name));
-    append(all, component(setup, name));
-  }
+  for (const auto name : others) append(all, component(setup, name));
   append(all, std::move(guardPod));
   append(all, vipAnswers(setup, paths::adminConf));
   append(all, kubelet(setup));
