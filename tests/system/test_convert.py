@@ -45,7 +45,7 @@ def is_kubeadms(machine, version: str = VERSION) -> None:
     assert {f"{name}.yaml" for name in (*COMPONENTS, "etcd")} <= set(manifests(machine))
     shown = machine.try_("kubeadm", "certs", "check-expiration", "-o", "json")
     assert shown.code == 0, str(shown)
-    assert not [one for one in shown.json["certificates"] if one.get("missing")]
+    assert {one["name"] for one in shown.json["certificates"] if one.get("missing")} <= {"super-admin.conf"}  # only the first node has it
     machine.run(*ADMIN, "kubeadm", "upgrade", "plan", version, "--ignore-preflight-errors=all", "--allow-experimental-upgrades", timeout=300)
 
 
