@@ -53,6 +53,10 @@ Command nodeCommand();
 Command labelNodeCommand();
 /// What certs rotate-ca does there.
 Command rotateOnNodeCommand();
+/// What convert does there.
+Command convertOnNodeCommand();
+/// From one layout to the other.
+Command convertCommand();
 /// Of node as well: another address, another machine.
 Command readdressCommand();
 Command replaceCommand();

@@ -104,7 +104,7 @@ Command enterCommand() {
 } // namespace
 
 Command nodeCommand() {
-  return {.name = "node", .summary = "Nodes that come and go", .children = {readdressCommand(), removeCommand(), replaceCommand(), enterCommand(), labelNodeCommand(), rotateOnNodeCommand()}};
+  return {.name = "node", .summary = "Nodes that come and go", .children = {readdressCommand(), removeCommand(), replaceCommand(), enterCommand(), labelNodeCommand(), rotateOnNodeCommand(), convertOnNodeCommand()}};
 }
 
 } // namespace kubestrap::cmd

@@ -43,7 +43,7 @@ ControlPlane hostedControlPlane(const std::string& command, const std::optional<
   auto own = ownControlPlane(kubeconfig, machine);
   if (!manifests::isHosted(own.setup.cluster))
     throw Error(fmt::format("{} needs control planes of layout hosted, and this cluster's are plain", command),
-                "make a cluster with layout: hosted in KubestrapConfiguration", ExitCode::refused);
+                "first: kubestrap convert --to hosted (docs/convert.md)", ExitCode::refused);
   return own;
 }
 

@@ -1,6 +1,7 @@
 #include "cmd/own_cluster.hpp"
 
 #include "certs/x509.hpp"
+#include "config/machine_defaults.hpp"
 #include "config/paths.hpp"
 #include "config/store.hpp"
 #include "kube/client.hpp"
@@ -137,9 +138,9 @@ std::optional<config::Cluster> storedCluster(kube::Client& client, const std::op
 namespace {
 
 /// Where this node's API server is reached, as the manifests say. In the hosted layout the API server's own says nothing of the node, but
-/// etcd's does, which is at the same address.
+/// etcd's does, which is at the same address. The manifests say, too, which layout that is: the cluster may be on its way to the other.
 HostPort advertisedEndpoint(host::Host& host, const config::Cluster& cluster) {
-  const bool hosted = manifests::isHosted(cluster);
+  const bool hosted = !isPlainControlPlane(host) && (manifests::isHosted(cluster) || host.status(paths::manifests / "etcd.yaml"));
   const auto manifest = paths::manifests / (hosted ? "etcd.yaml" : "kube-apiserver.yaml");
   const auto text = host.read(manifest);
   if (!text)
@@ -194,6 +195,24 @@ config::Node ownNode(Machine& machine, const config::Cluster& cluster) {
   node.advertiseAddress = *IpAddress::parse(endpoint.host);
   node.bindPort = endpoint.port.value_or(6443);
   return node;
+}
+
+config::Node workerNode(Machine& machine, const config::Cluster& cluster) {
+  config::Node node;
+  const auto name = nameOfNode(machine.host(), cluster.pki.folder);
+  if (!name) throw Error("this machine is no node: its kubelet has no certificate", "run it on a node of the cluster");
+  node.name = node.hostname = *name;
+  node.controlPlane = false;
+  return node;
+}
+
+void completeNode(config::Node& node, const config::Facts& facts, host::Host& host, const config::Cluster& cluster) {
+  node.criSocket = recordedSocket(host).value_or(foundSocket(facts));
+  node.resolvConf = config::resolvConf(facts);
+  node.proxyVariables = facts.proxyVariables;
+  node.caFolders = config::existingCaFolders(facts);
+  node.hasSystemd = facts.initSystem == "systemd";
+  node.externalAuthority = host.status(cluster.pki.folder / "ca.crt") && !host.status(cluster.pki.folder / "ca.key");
 }
 
 } // namespace kubestrap::cmd

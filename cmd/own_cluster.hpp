@@ -46,4 +46,9 @@ std::string foundSocket(const config::Facts& facts);
 /// manifest. Throws Error where there is none.
 config::Node ownNode(Machine& machine, const config::Cluster& cluster);
 
+/// This node, which is a worker. Throws Error where the machine is none.
+config::Node workerNode(Machine& machine, const config::Cluster& cluster);
+/// What its machine adds to a node that is known by its files.
+void completeNode(config::Node& node, const config::Facts& facts, host::Host& host, const config::Cluster& cluster);
+
 } // namespace kubestrap::cmd

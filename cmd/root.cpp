@@ -13,7 +13,8 @@ Command rootCommand() {
                        guardCommand(), nodeCommand(), versionCommand()}};
   auto further = pivotCommands();
   root.children.insert(root.children.begin() + 2, further.begin(), further.end());
-  root.children.insert(root.children.begin() + 4, reconfigureCommand());
+  root.children.insert(root.children.begin() + 4, convertCommand());
+  root.children.insert(root.children.begin() + 5, reconfigureCommand());
   return root;
 }
 

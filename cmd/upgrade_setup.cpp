@@ -145,25 +145,6 @@ Version targetOf(Upgrade what, const Wish& wish, const UpgradeOptions& options, 
 
 // ---- this node
 
-config::Node workerNode(Machine& machine, const config::Cluster& cluster) {
-  config::Node node;
-  const auto name = nameOfNode(machine.host(), cluster.pki.folder);
-  if (!name) throw Error("this machine is no node: its kubelet has no certificate", "run it on a node of the cluster");
-  node.name = node.hostname = *name;
-  node.controlPlane = false;
-  return node;
-}
-
-void completeNode(config::Node& node, const config::Facts& facts, host::Host& host, const Wish& wish, const config::Cluster& cluster) {
-  node.criSocket = recordedSocket(host).value_or(foundSocket(facts));
-  node.pullPolicy = config::pullPolicy(wish.pullPolicy);
-  node.resolvConf = config::resolvConf(facts);
-  node.proxyVariables = facts.proxyVariables;
-  node.caFolders = config::existingCaFolders(facts);
-  node.hasSystemd = facts.initSystem == "systemd";
-  node.externalAuthority = host.status(cluster.pki.folder / "ca.crt") && !host.status(cluster.pki.folder / "ca.key");
-}
-
 std::map<std::string, std::string> formerManifests(host::Host& host) {
   std::map<std::string, std::string> found;
   for (const auto& component : manifests::components()) {
@@ -208,7 +189,8 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   config::Setup setup{.cluster = config::clusterFromDocuments(own.documents, warnings)};
   setup.node = controlPlane ? ownNode(machine, setup.cluster) : workerNode(machine, setup.cluster);
   setup.node.controlPlane = controlPlane;
-  completeNode(setup.node, facts, host, wish, setup.cluster);
+  completeNode(setup.node, facts, host, setup.cluster);
+  setup.node.pullPolicy = config::pullPolicy(wish.pullPolicy);
   goOffline(options.bundle, setup);
   auto& request = setup.request;
   request.dryRun = wish.dryRun;

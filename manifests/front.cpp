@@ -155,6 +155,15 @@ std::string hostsFile(const Setup& setup) {
   return there ? text : text + line + "\n";
 }
 
+std::string hostsFileWithoutFront(const config::Node& node) {
+  if (node.hostsFile.find(hostsMark) == std::string::npos) return node.hostsFile;
+  std::string text;
+  for (const auto& each : split(node.hostsFile, '\n'))
+    if (!each.ends_with(hostsMark)) text += std::string(each) + "\n";
+  while (text.ends_with("\n\n")) text.pop_back();
+  return text;
+}
+
 namespace {
 
 Value partOfClusterInfo(const config::Node& node, Value told) {

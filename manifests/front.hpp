@@ -63,6 +63,8 @@ config::Path frontManifest(std::string_view slot);
 
 /// /etc/hosts with a line by which the control plane's name stands for this machine.
 std::string hostsFile(const config::Setup& setup);
+/// /etc/hosts without that line.
+std::string hostsFileWithoutFront(const config::Node& node);
 
 /// The part of kube-public/cluster-info that tells everybody of this node's API server.
 Value apiServerNotice(const config::Setup& setup);

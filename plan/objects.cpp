@@ -115,7 +115,7 @@ std::optional<Value> mergedTaints(const Value& live, const Value& wanted) {
 /// are null there; nothing when all is as wanted.
 std::optional<Value> markPatch(const Value& live, const Value& wanted) {
   Value patch = Value::object();
-  for (const auto* member : {"/metadata/labels", "/metadata/annotations", "/data"}) {
+  for (const auto* member : {"/metadata/labels", "/metadata/annotations", "/spec/template/metadata/annotations", "/data"}) {
     const Value::json_pointer place(member);
     if (!wanted.contains(place)) continue;
     const auto there = live.contains(place) ? live[place] : Value::object();
