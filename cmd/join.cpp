@@ -54,6 +54,15 @@ void tellResult(const config::Setup& setup, const plan::Outcome& outcome, const 
   }
 }
 
+/// The Secret kubeadm-certs as a file: what is in it stays sealed by the certificate key.
+std::optional<Value> broughtCertificates(const JoinOptions& options, Machine& machine) {
+  if (!options.certificatesFile) return std::nullopt;
+  for (auto& document : machine.readDocuments(*options.certificatesFile))
+    if (stringAt(document.value, "kind") == "Secret" && find(document.value, "data")) return std::move(document.value);
+  throw Error(fmt::format("{} has no Secret with uploaded certificates", *options.certificatesFile),
+              "on a control plane: kubestrap init phase upload-certs --upload-certs, and then: kubectl -n kube-system get secret kubeadm-certs -o yaml", ExitCode::usage);
+}
+
 /// Whether a control plane has failed after something was made and before its member of etcd had a vote.
 bool failedBeforeVoting(const config::Setup& setup, const Error& error) {
   if (!setup.node.controlPlane || error.exitCode() == ExitCode::interrupted) return false;
@@ -108,7 +117,7 @@ ExitCode runJoin(JoinOptions options, const std::vector<std::string>& arguments,
   auto lock = options.dryRun ? nullptr : machine.host().lock("join");
   const bool found = !plan::Journal::read(machine.host()).empty();
   auto world = machine.world();
-  auto setup = learnAboutCluster(std::move(wanted), facts, world, *reporter, warnings);
+  auto setup = learnAboutCluster(std::move(wanted), broughtCertificates(options, machine), facts, world, *reporter, warnings);
   for (const auto& warning : warnings) log::warn(warning);
   goOffline(options.bundle, setup);
   setup.request.bundled = pending;

@@ -61,18 +61,20 @@ void refuseTakenName(kube::Client& client, const std::string& name) {
                 ExitCode::refused);
 }
 
-/// The files that were uploaded for control planes, decrypted; empty when there are none (any more) or they may not be read.
-std::map<std::string, Secret> download(kube::Client& client, const config::Cluster& cluster, const Secret& key) {
-  const auto rawKey = fromHex(key.reveal());
-  std::optional<Value> secret;
+std::optional<Value> uploadedCertificates(kube::Client& client) {
   try {
-    secret = client.get({"v1", "Secret", "kube-system", "kubeadm-certs"});
+    return client.get({"v1", "Secret", "kube-system", "kubeadm-certs"});
   } catch (const kube::ApiError& error) {
     if (error.status() != 403) throw;
     log::info(1, "kubeadm-certs may not be read: {}", error.message()); // rights and Secret come and go together
+    return std::nullopt;
   }
-  if (!secret) return {};
-  const auto* data = find(*secret, "data");
+}
+
+/// The files that were uploaded for control planes, decrypted; empty where there are none (any more).
+std::map<std::string, Secret> decrypted(const Value& secret, const config::Cluster& cluster, const Secret& key) {
+  const auto rawKey = fromHex(key.reveal());
+  const auto* data = find(secret, "data");
   std::map<std::string, Secret> files;
   for (const auto& file : manifests::sharedFiles(cluster)) {
     if (file.path.empty() || !data || !data->contains(file.key)) continue;
@@ -112,12 +114,13 @@ void checkSharedFiles(const config::Setup& setup, host::Host& host) {
   if (!problems.empty()) throw Problems(std::move(problems), ExitCode::refused);
 }
 
-void prepareControlPlane(config::Setup& setup, kube::Client& client, host::Host& host) {
+void prepareControlPlane(config::Setup& setup, kube::Client& client, const std::optional<Value>& brought, host::Host& host) {
   if (!setup.cluster.controlPlaneEndpoint)
     throw Error("the cluster has no control plane endpoint: its certificates and kubeconfigs name one machine only",
                 "give it one with controlPlaneEndpoint in ConfigMap kube-system/kubeadm-config, and a certificate for it on the first control plane",
                 ExitCode::refused);
-  if (!setup.request.certificateKey.empty()) setup.request.joining.sharedFiles = download(client, setup.cluster, setup.request.certificateKey);
+  if (!setup.request.certificateKey.empty())
+    if (const auto secret = brought ? brought : uploadedCertificates(client)) setup.request.joining.sharedFiles = decrypted(*secret, setup.cluster, setup.request.certificateKey);
   checkSharedFiles(setup, host);
   takeWishes(setup.cluster.pki, host);
   setup.node.externalAuthority = !setup.request.joining.sharedFiles.contains("ca.key") && !host.status(setup.cluster.pki.folder / "ca.key");
@@ -125,7 +128,7 @@ void prepareControlPlane(config::Setup& setup, kube::Client& client, host::Host&
 
 } // namespace
 
-config::Setup learnAboutCluster(config::JoinRequest wanted, config::Facts& facts, plan::World& world, plan::Reporter& reporter,
+config::Setup learnAboutCluster(config::JoinRequest wanted, const std::optional<Value>& certificates, config::Facts& facts, plan::World& world, plan::Reporter& reporter,
                                 std::vector<std::string>& warnings) {
   auto& host = world.host;
   const auto found = findCluster(wanted, world, reporter);
@@ -151,7 +154,7 @@ config::Setup learnAboutCluster(config::JoinRequest wanted, config::Facts& facts
   kube::Client client(world.http, cluster);
   lookAtPeers(facts, client);
   if (!joining.kubeletHasCredentials) refuseTakenName(client, setup.node.name);
-  if (setup.node.controlPlane) prepareControlPlane(setup, client, host);
+  if (setup.node.controlPlane) prepareControlPlane(setup, client, certificates, host);
   return setup;
 }
 

@@ -15,6 +15,8 @@ std::vector<Flag> joinFlags(JoinOptions& options) {
       {.name = "certificate-key", .into = &flags.certificateKey, .doc = "Control planes: the key that opens the uploaded certificates", .value = "KEY"},
       {.name = "certificate-key-file", .into = &options.certificateKeyFile,
        .doc = "The same from a file, which other users do not see in the list of processes; - is standard input", .value = "FILE"},
+      {.name = "certificates-file", .into = &options.certificatesFile,
+       .doc = "Control planes: the uploaded certificates as a file (Secret kube-system/kubeadm-certs), where they were handed over and not to be asked for", .value = "FILE"},
       {.name = "config", .into = &flags.configFile, .doc = "A file with a JoinConfiguration of kubeadm.k8s.io/v1beta4; - is standard input",
        .value = "FILE"},
       {.name = "control-plane", .into = &flags.controlPlane, .doc = "Make this machine a control plane, not a worker"},

@@ -12,7 +12,7 @@ namespace kubestrap::cmd {
 /// Everything that the flags of `join` say.
 struct JoinOptions {
   config::JoinFlags flags;
-  std::optional<std::string> tokenFile, certificateKeyFile;
+  std::optional<std::string> tokenFile, certificateKeyFile, certificatesFile;
   bool dryRun = false, exitCode = false, keepOnFailure = false;
   BundleUse bundle;
 };

@@ -101,10 +101,13 @@ def test_a_token_that_expired_and_is_still_there_is_refused(first, machine):
 
 def test_uploaded_certificates_that_are_gone_are_told_of(first, machine):
     words = [*join_words(first), *AS_CONTROL_PLANE]
+    machine.write("/root/certificates.yaml", first.kubectl("-n", "kube-system", "get", "secret", "kubeadm-certs", "-o", "yaml"), "600")
     first.kubectl("-n", "kube-system", "delete", "secret", "kubeadm-certs")
     gone = "the cluster keeps no uploaded certificates", "/etc/kubernetes/pki/sa.key", "/etc/kubernetes/pki/etcd/ca.crt", "upload-certs --upload-certs"
     try:
         refused(first, machine, words, *gone, code=3)
+        handed = join(machine, words, "--certificates-file", "/root/certificates.yaml", "--dry-run")
+        assert handed.code == 0 and "/etc/kubernetes/pki/ca.key" in handed.out, str(handed)
     finally:
         first.run("kubestrap", "init", "phase", "upload-certs", "--upload-certs", "--config", CONFIG)
 
