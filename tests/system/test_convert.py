@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubelab import documents
+from kubelab import cgroups, documents
 from test_join import ADMIN, CERTIFICATE_KEY, IGNORED, join, join_words
 from test_pivot import COMPONENTS, MANIFESTS, is_kept_by_files, is_self_hosted, pivot
 from testbed import VERSION, Probe
@@ -95,6 +95,7 @@ def test_plain_becomes_hosted_and_moves_into_its_own_cluster(plain):
     assert refused.code != 0 and "kubestrap unpivot" in refused.err, str(refused)
 
 
+@pytest.mark.long
 def test_it_is_handed_back_to_kubeadm(plain):
     first, worker = plain
     pivot(first, "unpivot")
@@ -113,7 +114,7 @@ def kubeadms(lab, plain):
     """What the real kubeadm makes of the same document, where kubestrap has never been."""
     lab.off(*plain)
     machine = lab.machine("n2")
-    machine.write("/root/kubeadm.yaml", documents.init("n2", machine.address, VERSION, documents_cgroup()))
+    machine.write("/root/kubeadm.yaml", documents.init("n2", machine.address, VERSION, cgroups.version()))
     made = machine.try_("kubeadm", "init", "--config", "/root/kubeadm.yaml", IGNORED, timeout=600)
     assert made.code == 0, str(made)
     lab.install_pod_network(machine)
@@ -121,12 +122,7 @@ def kubeadms(lab, plain):
     return machine
 
 
-def documents_cgroup():
-    from kubelab import cgroups
-
-    return cgroups.version()
-
-
+@pytest.mark.long
 def test_a_cluster_of_kubeadms_becomes_hosted(kubeadms):
     assert "n2: layout hosted" in steps(convert(kubeadms, "hosted"))
     kubeadms.until("its static pods are ready", lambda: is_hosted(kubeadms))
@@ -134,6 +130,7 @@ def test_a_cluster_of_kubeadms_becomes_hosted(kubeadms):
     kubeadms.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(kubeadms))
 
 
+@pytest.mark.long
 def test_and_kubeadms_again(kubeadms):
     pivot(kubeadms, "unpivot")
     convert(kubeadms, "plain")
