@@ -1,6 +1,5 @@
 #include "phases/replacement.hpp"
 
-#include "kube/kinds.hpp"
 #include "support/error.hpp"
 #include "support/yaml.hpp"
 

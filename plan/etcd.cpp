@@ -102,9 +102,9 @@ void endAtOnce(const EtcdMember& member, World& world) {
 /// itself again and serves clients (etcd: server/etcdserver/server.go, publishV3). One that begins anew hears it at once, and has no vote to be missed.
 class Unheard {
 public:
-  /// What it is about, where it was begun anew just now.
+  /// What it is about, where it was begun anew just now. Beside another member of this machine it has time, since that one serves.
   std::optional<std::string> beginAnew(const EtcdMember& wanted, const etcd::Member& member, etcd::Client& client, World& world) {
-    if (done_ || member.clientUrls.empty() || serves(client, member.clientUrls.front())) return std::nullopt;
+    if (done_ || !wanted.pod.empty() || member.clientUrls.empty() || serves(client, member.clientUrls.front())) return std::nullopt;
     const auto now = world.clock.now();
     if (!since_) since_ = now;
     if (now - *since_ < enough) return "it does not serve clients yet";

@@ -20,6 +20,21 @@ etcd::Member memberOf(const MoveEtcdMember& wanted, etcd::Client& client) {
   return *found;
 }
 
+/// "https://10.0.0.22:2379" of "https://10.0.0.22:2380".
+std::string clientUrlOf(const std::string& peerUrl) { return replaceAll(peerUrl, ":2380", ":2379"); }
+
+/// A kubelet that began etcd's pod while there was no API server tells of it up to a minute and a half later: until then the member itself is asked.
+etcd::Client connectToAny(const MoveEtcdMember& wanted, const Context& context) {
+  try {
+    return connect(wanted.access, context);
+  } catch (const NotYet&) {
+    const auto content = [&](const Path& path) { return context.world.host.read(path).value_or(""); };
+    etcd::Identity identity{.authorities = content(wanted.access.authority), .certificate = content(wanted.access.certificate), .key = Secret(content(wanted.access.key))};
+    if (identity.certificate.empty()) throw;
+    return {context.world.http, {clientUrlOf(wanted.peerUrl)}, std::move(identity)};
+  }
+}
+
 bool isThere(const MoveEtcdMember& wanted, const etcd::Member& member) { return member.peerUrls == std::vector{wanted.peerUrl}; }
 
 } // namespace
@@ -29,7 +44,7 @@ Change needed(const MoveEtcdMember& wanted, const Context& context) {
   try {
     std::optional<etcd::Member> member;
     withPatience(context, change.subject, [&] {
-      auto client = connect(wanted.access, context);
+      auto client = connectToAny(wanted, context);
       member = memberOf(wanted, client);
     });
     if (member && isThere(wanted, *member)) return change;
@@ -53,7 +68,7 @@ void perform(const MoveEtcdMember& wanted, const Change& change, const Context& 
          .fatal = {}},
         change, context, [&]() -> std::optional<std::string> {
           try {
-            auto client = connect(wanted.access, context);
+            auto client = connectToAny(wanted, context);
             const auto member = memberOf(wanted, client);
             if (!isThere(wanted, member)) client.updatePeerUrls(member.id, {wanted.peerUrl});
             return std::nullopt;

@@ -2,6 +2,7 @@
 
 #include "certs/seal.hpp"
 #include "certs/x509.hpp"
+#include "kube/jws.hpp"
 #include "kube/kubeconfig.hpp"
 #include "support/encoding.hpp"
 #include "support/text.hpp"
@@ -66,6 +67,13 @@ std::string fileMeaning(const std::string& path, const std::string& content, con
   return content;
 }
 
+/// Whether a token's bearer would believe it.
+bool isSignature(const std::string& text, const std::string& content, const std::string& token, const Machine& machine) {
+  const auto secret = machine.api.object("/api/v1/namespaces/kube-system/secrets/bootstrap-token-" + token);
+  const auto known = secret ? fromBase64(stringAt(*secret, "data.token-secret")) : std::nullopt;
+  return known && kube::verifyDetached(text, content, token, Secret(*known));
+}
+
 Value withoutAccident(Value object, const Machine& machine) {
   auto& metadata = object["metadata"];
   for (const auto* member : {"resourceVersion", "uid", "creationTimestamp", "generation"}) metadata.erase(member);
@@ -77,6 +85,8 @@ Value withoutAccident(Value object, const Machine& machine) {
       owner["uid"] = found && stringAt(*found, "metadata.uid") == stringAt(owner, "uid") ? "the owner's" : "another's";
     }
   if (!object.contains("data")) return object;
+  constexpr std::string_view signature = "jws-kubeconfig-";
+  const auto discovery = stringAt(object, "data.kubeconfig");
   for (auto& [key, value] : object["data"].items()) {
     auto text = value.get<std::string>();
     if (key == "kubeconfig")
@@ -87,6 +97,7 @@ Value withoutAccident(Value object, const Machine& machine) {
       text = plain && plain->reveal() == machine.host.text(path) ? "sealed " + path : "sealed something else";
     }
     if (key == "expiration") text = "a date";
+    if (key.starts_with(signature)) text = isSignature(text, discovery, key.substr(signature.size()), machine) ? "fits" : "does not fit";
     value = text;
   }
   return object;
