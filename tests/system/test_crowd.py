@@ -33,7 +33,8 @@ def standing(request) -> tuple[set[str], bool]:
     return {each["type"] for each in request["status"].get("conditions", [])}, "certificate" in request["status"]
 
 
-@pytest.mark.parametrize("count", [5, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("count", [5, 20])
 def test_workers_that_join_at_the_same_time_all_become_nodes(first, count):
     lab = first.lab
     names = [f"w{number}" for number in range(1, count + 1)]
