@@ -109,9 +109,10 @@ def test_init_makes_a_ready_node_of_a_bare_machine(cluster):
     # That of a node which is not ready goes a moment after the node has become so.
     taints = lambda: [taint["key"] for taint in cluster.get("node", "n1")["spec"]["taints"]]  # noqa: E731
     cluster.until("it has the taint of control planes alone", lambda: taints() == ["node-role.kubernetes.io/control-plane"])
-    pods = cluster.get("pods", "-n", "kube-system")["items"]
-    assert {container["image"] for pod in pods for container in pod["spec"]["containers"]} == images_of(VERSION)
-    assert not [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] != "Running"]
+    pods = lambda: cluster.get("pods", "-n", "kube-system")["items"]  # noqa: E731
+    # A kubelet tells of a static pod that it began without an API server up to a minute and a half later.
+    cluster.until("all components are told of", lambda: {container["image"] for pod in pods() for container in pod["spec"]["containers"]} == images_of(VERSION))
+    cluster.until("all pods run", lambda: not [pod["metadata"]["name"] for pod in pods() if pod["status"]["phase"] != "Running"])
 
 
 def images_of(version: str) -> set[str]:
