@@ -87,66 +87,8 @@ std::string notHeardFrom(const EtcdMember& wanted, World& world) {
   return "the other members have not heard from it yet";
 }
 
-/// Its container. Where the runtime does not do it, the kubelet does, if its manifest has gone.
-void endAtOnce(const EtcdMember& member, World& world) {
-  try {
-    if (const auto container = containerOf(member, world)) world.cri.stopContainer(container->id, Duration::zero());
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const Error& error) {
-    log::info(1, "etcd's container could not be ended: {}", error.message());
-  }
-}
-
-/// A learner that waits for its own announcement, which lay in the snapshot that it began with: it waits for seven seconds before it announces
-/// itself again and serves clients (etcd: server/etcdserver/server.go, publishV3). One that begins anew hears it at once, and has no vote to be missed.
-class Unheard {
-public:
-  /// What it is about, where it was begun anew just now. Beside another member of this machine it has time, since that one serves.
-  std::optional<std::string> beginAnew(const EtcdMember& wanted, const etcd::Member& member, etcd::Client& client, World& world) {
-    if (done_ || !wanted.pod.empty() || member.clientUrls.empty() || serves(client, member.clientUrls.front())) return std::nullopt;
-    const auto now = world.clock.now();
-    if (!since_) since_ = now;
-    if (now - *since_ < enough) return "it does not serve clients yet";
-    done_ = true;
-    if (!isSmall(client)) return std::nullopt;
-    log::info(1, "etcd here has got its own announcement by a snapshot: it begins anew");
-    endAtOnce(wanted, world);
-    return "it begins anew";
-  }
-
-private:
-  static constexpr auto enough = std::chrono::milliseconds(700);
-  static constexpr std::int64_t small = std::int64_t{128} << 20; ///< octets: a larger one may be on its way still
-
-  static bool serves(etcd::Client& client, const std::string& url) {
-    try {
-      client.status(url);
-    } catch (const net::TransportError& error) {
-      return error.kind() != net::TransportError::Kind::refused;
-    } catch (const net::GrpcError&) {
-    }
-    return true;
-  }
-
-  static bool isSmall(etcd::Client& client) {
-    for (const auto& endpoint : client.endpoints()) {
-      try {
-        if (const auto status = client.status(endpoint); status.leaderId == status.memberId) return status.dbSize < small;
-      } catch (const Interrupted&) {
-        throw;
-      } catch (const Error&) {
-      }
-    }
-    return false;
-  }
-
-  std::optional<TimePoint> since_;
-  bool done_ = false;
-};
-
 /// Tries to promote; nothing when it is a voter now.
-std::optional<std::string> lackOfPromotion(const EtcdMember& wanted, Unheard& unheard, const Context& context) {
+std::optional<std::string> lackOfPromotion(const EtcdMember& wanted, const Context& context) {
   auto client = connect(wanted.access, context);
   try {
     const auto members = client.members();
@@ -154,7 +96,6 @@ std::optional<std::string> lackOfPromotion(const EtcdMember& wanted, Unheard& un
     if (!member) throw Error(fmt::format("etcd has no member {} any more", wanted.peerUrl), "run the command again");
     if (!member->learner) return std::nullopt;
     if (member->name.empty()) return notHeardFrom(wanted, context.world);
-    if (auto begun = unheard.beginAnew(wanted, *member, client, context.world)) return begun;
     try {
       client.promote(member->id);
       return std::nullopt;
@@ -193,6 +134,17 @@ std::optional<std::string> lackOfLeadership(const EtcdMember& wanted, const Cont
     return error.detail();
   } catch (const net::TransportError& error) {
     return error.message();
+  }
+}
+
+/// Where the runtime does not do it, the kubelet does when the manifest goes.
+void endAtOnce(const EtcdMember& member, World& world) {
+  try {
+    if (const auto container = containerOf(member, world)) world.cri.stopContainer(container->id, Duration::zero());
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::info(1, "{} could not be ended: {}", member.pod, error.message());
   }
 }
 
@@ -346,16 +298,14 @@ Change diff(const EtcdMember& wanted, const Context& context) {
 void enact(const EtcdMember& wanted, const Change& change, const Context& context) {
   switch (wanted.standing) {
   case Standing::learner: return addLearner(wanted, context);
-  case Standing::voter: {
-    Unheard unheard;
+  case Standing::voter:
     await({.what = fmt::format("etcd member {} has caught up and votes", wanted.name),
                   .probe = EtcdHealthy{wanted.access},
                   .patience = wanted.patience,
                   .hint = fmt::format("do the other control planes reach {}? look at its log below /var/log/pods/kube-system_etcd-*", wanted.peerUrl),
                   .fatal = wanted.fatal},
-          change, context, [&] { return lackOfPromotion(wanted, unheard, context); });
+          change, context, [&] { return lackOfPromotion(wanted, context); });
     return endTurn(wanted.turn, context);
-  }
   case Standing::leader:
     return await({.what = fmt::format("etcd member {} leads", wanted.name),
                   .probe = EtcdHealthy{wanted.access},
