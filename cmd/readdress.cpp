@@ -142,8 +142,7 @@ std::vector<Value> objectsThatName(const Move& move, kube::Client& client) {
     auto changed = Value::object();
     if (data)
       for (const auto& [key, text] : data->items())
-        if (auto made = text.is_string() ? phases::readdressed(text.get<std::string>(), move.from, move.to) : ""; text.is_string() && made != text && !key.starts_with("jws-"))
-          changed[key] = std::move(made);
+        if (auto made = phases::readdressed(text.get<std::string>(), move.from, move.to); made != text && !key.starts_with("jws-")) changed[key] = std::move(made);
     if (!changed.empty())
       documents.push_back(Value::object({{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", {{"name", name}, {"namespace", nameSpace}}}, {"data", std::move(changed)}}));
   }
@@ -222,12 +221,9 @@ Setup controlPlane(const ReaddressOptions& options, const config::Facts& facts, 
 
 Setup worker(const ReaddressOptions& options, const config::Facts& facts, Machine& machine, Move& move) {
   Setup setup;
-  const auto name = nameOfNode(machine.host());
-  if (!name) throw Error("this machine is no node of a cluster: its kubelet has no certificate", "run it on the node whose address has changed");
-  setup.node.name = setup.node.hostname = *name;
-  setup.node.controlPlane = false;
+  setup.node = workerNode(machine, setup.cluster);
   const bool asked = options.from || begun(machine.host());
-  move = moveOf(options, asked ? std::string() : addressInCluster(*name, machine), facts, machine.host());
+  move = moveOf(options, asked ? std::string() : addressInCluster(setup.node.name, machine), facts, machine.host());
   move.own = isHere(move.to, facts);
   return setup;
 }
@@ -282,10 +278,11 @@ ExitCode readdress(const ReaddressOptions& options, const std::vector<std::strin
   Machine machine(globals().rootfs);
   auto& host = machine.host();
   const auto facts = host.facts({.depth = host::Host::Questions::Depth::defaults});
-  machine.useRuntime(recordedSocket(host).value_or(foundSocket(facts)));
+  const auto socket = recordedSocket(host).value_or(foundSocket(facts));
+  machine.useRuntime(socket);
   Move move;
   auto setup = isControlPlane(host) ? controlPlane(options, facts, machine, move) : worker(options, facts, machine, move);
-  setup.node.criSocket = recordedSocket(host).value_or(foundSocket(facts));
+  setup.node.criSocket = socket;
   if (move.from == move.to) {
     if (format(globals()) != Format::text) return tell({}, setup, move, options, {});
     fmt::print(stderr, "nothing to do: {} is the address of this node already\n", move.to);

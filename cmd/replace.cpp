@@ -30,7 +30,7 @@ struct ReplaceOptions {
 };
 
 replacement::SuccessorSeen successorSeen(const Value& node, const phases::removal::Seen& old) {
-  replacement::SuccessorSeen seen{.ready = kube::isReady(node), .controlPlane = kube::labelOf(node, "node-role.kubernetes.io/control-plane").has_value(), .votes = false, .labels = {}, .taints = {}};
+  replacement::SuccessorSeen seen{.ready = kube::isReady(node), .votes = false, .labels = {}, .taints = {}};
   const auto peer = phases::removal::peerUrlOf(stringAt(node, "metadata.name"), addressOf(node), old.members);
   seen.votes = std::ranges::any_of(old.members, [&](const auto& each) { return !peer.empty() && each.peerUrl == peer && !each.learner && each.answers; });
   if (const auto* labels = find(node, "metadata.labels")) seen.labels = labels->get<std::map<std::string, std::string>>();

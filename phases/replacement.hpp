@@ -31,7 +31,7 @@ Value keptDocument(const std::string& node, const Kept& kept);
 Kept readKept(const Value& configMap);
 
 struct SuccessorSeen {
-  bool ready = false, controlPlane = false;
+  bool ready = false;
   bool votes = false; ///< its member of etcd does
   std::map<std::string, std::string> labels;
   std::vector<Value> taints;

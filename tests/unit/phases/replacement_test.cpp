@@ -83,7 +83,7 @@ TEST_CASE("a node that is gone is forgotten before its successor joins under its
   CHECK(said(next(intent, seen)) == "wait: n3 is a node: its machine has not joined");
 
   seen.node = node("n3", "new"); // and what was kept is not of this one
-  seen.successor = SuccessorSeen{.ready = false, .controlPlane = true, .votes = false, .labels = {}, .taints = {}};
+  seen.successor = SuccessorSeen{.ready = false, .votes = false, .labels = {}, .taints = {}};
   CHECK(said(next(intent, seen)) == "wait: n3 is well: it is not Ready");
   seen.successor->ready = true;
   CHECK(said(next(intent, seen)) == "wait: n3 is well: its member of etcd has no vote yet");
@@ -106,7 +106,7 @@ TEST_CASE("one that runs goes when its successor is well, and not before") {
   seen.kept = keptOf(*seen.node, "n4");
   CHECK(waitsForJoin(seen));
   CHECK(said(next(intent, seen)) == "wait: n4 is a node: its machine has not joined");
-  seen.successor = SuccessorSeen{.ready = true, .controlPlane = true, .votes = true, .labels = seen.kept->labels, .taints = seen.kept->taints};
+  seen.successor = SuccessorSeen{.ready = true, .votes = true, .labels = seen.kept->labels, .taints = seen.kept->taints};
   seen.old.members.push_back({.name = "n4", .peerUrl = peer(4), .answers = true});
   CHECK(said(next(intent, seen)) == "n3: pods move away, and its reset begins");
   seen.old.node->ready = false; // it is lost meanwhile
@@ -120,7 +120,7 @@ TEST_CASE("a worker's successor needs no vote, and labels that it has are not wr
   seen.node->at("metadata").at("labels").erase("node-role.kubernetes.io/control-plane");
   seen.old.node = OtherNode{.name = "w1", .ready = true, .pod = {}, .trouble = {}};
   seen.kept = keptOf(*seen.node, "w2");
-  seen.successor = SuccessorSeen{.ready = true, .controlPlane = false, .votes = false, .labels = seen.kept->labels, .taints = seen.kept->taints};
+  seen.successor = SuccessorSeen{.ready = true, .votes = false, .labels = seen.kept->labels, .taints = seen.kept->taints};
   CHECK(said(next(intent, seen)) == "w1: pods move away, and its reset begins");
 }
 
