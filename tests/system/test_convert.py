@@ -3,8 +3,8 @@
 import pytest
 
 from kubelab import cgroups, documents
-from test_join import ADMIN, CERTIFICATE_KEY, IGNORED, join, join_words
-from test_pivot import COMPONENTS, MANIFESTS, is_kept_by_files, is_self_hosted, pivot
+from test_join import ADMIN, IGNORED, join, join_words
+from test_pivot import COMPONENTS, MANIFESTS, is_kept_by_files, is_self_hosted, pivot, three_control_planes
 from testbed import VERSION, Probe
 
 NAME = "api.kubernetes.internal"
@@ -140,21 +140,7 @@ def test_and_kubeadms_again(kubeadms):
 @pytest.fixture(scope="module")
 def three(lab):
     """Three control planes and a worker of layout plain, each with a balancer."""
-    machines = [lab.machine(name) for name in ("n1", "n2", "n3", "w1")]
-    first = machines[0]
-    text = documents.with_certificate_key(first.config(("layout: plain", "layout: plain\nendpoint:\n  mode: local")), CERTIFICATE_KEY)
-    made = first.init("--upload-certs", config=text)
-    assert made.code == 0, str(made)
-    lab.install_pod_network(first)
-    for machine in machines[1:]:
-        words = join_words(first)
-        if machine.name.startswith("n"):
-            words = [*words, "--control-plane", "--certificate-key", CERTIFICATE_KEY]
-        joined = join(machine, words)
-        assert joined.code == 0, str(joined)
-    lab.install_pod_network(first)
-    first.wait_ready()
-    return machines
+    return three_control_planes(lab, config=lambda first, version: first.config(("layout: plain", "layout: plain\nendpoint:\n  mode: local"), version=version))
 
 
 @pytest.mark.long

@@ -194,11 +194,11 @@ def test_ten_times_unpivot_and_pivot_lose_no_request(node):
     finds_nothing_wrong(node)
 
 
-def three_control_planes(lab, version: str = VERSION, also: tuple[str, ...] = ()):
-    """And a worker, w1, the last of the list."""
+def three_control_planes(lab, version: str = VERSION, also: tuple[str, ...] = (), config=hosted):
+    """And a worker, w1, the last of the list. `config` makes the documents of the first from it and the version."""
     machines = [lab.machine(name, version, also=also) for name in ("n1", "n2", "n3", "w1")]
     first = machines[0]
-    made = first.init("--upload-certs", config=documents.with_certificate_key(hosted(first, version), CERTIFICATE_KEY))
+    made = first.init("--upload-certs", config=documents.with_certificate_key(config(first, version), CERTIFICATE_KEY))
     assert made.code == 0, str(made)
     lab.install_pod_network(first)
     for machine in machines[1:]:
