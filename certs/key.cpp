@@ -5,6 +5,7 @@
 #include "support/error.hpp"
 #include "support/text.hpp"
 
+#include <openssl/core_names.h>
 #include <openssl/pem.h>
 
 #include <algorithm>
@@ -127,6 +128,9 @@ PrivateKey PrivateKey::parse(const Secret& pem, std::string_view source) {
           fmt::format("{} holds a key of type {}, which Kubernetes does not take", source, type ? type : "unknown"),
           "make one of type RSA or ECDSA");
     }
+    // A public point may be written compressed or as a hybrid, and OpenSSL would hand that on to certificates, which Go does not read then.
+    if (EVP_PKEY_is_a(key, "EC"))
+      require(EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "uncompressed"), fmt::format("read the private key in {}", source));
     return PrivateKey(std::move(owned));
   }
   throw Error(holdsNo("private key", blocks, source),

@@ -109,10 +109,15 @@ def test_init_makes_a_ready_node_of_a_bare_machine(cluster):
     # That of a node which is not ready goes a moment after the node has become so.
     taints = lambda: [taint["key"] for taint in cluster.get("node", "n1")["spec"]["taints"]]  # noqa: E731
     cluster.until("it has the taint of control planes alone", lambda: taints() == ["node-role.kubernetes.io/control-plane"])
-    pods = lambda: cluster.get("pods", "-n", "kube-system")["items"]  # noqa: E731
-    # A kubelet tells of a static pod that it began without an API server up to a minute and a half later.
-    cluster.until("all components are told of", lambda: {container["image"] for pod in pods() for container in pod["spec"]["containers"]} == images_of(VERSION))
-    cluster.until("all pods run", lambda: not [pod["metadata"]["name"] for pod in pods() if pod["status"]["phase"] != "Running"])
+    until_all_run(cluster, VERSION)
+
+
+def until_all_run(machine, version: str) -> None:
+    """Until the components of that version are told of, and run. A kubelet tells of a static pod that it began without an API server up to a minute and a half later."""
+    pods = lambda: machine.get("pods", "-n", "kube-system")["items"]  # noqa: E731
+    images = lambda: {container["image"] for pod in pods() for container in pod["spec"]["containers"]}  # noqa: E731
+    machine.until("all components are told of", lambda: images() == images_of(version))
+    machine.until("all pods run", lambda: not [pod["metadata"]["name"] for pod in pods() if pod["status"]["phase"] != "Running"])
 
 
 def images_of(version: str) -> set[str]:
@@ -444,8 +449,7 @@ def test_the_minor_version_before_becomes_ready_with_what_belongs_to_it(lab, qui
     assert done.code == 0, str(done)
     lab.install_pod_network(machine)
     machine.wait_ready()
-    pods = machine.get("pods", "-n", "kube-system")["items"]
-    assert {container["image"] for pod in pods for container in pod["spec"]["containers"]} == images_of(OLDER)
+    until_all_run(machine, OLDER)
     assert machine.get("nodes")["items"][0]["status"]["nodeInfo"]["kubeletVersion"] == f"v{OLDER}"
     again = machine.init("--exit-code", config=machine.config(version=OLDER))
     assert again.code == 0, str(again)

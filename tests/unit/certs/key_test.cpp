@@ -3,6 +3,7 @@
 #include "fixture.hpp"
 #include "support/text.hpp"
 
+#include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/x509err.h>
 #include <set>
@@ -89,6 +90,17 @@ TEST_CASE("a key is found behind curve parameters, certificates and text, with C
   CHECK(keyFrom(makeAuthority().certificate.pem() + pem).publicDer() == key.publicDer());
   CHECK(keyFrom("Bag Attributes\n  friendlyName: x\n" + pem).publicDer() == key.publicDer());
   CHECK(keyFrom(replaceAll(pem, "\n", "\r\n")).publicDer() == key.publicDer());
+}
+
+TEST_CASE("an ECDSA key whose public point is written in another form is the same key, and gives the form on that all read") {
+  const TempFolder folder;
+  const PrivateKey key = PrivateKey::generate(KeyAlgorithm::ecdsaP256);
+  folder.write("key", key.pem().reveal());
+  for (const char* form : {"compressed", "hybrid"}) {
+    const PrivateKey read = keyFrom(folder.run(fmt::format("openssl ec -in key -conv_form {} 2>/dev/null", form)));
+    CHECK(read.publicDer() == key.publicDer());
+    CHECK(read.pem() == key.pem());
+  }
 }
 
 TEST_CASE("the public key alone is written as the openssl command writes it") {
