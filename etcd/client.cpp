@@ -184,6 +184,17 @@ Status Client::status(const std::string& endpoint) {
           .errors = {found.errors().begin(), found.errors().end()}};
 }
 
+bool Client::serves(const std::string& endpoint, Duration timeout) {
+  try {
+    ask(endpoint, statusCall, pb::StatusRequest().SerializeAsString(), timeout);
+  } catch (const net::TransportError&) {
+    return false;
+  } catch (const net::GrpcError& error) {
+    return error.code() != net::GrpcCode::deadlineExceeded && error.code() != net::GrpcCode::unavailable;
+  }
+  return true;
+}
+
 void Client::defragment(const std::string& endpoint) {
   ask(endpoint, defragmentCall, pb::DefragmentRequest().SerializeAsString(), longTimeout);
 }

@@ -68,6 +68,8 @@ public:
 
   // These speak to one member.
   Status status(const std::string& endpoint);
+  /// Whether it answers within `timeout`. One that has begun takes connections a while before it serves them.
+  bool serves(const std::string& endpoint, Duration timeout = std::chrono::milliseconds(300));
   void defragment(const std::string& endpoint);
   /// `endpoint` has to be the leader's.
   void moveLeader(const std::string& endpoint, std::uint64_t to);

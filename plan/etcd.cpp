@@ -3,6 +3,7 @@
 
 #include "kube/reading.hpp"
 #include "plan/kinds.hpp"
+#include "support/ip.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
 
@@ -16,7 +17,11 @@ namespace {
 
 constexpr std::string_view clientUrlsAnnotation = "kubeadm.kubernetes.io/etcd.advertise-client-urls";
 constexpr std::string_view podLabels = "component=etcd,tier=control-plane";
+constexpr std::string_view controlPlaneLabel = "node-role.kubernetes.io/control-plane";
+constexpr int clientPort = 2379;
 
+/// Where the cluster's members are reached. A kubelet that registers before the API server has its PriorityClasses is refused its static pods, and
+/// tells of them up to a minute and a half later: until then it is told by the nodes where they are.
 std::vector<std::string> endpointsOf(kube::Client& api) {
   std::vector<std::string> endpoints;
   for (const auto& pod : api.list("v1", "Pod", "kube-system", std::string(podLabels))) {
@@ -24,6 +29,10 @@ std::vector<std::string> endpointsOf(kube::Client& api) {
     if (!urls) continue;
     for (auto& url : split(*urls, ',')) endpoints.push_back(std::move(url));
   }
+  if (endpoints.empty())
+    for (const auto& node : api.list("v1", "Node", "", std::string(controlPlaneLabel)))
+      if (const auto addresses = kube::internalAddresses(node); !addresses.empty())
+        endpoints.push_back("https://" + joinHostPort(addresses.front(), clientPort));
   std::sort(endpoints.begin(), endpoints.end());
   return endpoints;
 }
@@ -55,7 +64,7 @@ std::string progressOf(etcd::Client& client, const etcd::Member& learner) {
     }
   }
   try {
-    if (!learner.clientUrls.empty()) own = client.status(learner.clientUrls.front()).appliedIndex;
+    if (!learner.clientUrls.empty() && client.serves(learner.clientUrls.front())) own = client.status(learner.clientUrls.front()).appliedIndex;
   } catch (const Interrupted&) {
     throw;
   } catch (const Error&) {
@@ -87,8 +96,59 @@ std::string notHeardFrom(const EtcdMember& wanted, World& world) {
   return "the other members have not heard from it yet";
 }
 
+/// Ends its container. Where the runtime does not do it, the kubelet does when the manifest goes.
+void endAtOnce(const EtcdMember& member, World& world) {
+  try {
+    if (const auto container = containerOf(member, world)) world.cri.stopContainer(container->id, Duration::zero());
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::info(1, "etcd's container could not be ended: {}", error.message());
+  }
+}
+
+/// A learner that waits for its own announcement, which lay in the snapshot that it began with: it announces itself again after seven seconds, and
+/// serves no client until then (etcd: server/etcdserver/server.go, publishV3). Begun anew, it hears itself at once; and a learner has no vote that
+/// would be missed.
+class Unheard {
+public:
+  /// What is waited for, as long as it is. Beside another member of this machine it has time, since that one serves.
+  std::optional<std::string> wait(const EtcdMember& wanted, const etcd::Member& member, etcd::Client& client, World& world) {
+    if (given_ || !wanted.pod.empty() || member.clientUrls.empty() || client.serves(member.clientUrls.front())) return std::nullopt;
+    const auto now = world.clock.now();
+    if (!since_) since_ = now;
+    if (!begunAnew_ && now - *since_ >= enough) {
+      begunAnew_ = true;
+      if (!isSmall(client)) given_ = true;
+      else log::info(1, "etcd here has got its own announcement by a snapshot: it begins anew"), endAtOnce(wanted, world);
+    }
+    if (now - *since_ >= tooLong) given_ = true;
+    return given_ ? std::nullopt : std::optional<std::string>("it does not serve clients yet");
+  }
+
+private:
+  static constexpr auto enough = std::chrono::milliseconds(500);
+  static constexpr auto tooLong = std::chrono::seconds(8);  ///< by then it has announced itself once more
+  static constexpr std::int64_t small = std::int64_t{128} << 20; ///< octets: a larger snapshot may be on its way still
+
+  static bool isSmall(etcd::Client& client) {
+    for (const auto& endpoint : client.endpoints()) {
+      try {
+        if (const auto status = client.status(endpoint); status.leaderId == status.memberId) return status.dbSize < small;
+      } catch (const Interrupted&) {
+        throw;
+      } catch (const Error&) {
+      }
+    }
+    return false;
+  }
+
+  std::optional<TimePoint> since_;
+  bool begunAnew_ = false, given_ = false; ///< given_: it is promoted as it is
+};
+
 /// Tries to promote; nothing when it is a voter now.
-std::optional<std::string> lackOfPromotion(const EtcdMember& wanted, const Context& context) {
+std::optional<std::string> lackOfPromotion(const EtcdMember& wanted, Unheard& unheard, const Context& context) {
   auto client = connect(wanted.access, context);
   try {
     const auto members = client.members();
@@ -96,6 +156,7 @@ std::optional<std::string> lackOfPromotion(const EtcdMember& wanted, const Conte
     if (!member) throw Error(fmt::format("etcd has no member {} any more", wanted.peerUrl), "run the command again");
     if (!member->learner) return std::nullopt;
     if (member->name.empty()) return notHeardFrom(wanted, context.world);
+    if (auto waits = unheard.wait(wanted, *member, client, context.world)) return waits;
     try {
       client.promote(member->id);
       return std::nullopt;
@@ -134,17 +195,6 @@ std::optional<std::string> lackOfLeadership(const EtcdMember& wanted, const Cont
     return error.detail();
   } catch (const net::TransportError& error) {
     return error.message();
-  }
-}
-
-/// Where the runtime does not do it, the kubelet does when the manifest goes.
-void endAtOnce(const EtcdMember& member, World& world) {
-  try {
-    if (const auto container = containerOf(member, world)) world.cri.stopContainer(container->id, Duration::zero());
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const Error& error) {
-    log::info(1, "{} could not be ended: {}", member.pod, error.message());
   }
 }
 
@@ -208,7 +258,7 @@ etcd::Client connect(const EtcdAccess& access, const Context& context) {
                           .key = Secret(needed(access.key, context))};
   auto api = connect(access.api, context);
   auto endpoints = endpointsOf(api);
-  if (endpoints.empty()) throw NotYet("no pod of etcd says where it is", "see: kubectl -n kube-system get pods -l component=etcd");
+  if (endpoints.empty()) throw NotYet("neither a pod of etcd nor a control plane says where it is", "see: kubectl -n kube-system get pods -l component=etcd");
   return {context.world.http, std::move(endpoints), std::move(identity)};
 }
 
@@ -298,14 +348,16 @@ Change diff(const EtcdMember& wanted, const Context& context) {
 void enact(const EtcdMember& wanted, const Change& change, const Context& context) {
   switch (wanted.standing) {
   case Standing::learner: return addLearner(wanted, context);
-  case Standing::voter:
+  case Standing::voter: {
+    Unheard unheard;
     await({.what = fmt::format("etcd member {} has caught up and votes", wanted.name),
                   .probe = EtcdHealthy{wanted.access},
                   .patience = wanted.patience,
                   .hint = fmt::format("do the other control planes reach {}? look at its log below /var/log/pods/kube-system_etcd-*", wanted.peerUrl),
                   .fatal = wanted.fatal},
-          change, context, [&] { return lackOfPromotion(wanted, context); });
+          change, context, [&] { return lackOfPromotion(wanted, unheard, context); });
     return endTurn(wanted.turn, context);
+  }
   case Standing::leader:
     return await({.what = fmt::format("etcd member {} leads", wanted.name),
                   .probe = EtcdHealthy{wanted.access},

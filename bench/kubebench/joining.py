@@ -145,7 +145,7 @@ def crowds(runs: int) -> list[Figure]:
             slowest.values[program].append(max(result["seconds"] for result in results))
             failed.values[program].append(len(results) - len(well))
             if len(well) == len(results):
-                in_machine(*ADMIN, "kubectl", "wait", "--for=create", PATIENCE, *(f"node/{name}" for name in CROWD))
+                wait_nodes(CROWD)
                 nodes.values[program].append(time.monotonic() - began)
     lab("power-off", *CROWD)
     return [rate, slowest, nodes, failed]
@@ -200,10 +200,18 @@ def ended(name: str, process: subprocess.Popen) -> dict:
     return result
 
 
+def wait_nodes(names: tuple[str, ...]) -> None:
+    """Until these are nodes. `kubectl wait --for=create` gives up on the first of many that is not there yet."""
+    deadline = time.monotonic() + 300
+    while missing := {f"node/{name}" for name in names} - set(in_machine(*ADMIN, "kubectl", "get", "nodes", "-o", "name").split()):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"error: not nodes after five minutes: {', '.join(sorted(missing))}")
+        time.sleep(0.2)
+
+
 def wait_ready(names: tuple[str, ...]) -> None:
     """Until these are Ready; all of them together also say that CoreDNS is."""
-    nodes = [f"node/{name}" for name in names]
-    in_machine(*ADMIN, "kubectl", "wait", "--for=create", PATIENCE, *nodes)
-    in_machine(*ADMIN, "kubectl", "wait", "--for=condition=Ready", PATIENCE, *nodes)
+    wait_nodes(names)
+    in_machine(*ADMIN, "kubectl", "wait", "--for=condition=Ready", PATIENCE, *(f"node/{name}" for name in names))
     if names == NAMES:
         in_machine(*ADMIN, "kubectl", "-n", "kube-system", "rollout", "status", "deployment/coredns", PATIENCE)

@@ -86,6 +86,41 @@ TEST_CASE("a control plane joins, its member of etcd votes, and a second run fin
   CHECK_FALSE(joining.join().changed());
 }
 
+TEST_CASE("where no pod of etcd is told of yet, its member is found by the control plane's address") {
+  Joining joining(Role::controlPlane);
+  joining.machine.api.remove("/api/v1/namespaces/kube-system/pods/etcd-n2");
+  auto node = *joining.machine.api.object("/api/v1/nodes/n2");
+  node["status"]["addresses"] = Value::array({{{"type", "InternalIP"}, {"address", "10.0.0.12"}}});
+  joining.machine.api.put(node);
+  REQUIRE(joining.joinFails() == "");
+  CHECK(members(joining) == Lines{"n2", "n1"});
+}
+
+TEST_CASE("a learner that serves nobody, having its own announcement by a snapshot, is begun anew once; one that still does not is promoted") {
+  for (const bool helps : {true, false}) {
+    CAPTURE(helps);
+    Joining joining(Role::controlPlane);
+    auto& cri = joining.machine.cri;
+    cri.found.push_back({.id = "etcd-1", .podName = "etcd-n1", .podNamespace = "kube-system", .name = "etcd", .state = host::Container::State::running});
+    Lines promotions;
+    const auto effect = joining.etcd.onChange;
+    joining.etcd.onChange = [&](const std::string& change) {
+      effect(change);
+      for (const auto& member : joining.etcd.members)
+        if (change.starts_with("promote")) promotions.push_back(member.name + (member.silent ? " serves nobody" : " serves"));
+    };
+    const auto settle = joining.machine.clock.onSleep;
+    joining.machine.clock.onSleep = [&] {
+      settle();
+      for (auto& member : joining.etcd.members)
+        if (member.name == "n1") member.silent = !helps || cri.effects.empty();
+    };
+    REQUIRE(joining.joinFails() == "");
+    CHECK(cri.effects == Lines{"stop container etcd-1"});
+    CHECK(promotions == Lines{"n2 serves", helps ? "n1 serves" : "n1 serves nobody"});
+  }
+}
+
 TEST_CASE("a worker's join that is killed before any effect and run again comes to the same end") { joinsAgainWhereverItWasKilled(Role::worker, 15); }
 TEST_CASE("a control plane's join that is killed before any effect and run again comes to the same end") {
   joinsAgainWhereverItWasKilled(Role::controlPlane, 60);
