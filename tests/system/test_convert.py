@@ -80,6 +80,7 @@ def test_a_dry_run_says_the_steps_and_takes_none(plain):
     assert first.digests("/etc/kubernetes", "/etc/hosts") == before
 
 
+@pytest.mark.long
 def test_plain_becomes_hosted_and_moves_into_its_own_cluster(plain):
     first, worker = plain
     assert "n1: layout hosted" in steps(convert(first, "hosted"))

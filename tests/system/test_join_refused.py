@@ -68,6 +68,7 @@ def refused(first, machine, words, *expected: str, code: int = 1, within: float 
 # ---- what had been there, and is there no more
 
 
+@pytest.mark.long
 def test_a_token_that_expired_and_was_removed_is_refused(first, machine):
     words = join_words(first, "--ttl", "2s")
     secret = f"bootstrap-token-{words[words.index('--token') + 1].split('.')[0]}"

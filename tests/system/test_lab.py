@@ -77,6 +77,7 @@ def links() -> set[str]:
     return {link["ifname"] for link in json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, check=True).stdout)}
 
 
+@pytest.mark.long
 def test_labs_come_up_side_by_side_go_on_after_a_kill_and_leave_nothing(labs):
     first, second = labs
     own_links = links()
