@@ -54,13 +54,16 @@ def small_clusters(runs: int) -> list[Figure]:
         ("ready", "plain"): Figure("worker's join until it is Ready", "s", None, "the pod network's file lies there beforehand"),
         ("second", "plain"): Figure("second control plane's join", "s", None, "right after init, whose controller-manager has yet to sign for the token"),
         ("third", "plain"): Figure("third control plane's join", "s", 0.6, LIKE_FOR_LIKE),
-        ("all", "plain"): Figure("three control planes and a worker, in turn", "s", 0.5, "from init to all Ready; machines run, images are there"),
+        ("all", "plain"): Figure("three control planes and a worker, in turn", "s", 0.5, "from init to all nodes Ready; machines run, images are there"),
+        ("dns", "plain"): Figure("the same until CoreDNS has rolled out", "s"),
         ("all", "at once"): Figure("three control planes and a worker, at once", "s", None, "the same, the three joins begin together; kubeadm's in turn"),
+        ("dns", "at once"): Figure("at once until CoreDNS has rolled out", "s"),
         ("worker", "hosted"): Figure("worker's join until it returns, hosted", "s", None, DEFAULT),
         ("ready", "hosted"): Figure("worker's join until it is Ready, hosted", "s"),
         ("second", "hosted"): Figure("second control plane's join, hosted", "s"),
         ("third", "hosted"): Figure("third control plane's join, hosted", "s", None, DEFAULT),
         ("all", "hosted"): Figure("three control planes and a worker, hosted", "s", None, f"in turn; {DEFAULT}"),
+        ("dns", "hosted"): Figure("the same until CoreDNS has rolled out, hosted", "s"),
     }
     lab("machine", *NAMES)
     addresses = addresses_of(NAMES)
@@ -87,8 +90,11 @@ def prepare(program: str, layout: str, addresses: dict[str, str]) -> None:
     if program == "kubestrap":
         told += documents.kubestrap(layout) if hosted else documents.alone(layout)
     write(CONFIG, told)
-    for at, name in enumerate(addresses):
-        write(cni.FILE, cni.conflist(f"10.244.{at}.0/24"), name)
+    ranges = {name: f"10.244.{at}.0/24" for at, name in enumerate(addresses)}
+    for name, pods in ranges.items():
+        write(cni.FILE, cni.conflist(pods), name)
+        for namespace in (f"lab-{LAB}", *(f"lab-{LAB}.{other}" for other in ranges if other != name)):
+            subprocess.run(["ip", "-n", namespace, "route", "replace", pods, "via", addresses[name]], check=True)
 
 
 def in_turn(program: str, addresses: dict[str, str]) -> dict[str, float]:
@@ -104,6 +110,8 @@ def in_turn(program: str, addresses: dict[str, str]) -> dict[str, float]:
     seen["ready"] = time.monotonic() - joined["began"]
     wait_ready(NAMES)
     seen["all"] = time.monotonic() - began
+    wait_names_answered()
+    seen["dns"] = time.monotonic() - began
     say("  " + ", ".join(f"{what} {seconds:.2f} s" for what, seconds in seen.items()))
     return seen
 
@@ -116,7 +124,9 @@ def at_once(program: str, addresses: dict[str, str]) -> dict[str, float]:
     for name, process in running.items():
         ended(name, process)
     wait_ready(NAMES)
-    return {"all": time.monotonic() - began}
+    seen = {"all": time.monotonic() - began}
+    wait_names_answered()
+    return seen | {"dns": time.monotonic() - began}
 
 
 # ---- many workers at the same time
@@ -210,8 +220,11 @@ def wait_nodes(names: tuple[str, ...]) -> None:
 
 
 def wait_ready(names: tuple[str, ...]) -> None:
-    """Until these are Ready; all of them together also say that CoreDNS is."""
+    """Until these nodes are Ready."""
     wait_nodes(names)
     in_machine(*ADMIN, "kubectl", "wait", "--for=condition=Ready", PATIENCE, *(f"node/{name}" for name in names))
-    if names == NAMES:
-        in_machine(*ADMIN, "kubectl", "-n", "kube-system", "rollout", "status", "deployment/coredns", PATIENCE)
+
+
+def wait_names_answered() -> None:
+    """Until CoreDNS has rolled out."""
+    in_machine(*ADMIN, "kubectl", "-n", "kube-system", "rollout", "status", "deployment/coredns", PATIENCE)
