@@ -23,13 +23,15 @@ namespace {
 using phases::roll::Failure;
 using phases::roll::Intent;
 
+phases::roll::Seen look(const Intent& intent, ControlPlane& cluster, Machine& machine, Watched& watched) {
+  auto seen = lookAtRoll(cluster.client, intent.setup.cluster, machine.clock().now(), watched);
+  if (intent.rollsEtcd) seen.etcd = lookAtEtcd(machine, intent.setup.cluster, cluster.client);
+  return seen;
+}
+
 ExitCode roll(const Intent& intent, ControlPlane& cluster, Machine& machine, bool dryRun, std::string_view outcome) {
   Watched watched(machine.clock());
-  const auto looked = [&] {
-    auto seen = lookAtRoll(cluster.client, intent.setup.cluster, machine.clock().now(), watched);
-    if (intent.rollsEtcd) seen.etcd = lookAtEtcd(machine, intent.setup.cluster, cluster.client);
-    return seen;
-  };
+  const auto looked = [&] { return look(intent, cluster, machine, watched); };
   if (dryRun) {
     auto seen = looked();
     return planOperation([&] { return phases::roll::next(intent, {}, seen); },
@@ -64,6 +66,20 @@ Intent intentOf(std::string command, const ControlPlane& cluster, config::Cluste
   for (const auto& warning : warnings) log::warn(warning);
   intent.afterwards = phases::roll::afterwards(intent.setup);
   return intent;
+}
+
+struct Rolling {
+  ControlPlane cluster;
+  Intent intent;
+};
+
+Rolling toVersion(const Version& version, const RollOptions& options, Machine& machine) {
+  auto cluster = hostedControlPlane("upgrade", options.kubeconfig, machine);
+  const auto present = cluster.setup.cluster.version;
+  auto intent = intentOf("upgrade", cluster, storedCluster(cluster.client, version).value_or(cluster.setup.cluster), options, machine);
+  if (version.minor > present.minor) intent.emulates = minorOf(present);
+  intent.rollsEtcd = options.etcd && rollsEtcd(intent, cluster, machine);
+  return {std::move(cluster), std::move(intent)};
 }
 
 // ---- other settings
@@ -111,13 +127,22 @@ ExitCode reconfigure(const ReconfigureOptions& options) {
 
 } // namespace
 
+RollPlan planRollToVersion(const Version& version, const RollOptions& options, plan::Reporter& reporter) {
+  Machine machine(globals().rootfs);
+  auto [cluster, intent] = toVersion(version, options, machine);
+  Watched watched(machine.clock());
+  auto seen = look(intent, cluster, machine, watched);
+  const auto changes = phases::roll::changes(intent, seen);
+  auto world = machine.world();
+  RollPlan plan{.steps = {}, .outcome = plan::planAll(changes, "control-plane", world, reporter)};
+  plan.steps = stepsPlanned([&] { return phases::roll::next(intent, {}, seen); },
+                            [&](const plan::Next& done) { seen = phases::roll::assumed(intent, std::move(seen), done); });
+  return plan;
+}
+
 ExitCode rollToVersion(const Version& version, const RollOptions& options) {
   Machine machine(globals().rootfs);
-  auto cluster = hostedControlPlane("upgrade", options.kubeconfig, machine);
-  const auto present = cluster.setup.cluster.version;
-  auto intent = intentOf("upgrade", cluster, storedCluster(cluster.client, version).value_or(cluster.setup.cluster), options, machine);
-  if (version.minor > present.minor) intent.emulates = minorOf(present);
-  intent.rollsEtcd = options.etcd && rollsEtcd(intent, cluster, machine);
+  auto [cluster, intent] = toVersion(version, options, machine);
   return roll(intent, cluster, machine, options.dryRun, fmt::format("the control plane runs {}", version.tag()));
 }
 

@@ -1,12 +1,14 @@
 #pragma once
 // Rolls of a hosted control plane: a new version, or other settings, by its DaemonSets (phases/roll.hpp).
 
+#include "plan/run.hpp"
 #include "support/error.hpp"
 #include "support/time.hpp"
 #include "support/version.hpp"
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace kubestrap::cmd {
 
@@ -17,6 +19,13 @@ struct RollOptions {
   bool etcd = true; ///< its version changes, too, where it can
   bool dryRun = false;
 };
+
+struct RollPlan {
+  std::vector<std::string> steps; ///< as far as they can be foreseen
+  plan::Outcome outcome;          ///< what will be another after them
+};
+/// What the roll to a version would do; the changes are told to the reporter, too.
+RollPlan planRollToVersion(const Version& version, const RollOptions& options, plan::Reporter& reporter);
 
 /// To a version; to the one that the cluster says it has it goes back, as long as that can be.
 ExitCode rollToVersion(const Version& version, const RollOptions& options);

@@ -2,9 +2,11 @@
 #include "cmd/commands.hpp"
 #include "cmd/confirm.hpp"
 #include "cmd/look.hpp"
+#include "cmd/operation.hpp"
 #include "cmd/output.hpp"
 #include "cmd/roll.hpp"
 #include "cmd/rotation_look.hpp"
+#include "cmd/saved_plan.hpp"
 #include "cmd/workflow.hpp"
 
 #include "config/store.hpp"
@@ -130,35 +132,99 @@ plan::Outcome planned(const config::Setup& setup, const config::Facts& facts, Ma
   return plan::run(phases::upgradeApplyWorkflow(), {.only = {}, .skip = {"preflight", "backup", "post-upgrade"}}, setup, facts, world, plan::Mode::plan, reporter, "upgrade plan");
 }
 
-ExitCode runPlan(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
-  const auto findings = phases::judgeUpgrade(setup, facts);
-  const auto as = format(globals());
-  const auto steps = stepsOf(setup);
+struct Plan {
+  std::vector<ComponentStep> components;
+  plan::Findings findings;
+  std::vector<std::string> steps; ///< of a roll
   plan::Outcome outcome;
-  if (as == Format::text) {
-    fmt::print("From {} to {}\n\n", setup.request.upgrading.from.tag(), setup.cluster.version.tag());
-    printSteps(steps);
-    fmt::print("\n");
-    printFindings(findings);
-    if (findings.empty()) fmt::print("nothing stands in the way\n");
-    fmt::print("\n");
-    std::fflush(stdout);
-    outcome = planned(setup, facts, machine, *plan::textReporter(stdout, globals().verbosity.value_or(0)));
-  } else {
-    outcome = planned(setup, facts, machine, *plan::silentReporter());
-    auto document = resultOf("UpgradePlan", setup);
-    document["components"] = asValue(steps);
-    document["findings"] = asValue(findings);
-    document["changed"] = outcome.changed();
-    document["changes"] = changesWithDiffs(outcome);
-    printResult(document, as);
+};
+
+/// What of the flags a plan is made with, so that a kept one is done with them as well.
+Value optionsOf(const config::Setup& setup, const UpgradeOptions& options) {
+  Value given{{"certificateRenewal", setup.request.upgrading.renewsCertificates}, {"etcdUpgrade", setup.request.upgrading.upgradesEtcd}};
+  const auto file = [&](const char* name, const std::optional<std::string>& path) {
+    if (path) given[name] = std::filesystem::absolute(*path).string();
+  };
+  file("config", options.configFile);
+  file("patches", options.patches);
+  return given;
+}
+
+Value documentOf(const Plan& plan, const config::Setup& setup, const UpgradeOptions& options) {
+  auto document = resultOf("UpgradePlan", setup);
+  document["options"] = optionsOf(setup, options);
+  document["components"] = asValue(plan.components);
+  document["findings"] = asValue(plan.findings);
+  document["changed"] = plan.outcome.changed();
+  if (manifests::isHosted(setup.cluster)) document["steps"] = stepsAsValue(plan.steps);
+  document["changes"] = changesWithDiffs(plan.outcome);
+  return document;
+}
+
+RollOptions rollOptions(const UpgradeOptions& options, const config::Setup& setup) {
+  RollOptions roll{.kubeconfig = options.kubeconfig, .patches = options.patches};
+  roll.etcd = setup.request.upgrading.upgradesEtcd;
+  if (options.soak) roll.soak = parseDuration(*options.soak);
+  return roll;
+}
+
+/// In layout hosted by the roll of the DaemonSets, else by the phases on this node.
+Plan planOf(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine, plan::Reporter& reporter) {
+  Plan made{.components = stepsOf(setup), .findings = phases::judgeUpgrade(setup, facts), .steps = {}, .outcome = {}};
+  if (manifests::isHosted(setup.cluster)) {
+    auto roll = planRollToVersion(setup.cluster.version, rollOptions(options, setup), reporter);
+    made.steps = std::move(roll.steps);
+    made.outcome = std::move(roll.outcome);
+  } else made.outcome = planned(setup, facts, machine, reporter);
+  return made;
+}
+
+void tellBefore(const config::Setup& setup, const plan::Findings& findings) {
+  fmt::print("From {} to {}\n\n", setup.request.upgrading.from.tag(), setup.cluster.version.tag());
+  printSteps(stepsOf(setup));
+  fmt::print("\n");
+  printFindings(findings);
+  if (findings.empty()) fmt::print("nothing stands in the way\n");
+  fmt::print("\n");
+  std::fflush(stdout);
+}
+
+void tellSteps(const std::vector<std::string>& steps) {
+  if (steps.empty()) return;
+  fmt::print("\nStep by step, with every node at its old version until its new pod serves:\n");
+  for (const auto& step : steps) fmt::print("  {}\n", step);
+}
+
+ExitCode runPlan(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
+  const auto as = format(globals());
+  const bool isText = as == Format::text;
+  if (isText) tellBefore(setup, phases::judgeUpgrade(setup, facts));
+  const auto reporter = isText ? plan::textReporter(stdout, globals().verbosity.value_or(0)) : plan::silentReporter();
+  const auto made = planOf(options, setup, facts, machine, *reporter);
+  const auto document = documentOf(made, setup, options);
+  if (isText) tellSteps(made.steps);
+  else printResult(document, as);
+  if (options.saveTo) {
+    machine.host().write(std::filesystem::absolute(*options.saveTo), document.dump(2) + "\n", 0600);
+    if (isText) fmt::print("\nkept in {}; to do this and nothing else: kubestrap upgrade apply {}\n", *options.saveTo, std::filesystem::absolute(*options.saveTo).string());
   }
-  if (std::ranges::any_of(findings, [](const auto& each) { return each.severity == plan::Severity::error; })) return ExitCode::refused;
-  return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
+  if (std::ranges::any_of(made.findings, [](const auto& each) { return each.severity == plan::Severity::error; })) return ExitCode::refused;
+  return options.exitCode && made.outcome.changed() ? ExitCode::differs : ExitCode::done;
+}
+
+/// A kept plan is done as it stands, or not at all.
+void refuseWhatHasMoved(const Value& saved, const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
+  const auto now = documentOf(planOf(options, setup, facts, machine, *plan::silentReporter()), setup, options);
+  const auto differences = moved(saved, now);
+  if (differences.empty()) return;
+  std::vector<Problem> problems;
+  for (const auto& each : differences) problems.push_back({.field = "Plan", .message = each, .remedy = {}});
+  problems.back().remedy = "look at what has changed, and make another plan: kubestrap upgrade plan VERSION --save FILE";
+  throw Problems(std::move(problems), ExitCode::refused);
 }
 
 ExitCode runDiff(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
-  const auto outcome = planned(setup, facts, machine, *plan::silentReporter());
+  const auto outcome = planOf(options, setup, facts, machine, *plan::silentReporter()).outcome;
   bool differs = false;
   for (const auto& [phase, change] : outcome.changes) {
     if (change.preview.empty()) continue;
@@ -217,16 +283,23 @@ ExitCode perform(const Run& run, const UpgradeOptions& options, const config::Se
 }
 
 /// Control planes of layout hosted are upgraded as a whole, by a roll of their DaemonSets.
-ExitCode upgradeHosted(Upgrade what, const UpgradeOptions& options, const config::Setup& setup) {
+void refuseUnhosted(Upgrade what, const config::Setup& setup) {
   if (what == Upgrade::node)
     throw Error("control planes of layout hosted are upgraded as a whole", fmt::format("kubestrap upgrade apply {}, on any of them", setup.cluster.version.tag()),
                 ExitCode::refused);
   if (setup.cluster.kubestrap.hosting != config::Hosting::self)
     throw Error("this control plane of layout hosted is not in its own cluster yet, and only there can it be upgraded", "run kubestrap pivot first", ExitCode::refused);
-  RollOptions roll{.kubeconfig = options.kubeconfig, .patches = options.patches};
-  roll.dryRun = setup.request.dryRun || what == Upgrade::plan || what == Upgrade::diff;
-  roll.etcd = options.etcdUpgrade.value_or(true);
-  if (options.soak) roll.soak = parseDuration(*options.soak);
+}
+
+ExitCode applyHosted(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
+  auto world = machine.world();
+  plan::run(phases::upgradeHostedWorkflow(), {.only = {}, .skip = setup.request.skipPhases}, setup, facts, world, plan::Mode::plan, *plan::textReporter(stderr, 0), "upgrade apply");
+  return rollToVersion(setup.cluster.version, rollOptions(options, setup));
+}
+
+ExitCode rollBack(const UpgradeOptions& options, const config::Setup& setup) {
+  auto roll = rollOptions(options, setup);
+  roll.dryRun = setup.request.dryRun;
   return rollToVersion(setup.cluster.version, roll);
 }
 
@@ -248,23 +321,52 @@ plan::Outcome loadForUpgrade(Upgrade what, UpgradeOptions& options, Machine& mac
   return loaded;
 }
 
+/// The plan in a file, with what it was made for and with; flags that were given count before it.
+Value takePlan(const std::string& file, UpgradeOptions& options, Machine& machine) {
+  const auto text = machine.host().read(std::filesystem::absolute(file));
+  if (!text) throw Error(fmt::format("{} is absent", file), "kubestrap upgrade plan VERSION --save FILE makes a plan", ExitCode::usage);
+  auto plan = parsePlan(*text, file);
+  options.kubernetesVersion = stringAt(plan, "to");
+  const auto made = plan.value("options", Value::object());
+  const auto flag = [&](const char* name, std::optional<bool>& into) {
+    if (!into && made.contains(name)) into = made.at(name).get<bool>();
+  };
+  const auto path = [&](const char* name, std::optional<std::string>& into) {
+    if (!into && made.contains(name)) into = made.at(name).get<std::string>();
+  };
+  flag("certificateRenewal", options.certificateRenewal);
+  flag("etcdUpgrade", options.etcdUpgrade);
+  path("config", options.configFile);
+  path("patches", options.patches);
+  return plan;
+}
+
 ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std::string>& arguments, const std::optional<std::string>& onlyPhase) {
   if (arguments.size() > 1) throw Error("upgrade goes to one version", "kubestrap upgrade apply v1.37.2", ExitCode::usage);
-  if (!arguments.empty()) options.kubernetesVersion = arguments.front();
   options.onlyPhase = onlyPhase.has_value();
   Machine machine(globals().rootfs);
+  std::optional<Value> saved;
+  if (!arguments.empty() && isPlanFile(arguments.front())) {
+    if (what != Upgrade::apply || onlyPhase) throw Error("only upgrade apply as a whole takes a plan", {}, ExitCode::usage);
+    saved = takePlan(arguments.front(), options, machine);
+  } else if (!arguments.empty()) options.kubernetesVersion = arguments.front();
   refuseWhileRotating(machine.host(), "an upgrade");
   const auto loaded = loadForUpgrade(what, options, machine, onlyPhase);
   if (onlyPhase == "bundle") return tellLoaded(loaded, options.dryRun ? plan::Mode::plan : plan::Mode::apply, options.exitCode);
   auto facts = look(machine, Judging::yes);
   const auto setup = prepareUpgrade(what, options, machine, facts);
   if (options.printConfig) fmt::print(stderr, "{}", emitYaml(config::clusterConfigurationDocument(setup.cluster)));
-  if (manifests::isHosted(setup.cluster) && setup.node.controlPlane) return upgradeHosted(what, options, setup);
+  const bool isHosted = manifests::isHosted(setup.cluster) && setup.node.controlPlane;
+  if (isHosted) refuseUnhosted(what, setup);
+  if (saved) refuseWhatHasMoved(*saved, options, setup, facts, machine);
   switch (what) {
   case Upgrade::plan: return runPlan(options, setup, facts, machine);
   case Upgrade::diff: return runDiff(options, setup, facts, machine);
-  case Upgrade::apply: return perform({phases::upgradeApplyWorkflow(), nameOf("upgrade apply", onlyPhase), onlyPhase, true}, options, setup, facts, machine);
+  case Upgrade::apply:
+    if (isHosted) return setup.request.dryRun ? runPlan(options, setup, facts, machine) : applyHosted(options, setup, facts, machine);
+    return perform({phases::upgradeApplyWorkflow(), nameOf("upgrade apply", onlyPhase), onlyPhase, true}, options, setup, facts, machine);
   case Upgrade::rollback:
+    if (isHosted) return rollBack(options, setup);
     throw Error("a plain control plane goes back by itself when it does not get well, and not after that",
                 "an older version of the API server: kubestrap upgrade apply VERSION --force; etcd keeps its own", ExitCode::refused);
   case Upgrade::node: break;
@@ -297,6 +399,7 @@ std::vector<Flag> allFlags(UpgradeOptions& options) {
       {.name = "kubelet", .into = &options.kubelet, .doc = "A kubelet to put in place of the one that runs: the node is drained for it", .value = "FILE"},
       {.name = "patches", .into = &options.patches, .doc = "A folder with patches, as for init", .value = "DIR"},
       {.name = "print-config", .into = &options.printConfig, .doc = "Print the configuration that the cluster will have"},
+      {.name = "save", .into = &options.saveTo, .doc = "Keep the plan in a file, for upgrade apply FILE", .value = "FILE"},
       {.name = "skip-phases", .into = &options.skipPhases, .doc = "Phases to leave out", .value = "PHASE,..."},
       {.name = "soak", .into = &options.soak, .doc = "How long the new version is watched before what it alone can do is let loose, on control planes of layout hosted",
        .value = "DURATION", .standard = "5m"},
@@ -309,7 +412,7 @@ std::vector<Flag> allFlags(UpgradeOptions& options) {
 
 std::vector<Flag> planFlags(UpgradeOptions& options) {
   auto flags = chosen(allFlags(options), {"allow-experimental-upgrades", "allow-release-candidate-upgrades", "certificate-renewal", "config", "etcd-upgrade", "exit-code",
-                                          "ignore-preflight-errors", "kubeconfig", "patches", "print-config"});
+                                          "ignore-preflight-errors", "kubeconfig", "patches", "print-config", "save"});
   for (auto& flag : withoutEffect({"allow-missing-template-keys", "dry-run", "show-managed-fields"})) flags.push_back(std::move(flag));
   return flags;
 }
@@ -323,7 +426,7 @@ std::vector<Flag> diffFlags(UpgradeOptions& options) {
 
 std::vector<Flag> applyFlags(UpgradeOptions& options) {
   auto flags = allFlags(options);
-  std::erase_if(flags, [](const Flag& flag) { return flag.name == "kubelet" || flag.name == "drain-timeout"; });
+  std::erase_if(flags, [](const Flag& flag) { return flag.name == "kubelet" || flag.name == "drain-timeout" || flag.name == "save"; });
   return flags;
 }
 
@@ -344,6 +447,7 @@ Command upgradeCommand() {
   Command plan{.name = "plan",
                .summary = "Say what an upgrade would change, and what stands in its way",
                .description = "Looks at the cluster and says which version can be reached, all that stands in the way, and every change with its differences. "
+                              "On control planes of layout hosted it says the steps of the roll as well. "
                               "Touches nothing. Ends with 3 where apply would refuse.",
                .flags = [options] { return planFlags(*options); },
                .arguments = "[VERSION]",
@@ -357,10 +461,10 @@ Command upgradeCommand() {
   Command applied{.name = "apply",
                   .summary = std::string(apply.summary),
                   .description = std::string(apply.summary) +
-                                 ". A snapshot of etcd is taken first. What does not get well is taken back. It is safe to run again: a run that was stopped goes on.",
+                                 ". A snapshot of etcd is taken first. PLAN is a file of `upgrade plan --save`: it is refused where something else would be done now. What does not get well is taken back. It is safe to run again: a run that was stopped goes on.",
                   .details = [] { return phaseTable(phases::upgradeApplyWorkflow()); },
                   .flags = [options] { return applyFlags(*options); },
-                  .arguments = "VERSION",
+                  .arguments = "VERSION|PLAN",
                   .run = [run](const auto& given) { return run(Upgrade::apply, given, std::nullopt); },
                   .children = {phaseCommands(apply, {[options](const std::string&) { return applyFlags(*options); },
                                                      [run](const auto& given, const std::string& phase) { return run(Upgrade::apply, given, phase); }, "[VERSION]"})}};

@@ -15,7 +15,7 @@ enum class Upgrade { plan, apply, node, diff, rollback };
 
 /// What the flags of upgrade say, as given.
 struct UpgradeOptions {
-  std::optional<std::string> configFile, kubeconfig, patches, kubelet, drainTimeout, kubernetesVersion, soak;
+  std::optional<std::string> configFile, kubeconfig, patches, kubelet, drainTimeout, kubernetesVersion, soak, saveTo;
   std::optional<bool> certificateRenewal, etcdUpgrade, experimental, releaseCandidates;
   std::optional<std::vector<std::string>> ignorePreflightErrors, skipPhases;
   BundleUse bundle;

@@ -194,14 +194,14 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   goOffline(options.bundle, setup);
   auto& request = setup.request;
   request.dryRun = wish.dryRun;
-  if (manifests::isHosted(setup.cluster) && controlPlane) return setup; // its roll looks by itself
   if (options.kubeconfig) request.kubeconfig = kubeconfigOf(options, controlPlane);
   request.timeouts = config::timeouts(*file.timeouts);
   request.ignorePreflightErrors = wish.ignored;
   request.skipPhases = wish.skipped;
   if (!wish.patches.empty()) request.patches = readPatches(host, wish.patches, warnings);
   auto& upgrading = request.upgrading;
-  upgrading.renewsCertificates = wish.renewsCertificates && controlPlane;
+  // A roll of control planes of layout hosted leaves certificates as they are.
+  upgrading.renewsCertificates = wish.renewsCertificates && controlPlane && !manifests::isHosted(setup.cluster);
   upgrading.upgradesEtcd = wish.upgradesEtcd;
   upgrading.force = wish.force;
   upgrading.experimental = wish.experimental;

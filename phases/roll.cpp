@@ -424,6 +424,21 @@ Resources afterwards(const Setup& setup) {
   return all;
 }
 
+Resources changes(const Intent& intent, const Seen& seen) {
+  const auto all = stages(intent);
+  Resources made;
+  for (const auto component : manifests::hostedComponents) {
+    const auto stage = std::ranges::find(all.rbegin(), all.rend(), component, &Stage::component);
+    if (stage == all.rend() || !seen.components.contains(std::string(component))) continue;
+    const auto& own = of(seen, component);
+    auto document = daemonSet(*stage, own, slotOf(own.podTemplate), 0);
+    document["spec"]["template"]["metadata"]["annotations"][std::string(manifests::revisionAnnotation)] = revisionOf(own.podTemplate);
+    made.push_back(put(std::move(document), intent));
+  }
+  append(made, intent.afterwards);
+  return made;
+}
+
 std::optional<Failure> failureIn(const Intent& intent, const Seen& seen) {
   if (auto failure = ofRehearsals(intent, seen)) return failure;
   if (auto failure = ofPods(intent, seen)) return failure;

@@ -79,6 +79,10 @@ inline constexpr std::string_view nudgedAnnotation = "kubestrap.io/nudged";
 /// Addons and the configuration that the cluster keeps of itself, which comes last.
 plan::Resources afterwards(const config::Setup& setup);
 
+/// What will be another when it is over: DaemonSets, with the slot and revision that they have now, so that a comparison shows what matters; and what
+/// comes afterwards.
+plan::Resources changes(const Intent& intent, const Seen& seen);
+
 /// What in `seen` shows that the roll went wrong. Nothing: all is well so far.
 std::optional<Failure> failureIn(const Intent& intent, const Seen& seen);
 

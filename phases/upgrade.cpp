@@ -312,6 +312,12 @@ const plan::Workflow& upgradeApplyWorkflow() {
   return workflow;
 }
 
+const plan::Workflow& upgradeHostedWorkflow() {
+  static const Phase phases[] = {{.name = "preflight", .summary = "See whether the cluster can be upgraded", .judge = judgeUpgrade}};
+  static const plan::Workflow workflow{"upgrade apply", "What stands before a roll to another version", phases};
+  return workflow;
+}
+
 const plan::Workflow& upgradeNodeWorkflow() {
   using plan::OnFailure;
   static const Phase phases[] = {

@@ -3,6 +3,7 @@
 
 #include "config/versions.hpp"
 #include "manifests/components.hpp"
+#include "manifests/hosted.hpp"
 #include "phases/preflight_checks.hpp"
 #include "support/error.hpp"
 #include "support/text.hpp"
@@ -32,6 +33,7 @@ Observation unlessForced(const Setup& setup, std::string evidence, std::string r
 Observations skew(const Setup& setup, const Facts&) {
   const auto& target = setup.cluster.version;
   const auto now = readVersion(seen(setup).server).value_or(seen(setup).from);
+  if (manifests::isHosted(setup.cluster) && target == seen(setup).from) return {}; // back to what the cluster has not left yet
   const auto step = fmt::format("from {} to {}", now.tag(), target.tag());
   if (target.major != now.major || target.minor > now.minor + 1)
     return {error(step + " leaves out a minor version, and API servers may differ by one only",
@@ -177,7 +179,8 @@ Observations snapshotFits(const Setup& setup, const Facts& facts) {
   return {error(fmt::format("{} has {} MiB free, and a snapshot of etcd takes {} MiB", disk->second.mountPoint, disk->second.freeBytes >> 20, size >> 20))};
 }
 
-enum class On { everyNode, controlPlane, first };
+/// plain: a control plane whose own static pods are replaced.
+enum class On { everyNode, controlPlane, plain, first };
 
 struct Row {
   Gate gate;
@@ -192,7 +195,7 @@ constexpr Row rows[] = {
     {{"ClusterAnswers", "no API server can be asked"}, "look at: kubectl get --raw /readyz", On::everyNode, clusterAnswers},
     {{"VersionSkew", "a minor version is left out; the version is older, or no release"}, "", On::first, skew, true},
     {{"KubeletSkew", "kubelets are too old, or newer"}, "", On::first, kubelets},
-    {{"StaticPodManifest", "a manifest of the control plane is missing"}, "run it on a control plane node", On::controlPlane, manifestsAreThere},
+    {{"StaticPodManifest", "a manifest of the control plane is missing"}, "run it on a control plane node", On::plain, manifestsAreThere},
     {{"ControlPlaneNodesReady", "this node is not Ready"}, "look at: journalctl -u kubelet", On::controlPlane, ownNode},
     {{"NodesReady", "other nodes are not Ready"}, "they are upgraded when they are back", On::everyNode, otherNodes},
     {{"EtcdHealthy", "most members of etcd are not healthy, or would not be while this node's restarts; an alarm is raised"},
@@ -208,13 +211,23 @@ constexpr Row rows[] = {
     {{"ImagePull", "images are missing, and may not be pulled or their registry does not answer"}, "import them: ctr -n k8s.io images import FILE",
      On::controlPlane, images},
     {{"DiskSpace", "there is too little room for images, etcd, or its snapshot"}, "free some", On::controlPlane, diskSpace},
-    {{"SnapshotSpace", "a snapshot of etcd does not fit"}, "free some", On::controlPlane, snapshotFits},
+    {{"SnapshotSpace", "a snapshot of etcd does not fit"}, "free some", On::plain, snapshotFits},
 };
+
+bool concerns(On on, const Setup& setup, bool first) {
+  switch (on) {
+  case On::everyNode: return true;
+  case On::first: return first;
+  case On::controlPlane: return setup.node.controlPlane;
+  case On::plain: return setup.node.controlPlane && !manifests::isHosted(setup.cluster);
+  }
+  return true;
+}
 
 plan::Findings judge(const Setup& setup, const Facts& facts, bool first) {
   plan::Findings findings;
   for (const auto& row : rows) {
-    if ((row.on == On::first && !first) || (row.on == On::controlPlane && !setup.node.controlPlane)) continue;
+    if (!concerns(row.on, setup, first)) continue;
     for (auto& one : row.judge(setup, facts))
       findings.push_back({.check = std::string(row.gate.name),
                           .severity = !row.firm && isIgnored(setup, row.gate.name) ? Severity::warning : one.severity,

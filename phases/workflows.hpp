@@ -19,6 +19,8 @@ const plan::Workflow& importWorkflow();
 /// From one version of Kubernetes to another: the first control plane node of a cluster in the plain layout, and then each other node.
 const plan::Workflow& upgradeApplyWorkflow();
 const plan::Workflow& upgradeNodeWorkflow();
+/// What is looked at before control planes of layout hosted go to another version: how they do is no workflow (phases/roll.hpp).
+const plan::Workflow& upgradeHostedWorkflow();
 
 /// From a node back to a bare machine.
 const plan::Workflow& resetWorkflow();

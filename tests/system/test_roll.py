@@ -95,11 +95,36 @@ def test_a_flag_that_nobody_knows_is_found_before_anything_is_changed(node):
     assert revisions(node) == before
 
 
+PLAN = "/root/plan.json"
+
+
+def test_a_plan_tells_all_changes_and_is_refused_where_something_else_would_be_done(node):
+    before = revisions(node)
+    planned = node.try_("kubestrap", "upgrade", "plan", f"v{NEW}", "--save", PLAN, "-o", "json", "--exit-code")
+    assert planned.code == 4, str(planned)
+    said = planned.json
+    assert (said["from"], said["to"]) == (f"v{OLD}", f"v{NEW}")
+    assert not [each for each in said["findings"] if each["severity"] == "error"]
+    assert {(each["name"], each["currentVersion"]) for each in said["components"]} >= {("kube-apiserver", f"v{OLD}"), ("kubelet", f"v{OLD}")}
+    assert said["steps"][0] == "every node tries the new command lines"
+    diffs = {each["subject"]: each.get("diff", "") for each in said["changes"] if each["verb"] != "keep"}
+    for component in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
+        assert re.search(rf"^\+.*{component}:v{NEW}$", diffs[f"DaemonSet kube-system/{component}"], re.MULTILINE), diffs
+    assert f"v{NEW}" in node.run("kubestrap", "upgrade", "diff", f"v{NEW}")
+    back = node.try_("kubestrap", "upgrade", "apply", "v1.36.1", "--yes")
+    assert back.code == 3 and "goes back" in back.err, str(back)
+    was = stored(node)
+    node.kubectl("-n", "kube-system", "patch", "configmap", "kubeadm-config", "-p", json.dumps({"data": {"ClusterConfiguration": with_arguments(was, "scheduler", v="2")}}))
+    refused = node.try_("kubestrap", "upgrade", "apply", PLAN, "--yes")
+    assert refused.code == 3 and "DaemonSet kube-system/kube-scheduler would be changed in another way" in refused.err, str(refused)
+    node.kubectl("-n", "kube-system", "patch", "configmap", "kubeadm-config", "-p", json.dumps({"data": {"ClusterConfiguration": was}}))
+    assert revisions(node) == before
+
+
 def test_an_upgrade_of_a_minor_version_loses_no_request(node):
-    node.run("kubestrap", "upgrade", "apply", f"v{NEW}", "--dry-run", "--yes")
     asked, written = [*probes(node), Probe(node, 6443, stored=True)], Probe(node, 6443, writes=True)
     began = time.monotonic()
-    done = node.try_("kubestrap", "upgrade", "apply", f"v{NEW}", "--yes", "--soak", "15s", timeout=900)
+    done = node.try_("kubestrap", "upgrade", "apply", PLAN, "--yes", "--soak", "15s", timeout=900)
     print(f"upgrade: {time.monotonic() - began:.1f} s")
     assert done.code == 0, str(done)
     none_failed(asked)

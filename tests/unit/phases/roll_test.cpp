@@ -83,6 +83,27 @@ TEST_CASE("a new minor version is tried everywhere, then comes as the old one, t
   CHECK(steps(intent, seen).empty());
 }
 
+TEST_CASE("what will be another is told in the slots that there are now: the last command line of each component, and what follows") {
+  auto seen = pivoted({"n1", "n2", "n3"});
+  const auto intent = toNextMinor();
+  const auto made = changes(intent, seen);
+  REQUIRE(made.size() == 4);
+  const auto& document = std::get<plan::Object>(made.front()).document;
+  CHECK(stringAt(document, "metadata.name") == apiServer);
+  const auto& podTemplate = document.at("spec").at("template");
+  CHECK(podTemplate.at("spec").at("containers").at(0).at("image") == "registry.k8s.io/kube-apiserver:v1.37.2");
+  CHECK(commandOf(podTemplate).find("emulated-version") == std::string::npos);
+  CHECK(podTemplate.at("metadata").at("annotations") == seen.components.at(apiServer).podTemplate.at("metadata").at("annotations"));
+  CHECK(stringAt(std::get<plan::Object>(made.back()).document, "metadata.name") == "kubeadm-config");
+  steps(intent, seen);
+  for (const auto& each : made) {
+    const auto& wanted = std::get<plan::Object>(each).document;
+    if (stringAt(wanted, "kind") != "DaemonSet") continue;
+    const auto& present = seen.components.at(stringAt(wanted, "metadata.name")).podTemplate;
+    CHECK(present.at("spec").at("containers").at(0).at("image") == wanted.at("spec").at("template").at("spec").at("containers").at(0).at("image"));
+  }
+}
+
 TEST_CASE("components that are to read something again go on by what they have, in new pods") {
   auto seen = pivoted({"n1", "n2", "n3"});
   auto& present = seen.components.at(manager).podTemplate;

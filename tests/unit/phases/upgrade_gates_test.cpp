@@ -153,3 +153,17 @@ TEST_CASE("a cluster that does not answer stops it, unless an upgrade that was s
   setup.request.upgrading.goesOn = true;
   CHECK(spoken(setup) == Said{"warning ClusterAnswers"});
 }
+
+TEST_CASE("control planes of layout hosted have no manifests to be missed, and may go back to what the cluster has not left yet") {
+  auto setup = healthy();
+  setup.cluster.kubestrap.layout = config::Layout::hosted;
+  setup.request.upgrading.manifests.clear();
+  CHECK(spoken(setup) == Said{});
+  setup.cluster.version = parseVersion("v1.38.0");
+  CHECK(spoken(setup) == Said{"error VersionSkew"});
+  setup.cluster.version = parseVersion("v1.36.3");
+  setup.request.upgrading.server = "v1.37.2";
+  CHECK(spoken(setup) == Said{});
+  setup.cluster.version = parseVersion("v1.36.2");
+  CHECK(spoken(setup) == Said{"error VersionSkew"});
+}
