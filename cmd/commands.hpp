@@ -55,6 +55,8 @@ Command labelNodeCommand();
 Command rotateOnNodeCommand();
 /// What convert does there.
 Command convertOnNodeCommand();
+/// `node roll-etcd`, by which an upgrade reaches etcd on other nodes.
+Command rollEtcdOnNodeCommand();
 /// From one layout to the other.
 Command convertCommand();
 /// Of node as well: another address, another machine.

@@ -6,6 +6,7 @@
 #include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
 #include "config/assemble.hpp"
+#include "config/store.hpp"
 #include "host/facts.hpp"
 #include "kube/reading.hpp"
 #include "manifests/front.hpp"
@@ -46,7 +47,7 @@ config::Setup setupHere(const ConvertedHere& wanted, Machine& machine) {
 }
 
 conversion::Here here(const config::Setup& setup, host::Host& host) {
-  return {.superAdmin = host.status(paths::superAdminConf).has_value(), .record = setup.node.controlPlane ? conversion::asText(setup.cluster) : ""};
+  return {.superAdmin = host.status(paths::superAdminConf).has_value(), .record = setup.node.controlPlane ? config::storedText(setup.cluster) : ""};
 }
 
 namespace {

@@ -9,7 +9,9 @@
 #include "config/patches.hpp"
 #include "config/store.hpp"
 #include "manifests/second_etcd.hpp"
+#include "support/encoding.hpp"
 #include "support/log.hpp"
+#include "support/yaml.hpp"
 
 #include <fmt/format.h>
 
@@ -50,8 +52,7 @@ ExitCode roll(const Intent& intent, ControlPlane& cluster, Machine& machine, boo
 bool rollsEtcd(const Intent& intent, ControlPlane& cluster, Machine& machine) {
   const auto& wanted = intent.setup.cluster;
   if (!wanted.etcd.isLocal() || !phases::etcdIsOutdated(intent.setup, lookAtEtcd(machine, wanted, cluster.client))) return false;
-  const auto nodes = cluster.client.list("v1", "Node", "", "node-role.kubernetes.io/control-plane").size();
-  const auto why = nodes > 1 ? fmt::format("there are {} control plane nodes", nodes) : manifests::noSecondEtcd(wanted);
+  const auto why = manifests::noSecondEtcd(wanted);
   if (!why.empty()) log::warn(fmt::format("etcd keeps its version, which {} supports as well: {}", wanted.version.tag(), why));
   return why.empty();
 }
@@ -62,7 +63,10 @@ Intent intentOf(std::string command, const ControlPlane& cluster, config::Cluste
   Intent intent{.setup = cluster.setup, .command = std::move(command), .emulates = {}, .soak = options.soak, .afterwards = {}};
   intent.setup.cluster = std::move(wanted);
   std::vector<std::string> warnings;
-  if (options.patches) intent.setup.request.patches = readPatches(machine.host(), *options.patches, warnings);
+  if (options.patches) {
+    intent.patchesFolder = std::filesystem::absolute(*options.patches).string();
+    intent.setup.request.patches = readPatches(machine.host(), intent.patchesFolder, warnings);
+  }
   for (const auto& warning : warnings) log::warn(warning);
   intent.afterwards = phases::roll::afterwards(intent.setup);
   return intent;
@@ -110,6 +114,31 @@ void refuseOthers(const config::Cluster& present, const config::Cluster& wanted)
   throw Error(fmt::format("a roll cannot change {}", fmt::join(paths, ", ")), fmt::format("it can change {}", fmt::join(changeable, ", ")), ExitCode::refused);
 }
 
+// ---- etcd's new version, on a node that is not the driver's
+
+struct RollEtcdOptions {
+  std::string cluster;
+  std::optional<std::string> patches;
+};
+
+ExitCode rollEtcdHere(const RollEtcdOptions& options) {
+  Machine machine(globals().rootfs);
+  const auto lock = machine.host().lock("roll-etcd");
+  auto cluster = ownControlPlane({}, machine);
+  std::vector<std::string> warnings;
+  auto& setup = cluster.setup;
+  setup.cluster = config::clusterFromDocuments(parseYaml(fromBase64(options.cluster).value_or(""), "--cluster"), warnings);
+  if (options.patches) setup.request.patches = readPatches(machine.host(), *options.patches, warnings);
+  machine.useRuntime(foundSocket({}));
+  auto world = machine.world();
+  const auto reporter = reporterFor(plan::Mode::apply);
+  while (const auto step = phases::rollEtcd(setup, lookAtEtcd(machine, setup.cluster, cluster.client)))
+    plan::enactAll(step->work, step->name, "roll-etcd", world, *reporter);
+  return ExitCode::done;
+}
+
+// ---- the commands
+
 struct ReconfigureOptions : RollOptions {
   std::string file;
 };
@@ -133,6 +162,7 @@ RollPlan planRollToVersion(const Version& version, const RollOptions& options, p
   Watched watched(machine.clock());
   auto seen = look(intent, cluster, machine, watched);
   const auto changes = phases::roll::changes(intent, seen);
+  machine.useRuntime(foundSocket({}));
   auto world = machine.world();
   RollPlan plan{.steps = {}, .outcome = plan::planAll(changes, "control-plane", world, reporter)};
   plan.steps = stepsPlanned([&] { return phases::roll::next(intent, {}, seen); },
@@ -144,6 +174,19 @@ ExitCode rollToVersion(const Version& version, const RollOptions& options) {
   Machine machine(globals().rootfs);
   auto [cluster, intent] = toVersion(version, options, machine);
   return roll(intent, cluster, machine, options.dryRun, fmt::format("the control plane runs {}", version.tag()));
+}
+
+Command rollEtcdOnNodeCommand() {
+  const auto options = std::make_shared<RollEtcdOptions>();
+  const auto flags = [options]() -> std::vector<Flag> {
+    return {{.name = "cluster", .into = &options->cluster, .doc = "The cluster's configuration as it shall be, in base64", .value = "TEXT"},
+            {.name = "patches", .into = &options->patches, .doc = "The folder of the patches", .value = "DIR"}};
+  };
+  return {.name = "roll-etcd",
+          .summary = "What an upgrade does to etcd on another node",
+          .flags = flags,
+          .run = [options](const auto&) { return rollEtcdHere(*options); },
+          .shown = Command::Shown::hidden};
 }
 
 Command reconfigureCommand() {

@@ -118,8 +118,8 @@ std::vector<phases::EtcdMemberSeen> lookAtEtcd(Machine& machine, const config::C
   auto etcd = connectEtcd(machine, cluster, &client);
   std::vector<phases::EtcdMemberSeen> members;
   for (const auto& each : etcd::look(etcd))
-    members.push_back({.peerUrl = each.member.peerUrls.empty() ? "" : each.member.peerUrls.front(), .version = each.status ? each.status->version : "",
-                       .learner = each.member.learner});
+    members.push_back({.name = each.member.name, .peerUrl = each.member.peerUrls.empty() ? "" : each.member.peerUrls.front(), .version = each.status ? each.status->version : "",
+                       .learner = each.member.learner, .leads = each.leads()});
   return members;
 }
 

@@ -4,6 +4,7 @@
 #include "config/kinds.hpp"
 #include "config/validate.hpp"
 #include "config/versions.hpp"
+#include "support/value.hpp"
 
 #include <fmt/format.h>
 
@@ -14,6 +15,12 @@ Value kubeletConfigDocument(const Cluster& cluster) { return cluster.kubelet.doc
 Value kubeProxyDocument(const Cluster& cluster) { return cluster.proxy.document; }
 Value kubestrapConfigurationDocument(const Cluster& cluster) {
   return v1alpha1::encode(kubestrapConfiguration(cluster));
+}
+
+std::string storedText(const Cluster& cluster) {
+  std::vector<Value> documents{sorted(clusterConfigurationDocument(cluster)), sorted(kubestrapConfigurationDocument(cluster))};
+  if (cluster.kubelet.userSupplied) documents.push_back(sorted(kubeletConfigDocument(cluster)));
+  return emitYamlStream(documents);
 }
 
 Cluster clusterFromDocuments(const std::vector<Document>& documents, std::vector<std::string>& warnings) {

@@ -17,6 +17,8 @@ Value kubeletConfigDocument(const Cluster& cluster);
 Value kubeProxyDocument(const Cluster& cluster);
 /// KubestrapConfiguration of kube-system/kubestrap-config; never a secret in it.
 Value kubestrapConfigurationDocument(const Cluster& cluster);
+/// All that clusterFromDocuments needs as one stream: for kubestrap on another machine.
+std::string storedText(const Cluster& cluster);
 
 /// The opposite: a Cluster from the stored documents (those of the four kinds that are there, in any order;
 /// ClusterConfiguration must be). Stored documents may be of another kubeadm's making: fields that are not known here

@@ -31,7 +31,8 @@ std::string loopback(const config::Node& node, int port) { return joinHostPort(n
 } // namespace
 
 std::string secondEtcdPeerUrl(const config::Node& node) { return moved(etcdPeerUrl(node)); }
-std::string secondEtcdName(const config::Node& node) { return node.name + "-second"; }
+bool isSecondEtcd(std::string_view peerUrl) { return peerUrl.ends_with(fmt::format(":{}", ports[1].second)); }
+std::string secondEtcdName(const config::Node& node) { return node.name + std::string(secondEtcdSuffix); }
 
 std::string etcdForApiServers(const config::Node& node) { return loopback(node, ports[0].own); }
 std::string secondEtcdForApiServers(const config::Node& node) { return loopback(node, ports[0].second); }

@@ -5,11 +5,14 @@
 #include "config/model.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace kubestrap::manifests {
 
 /// Its peers reach it at an address of the machine, not at loopback: whoever joins meanwhile has to.
 std::string secondEtcdPeerUrl(const config::Node& node);   ///< "https://10.0.0.11:2382"
+bool isSecondEtcd(std::string_view peerUrl);
+inline constexpr std::string_view secondEtcdSuffix = "-second";
 std::string secondEtcdName(const config::Node& node);      ///< "n1-second"
 /// Where API servers of the node reach the members.
 std::string etcdForApiServers(const config::Node& node);       ///< "127.0.0.1:2379"

@@ -87,12 +87,6 @@ Cluster converted(Cluster cluster, const Goal& goal, int port) {
   return cluster;
 }
 
-std::string asText(const Cluster& cluster) {
-  std::vector<Value> documents{sorted(config::clusterConfigurationDocument(cluster)), sorted(config::kubestrapConfigurationDocument(cluster))};
-  if (cluster.kubelet.userSupplied) documents.push_back(sorted(config::kubeletConfigDocument(cluster)));
-  return emitYamlStream(documents);
-}
-
 std::optional<Stuck> refusal(const Cluster& present, const Goal& goal, std::size_t controlPlanes) {
   return goal.layout == Layout::hosted ? cannotBeHosted(present, goal) : cannotBePlain(goal, controlPlanes);
 }
@@ -178,7 +172,7 @@ Resources stored(const Intent& intent) {
 
 plan::RunOnNode runOn(const Intent& intent, const std::string& node, OnNode what) {
   const auto& [cluster, self, request] = intent.setup;
-  std::vector<std::string> command{"kubestrap", "node", "convert", "--cluster", base64(asText(cluster)), "--endpoint", intent.endpoint};
+  std::vector<std::string> command{"kubestrap", "node", "convert", "--cluster", base64(config::storedText(cluster)), "--endpoint", intent.endpoint};
   for (const auto& [other, endpoint] : request.apiServers) command.insert(command.end(), {"--api-server", fmt::format("{}={}", other, endpoint.string())});
   if (!intent.patches.empty()) command.insert(command.end(), {"--patches", intent.patches});
   if (intent.force) command.emplace_back("--force");

@@ -32,9 +32,6 @@ config::Cluster converted(config::Cluster cluster, const Goal& goal, int port);
 /// Why a cluster cannot become so, by its configuration; nothing: it can.
 std::optional<plan::Stuck> refusal(const config::Cluster& present, const Goal& goal, std::size_t controlPlanes);
 
-/// It, as a file or another machine is told of it.
-std::string asText(const config::Cluster& cluster);
-
 // ---- one node
 
 /// As long as a node is on its way this file says where to: its API server may be away, and then nobody else can tell.

@@ -59,15 +59,15 @@ plan::Condition known(const Place& from, const Place& to) {
           .hint = "look at etcd's log below /var/log/pods/kube-system_etcd-*; its clients are shown by: ss -tnp"};
 }
 
-/// The member in the one place makes room for one in the other. The leader goes over before, since a leader that is taken out leaves the
-/// others to find that out.
-Resources move(const Setup& setup, const Place& from, const Place& to, Value pod) {
+/// The member in the one place makes room for one in the other. Where it leads, leadership goes over before, since a leader that is taken out leaves
+/// the others to find that out.
+Resources move(const Setup& setup, const Place& from, const Place& to, bool leads, Value pod) {
   return {plan::Folder{to.data, 0700},
           member(setup, to, Standing::learner),
           manifest(setup, to, std::move(pod)),
           member(setup, to, Standing::voter),
           known(from, to),
-          member(setup, to, Standing::leader),
+          member(setup, to, leads ? Standing::leader : Standing::server),
           member(setup, from, Standing::absent),
           plan::Absent{.path = from.manifest, .reason = "its member has left etcd"},
           plan::Condition{.what = fmt::format("the pod {} is gone", from.pod),
@@ -92,21 +92,38 @@ bool isOld(const EtcdMemberSeen& member, const Setup& setup) {
 
 } // namespace
 
-bool etcdIsUnderWay(const Setup& setup, const std::vector<EtcdMemberSeen>& members) { return at(second(setup), members) != nullptr; }
-
-bool etcdIsOutdated(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
-  return std::ranges::any_of(members, [&](const auto& each) { return isOld(each, setup); }) || etcdIsUnderWay(setup, members);
+bool etcdIsUnderWay(const std::vector<EtcdMemberSeen>& members) {
+  return std::ranges::any_of(members, [](const auto& each) { return manifests::isSecondEtcd(each.peerUrl); });
 }
 
-std::optional<plan::Next> rollEtcd(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
+bool etcdIsOutdated(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
+  return std::ranges::any_of(members, [&](const auto& each) { return isOld(each, setup); }) || etcdIsUnderWay(members);
+}
+
+std::string etcdsTurn(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
+  const EtcdMemberSeen* next = nullptr;
+  const auto rank = [](const EtcdMemberSeen& each) { return manifests::isSecondEtcd(each.peerUrl) ? 0 : each.leads ? 2 : 1; };
+  for (const auto& each : members)
+    if ((isOld(each, setup) || manifests::isSecondEtcd(each.peerUrl)) && (!next || rank(each) < rank(*next))) next = &each;
+  if (!next) return {};
+  // One that has only been added has no name yet; the node's other one has.
+  const auto host = next->peerUrl.substr(0, next->peerUrl.rfind(':'));
+  for (const auto& each : members)
+    if (!each.name.empty() && each.peerUrl.substr(0, each.peerUrl.rfind(':')) == host)
+      return manifests::isSecondEtcd(each.peerUrl) ? each.name.substr(0, each.name.size() - manifests::secondEtcdSuffix.size()) : each.name;
+  return {};
+}
+
+std::optional<plan::Step> rollEtcd(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
   const auto here = own(setup), beside = second(setup);
   const auto* first = at(here, members);
   if (first && isOld(*first, setup))
     return plan::Step{fmt::format("etcd {} beside the one that runs, which makes room", nameOf(setup)),
-                      move(setup, here, beside, manifests::secondEtcdPod(setup, std::string(plan::InitialCluster::placeholder)))};
-  if (!at(beside, members)) return std::nullopt;
+                      move(setup, here, beside, first->leads, manifests::secondEtcdPod(setup, std::string(plan::InitialCluster::placeholder)))};
+  const auto* other = at(beside, members);
+  if (!other) return std::nullopt;
   return plan::Step{fmt::format("etcd {} in its own place again", nameOf(setup)),
-                    move(setup, beside, here, manifests::etcdPod(setup, std::string(plan::InitialCluster::placeholder)))};
+                    move(setup, beside, here, other->leads, manifests::etcdPod(setup, std::string(plan::InitialCluster::placeholder)))};
 }
 
 } // namespace kubestrap::phases

@@ -1,11 +1,14 @@
 #include "phases/roll.hpp"
 
+#include "config/store.hpp"
 #include "manifests/components.hpp"
 #include "manifests/flags.hpp"
+#include "manifests/node_op.hpp"
 #include "manifests/second_etcd.hpp"
 #include "manifests/trial.hpp"
 #include "phases/in_cluster.hpp"
 #include "phases/node.hpp"
+#include "support/encoding.hpp"
 #include "support/version.hpp"
 
 #include <fmt/format.h>
@@ -190,6 +193,19 @@ std::optional<Next> tidied(const Intent& intent, const Seen& seen) {
   return plan::Step{"what tried things out is removed", std::move(remains)};
 }
 
+// ---- etcd on other nodes
+
+std::string etcdStep(const Setup& setup, const std::string& node) { return fmt::format("{}: etcd {}", node, imageTag("etcd", setup)); }
+
+plan::RunOnNode rollEtcdOn(const Intent& intent, const std::string& node) {
+  std::vector<std::string> command{"kubestrap", "node", "roll-etcd", "--cluster", base64(config::storedText(intent.setup.cluster))};
+  if (!intent.patchesFolder.empty()) command.insert(command.end(), {"--patches", intent.patchesFolder});
+  return {.access = asAdmin(intent.setup),
+          .pod = manifests::nodeOpPod(intent.setup.request.ownImage, node, "roll-etcd", command),
+          .what = etcdStep(intent.setup, node),
+          .patience = std::chrono::minutes(15)};
+}
+
 // ---- one revision
 
 /// How many nodes have got the present template. A controller-manager whose DaemonSets' part does not work leaves the status of its own as
@@ -308,6 +324,19 @@ std::optional<Next> cannotGoBack(const Intent& intent, const Seen& seen) {
                      "it behaves as its own version already; only a snapshot of etcd leads back"};
 }
 
+/// One node after the other. All members answer before the next one begins, so that there is always one to spare.
+std::optional<Next> etcdOnItsWay(const Intent& intent, const Seen& seen) {
+  const auto node = etcdsTurn(intent.setup, seen.etcd);
+  if (node.empty()) return std::nullopt;
+  if (!etcdIsUnderWay(seen.etcd))
+    for (const auto& member : seen.etcd)
+      if (!member.learner && member.version.empty())
+        return Waiting{"every member of etcd answers", fmt::format("{} does not", member.name), intent.deadline, "look at: kubestrap etcd status"};
+  if (node != intent.setup.node.name) return plan::Step{etcdStep(intent.setup, node), {plan::Task{rollEtcdOn(intent, node)}}};
+  if (auto step = rollEtcd(intent.setup, seen.etcd)) return *std::move(step);
+  return std::nullopt;
+}
+
 Next forward(const Intent& intent, const Seen& seen) {
   if (auto stuck = cannotGoBack(intent, seen)) return *std::move(stuck);
   const auto left = remaining(intent, seen);
@@ -319,7 +348,7 @@ Next forward(const Intent& intent, const Seen& seen) {
     }
     if (auto wait = rolled(stage.component, intent, seen)) return *std::move(wait);
     if (auto step = proved(stage.component, intent, seen)) return *std::move(step);
-    if (auto step = etcdMoves(intent, seen) ? rollEtcd(intent.setup, seen.etcd) : std::nullopt) return *std::move(step);
+    if (auto step = etcdMoves(intent, seen) ? etcdOnItsWay(intent, seen) : std::nullopt) return *std::move(step);
     if (auto wait = stage.soaks ? soaked(stage, intent, seen) : std::nullopt) return *std::move(wait);
   }
   if (auto step = tidied(intent, seen)) return *std::move(step);
@@ -359,8 +388,8 @@ std::optional<Next> released(const Failure& failure, const Intent& intent, const
 }
 
 Next backward(const Failure& failure, const Intent& intent, const Seen& seen) {
-  if (etcdIsUnderWay(intent.setup, seen.etcd)) // the old template knows etcd's own place only
-    if (auto step = rollEtcd(intent.setup, seen.etcd)) return *std::move(step);
+  if (etcdIsUnderWay(seen.etcd)) // the old template knows etcd's own place only
+    if (auto step = etcdOnItsWay(intent, seen)) return *std::move(step);
   if (!failure.back.is_null()) {
     if (!covers(of(seen, failure.component).podTemplate, failure.back)) {
       if (failure.takeover)
@@ -496,15 +525,34 @@ void assume(const plan::Object& object, Seen& seen) {
 
 } // namespace
 
-Seen assumed(const Intent&, Seen seen, const Next& done) {
+namespace {
+
+/// After a step at etcd: that node's member has its new version, or its second one has taken its place.
+void assumeMoved(const Intent& intent, const plan::Resource& resource, Seen& seen) {
+  const auto version = imageTag("etcd", intent.setup);
+  if (const auto* task = std::get_if<plan::Task>(&resource); task && std::holds_alternative<plan::RunOnNode>(*task)) {
+    const auto node = etcdsTurn(intent.setup, seen.etcd);
+    for (auto& member : seen.etcd)
+      if (member.name == node) member.version = version;
+  } else if (const auto* member = std::get_if<plan::EtcdMember>(&resource)) {
+    if (member->standing == plan::Standing::learner) seen.etcd.push_back({.name = member->name, .peerUrl = member->peerUrl, .version = version});
+    if (member->standing == plan::Standing::absent) std::erase_if(seen.etcd, [&](const auto& each) { return each.peerUrl == member->peerUrl; });
+  }
+}
+
+} // namespace
+
+Seen assumed(const Intent& intent, Seen seen, const Next& done) {
   const auto* step = std::get_if<plan::Step>(&done);
   if (!step) return seen;
   if (step->name == configured) {
     seen.stored = true;
     return seen;
   }
-  for (const auto& resource : step->work)
+  for (const auto& resource : step->work) {
     if (const auto* object = std::get_if<plan::Object>(&resource)) assume(*object, seen);
+    assumeMoved(intent, resource, seen);
+  }
   return seen;
 }
 

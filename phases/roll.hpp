@@ -66,6 +66,7 @@ struct Intent {
   std::string command;   ///< "upgrade": what goes on from where this one ends
   std::string emulates;  ///< "1.36": as what a new API server behaves until it has lasted; empty: as itself from the first moment
   bool rollsEtcd = false; ///< its version is changed, too, where it is another
+  std::string patchesFolder = {}; ///< for etcd's pods of other nodes: the folder of patches, on each of them; empty: none
   /// By component. With any of them none gets another command line: these begin anew by what they have, and read what has changed.
   std::map<std::string, manifests::Reading> readings = {};
   Duration soak{};       ///< how long a new version of the API server lasts with the old one's behaviour, before it gets its own

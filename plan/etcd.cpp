@@ -173,17 +173,17 @@ std::optional<std::string> lackOfPromotion(const EtcdMember& wanted, Unheard& un
   }
 }
 
-/// Tries to move leadership to it; nothing when it leads. Only one that serves clients is to lead, since others may be taken out then. That can
-/// be seven seconds after it has begun to vote: etcd waits until it hears its own announcement, and one that has caught up by a
-/// snapshot in which that lay already waits for nothing (etcd: server/etcdserver/server.go, publishV3).
-std::optional<std::string> lackOfLeadership(const EtcdMember& wanted, const Context& context) {
+/// Nothing when it serves clients and, where it is to lead, leads: leadership is moved to it. Only one that serves clients is to lead, since others
+/// may be taken out then. That can be seven seconds after it has begun to vote (Unheard).
+std::optional<std::string> lackOfService(const EtcdMember& wanted, const Context& context) {
   try {
     auto client = connect(wanted.access, context);
     const auto members = client.members();
     const auto* member = findMember(members, wanted.peerUrl);
     if (!member || member->learner) throw Error(fmt::format("etcd has no voter {}", wanted.peerUrl), "run the command again");
     if (member->clientUrls.empty()) return "it has not told where clients reach it";
-    client.status(member->clientUrls.front());
+    if (!client.serves(member->clientUrls.front())) return "it does not serve clients yet";
+    if (wanted.standing == Standing::server) return std::nullopt;
     for (const auto& endpoint : client.endpoints()) {
       const auto status = client.status(endpoint);
       if (status.leaderId == member->id) return std::nullopt;
@@ -335,6 +335,9 @@ Change diff(const EtcdMember& wanted, const Context& context) {
     if (member && !member->learner) change.reason = "voter " + member->hexId();
     else change.verb = Verb::update, change.reason = "to be promoted once it has caught up";
     return change;
+  case Standing::server:
+    change.verb = Verb::wait, change.reason = "until it serves clients";
+    return change;
   case Standing::leader:
     change.verb = Verb::update, change.reason = "to lead once it serves clients, unless it does";
     return change;
@@ -358,13 +361,14 @@ void enact(const EtcdMember& wanted, const Change& change, const Context& contex
           change, context, [&] { return lackOfPromotion(wanted, unheard, context); });
     return endTurn(wanted.turn, context);
   }
+  case Standing::server:
   case Standing::leader:
-    return await({.what = fmt::format("etcd member {} leads", wanted.name),
+    return await({.what = fmt::format("etcd member {} {}", wanted.name, wanted.standing == Standing::leader ? "leads" : "serves clients"),
                   .probe = EtcdHealthy{wanted.access},
                   .patience = wanted.patience,
                   .hint = "look at etcd's log on the control planes, below /var/log/pods/kube-system_etcd-*",
                   .fatal = wanted.fatal},
-                 change, context, [&] { return lackOfLeadership(wanted, context); });
+                 change, context, [&] { return lackOfService(wanted, context); });
   case Standing::absent:
     // A member that has only just begun to vote cannot be spared for some seconds, for all etcd knows.
     await({.what = fmt::format("etcd is without {}", wanted.peerUrl),

@@ -155,7 +155,8 @@ using FatalSign = std::variant<UnitFails, StaticPodFails>;
 enum class Standing {
   learner, ///< it copies, and has no vote yet; a voter is left as it is
   voter,   ///< promoted once it has caught up
-  leader,  ///< a voter, to which leadership is moved
+  server,  ///< a voter that serves clients
+  leader,  ///< a voter that serves clients, to which leadership is moved
   absent
 };
 

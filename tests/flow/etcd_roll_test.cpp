@@ -62,7 +62,7 @@ public:
     const auto wanted = setup();
     const auto next = [&]() -> plan::Next {
       std::vector<phases::EtcdMemberSeen> seen;
-      for (const auto& member : etcd.members) seen.push_back({.peerUrl = member.peerUrl, .version = versions[member.peerUrl], .learner = member.learner});
+      for (const auto& member : etcd.members) seen.push_back({.name = member.name, .peerUrl = member.peerUrl, .version = versions[member.peerUrl], .learner = member.learner, .leads = member.id == etcd.leader});
       if (auto step = phases::rollEtcd(wanted, seen)) return *std::move(step);
       return plan::Done{};
     };

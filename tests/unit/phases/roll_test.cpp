@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <fmt/format.h>
 
 using namespace kubestrap;
 using namespace kubestrap::phases::roll;
@@ -391,21 +392,21 @@ TEST_CASE("etcd gets its new version while the API servers know both of its plac
   auto intent = toNextMinor();
   intent.rollsEtcd = true;
   const auto own = std::string("https://10.88.0.11:2380"), second = std::string("https://10.88.0.11:2382");
-  seen.etcd = {{.peerUrl = own, .version = "3.6.8"}};
+  seen.etcd = {{.name = "n1", .peerUrl = own, .version = "3.6.8", .leads = true}};
   CHECK(steps(intent, seen, 2) == std::vector<std::string>{"every node tries the new command lines",
                                                            "kube-apiserver v1.37.2, with two places for etcd, as 1.36: revision 2, in slot green"});
   CHECK(commandOf(seen.components.at(apiServer).podTemplate).find("--etcd-servers=https://127.0.0.1:2379,https://127.0.0.1:2383 ") != std::string::npos);
   CHECK(stepOf(next(intent, {}, seen)) == "etcd 3.7.0-0 beside the one that runs, which makes room");
-  seen.etcd = {{.peerUrl = own, .version = "3.6.8"}, {.peerUrl = second, .version = {}, .learner = true}};
+  seen.etcd = {{.name = "n1", .peerUrl = own, .version = "3.6.8", .leads = true}, {.name = {}, .peerUrl = second, .version = {}, .learner = true}};
   CHECK(stepOf(next(intent, {}, seen)) == "etcd 3.7.0-0 beside the one that runs, which makes room");
-  seen.etcd = {{.peerUrl = second, .version = "3.7.0"}};
+  seen.etcd = {{.name = "n1-second", .peerUrl = second, .version = "3.7.0", .leads = true}};
   const auto back = next(intent, {}, seen);
   CHECK(stepOf(back) == "etcd 3.7.0-0 in its own place again");
-  seen.etcd = {{.peerUrl = own, .version = {}, .learner = true}, {.peerUrl = second, .version = "3.7.0"}};
+  seen.etcd = {{.name = {}, .peerUrl = own, .version = {}, .learner = true}, {.name = "n1-second", .peerUrl = second, .version = "3.7.0", .leads = true}};
   CHECK(stepOf(next(intent, {}, seen)) == "etcd 3.7.0-0 in its own place again");
   const Failure failure{apiServer, "it ended", seen.components.at(apiServer).before};
   CHECK(stepOf(next(intent, failure, seen)) == "etcd 3.7.0-0 in its own place again");
-  seen.etcd = {{.peerUrl = own, .version = "3.7.0"}};
+  seen.etcd = {{.name = "n1", .peerUrl = own, .version = "3.7.0", .leads = true}};
   CHECK(stepOf(next(intent, failure, seen)) == "kube-apiserver: back to revision 1");
   seen.components.at(apiServer).pods.front().readyFor = std::chrono::seconds(1);
   CHECK(waitsFor(next(intent, {}, seen)).find("has lasted for 5m") != std::string::npos);
@@ -415,13 +416,43 @@ TEST_CASE("etcd gets its new version while the API servers know both of its plac
   CHECK(commandOf(seen.components.at(apiServer).podTemplate).find("2383") == std::string::npos);
 }
 
+TEST_CASE("etcd gets its new version node by node: one that has begun, then who follows, and the leader last, when all of them answer") {
+  auto seen = pivoted({"n1", "n2", "n3"});
+  auto intent = toNextMinor();
+  intent.rollsEtcd = true;
+  intent.patchesFolder = "/root/patches";
+  const auto peer = [](int host, int port = 2380) { return fmt::format("https://10.88.0.{}:{}", host, port); };
+  seen.etcd = {{.name = "n1", .peerUrl = peer(11), .version = "3.6.8", .leads = true},
+               {.name = "n2", .peerUrl = peer(12), .version = "3.6.8"},
+               {.name = "n3", .peerUrl = peer(13), .version = "3.6.8"}};
+  auto ahead = seen;
+  const auto all = steps(intent, ahead, 6);
+  CHECK(std::vector<std::string>(all.begin() + 2, all.end()) == std::vector<std::string>{"n2: etcd 3.7.0-0", "n3: etcd 3.7.0-0",
+                                                                                      "etcd 3.7.0-0 beside the one that runs, which makes room", "etcd 3.7.0-0 in its own place again"});
+  steps(intent, seen, 2);
+  const auto step = std::get<plan::Step>(next(intent, {}, seen));
+  const auto& run = std::get<plan::RunOnNode>(std::get<plan::Task>(step.work.front()));
+  CHECK(stringAt(run.pod, "spec.nodeName") == "n2");
+  CHECK(run.pod.dump().find("/root/patches") != std::string::npos);
+  seen.etcd[2].version.clear();
+  CHECK(waitsFor(next(intent, {}, seen)) == "every member of etcd answers");
+  seen.etcd[2].version = "3.6.8";
+  // n3 was stopped when its second member had only been added.
+  seen.etcd.push_back({.name = {}, .peerUrl = peer(13, 2382), .version = {}, .learner = true});
+  CHECK(stepOf(next(intent, {}, seen)) == "n3: etcd 3.7.0-0");
+  const Failure failure{apiServer, "it ended", seen.components.at(apiServer).before};
+  CHECK(stepOf(next(intent, failure, seen)) == "n3: etcd 3.7.0-0");
+  seen.etcd.pop_back();
+  CHECK(stepOf(next(intent, failure, seen)) == "kube-apiserver: back to revision 1");
+}
+
 TEST_CASE("where only etcd is old the API servers get to know both places, and go back to the one") {
   auto seen = pivoted({"n1"});
   auto intent = toNextMinor();
   steps(intent, seen);
   intent.emulates.clear();
   intent.rollsEtcd = true;
-  seen.etcd = {{.peerUrl = "https://10.88.0.11:2380", .version = "3.6.8"}};
+  seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true}};
   CHECK(steps(intent, seen, 2).back() == "kube-apiserver v1.37.2, with two places for etcd: revision 4, in slot green");
   seen.etcd[0].version = "3.7.0";
   CHECK(steps(intent, seen, 2).back() == "kube-apiserver v1.37.2: revision 5, in slot blue");
