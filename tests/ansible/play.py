@@ -56,6 +56,8 @@ class Ansible:
             "NO_COLOR": "1",
             "LC_ALL": "C.UTF-8",
         }
+        # As README.md has it: Ansible takes it from the folder that it is started in.
+        (folder / "ansible.cfg").write_text("[inventory]\nenable_plugins = kubestrap.kubestrap.cluster, auto, yaml, ini\n")
 
     def run(self, *words, **more) -> subprocess.CompletedProcess:
         more = {"cwd": self.folder, "env": self.environment} | more
@@ -97,7 +99,7 @@ class Ansible:
         groups = {"kubestrap_control_planes": {"hosts": dict.fromkeys(control_planes, {})}, "kubestrap_workers": {"hosts": dict.fromkeys(workers, {})}}
         (self.folder / "inventory.json").write_text(json.dumps({"all": {"children": groups, "vars": variables}}))
 
-    def play(self, lab, playbook: str, *words: str) -> Play:
+    def play(self, lab, playbook: str, *words: str, inventory: Path | None = None) -> Play:
         """The host is not on the lab's network: Ansible starts where the lab's switch is."""
         told = self.folder / "told.json"
         told.unlink(missing_ok=True)
@@ -109,6 +111,6 @@ class Ansible:
         # A machine that was made anew has another link address at the same IP address.
         subprocess.run(["ip", "-n", f"lab-{lab.name}", "neighbour", "flush", "dev", "br0"], check=True)
         inside = ["ip", "netns", "exec", f"lab-{lab.name}"]
-        done = self.run(*inside, "ansible-playbook", "-i", self.folder / "inventory.json", f"kubestrap.kubestrap.{playbook}", *words, env=environment)
+        done = self.run(*inside, "ansible-playbook", "-i", inventory or self.folder / "inventory.json", f"kubestrap.kubestrap.{playbook}", *words, env=environment)
         assert told.exists(), done.stdout
         return Play(done.returncode, done.stdout, json.loads(told.read_text()))

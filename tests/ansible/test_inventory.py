@@ -1,0 +1,326 @@
+"""The inventory plugin: what a cluster.yaml gives Ansible, without a machine. It is held against the program wherever one is built."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "docs/examples/cluster.yaml"
+HEAD = "apiVersion: kubestrap.io/v1alpha1\nkind: Cluster\n"
+ONE = HEAD + "hosts:\n- name: n1\n  address: 192.0.2.11\n  role: control-plane\n"
+
+
+def load(name: str, path: Path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+reader = load("cluster_file", ROOT / "ansible/plugins/plugin_utils/cluster_file.py")
+
+
+def problems(tmp_path, text: str) -> list[str]:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(text)
+    try:
+        reader.read(path)
+    except reader.Problems as found:
+        return [str(each) for each in found.problems]
+    return []
+
+
+@pytest.fixture(scope="session")
+def program():
+    """The kubestrap that was built last; its word counts."""
+    built = [Path(each) for each in (os.environ.get("KUBESTRAP_BINARY", ""), *(ROOT / f"build/{preset}/kubestrap" for preset in ("dev", "asan", "release"))) if each]
+    built = [each for each in built if each.is_file()]
+    if not built:
+        pytest.skip("there is no kubestrap to compare with: ./build.sh dev")
+    return max(built, key=lambda each: each.stat().st_mtime)
+
+
+# ---- the file
+
+
+def test_fields_are_those_of_the_program():
+    source = (ROOT / "config/inventory.cpp").read_text()
+    tables = dict(re.findall(r"fieldsOf<(\w+)> = std::array\{(.*?)\n\};", source, re.S))
+    mine = {"HostSsh": reader.HOST_SSH, "InventorySsh": reader.SSH, "InventoryHost": reader.HOST, "Inventory": reader.CLUSTER,
+            "InventoryMetadata": reader.CLUSTER.fields["metadata"].type}
+    assert {name: re.findall(r'\.name = "(\w+)"', table) for name, table in tables.items()} == {name: list(each.fields) for name, each in mine.items()}
+    for name, table in tables.items():
+        assert re.findall(r'\.name = "(\w+)"[^\n]*\.required = true', table) == [field for field, one in mine[name].fields.items() if one.required], name
+
+
+def test_all_that_is_wrong_with_the_machines_is_told_at_once(tmp_path):
+    assert problems(tmp_path, HEAD + "hostss: []\nhosts:\n"
+                    "- {name: N1, address: 10.0.0.300, role: master, color: red}\n"
+                    "- {name: w1, address: 10.0.0.51, role: worker, ssh: {user: -oProxyCommand=x}}\n"
+                    "- {name: w1, address: 10.0.0.51, role: worker}\n") == [
+        'cluster.yaml:3:1: hostss: unknown field; did you mean "hosts"?',
+        'cluster.yaml:5:4: hosts[0].name: "N1" is not a DNS name (expected lower-case letters, digits, dashes and dots, like example.org)',
+        'cluster.yaml:5:14: hosts[0].address: "10.0.0.300" is not an IP address (expected an address like 10.0.0.11 or fd00::11)',
+        'cluster.yaml:5:35: hosts[0].role: "master" is not known (expected one of control-plane, worker)',
+        "cluster.yaml:5:49: hosts[0].color: unknown field",
+        'cluster.yaml:6:54: hosts[1].ssh.user: "-oProxyCommand=x" is not a name that ssh takes (expected a host, address or user without spaces and quotes)',
+        "cluster.yaml:7:4: hosts[2].name: w1 is that of hosts[1], too (expected each of them once)",
+        "cluster.yaml:7:14: hosts[2].address: 10.0.0.51 is that of hosts[1], too (expected each of them once)",
+        "cluster.yaml:4:1: hosts: none of them is a control plane (expected one host, or three, of role control-plane)"]
+
+
+def test_what_a_role_takes_apart_is_looked_at_in_the_documents_beside(tmp_path):
+    beside = "---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: %s\n%s\n"
+    assert problems(tmp_path, ONE + beside % ("InitConfiguration", "nodeRegistration: [1]")) == [
+        "cluster.yaml:10:1: nodeRegistration: a list stands here (expected a mapping)"]
+    assert problems(tmp_path, ONE + beside % ("ClusterConfiguration", "kubernetesVersion: stable")) == [
+        'cluster.yaml:10:1: kubernetesVersion: "stable" is not a version (expected a version like v1.37.2: the roles compare it with the one that runs)']
+    assert problems(tmp_path, ONE + beside % ("ResetConfiguration", ""))[0].startswith("cluster.yaml:9:1: kind: ResetConfiguration has no place beside a Cluster")
+    assert problems(tmp_path, ONE + (beside % ("ClusterConfiguration", "")).replace("v1beta4", "v1beta3")) == [
+        "cluster.yaml:8:1: apiVersion: ClusterConfiguration is not of kubeadm.k8s.io/v1beta3 (expected kubeadm.k8s.io/v1beta4)"]
+
+
+def test_yaml_is_read_as_kubestrap_reads_it(tmp_path):
+    path = tmp_path / "cluster.yaml"
+    path.write_text("\ufeff" + ONE + "  labels: {a: yes, b: 12:30, c: 2026-12-01, d: '1', e: null}\n---\n---\n"
+                    "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nx: [0x10, 0o17, 1e3, +1, ~, true, !!str 5]\n")
+    file = reader.read(path)
+    assert file.hosts[0]["labels"] == {"a": "yes", "b": "12:30", "c": "2026-12-01", "d": "1", "e": None}
+    assert file.beside["KubestrapConfiguration"]["x"] == [16, 15, 1000.0, 1, None, True, "5"]
+
+
+WRONG = {
+    "no hosts": HEAD,
+    "hosts that are none": HEAD + "hosts: x\n",
+    "empty fields": HEAD + "hosts:\n- {name: '', address: , role: null}\n",
+    "wrong types": ONE + "  labels: {a: 1, b: true, c: null, d: [x]}\n  taints: {}\n  ssh: 5\noffline: 'yes'\nbinary: 1.5\n",
+    "ports": ONE + "  ssh: {port: 65536}\nssh: {port: '22'}\n",
+    "taints": ONE + "  taints: [{key: a, effect: Never}, {value: b, efect: NoExecute}, {key: a, effect: NoExecute, timeAdded: now}, x]\n",
+    "a level too high": ONE + "user: root\nadress: x\nlables: {}\n",
+    "a level too high of a machine": ONE + "  port: 5\n  lables: {}\n  configFile: x\n",
+    "one address in two forms": ONE + "- {name: n2, address: '::ffff:192.0.2.11', role: worker}\n- {name: n3, address: 'fd00::0:1', role: worker}\n"
+                                      "- {name: n4, address: 'fd00::1', role: worker}\n",
+    "names": ONE.replace("n1", "a..b") + "metadata: {name: -x, nam: y}\n",
+    "a long text": ONE.replace("n1", "x" * 70) + "  ssh: {host: 'a b', user: 'r\xfc', identityFile: ''}\n",
+    "twice": ONE + "hosts: []\n",
+    "twice in a machine": ONE + "  ssh: {user: a, port: 1, user: b}\n",
+    "two clusters": ONE + "---\n" + ONE,
+    "nobody": ONE + "---\nkind: ClusterConfiguration\n",
+    "octal": ONE + "---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nx: 0644\n",
+    "a tag": ONE.replace("192.0.2.11", "!!binary aGk="),
+    "a merge key": ONE.replace("- name", "- <<: {}\n  name"),
+}
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_the_program_complains_of_the_same_in_the_same_words(program, tmp_path, wrong):
+    mine = problems(tmp_path, WRONG[wrong])
+    said = subprocess.run([program, "config", "validate", "--config", "cluster.yaml", "-o", "json"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    told = json.loads(said.stdout)["problems"] if said.stdout else None
+    theirs = [str(reader.Problem(each["where"], each["field"], each["message"], each["expected"])) for each in told] if told is not None else [
+        line.strip() for line in said.stderr.splitlines() if line.startswith("  ") and not line.startswith("    ")]
+    assert mine == theirs != [], said
+
+
+# ---- the inventory
+
+
+def inventory(ansible, *files, **more) -> dict:
+    words = [word for file in files for word in ("-i", file)]
+    return json.loads(ansible.must("ansible-inventory", *words, "--list", **more))
+
+
+def test_the_example_of_the_documentation(ansible):
+    told = inventory(ansible, EXAMPLE)
+    assert told["kubestrap_control_planes"]["hosts"] == ["n1", "n2", "n3"]
+    assert told["kubestrap_workers"]["hosts"] == ["w1", "w2"]
+    assert set(told["kubestrap_cluster"]["children"]) == {"kubestrap_control_planes", "kubestrap_workers"}
+    common = {"ansible_user": "root", "ansible_ssh_private_key_file": "~/.ssh/id_ed25519", "kubestrap_cluster_name": "hall-1", "kubestrap_kubernetes_version": "v1.37.2",
+              "kubestrap_cluster_configuration": {"networking": {"podSubnet": "10.244.0.0/16"}}, "kubestrap_configuration": {"endpoint": {"mode": "local"}}}
+    hosts = told["_meta"]["hostvars"]
+    assert hosts["w1"] == common | {"ansible_host": "192.0.2.51", "kubestrap_node_name": "w1", "kubestrap_node_address": "192.0.2.51", "kubestrap_node_labels": {"disk": "ssd"}}
+    assert hosts["w2"] == common | {"ansible_host": "w2.example.org", "ansible_user": "admin", "ansible_port": 2222, "kubestrap_node_name": "w2",
+                                    "kubestrap_node_address": "192.0.2.52", "kubestrap_node_labels": {}}
+    said = ansible.must("ansible-inventory", "-i", EXAMPLE, "--graph")
+    assert said.splitlines() == ["@all:", "  |--@ungrouped:", "  |--@kubestrap_cluster:", "  |  |--@kubestrap_control_planes:", "  |  |  |--n1", "  |  |  |--n2", "  |  |  |--n3",
+                                 "  |  |--@kubestrap_workers:", "  |  |  |--w1", "  |  |  |--w2"]
+
+
+def test_paths_are_from_the_file_and_what_is_beside_it_can_say_otherwise(ansible, tmp_path):
+    (tmp_path / "kubestrap-image.tar").touch()
+    (tmp_path / "hall-1.cluster.yml").write_text(ONE.replace("hosts:", "binary: kubestrap\nssh: {configFile: my ssh.config, identityFile: key, port: 0, user: ''}\nhosts:"))
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars/kubestrap_cluster.yml").write_text("ansible_user: admin\nkubestrap_image: ''\n")
+    told = inventory(ansible, tmp_path / "hall-1.cluster.yml")["_meta"]["hostvars"]["n1"]
+    assert {name: value for name, value in told.items() if name.startswith("ansible_") or name in ("kubestrap_binary", "kubestrap_image")} == {
+        "ansible_host": "192.0.2.11", "ansible_user": "admin", "ansible_ssh_private_key_file": f"{tmp_path}/key",
+        "ansible_ssh_common_args": f"-F '{tmp_path}/my ssh.config'", "kubestrap_binary": f"{tmp_path}/kubestrap", "kubestrap_image": ""}
+    (tmp_path / "group_vars/kubestrap_cluster.yml").unlink()
+    assert inventory(ansible, tmp_path / "hall-1.cluster.yml")["_meta"]["hostvars"]["n1"]["kubestrap_image"] == f"{tmp_path}/kubestrap-image.tar"
+
+
+def test_groups_by_label_are_the_constructed_plugins(ansible, tmp_path):
+    (tmp_path / "labels.yml").write_text("plugin: constructed\nkeyed_groups:\n- {key: kubestrap_node_labels, prefix: label}\n")
+    assert inventory(ansible, EXAMPLE, tmp_path / "labels.yml")["label_disk_ssd"]["hosts"] == ["w1"]
+
+
+def test_a_file_that_is_wrong_ends_ansible_though_its_own_yaml_would_take_it(ansible, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(ONE + "  color: red\n")
+    said = ansible.run("ansible-playbook", "-i", tmp_path / "cluster.yaml", "kubestrap.kubestrap.site")
+    assert said.returncode == 4 and "cluster.yaml:7:3: hosts[0].color: unknown field" in said.stdout and "PLAY" not in said.stdout, said.stdout
+
+
+def test_two_clusters_do_not_become_one(ansible, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(ONE)
+    said = ansible.run("ansible-inventory", "-i", EXAMPLE, "-i", tmp_path / "cluster.yaml", "--graph")
+    assert said.returncode == 4 and "two clusters would become one" in said.stdout, said.stdout
+
+
+def test_what_the_roles_do_not_know_is_pointed_out(ansible, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(ONE + "- {name: n2, address: 192.0.2.12, role: control-plane}\nbundle: x.bundle\n")
+    said = ansible.must("ansible-inventory", "-i", tmp_path / "cluster.yaml", "--graph")
+    assert "etcd stops when 1 of them is lost" in " ".join(said.split()) and "bundle is nothing that the roles know" in said
+
+
+def test_a_file_of_that_name_that_is_no_clusters_is_left_to_others(ansible, tmp_path):
+    (tmp_path / "cluster.yaml").write_text("all: {hosts: {a: {}}}\n")
+    assert inventory(ansible, tmp_path / "cluster.yaml")["ungrouped"]["hosts"] == ["a"]
+
+
+def test_the_plugin_tells_what_it_does(ansible):
+    document = json.loads(ansible.must("ansible-doc", "--json", "--type", "inventory", "kubestrap.kubestrap.cluster"))["kubestrap.kubestrap.cluster"]
+    assert document["doc"]["description"] and document["examples"]
+
+
+# ---- the roles make of the file what kubestrap cluster makes of it
+
+FILE = """\
+apiVersion: kubestrap.io/v1alpha1
+kind: Cluster
+hosts:
+- {name: n1, address: 192.0.2.11, role: control-plane}
+- {name: n2, address: 192.0.2.12, role: control-plane, taints: []}
+- {name: n3, address: 192.0.2.13, role: control-plane}
+- name: w1
+  address: 192.0.2.51
+  role: worker
+  labels: {disk: ssd, node-role.kubernetes.io/worker: ''}
+  taints: [{key: dedicated, value: db, effect: NoSchedule}]
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+localAPIEndpoint: {bindPort: 7443}
+nodeRegistration:
+  name: nobody
+  criSocket: unix:///run/x.sock
+  taints: [{key: a, effect: NoExecute}]
+  kubeletExtraArgs: [{name: v, value: '2'}]
+  ignorePreflightErrors: [Swap, NumCPU]
+timeouts: {kubernetesAPICall: 2m0s}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: v1.36.3
+networking: {podSubnet: 10.8.0.0/16, serviceSubnet: 10.9.0.0/16}
+apiServer: {certSANs: [api.example.org]}
+---
+apiVersion: kubestrap.io/v1alpha1
+kind: KubestrapConfiguration
+layout: plain
+endpoint: {mode: local}
+---
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+providerID: "{{ inventory_hostname }}"
+maxPods: 64
+---
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: nftables
+"""
+
+# What it is told, a line a time, and just as much of an answer as the modules need.
+PRETENDER = """\
+#!{python}
+import json, sys
+words = sys.argv[1:]
+documents = [json.loads(line) for line in sys.stdin.read().splitlines() if line not in ("", "---")]
+with open("{told}", "a") as file:
+    file.write(json.dumps([words, documents]) + "\\n")
+answers = {{
+    ("token", "list"): {{"items": []}},
+    ("token", "create"): {{"token": "abcdef.0123456789abcdef", "apiServerEndpoint": "192.0.2.11:7443", "caCertHashes": ["sha256:00"]}},
+    ("node", "label"): {{"changed": True}},
+}}
+print(json.dumps(answers.get(tuple(words[:2]), {{"changed": False, "changes": []}})))
+"""
+
+
+@pytest.fixture(scope="module")
+def told(ansible, tmp_path_factory) -> list:
+    """What the roles tell kubestrap, on machines that are all this one."""
+    folder = tmp_path_factory.mktemp("told")
+    (folder / "cluster.yaml").write_text(FILE)
+    pretender = folder / "kubestrap"
+    pretender.write_text(PRETENDER.format(python=sys.executable, told=folder / "told"))
+    pretender.chmod(0o755)
+    play = {"gather_facts": False, "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "kubestrap_program": str(pretender)}}
+    plays = [play | {"hosts": hosts, "roles": [f"kubestrap.kubestrap.{role}"]}
+             for hosts, role in (("kubestrap_control_planes[0]", "init"), ("kubestrap_control_planes[1:]", "join"), ("kubestrap_workers", "join"))]
+    (folder / "play.json").write_text(json.dumps(plays))
+    ansible.must("ansible-playbook", "-i", folder / "cluster.yaml", folder / "play.json")
+    return [json.loads(line) for line in (folder / "told").read_text().splitlines()]
+
+
+def documents_for(told, host: str) -> tuple[list[str], dict]:
+    """The words of init or join for that machine, and its documents by kind."""
+    for words, documents in told:
+        kinds = {each["kind"]: each for each in documents if "kind" in each}
+        own = kinds.get("InitConfiguration" if words[0] == "init" else "JoinConfiguration", {})
+        if own.get("nodeRegistration", {}).get("name") == host:
+            return words, kinds
+    raise AssertionError(f"nothing was done for {host}: {told}")
+
+
+def comparable(documents: dict) -> dict:
+    """Without what is a machine's way into the cluster, and flags in any order."""
+    for each in documents.values():
+        each.pop("discovery", None)
+        each.get("controlPlane", {}).pop("certificateKey", None)
+        registration = each.get("nodeRegistration", {})
+        registration.pop("ignorePreflightErrors", None)
+        if "kubeletExtraArgs" in registration:
+            registration["kubeletExtraArgs"].sort(key=lambda flag: flag["name"])
+    return documents
+
+
+def test_init_and_join_are_told_what_the_file_says(told):
+    words, first = documents_for(told, "n1")
+    assert words[words.index("--ignore-preflight-errors") + 1] == "Swap,NumCPU"
+    assert first["ClusterConfiguration"]["kubernetesVersion"] == "v1.36.3"
+    assert first["KubeletConfiguration"]["providerID"] == "{{ inventory_hostname }}"
+    assert first["InitConfiguration"]["localAPIEndpoint"] == {"advertiseAddress": "192.0.2.11", "bindPort": 7443}
+    second, worker = (documents_for(told, name)[1]["JoinConfiguration"] for name in ("n2", "w1"))
+    assert second["controlPlane"]["localAPIEndpoint"] == {"advertiseAddress": "192.0.2.12", "bindPort": 7443} and second["nodeRegistration"]["taints"] == []
+    assert "controlPlane" not in worker and worker["nodeRegistration"]["taints"] == [{"key": "dedicated", "value": "db", "effect": "NoSchedule"}]
+    assert worker["nodeRegistration"]["kubeletExtraArgs"] == [{"name": "node-ip", "value": "192.0.2.51"}, {"name": "v", "value": "2"}]
+
+
+def test_nodes_are_labelled(told):
+    labelled = {words[2]: documents[0]["labels"] for words, documents in told if words[:2] == ["node", "label"]}
+    assert labelled == {"n1": {}, "n2": {}, "n3": {}, "w1": {"disk": "ssd", "node-role.kubernetes.io/worker": ""}}
+
+
+def test_the_program_makes_the_same_documents_of_it(program, told, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(FILE)
+    for host in ("n1", "n2", "n3", "w1"):
+        said = subprocess.run([program, "cluster", "cloud-init", host, "-f", "cluster.yaml"], cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True).stdout
+        theirs = {each["kind"]: each for each in yaml.safe_load_all(yaml.safe_load(said)["write_files"][0]["content"])}
+        assert comparable(documents_for(told, host)[1]) == comparable(theirs), host
