@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from operating import BINARY, Operator
 from testbed import OLDER, VERSION, Machine
 
 pytestmark = pytest.mark.lab
@@ -61,6 +62,30 @@ def test_a_machine_becomes_a_cluster_and_is_bare_again(ansible, lab):
     succeeded(ansible.play(lab, "reset", "-e", "kubestrap_end_cluster=true"), n1=1)
     assert verified(n1)["clean"], verified(n1)
     succeeded(ansible.play(lab, "reset", "-e", "kubestrap_end_cluster=true"), n1=0)
+
+
+def test_the_file_of_kubestrap_cluster_is_an_inventory(ansible, lab, tmp_path):
+    n1, w1 = machines = [lab.machine("n1"), lab.machine("w1")]
+    operator = Operator(lab, tmp_path)
+    operator.describe(machines, layout="plain", labels={"w1": {"disk": "ssd", "zone": "a"}}, binary=str(BINARY))
+    (tmp_path / "group_vars").mkdir()
+    beside = {"ansible_python_interpreter": "/usr/bin/python3", "kubestrap_node_packages": ["conntrack", "iptables", "mount"]}
+    (tmp_path / "group_vars/kubestrap_cluster.json").write_text(json.dumps(beside))
+
+    made = ansible.play(lab, "site", inventory=operator.file)
+    assert made.code == 0, str(made)
+    assert addresses(n1) == {machine.name: [machine.address] for machine in machines}
+    labels = n1.get("node", "w1")["metadata"]["labels"]
+    assert (labels["disk"], labels["zone"]) == ("ssd", "a")
+    succeeded(ansible.play(lab, "site", inventory=operator.file), n1=0, w1=0)
+    # It is the cluster that the file says, whoever made it.
+    operator.must("plan", "--exit-code")
+
+    operator.describe(machines, layout="plain", labels={"w1": {"disk": "hdd"}}, binary=str(BINARY))
+    succeeded(ansible.play(lab, "site", inventory=operator.file), n1=0, w1=1)
+    labels = n1.get("node", "w1")["metadata"]["labels"]
+    assert labels["disk"] == "hdd" and "zone" not in labels
+    succeeded(ansible.play(lab, "reset", "-e", "kubestrap_end_cluster=true", inventory=operator.file), n1=1, w1=1)
 
 
 # ---- three control planes and a worker
