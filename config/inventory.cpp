@@ -80,20 +80,20 @@ namespace {
 
 using schema::Place;
 
-/// Complains of each that stands there a second time.
-template <class Key> void once(const Inventory& inventory, std::string_view member, Key key, const schema::Report& report) {
+std::string canonical(const std::string& address) {
+  const auto parsed = IpAddress::parse(address);
+  return parsed ? parsed->string() : std::string();
+}
+
+/// Complains of each that stands there a second time. Places are those of the document, in which an item may also be no mapping.
+template <class Key> void once(const Value& hosts, std::string_view member, Key key, const schema::Report& report) {
   std::map<std::string, std::size_t> seen;
-  for (std::size_t index = 0; index < inventory.hosts.size(); ++index) {
-    const std::string value = key(inventory.hosts[index]);
+  for (std::size_t index = 0; index < hosts.size(); ++index) {
+    const std::string value = key(stringAt(hosts[index], member));
     if (value.empty()) continue;
     if (const auto [first, isNew] = seen.try_emplace(value, index); !isNew)
       report.add(Place{}.member("hosts").item(index).member(member), fmt::format("{} is that of hosts[{}], too", value, first->second), "each of them once");
   }
-}
-
-std::string canonical(const std::string& address) {
-  const auto parsed = IpAddress::parse(address);
-  return parsed ? parsed->string() : std::string();
 }
 
 Value documentOf(const ClusterFile& file, std::string_view kind) {
@@ -142,12 +142,14 @@ Setup checkedAsInit(const ClusterFile& file, const RandomBytes& random, std::vec
 
 } // namespace
 
-void validate(const Inventory& inventory, const schema::Report& report, std::vector<std::string>& warnings) {
-  const auto hosts = Place{}.member("hosts");
-  once(inventory, "name", [](const InventoryHost& host) { return host.name; }, report);
-  once(inventory, "address", [](const InventoryHost& host) { return canonical(host.address); }, report);
-  const auto controlPlanes = std::ranges::count_if(inventory.hosts, &InventoryHost::controlPlane);
-  if (controlPlanes == 0) report.add(hosts, "none of them is a control plane", "one host, or three, of role control-plane");
+void validateInventory(const Value& document, const schema::Report& report, std::vector<std::string>& warnings) {
+  const auto place = Place{}.member("hosts");
+  const auto* found = kubestrap::find(document, "hosts");
+  const Value hosts = found && found->is_array() ? *found : Value::array();
+  once(hosts, "name", [](const std::string& name) { return name; }, report);
+  once(hosts, "address", canonical, report);
+  const auto controlPlanes = std::ranges::count_if(hosts, [](const Value& host) { return stringAt(host, "role") == "control-plane"; });
+  if (controlPlanes == 0) report.add(place, "none of them is a control plane", "one host, or three, of role control-plane");
   if (controlPlanes > 0 && controlPlanes % 2 == 0)
     warnings.push_back(fmt::format("{} control planes: etcd stops when {} of them {} lost, as with {}; an odd number bears more", controlPlanes, controlPlanes / 2,
                                    controlPlanes == 2 ? "is" : "are", controlPlanes - 1));

@@ -49,7 +49,7 @@ extern const schema::Type clusterInventory;
 inline constexpr std::string_view inventoryKind = "Cluster";
 
 /// What concerns several fields at once: names and addresses that are there twice, control planes.
-void validate(const Inventory& inventory, const schema::Report& report, std::vector<std::string>& warnings);
+void validateInventory(const Value& document, const schema::Report& report, std::vector<std::string>& warnings);
 Inventory decodeInventory(const Value& document);
 
 /// A whole file: the machines, and the documents that say what cluster they become.

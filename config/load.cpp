@@ -161,7 +161,7 @@ void checkWhole(std::string_view kind, const Value& value, const Report& report,
   if (kind == "JoinConfiguration") checkWhole<v1beta4::JoinConfiguration>(value, report, warnings);
   if (kind == "ResetConfiguration") checkWhole<v1beta4::ResetConfiguration>(value, report, warnings);
   if (kind == "UpgradeConfiguration") checkWhole<v1beta4::UpgradeConfiguration>(value, report, warnings);
-  if (kind == inventoryKind) validate(decodeInventory(value), report, warnings);
+  if (kind == inventoryKind) validateInventory(value, report, warnings);
   if (kind != "ClusterConfiguration") return;
   checkWhole<v1beta4::ClusterConfiguration>(value, report, warnings);
   auto configuration = defaulted<v1beta4::ClusterConfiguration>(value);

@@ -67,6 +67,14 @@ TEST_CASE("all that is wrong with the machines is told at once") {
               "k.yaml:4:1: hosts: none of them is a control plane (expected one host, or three, of role control-plane)"});
 }
 
+TEST_CASE("an item of hosts that is no mapping counts where another is pointed to") {
+  CHECK(problemsOfFile(inventoryOf("hosts:\n- n0\n"
+                                   "- {name: n1, address: 10.0.0.11, role: control-plane}\n"
+                                   "- {name: n1, address: '::ffff:10.0.0.11', role: worker}\n")) ==
+        Lines{"k.yaml:4:3: hosts[0]: \"n0\" is text (expected a mapping)", "k.yaml:6:4: hosts[2].name: n1 is that of hosts[1], too (expected each of them once)",
+              "k.yaml:6:14: hosts[2].address: 10.0.0.11 is that of hosts[1], too (expected each of them once)"});
+}
+
 TEST_CASE("the other documents are judged as init judges them, and none may be missing that says who they are") {
   CHECK(problemsOfFile(stream({inventoryOf(three), cluster("networking: {podSubnet: 10.244.0.0/33}\n")})).size() == 1);
   CHECK(problemsOfFile(cluster("kubernetesVersion: v1.37.2\n")) ==
