@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -79,6 +80,8 @@ config::ClusterFile readClusterFile(const std::string& fileName) {
   SystemEntropy entropy;
   auto file = config::loadClusterFile(parseYaml(textOf(fileName), fileName == "-" ? "standard input" : fileName), [&](std::size_t count) { return entropy.bytes(count); }, warnings);
   for (const auto& warning : warnings) log::warn(warning);
+  const auto* home = std::getenv("HOME");
+  config::resolvePaths(file.inventory, fileName == "-" ? fs::current_path() : fs::absolute(fileName).parent_path(), home ? home : "");
   return file;
 }
 
@@ -132,10 +135,7 @@ void learnNodes(const config::ClusterFile& file, FleetLook& look) {
 }
 
 Fleet::Fleet(const std::string& fileName, std::stop_token stop)
-    : stop_(stop), folder_(fileName == "-" ? fs::current_path() : fs::absolute(fileName).parent_path()), file_(readClusterFile(fileName)),
-      ssh_(file_.inventory.ssh && !file_.inventory.ssh->configFile.empty() ? besideFile(file_.inventory.ssh->configFile).string() : "", stop) {}
-
-fs::path Fleet::besideFile(const std::string& path) const { return path.starts_with('~') ? fs::path(path) : folder_ / path; }
+    : stop_(stop), file_(readClusterFile(fileName)), ssh_(file_.inventory.ssh ? file_.inventory.ssh->configFile : "", stop) {}
 
 phases::fleet::Wish Fleet::wish(bool prune) {
   const auto& inventory = file_.inventory;
@@ -145,18 +145,18 @@ phases::fleet::Wish Fleet::wish(bool prune) {
     cargo_[task] = {from, to, mode, digestOf(from)};
     return phases::fleet::Load{{cargo_[task].digest}};
   };
-  const auto binary = inventory.binary.empty() ? ownProgram() : besideFile(inventory.binary);
+  const auto binary = inventory.binary.empty() ? ownProgram() : fs::path(inventory.binary);
   wish.binary = take(Task::copyBinary, binary, "/usr/bin/kubestrap", "755");
   if (utsname own{}; inventory.binary.empty() && uname(&own) == 0) wish.machine = own.machine;
-  if (!inventory.image.empty()) wish.image = take(Task::copyImage, besideFile(inventory.image), "/usr/lib/kubestrap/kubestrap-image.tar", "644");
+  if (!inventory.image.empty()) wish.image = take(Task::copyImage, inventory.image, "/usr/lib/kubestrap/kubestrap-image.tar", "644");
   else
     for (const auto& place : {binary.parent_path(), fs::path("/usr/lib/kubestrap")})
       if (!wish.image.wanted() && fs::exists(place / "kubestrap-image.tar"))
         wish.image = take(Task::copyImage, place / "kubestrap-image.tar", "/usr/lib/kubestrap/kubestrap-image.tar", "644");
   if (inventory.bundle.empty()) return wish;
-  wish.bundle = take(Task::copyBundle, besideFile(inventory.bundle), "/var/lib/kubestrap/cluster.bundle", "600");
+  wish.bundle = take(Task::copyBundle, inventory.bundle, "/var/lib/kubestrap/cluster.bundle", "600");
   // Once it is loaded its program stands in the place of the one that was brought.
-  const archive::Reader bundle(besideFile(inventory.bundle));
+  const archive::Reader bundle(inventory.bundle);
   if (const auto* program = bundle.lock().find("bin/kubestrap")) wish.binary.digests.push_back(program->sha256);
   if (bundle.lock().find("bin/kubelet")) wish.kubelet = bundle.lock().kubernetesVersion;
   return wish;
@@ -165,11 +165,8 @@ phases::fleet::Wish Fleet::wish(bool prune) {
 const Cargo& Fleet::cargo(Task task) const { return cargo_.at(task); }
 
 nodes::Target Fleet::targetOf(const config::InventoryHost& host) const {
-  const auto all = file_.inventory.ssh.value_or(config::InventorySsh{});
-  const auto own = host.ssh.value_or(config::HostSsh{});
-  const auto key = own.identityFile.empty() ? all.identityFile : own.identityFile;
-  return {.name = host.name, .host = own.host.empty() ? host.address : own.host, .user = own.user.empty() ? all.user : own.user,
-          .identityFile = key.empty() ? "" : besideFile(key).string(), .port = own.port != 0 ? own.port : all.port};
+  const auto ssh = config::sshOf(file_.inventory, host);
+  return {.name = host.name, .host = ssh.host, .user = ssh.user, .identityFile = ssh.identityFile, .port = ssh.port};
 }
 
 host::CommandResult Fleet::run(const std::string& host, const nodes::Errand& errand) const { return ssh_.run(targetOf(*file_.find(host)), errand); }

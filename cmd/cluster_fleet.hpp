@@ -44,16 +44,14 @@ public:
 
 private:
   nodes::Target targetOf(const config::InventoryHost& host) const;
-  std::filesystem::path besideFile(const std::string& path) const;
 
   std::stop_token stop_;
-  std::filesystem::path folder_;
   config::ClusterFile file_;
   nodes::Ssh ssh_;
   std::map<phases::fleet::Task, Cargo> cargo_;
 };
 
-/// The documents of a cluster.yaml; warnings are told. "-" is standard input.
+/// A cluster.yaml, with paths as programs take them; warnings are told. "-" is standard input.
 config::ClusterFile readClusterFile(const std::string& fileName);
 
 /// Does it for 0 to count - 1, several at once. The first error that `body` throws ends it.

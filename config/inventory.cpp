@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 namespace kubestrap::config {
 
@@ -159,6 +160,28 @@ Inventory decodeInventory(const Value& document) {
   Inventory decoded;
   schema::get(document, decoded);
   return decoded;
+}
+
+void resolvePaths(Inventory& inventory, const std::string& folder, const std::string& home) {
+  const auto resolve = [&](std::string& path) {
+    if (path.starts_with("~/") && !home.empty()) path.replace(0, 1, home);
+    else if (!path.empty() && !path.starts_with('~')) path = (std::filesystem::path(folder) / path).string();
+  };
+  for (auto* path : {&inventory.binary, &inventory.image, &inventory.bundle}) resolve(*path);
+  if (inventory.ssh)
+    for (auto* path : {&inventory.ssh->identityFile, &inventory.ssh->configFile}) resolve(*path);
+  for (auto& host : inventory.hosts)
+    if (host.ssh) resolve(host.ssh->identityFile);
+}
+
+HostSsh sshOf(const Inventory& inventory, const InventoryHost& host) {
+  const auto all = inventory.ssh.value_or(InventorySsh{});
+  auto ssh = host.ssh.value_or(HostSsh{});
+  if (ssh.host.empty()) ssh.host = host.address;
+  if (ssh.user.empty()) ssh.user = all.user;
+  if (ssh.port == 0) ssh.port = all.port;
+  if (ssh.identityFile.empty()) ssh.identityFile = all.identityFile;
+  return ssh;
 }
 
 const InventoryHost* ClusterFile::find(std::string_view host) const {

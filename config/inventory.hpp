@@ -52,6 +52,11 @@ inline constexpr std::string_view inventoryKind = "Cluster";
 void validateInventory(const Value& document, const schema::Report& report, std::vector<std::string>& warnings);
 Inventory decodeInventory(const Value& document);
 
+/// Makes its paths those that programs take: from the file's folder, and with `home` for a ~ at their beginning.
+void resolvePaths(Inventory& inventory, const std::string& folder, const std::string& home);
+/// How that machine is reached: by its own settings, by those for all, at its address.
+HostSsh sshOf(const Inventory& inventory, const InventoryHost& host);
+
 /// A whole file: the machines, and the documents that say what cluster they become.
 struct ClusterFile {
   Inventory inventory;

@@ -91,6 +91,25 @@ TEST_CASE("the example of the documentation is right") {
   CHECK(file.version == "v1.37.2");
 }
 
+TEST_CASE("paths are from the file's folder, and ~ is a home, which ssh -F does not know") {
+  auto inventory = fileOf(inventoryOf("ssh: {configFile: ~/x, identityFile: keys/a}\nbinary: ~nobody/b\nimage: /opt/i\nhosts:\n"
+                                      "- {name: n1, address: 10.0.0.11, role: control-plane, ssh: {identityFile: ~/.ssh/id}}\n")).inventory;
+  resolvePaths(inventory, "/desk", "/home/me");
+  CHECK(inventory.ssh->configFile == "/home/me/x");
+  CHECK(inventory.ssh->identityFile == "/desk/keys/a");
+  CHECK(inventory.hosts[0].ssh->identityFile == "/home/me/.ssh/id");
+  CHECK(inventory.binary == "~nobody/b"); // somebody else's home is for those who know it
+  CHECK(inventory.image == "/opt/i");
+  CHECK(inventory.bundle.empty());
+}
+
+TEST_CASE("a machine is reached by its own settings before those for all, and by itself at its address") {
+  const auto inventory = fileOf(inventoryOf("ssh: {user: root, identityFile: key}\n" + three)).inventory;
+  const auto all = sshOf(inventory, inventory.hosts[0]), own = sshOf(inventory, inventory.hosts[1]);
+  CHECK(Lines{all.host, all.user, all.identityFile, std::to_string(all.port)} == Lines{"10.0.0.11", "root", "key", "0"});
+  CHECK(Lines{own.host, own.user, own.identityFile, std::to_string(own.port)} == Lines{"10.0.0.51", "admin", "key", "2222"});
+}
+
 TEST_CASE("an even number of control planes is pointed out") {
   Lines warnings;
   fileOf(inventoryOf("hosts:\n- {name: n1, address: 10.0.0.11, role: control-plane}\n- {name: n2, address: 10.0.0.12, role: control-plane}\n"), &warnings);
