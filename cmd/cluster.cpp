@@ -1,5 +1,6 @@
 // Many machines from one place: what a cluster.yaml describes, over ssh.
 #include "cmd/cluster_fleet.hpp"
+#include "cmd/cluster_inventory.hpp"
 #include "cmd/cluster_lock.hpp"
 #include "cmd/cluster_run.hpp"
 #include "cmd/cluster_status.hpp"
@@ -101,6 +102,20 @@ ExitCode runStatus(const ClusterOptions& options) {
     fmt::print("{}", statusText(fleet.file(), look));
   }
   return options.exitCode && !isWell(fleet.file(), look) ? ExitCode::differs : ExitCode::done;
+}
+
+ExitCode runInventory(const ClusterOptions& options) {
+  const auto as = format(globals());
+  if (as == Format::text) {
+    fmt::print("{}", inventoryText(readClusterFile(fileOf(options))));
+    return ExitCode::done;
+  }
+  std::vector<std::string> warnings;
+  const auto file = readClusterFile(fileOf(options), warnings);
+  auto document = result("ClusterInventory");
+  document.update(inventoryValue(file, warnings));
+  printResult(document, as);
+  return ExitCode::done;
 }
 
 /// What an operation asks before it begins, and how it is called.
@@ -233,6 +248,12 @@ Command clusterCommand() {
                         .description = "Workers first, all at once, then control planes one by one, the first at the end. Machines that cannot be reached are named. It is safe to run again.",
                         .flags = flagsOf(options, {"file", "take-over", "yes"}),
                         .run = [options](const auto&) { return runDestroy(*options); }},
+                       {.name = "inventory",
+                        .summary = "Check the file, and print its machines and how they are reached; none is asked",
+                        .description = "With -o json or yaml it is all that the file says, with paths made whole and each machine's ssh settings put together; the documents beside it are as they stand "
+                                       "there, with the secrets that they have. What the file does not say is left out.",
+                        .flags = flagsOf(options, {"file"}),
+                        .run = [options](const auto&) { return runInventory(*options); }},
                        cloudInitCommand()}};
 }
 

@@ -75,14 +75,26 @@ std::string textOf(const std::string& fileName) {
 
 } // namespace
 
-config::ClusterFile readClusterFile(const std::string& fileName) {
-  std::vector<std::string> warnings;
+config::ClusterFile readClusterFile(const std::string& fileName, std::vector<std::string>& warnings) {
   SystemEntropy entropy;
   auto file = config::loadClusterFile(parseYaml(textOf(fileName), fileName == "-" ? "standard input" : fileName), [&](std::size_t count) { return entropy.bytes(count); }, warnings);
-  for (const auto& warning : warnings) log::warn(warning);
   const auto* home = std::getenv("HOME");
   config::resolvePaths(file.inventory, fileName == "-" ? fs::current_path() : fs::absolute(fileName).parent_path(), home ? home : "");
   return file;
+}
+
+config::ClusterFile readClusterFile(const std::string& fileName) {
+  std::vector<std::string> warnings;
+  auto file = readClusterFile(fileName, warnings);
+  for (const auto& warning : warnings) log::warn(warning);
+  return file;
+}
+
+std::string imageFor(const config::Inventory& inventory, const fs::path& binary) {
+  if (!inventory.image.empty()) return inventory.image;
+  for (const auto& place : {binary.parent_path(), fs::path("/usr/lib/kubestrap")})
+    if (const auto image = place / "kubestrap-image.tar"; fs::exists(image)) return image;
+  return {};
 }
 
 void atOnce(std::size_t count, const std::function<void(std::size_t)>& body) {
@@ -148,11 +160,7 @@ phases::fleet::Wish Fleet::wish(bool prune) {
   const auto binary = inventory.binary.empty() ? ownProgram() : fs::path(inventory.binary);
   wish.binary = take(Task::copyBinary, binary, "/usr/bin/kubestrap", "755");
   if (utsname own{}; inventory.binary.empty() && uname(&own) == 0) wish.machine = own.machine;
-  if (!inventory.image.empty()) wish.image = take(Task::copyImage, inventory.image, "/usr/lib/kubestrap/kubestrap-image.tar", "644");
-  else
-    for (const auto& place : {binary.parent_path(), fs::path("/usr/lib/kubestrap")})
-      if (!wish.image.wanted() && fs::exists(place / "kubestrap-image.tar"))
-        wish.image = take(Task::copyImage, place / "kubestrap-image.tar", "/usr/lib/kubestrap/kubestrap-image.tar", "644");
+  if (const auto image = imageFor(inventory, binary); !image.empty()) wish.image = take(Task::copyImage, image, "/usr/lib/kubestrap/kubestrap-image.tar", "644");
   if (inventory.bundle.empty()) return wish;
   wish.bundle = take(Task::copyBundle, inventory.bundle, "/var/lib/kubestrap/cluster.bundle", "600");
   // Once it is loaded its program stands in the place of the one that was brought.

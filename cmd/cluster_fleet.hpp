@@ -51,8 +51,13 @@ private:
   std::map<phases::fleet::Task, Cargo> cargo_;
 };
 
-/// A cluster.yaml, with paths as programs take them; warnings are told. "-" is standard input.
+/// A cluster.yaml, with paths as programs take them. "-" is standard input.
+config::ClusterFile readClusterFile(const std::string& fileName, std::vector<std::string>& warnings);
+/// ... warnings are told.
 config::ClusterFile readClusterFile(const std::string& fileName);
+
+/// kubestrap's image: that which the file names, else the one beside the program, or that is installed here. Empty: there is none.
+std::string imageFor(const config::Inventory& inventory, const std::filesystem::path& binary);
 
 /// Does it for 0 to count - 1, several at once. The first error that `body` throws ends it.
 void atOnce(std::size_t count, const std::function<void(std::size_t)>& body);

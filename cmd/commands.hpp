@@ -19,7 +19,7 @@ Command etcdCommand();
 Command backupCommand();
 /// bundle create, inspect, verify, keygen, diff, delta and load.
 Command bundleCommand();
-/// cluster plan, apply, status, destroy and cloud-init.
+/// cluster plan, apply, status, destroy, inventory and cloud-init.
 Command clusterCommand();
 Command cloudInitCommand();
 Command recoverCommand();

@@ -162,6 +162,8 @@ Inventory decodeInventory(const Value& document) {
   return decoded;
 }
 
+Value encodeInventory(const Inventory& inventory) { return schema::put(inventory); }
+
 void resolvePaths(Inventory& inventory, const std::string& folder, const std::string& home) {
   const auto resolve = [&](std::string& path) {
     if (path.starts_with("~/") && !home.empty()) path.replace(0, 1, home);

@@ -51,6 +51,8 @@ inline constexpr std::string_view inventoryKind = "Cluster";
 /// What concerns several fields at once: names and addresses that are there twice, control planes.
 void validateInventory(const Value& document, const schema::Report& report, std::vector<std::string>& warnings);
 Inventory decodeInventory(const Value& document);
+/// As a document again, without what is not said.
+Value encodeInventory(const Inventory& inventory);
 
 /// Makes its paths those that programs take: from the file's folder, and with `home` for a ~ at their beginning.
 void resolvePaths(Inventory& inventory, const std::string& folder, const std::string& home);

@@ -1,4 +1,5 @@
 // What the machines of a cluster.yaml answer, and what is told of it.
+#include "cmd/cluster_inventory.hpp"
 #include "cmd/cluster_run.hpp"
 #include "cmd/cluster_status.hpp"
 
@@ -98,4 +99,27 @@ TEST_CASE("what failed is told with the machine's own words and what to do, what
   CHECK(outcomesValue(plan, outcomes)[1]["result"] == "not begun");
   std::stop_source stopped;
   CHECK_THROWS_AS(carryOut(plan, [&](const fleet::Step&) { stopped.request_stop(); }, view, stopped.get_token()), Interrupted);
+}
+
+TEST_CASE("the inventory is what the file says, and how each machine is reached") {
+  config::ClusterFile file;
+  file.name = "desk";
+  file.inventory = config::decodeInventory(parseYamlValue("metadata: {name: desk}\nssh: {user: root, identityFile: /desk/key, configFile: /desk/ssh.config}\nimage: /desk/image.tar\nhosts:\n"
+                                                          "- {name: n1, address: 10.0.0.11, role: control-plane, taints: []}\n"
+                                                          "- {name: w1, address: 'fd00::51', role: worker, labels: {disk: ssd, zone: ''}, ssh: {user: admin, port: 2222}}\n",
+                                                          "cluster.yaml"));
+  file.documents = parseYaml("kind: ClusterConfiguration\nnetworking: {podSubnet: 10.8.0.0/16}\n", "cluster.yaml");
+  CHECK(inventoryText(file) == "HOST   ROLE            ADDRESS     SSH                     LABELS\n"
+                               "n1     control-plane   10.0.0.11   root@10.0.0.11          -\n"
+                               "w1     worker          fd00::51    admin@[fd00::51]:2222   disk=ssd,zone=\n");
+  CHECK(inventoryValue(file, {"odd"}) == parseJson(R"({"cluster": "desk",
+    "ssh": {"user": "root", "identityFile": "/desk/key", "configFile": "/desk/ssh.config"},
+    "image": "/desk/image.tar",
+    "hosts": [
+      {"name": "n1", "address": "10.0.0.11", "role": "control-plane",
+       "ssh": {"host": "10.0.0.11", "user": "root", "identityFile": "/desk/key", "configFile": "/desk/ssh.config"}, "taints": []},
+      {"name": "w1", "address": "fd00::51", "role": "worker",
+       "ssh": {"host": "fd00::51", "user": "admin", "port": 2222, "identityFile": "/desk/key", "configFile": "/desk/ssh.config"}, "labels": {"disk": "ssd", "zone": ""}}],
+    "documents": {"ClusterConfiguration": {"kind": "ClusterConfiguration", "networking": {"podSubnet": "10.8.0.0/16"}}},
+    "warnings": ["odd"]})"));
 }
