@@ -16,6 +16,13 @@ from testbed import ROOT, VERSION
 BINARY = ROOT / "build/release/kubestrap"
 
 
+def newest_build() -> Path | None:
+    """The kubestrap that was built last: for the desk any will do."""
+    places = [os.environ.get("KUBESTRAP_BINARY", ""), *(ROOT / f"build/{preset}/kubestrap" for preset in ("dev", "asan", "release"))]
+    built = [Path(place) for place in places if place and Path(place).is_file()]
+    return max(built, key=lambda each: each.stat().st_mtime, default=None)
+
+
 def of_lab(kind: str) -> dict:
     """What the lab's machines need and a machine of one's own does not: see lab/kubelab/documents.py."""
     told = yaml.safe_load_all(documents.init("node", "192.0.2.1", VERSION, cgroups.version()))
@@ -55,6 +62,7 @@ class Ansible:
             "ANSIBLE_NOCOLOR": "1",
             "NO_COLOR": "1",
             "LC_ALL": "C.UTF-8",
+            "KUBESTRAP_PROGRAM": str(newest_build() or "kubestrap"),
         }
         # As README.md has it: Ansible takes it from the folder that it is started in.
         (folder / "ansible.cfg").write_text("[inventory]\nenable_plugins = kubestrap.kubestrap.cluster, auto, yaml, ini\n")

@@ -1,9 +1,6 @@
-"""The inventory plugin: what a cluster.yaml gives Ansible, without a machine. It is held against the program wherever one is built."""
+"""The inventory plugin: what a cluster.yaml gives Ansible, by the kubestrap that was built last, without a machine."""
 
-import importlib.util
 import json
-import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,125 +8,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from play import newest_build
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs/examples/cluster.yaml"
-HEAD = "apiVersion: kubestrap.io/v1alpha1\nkind: Cluster\n"
-ONE = HEAD + "hosts:\n- name: n1\n  address: 192.0.2.11\n  role: control-plane\n"
+ONE = "apiVersion: kubestrap.io/v1alpha1\nkind: Cluster\nhosts:\n- name: n1\n  address: 192.0.2.11\n  role: control-plane\n"
 
 
-def load(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-reader = load("cluster_file", ROOT / "ansible/plugins/plugin_utils/cluster_file.py")
-
-
-def problems(tmp_path, text: str) -> list[str]:
-    path = tmp_path / "cluster.yaml"
-    path.write_text(text)
-    try:
-        reader.read(path)
-    except reader.Problems as found:
-        return [str(each) for each in found.problems]
-    return []
-
-
-@pytest.fixture(scope="session")
-def program():
-    """The kubestrap that was built last; its word counts."""
-    built = [Path(each) for each in (os.environ.get("KUBESTRAP_BINARY", ""), *(ROOT / f"build/{preset}/kubestrap" for preset in ("dev", "asan", "release"))) if each]
-    built = [each for each in built if each.is_file()]
+@pytest.fixture(scope="session", autouse=True)
+def program() -> Path:
+    built = newest_build()
     if not built:
-        pytest.skip("there is no kubestrap to compare with: ./build.sh dev")
-    return max(built, key=lambda each: each.stat().st_mtime)
-
-
-# ---- the file
-
-
-def test_fields_are_those_of_the_program():
-    source = (ROOT / "config/inventory.cpp").read_text()
-    tables = dict(re.findall(r"fieldsOf<(\w+)> = std::array\{(.*?)\n\};", source, re.S))
-    mine = {"HostSsh": reader.HOST_SSH, "InventorySsh": reader.SSH, "InventoryHost": reader.HOST, "Inventory": reader.CLUSTER,
-            "InventoryMetadata": reader.CLUSTER.fields["metadata"].type}
-    assert {name: re.findall(r'\.name = "(\w+)"', table) for name, table in tables.items()} == {name: list(each.fields) for name, each in mine.items()}
-    for name, table in tables.items():
-        assert re.findall(r'\.name = "(\w+)"[^\n]*\.required = true', table) == [field for field, one in mine[name].fields.items() if one.required], name
-
-
-def test_all_that_is_wrong_with_the_machines_is_told_at_once(tmp_path):
-    assert problems(tmp_path, HEAD + "hostss: []\nhosts:\n"
-                    "- {name: N1, address: 10.0.0.300, role: master, color: red}\n"
-                    "- {name: w1, address: 10.0.0.51, role: worker, ssh: {user: -oProxyCommand=x}}\n"
-                    "- {name: w1, address: 10.0.0.51, role: worker}\n") == [
-        'cluster.yaml:3:1: hostss: unknown field; did you mean "hosts"?',
-        'cluster.yaml:5:4: hosts[0].name: "N1" is not a DNS name (expected lower-case letters, digits, dashes and dots, like example.org)',
-        'cluster.yaml:5:14: hosts[0].address: "10.0.0.300" is not an IP address (expected an address like 10.0.0.11 or fd00::11)',
-        'cluster.yaml:5:35: hosts[0].role: "master" is not known (expected one of control-plane, worker)',
-        "cluster.yaml:5:49: hosts[0].color: unknown field",
-        'cluster.yaml:6:54: hosts[1].ssh.user: "-oProxyCommand=x" is not a name that ssh takes (expected a host, address or user without spaces and quotes)',
-        "cluster.yaml:7:4: hosts[2].name: w1 is that of hosts[1], too (expected each of them once)",
-        "cluster.yaml:7:14: hosts[2].address: 10.0.0.51 is that of hosts[1], too (expected each of them once)",
-        "cluster.yaml:4:1: hosts: none of them is a control plane (expected one host, or three, of role control-plane)"]
-
-
-def test_what_a_role_takes_apart_is_looked_at_in_the_documents_beside(tmp_path):
-    beside = "---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: %s\n%s\n"
-    assert problems(tmp_path, ONE + beside % ("InitConfiguration", "nodeRegistration: [1]")) == [
-        "cluster.yaml:10:1: nodeRegistration: a list stands here (expected a mapping)"]
-    assert problems(tmp_path, ONE + beside % ("ClusterConfiguration", "kubernetesVersion: stable")) == [
-        'cluster.yaml:10:1: kubernetesVersion: "stable" is not a version (expected a version like v1.37.2: the roles compare it with the one that runs)']
-    assert problems(tmp_path, ONE + beside % ("ResetConfiguration", ""))[0].startswith("cluster.yaml:9:1: kind: ResetConfiguration has no place beside a Cluster")
-    assert problems(tmp_path, ONE + (beside % ("ClusterConfiguration", "")).replace("v1beta4", "v1beta3")) == [
-        "cluster.yaml:8:1: apiVersion: ClusterConfiguration is not of kubeadm.k8s.io/v1beta3 (expected kubeadm.k8s.io/v1beta4)"]
-
-
-def test_yaml_is_read_as_kubestrap_reads_it(tmp_path):
-    path = tmp_path / "cluster.yaml"
-    path.write_text("\ufeff" + ONE + "  labels: {a: yes, b: 12:30, c: 2026-12-01, d: '1', e: null}\n---\n---\n"
-                    "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nx: [0x10, 0o17, 1e3, +1, ~, true, !!str 5]\n")
-    file = reader.read(path)
-    assert file.hosts[0]["labels"] == {"a": "yes", "b": "12:30", "c": "2026-12-01", "d": "1", "e": None}
-    assert file.beside["KubestrapConfiguration"]["x"] == [16, 15, 1000.0, 1, None, True, "5"]
-
-
-WRONG = {
-    "no hosts": HEAD,
-    "hosts that are none": HEAD + "hosts: x\n",
-    "empty fields": HEAD + "hosts:\n- {name: '', address: , role: null}\n",
-    "wrong types": ONE + "  labels: {a: 1, b: true, c: null, d: [x]}\n  taints: {}\n  ssh: 5\noffline: 'yes'\nbinary: 1.5\n",
-    "ports": ONE + "  ssh: {port: 65536}\nssh: {port: '22'}\n",
-    "taints": ONE + "  taints: [{key: a, effect: Never}, {value: b, efect: NoExecute}, {key: a, effect: NoExecute, timeAdded: now}, x]\n",
-    "a level too high": ONE + "user: root\nadress: x\nlables: {}\n",
-    "a level too high of a machine": ONE + "  port: 5\n  lables: {}\n  configFile: x\n",
-    "one address in two forms": ONE + "- {name: n2, address: '::ffff:192.0.2.11', role: worker}\n- {name: n3, address: 'fd00::0:1', role: worker}\n"
-                                      "- {name: n4, address: 'fd00::1', role: worker}\n",
-    "names": ONE.replace("n1", "a..b") + "metadata: {name: -x, nam: y}\n",
-    "a long text": ONE.replace("n1", "x" * 70) + "  ssh: {host: 'a b', user: 'r\xfc', identityFile: ''}\n",
-    "twice": ONE + "hosts: []\n",
-    "twice in a machine": ONE + "  ssh: {user: a, port: 1, user: b}\n",
-    "two clusters": ONE + "---\n" + ONE,
-    "nobody": ONE + "---\nkind: ClusterConfiguration\n",
-    "octal": ONE + "---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nx: 0644\n",
-    "a tag": ONE.replace("192.0.2.11", "!!binary aGk="),
-    "a merge key": ONE.replace("- name", "- <<: {}\n  name"),
-}
-
-@pytest.mark.parametrize("wrong", WRONG)
-def test_the_program_complains_of_the_same_in_the_same_words(program, tmp_path, wrong):
-    mine = problems(tmp_path, WRONG[wrong])
-    said = subprocess.run([program, "config", "validate", "--config", "cluster.yaml", "-o", "json"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    told = json.loads(said.stdout)["problems"] if said.stdout else None
-    theirs = [str(reader.Problem(each["where"], each["field"], each["message"], each["expected"])) for each in told] if told is not None else [
-        line.strip() for line in said.stderr.splitlines() if line.startswith("  ") and not line.startswith("    ")]
-    assert mine == theirs != [], said
-
-
-# ---- the inventory
+        pytest.fail("there is no kubestrap; run ./build.sh dev")
+    return built
 
 
 def inventory(ansible, *files, **more) -> dict:
@@ -142,7 +33,7 @@ def test_the_example_of_the_documentation(ansible):
     assert told["kubestrap_control_planes"]["hosts"] == ["n1", "n2", "n3"]
     assert told["kubestrap_workers"]["hosts"] == ["w1", "w2"]
     assert set(told["kubestrap_cluster"]["children"]) == {"kubestrap_control_planes", "kubestrap_workers"}
-    common = {"ansible_user": "root", "ansible_ssh_private_key_file": "~/.ssh/id_ed25519", "kubestrap_cluster_name": "hall-1", "kubestrap_kubernetes_version": "v1.37.2",
+    common = {"ansible_user": "root", "ansible_ssh_private_key_file": f"{ansible.folder}/.ssh/id_ed25519", "kubestrap_cluster_name": "hall-1", "kubestrap_kubernetes_version": "v1.37.2",
               "kubestrap_cluster_configuration": {"networking": {"podSubnet": "10.244.0.0/16"}}, "kubestrap_configuration": {"endpoint": {"mode": "local"}}}
     hosts = told["_meta"]["hostvars"]
     assert hosts["w1"] == common | {"ansible_host": "192.0.2.51", "kubestrap_node_name": "w1", "kubestrap_node_address": "192.0.2.51", "kubestrap_node_labels": {"disk": "ssd"}}
@@ -171,10 +62,26 @@ def test_groups_by_label_are_the_constructed_plugins(ansible, tmp_path):
     assert inventory(ansible, EXAMPLE, tmp_path / "labels.yml")["label_disk_ssd"]["hosts"] == ["w1"]
 
 
-def test_a_file_that_is_wrong_ends_ansible_though_its_own_yaml_would_take_it(ansible, tmp_path):
-    (tmp_path / "cluster.yaml").write_text(ONE + "  color: red\n")
-    said = ansible.run("ansible-playbook", "-i", tmp_path / "cluster.yaml", "kubestrap.kubestrap.site")
-    assert said.returncode == 4 and "cluster.yaml:7:3: hosts[0].color: unknown field" in said.stdout and "PLAY" not in said.stdout, said.stdout
+def test_a_file_that_is_wrong_ends_ansible_in_the_programs_words_though_its_own_yaml_would_take_it(ansible, program, tmp_path):
+    file = tmp_path / "cluster.yaml"
+    file.write_text(ONE + "  color: red\n- {name: n1, address: 10.0.0.300, role: worker}\n---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration\n")
+    words = subprocess.run([program, "cluster", "inventory", "-f", file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True).stderr
+    assert f"{file}:7:3: hosts[0].color: unknown field" in words and "4 problems" in words
+    said = ansible.run("ansible-playbook", "-i", file, "kubestrap.kubestrap.site")
+    assert said.returncode == 4 and words.strip() in said.stdout and "PLAY" not in said.stdout, said.stdout
+
+
+@pytest.mark.parametrize("there, what", [("/nowhere/kubestrap", "there is no program /nowhere/kubestrap where Ansible runs: put it on the PATH, or say where it is by KUBESTRAP_PROGRAM"),
+                                         ("true", "true cannot tell what is in it")])
+def test_without_kubestrap_it_says_what_to_do_and_ends(ansible, there, what):
+    said = ansible.run("ansible-inventory", "-i", EXAMPLE, "--graph", env=ansible.environment | {"KUBESTRAP_PROGRAM": there})
+    assert said.returncode == 4 and what in said.stdout, said.stdout
+
+
+def test_ansible_cfg_can_say_which_kubestrap(ansible, program, tmp_path):
+    (tmp_path / "ansible.cfg").write_text(f"[inventory]\nenable_plugins = kubestrap.kubestrap.cluster\n[kubestrap]\nprogram = {program}\n")
+    environment = {name: value for name, value in ansible.environment.items() if name != "KUBESTRAP_PROGRAM"}
+    assert "|--n1" in ansible.must("ansible-inventory", "-i", EXAMPLE, "--graph", cwd=tmp_path, env=environment)
 
 
 def test_two_clusters_do_not_become_one(ansible, tmp_path):

@@ -8,14 +8,23 @@ name: cluster
 short_description: The machines of a cluster.yaml, and what the roles need to know of them
 description:
   - Reads the file that C(kubestrap cluster apply -f cluster.yaml) takes, so that one file says what a cluster is, whichever of the two makes it.
-  - The file is read here and not by kubestrap, since kubestrap need not be on the machine that Ansible runs on, and has no command that tells of the machines without asking them.
+  - It is read by C(kubestrap cluster inventory), which asks no machine. So kubestrap has to be where Ansible runs.
   - The file's name is V(cluster.yaml), or ends with V(.cluster.yaml); V(.yml) will do, too.
-  - All that is wrong with the machines is told at once, with line, field and what is expected, in kubestrap's words. Fields of the documents beside them are
-    judged by C(kubestrap init), before it changes anything.
+  - All that is wrong with the file is told at once, in kubestrap's words, with line, field and what is expected.
   - Groups are C(kubestrap_control_planes) and C(kubestrap_workers), in the order of the file, and C(kubestrap_cluster), which has both.
   - What the file does not say is left to the roles, whose defaults are not always those of C(kubestrap init). Say C(layout) and C(podSubnet) where C(kubestrap cluster apply)
     is to make the same of it.
   - What the file says for all machines can be set otherwise in C(group_vars/kubestrap_cluster.yml) beside it, what it says for one in C(host_vars).
+options:
+  program:
+    description: The kubestrap of the machine that Ansible runs on; a name without a slash is looked for on the C(PATH).
+    type: str
+    default: kubestrap
+    env:
+      - name: KUBESTRAP_PROGRAM
+    ini:
+      - section: kubestrap
+        key: program
 notes:
   - Ansible asks a plugin of a collection only where it is enabled, by C(enable_plugins) of C([inventory]) in C(ansible.cfg) or E(ANSIBLE_INVENTORY_ENABLED).
     It goes before P(ansible.builtin.yaml#inventory).
@@ -24,10 +33,10 @@ notes:
   - Of C(hosts[].address) come C(kubestrap_node_address) and, where C(hosts[].ssh.host) says nothing else, C(ansible_host); of C(hosts[].name) comes
     C(kubestrap_node_name).
   - Of C(ssh) and C(hosts[].ssh) come C(ansible_user), C(ansible_port), C(ansible_ssh_private_key_file), and of C(configFile) C(ansible_ssh_common_args). Jump
-    hosts are those of ssh's configuration. What is not said is not set.
+    hosts are those of ssh's configuration. What is not said is not set. Paths are from the file's folder, and C(~/) is the home of who runs Ansible.
   - Of C(hosts[].labels) come C(kubestrap_node_labels), and of C(hosts[].taints) those of C(kubestrap_init_configuration) and C(kubestrap_join_configuration).
-  - Of C(binary) and C(image) come C(kubestrap_binary) and C(kubestrap_image). An image that is not named is looked for beside the binary, then in
-    V(/usr/lib/kubestrap). Without C(binary) none of the two is brought.
+  - Of C(binary) and C(image) come C(kubestrap_binary) and C(kubestrap_image). An image that is not named is looked for beside the binary that is, then in
+    V(/usr/lib/kubestrap). What is neither named nor found so is not brought.
   - C(bundle) and C(offline) are nothing that the roles know, and a warning says so.
   - Of the documents come C(kubestrap_kubernetes_version), C(kubestrap_cluster_configuration), C(kubestrap_configuration),
     C(kubestrap_kubelet_configuration), C(kubestrap_kube_proxy_configuration), C(kubestrap_init_configuration), C(kubestrap_join_configuration),
@@ -35,7 +44,7 @@ notes:
   - Groups by label are made by P(ansible.builtin.constructed#inventory), as below.
   - Texts of the file are no templates. Keep secrets out of it, C(ansible-inventory --list) shows them.
 requirements:
-  - PyYAML, which Ansible has
+  - kubestrap on the machine that Ansible runs on
 author:
   - The kubestrap project (@kubestrap)
 """
@@ -74,14 +83,15 @@ hosts:
 #     prefix: label
 """
 
+import json
 import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 
-from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseFileInventoryPlugin
-from ansible_collections.kubestrap.kubestrap.plugins.plugin_utils.cluster_file import NotACluster, Problems, read
 
 try:
     from ansible.utils.unsafe_proxy import wrap_var as no_template
@@ -107,7 +117,6 @@ DOCUMENTS = {
     "KubeletConfiguration": "kubestrap_kubelet_configuration",
     "KubeProxyConfiguration": "kubestrap_kube_proxy_configuration",
 }
-IMAGE = "kubestrap-image.tar"
 PARSER_ERROR = 4  # Ansible's exit code
 
 
@@ -131,40 +140,33 @@ def literal(value):
     return value
 
 
-def ssh_variables(file, given):
-    key, configuration = given.get("identityFile"), given.get("configFile")
+def document(file, kind):
+    """What stands beside the machines."""
+    return without(file["documents"].get(kind), "apiVersion", "kind")
+
+
+def ssh_variables(ssh):
     return said(
-        ansible_user=given.get("user"),
-        ansible_port=given.get("port") or None,
-        ansible_ssh_private_key_file=file.beside_it(key) if key else "",
-        # ssh itself does not know whose home ~ is.
-        ansible_ssh_common_args="-F %s" % shlex.quote(os.path.expanduser(file.beside_it(configuration))) if configuration else "",
+        ansible_user=ssh.get("user"),
+        ansible_port=ssh.get("port"),
+        ansible_ssh_private_key_file=ssh.get("identityFile"),
+        ansible_ssh_common_args="-F %s" % shlex.quote(ssh["configFile"]) if "configFile" in ssh else None,
     )
-
-
-def image_of(file):
-    if file.cluster.get("image"):
-        return file.beside_it(file.cluster["image"])
-    if not file.cluster.get("binary"):
-        return ""
-    places = (os.path.dirname(file.beside_it(file.cluster["binary"])), "/usr/lib/kubestrap")
-    found = [path for path in (os.path.join(place, IMAGE) for place in places) if os.path.exists(path)]
-    return found[0] if found else ""
 
 
 def registration(file):
     """What InitConfiguration says of every node, and what of it the roles take as variables."""
-    given = file.beside.get("InitConfiguration", {}).get("nodeRegistration")
-    flags = (given or {}).get("kubeletExtraArgs") or []
+    given = document(file, "InitConfiguration").get("nodeRegistration") or {}
+    flags = given.get("kubeletExtraArgs") or []
     # The roles put a node-ip before these flags, where the file has none of its own.
-    own_address = any(isinstance(flag, dict) and flag.get("name") == "node-ip" for flag in flags)
-    taken = said(kubestrap_kubelet_extra_args=[] if own_address else flags, kubestrap_ignore_preflight_errors=(given or {}).get("ignorePreflightErrors"))
+    own_address = any(flag.get("name") == "node-ip" for flag in flags)
+    taken = said(kubestrap_kubelet_extra_args=[] if own_address else flags, kubestrap_ignore_preflight_errors=given.get("ignorePreflightErrors"))
     return without(given, "name", "ignorePreflightErrors", *([] if own_address else ["kubeletExtraArgs"])), taken
 
 
 def node_configurations(file, control_plane, taints=None):
     """More of InitConfiguration and of JoinConfiguration."""
-    init = file.beside.get("InitConfiguration", {})
+    init = document(file, "InitConfiguration")
     node = registration(file)[0]
     if taints is not None:
         node = dict(node, taints=taints)
@@ -181,29 +183,28 @@ def node_configurations(file, control_plane, taints=None):
 
 
 def cluster_variables(file):
-    documents = {variable: file.beside[kind] for kind, variable in DOCUMENTS.items() if kind in file.beside}
+    documents = {variable: document(file, kind) for kind, variable in DOCUMENTS.items()}
     # In one place only, so that -e kubestrap_kubernetes_version=... is what counts.
-    documents["kubestrap_cluster_configuration"] = without(documents.get("kubestrap_cluster_configuration"), "kubernetesVersion")
-    binary = file.cluster.get("binary")
-    paths = {"kubestrap_binary": file.beside_it(binary) if binary else "", "kubestrap_image": image_of(file)}
+    documents["kubestrap_cluster_configuration"].pop("kubernetesVersion", None)
     return dict(
-        ssh_variables(file, file.ssh),
-        kubestrap_cluster_name=file.name,
-        **said(kubestrap_kubernetes_version=file.version, **paths, **documents),
+        ssh_variables(file.get("ssh", {})),
+        kubestrap_cluster_name=file["cluster"],
+        **said(kubestrap_kubernetes_version=file.get("kubernetesVersion"), kubestrap_binary=file.get("binary"), kubestrap_image=file.get("image"), **documents),
         **registration(file)[1],
         **node_configurations(file, control_plane=False),
     )
 
 
 def host_variables(file, host):
-    ssh, control_plane, taints = host.get("ssh") or {}, host["role"] == "control-plane", host.get("taints")
+    common, taints = ssh_variables(file.get("ssh", {})), host.get("taints")
     return dict(
-        ssh_variables(file, ssh),
-        ansible_host=ssh.get("host") or host["address"],
+        # Of what is the same for all, group_vars may say otherwise.
+        {name: value for name, value in ssh_variables(host["ssh"]).items() if common.get(name) != value},
+        ansible_host=host["ssh"]["host"],
         kubestrap_node_name=host["name"],
         kubestrap_node_address=host["address"],
-        kubestrap_node_labels={name: value for name, value in (host.get("labels") or {}).items() if value is not None},
-        **({} if taints is None else node_configurations(file, control_plane, taints)),
+        kubestrap_node_labels=host.get("labels", {}),
+        **({} if taints is None else node_configurations(file, host["role"] == "control-plane", taints)),
     )
 
 
@@ -211,19 +212,18 @@ class InventoryModule(BaseFileInventoryPlugin):
     NAME = "kubestrap.kubestrap.cluster"
 
     def verify_file(self, path):
-        return super().verify_file(path) and bool(re.search(r"(?:^|\.)cluster\.ya?ml\Z", os.path.basename(path)))
+        """A file of that name may be somebody else's."""
+        if not super().verify_file(path) or not re.search(r"(?:^|\.)cluster\.ya?ml\Z", os.path.basename(path)):
+            return False
+        with open(path, "rb") as file:
+            return b"kubestrap.io/" in file.read()
 
     def parse(self, inventory, loader, path, cache=True):
         super().parse(inventory, loader, path, cache=cache)
-        try:
-            file = read(path)
-        except NotACluster as problems:
-            raise AnsibleParserError(str(problems)) from problems
-        except Problems as problems:
-            self.end(path, problems)
+        file = self.read(path)
         if ALL in inventory.groups and inventory.groups[ALL].get_hosts():
-            self.end(path, "%s has machines of another file already, and two clusters would become one: play each by itself" % ALL)
-        for warning in file.warnings + self.unknown_to_roles(file):
+            self.end("%s: %s has machines of another file already, and two clusters would become one: play each by itself" % (path, ALL))
+        for warning in file["warnings"] + self.unknown_to_roles(file):
             self.display.warning("%s: %s" % (os.path.basename(path), warning))
         inventory.add_group(ALL)
         self.set_all(ALL, cluster_variables(file))
@@ -231,13 +231,30 @@ class InventoryModule(BaseFileInventoryPlugin):
             inventory.add_group(group)
             inventory.add_child(ALL, group)
         self.set_all(GROUPS["control-plane"], said(kubestrap_join_configuration=node_configurations(file, control_plane=True).get("kubestrap_join_configuration")))
-        for host in file.hosts:
+        for host in file["hosts"]:
             inventory.add_host(host["name"], group=GROUPS[host["role"]])
             self.set_all(host["name"], host_variables(file, host))
 
-    def end(self, path, what):
+    def read(self, path):
+        """The file, as kubestrap tells it."""
+        program = self.get_option("program")
+        found = shutil.which(os.path.expanduser(program))
+        if not found:
+            self.end(
+                "%s: kubestrap reads this file, and there is no program %s where Ansible runs: put it on the PATH, "
+                "or say where it is by KUBESTRAP_PROGRAM, or by program in [kubestrap] of ansible.cfg" % (path, program)
+            )
+        try:
+            told = subprocess.run([found, "cluster", "inventory", "-f", path, "-o", "json"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+            return json.loads(told.stdout)
+        except subprocess.CalledProcessError as error:
+            self.end(error.stderr.strip() or str(error))
+        except (OSError, ValueError) as error:  # it is for machines of another kind, or no kubestrap
+            self.end("%s: %s cannot tell what is in it: %s" % (path, found, error))
+
+    def end(self, what):
         """Ansible would hear of an error only when no other plugin takes the file, and its own yaml takes it for an inventory without machines."""
-        self.display.error("%s: %s" % (path, what), wrap_text=False)
+        self.display.error(what, wrap_text=False)
         sys.exit(PARSER_ERROR)
 
     def set_all(self, entity, variables):
@@ -246,5 +263,5 @@ class InventoryModule(BaseFileInventoryPlugin):
 
     @staticmethod
     def unknown_to_roles(file):
-        there = [name for name in ("bundle", "offline") if file.cluster.get(name)]
+        there = [name for name in ("bundle", "offline") if file.get(name)]
         return ["%s is nothing that the roles know: kubestrap cluster apply does" % name for name in there]
