@@ -62,6 +62,7 @@ std::string minorOf(const Version& version) { return fmt::format("{}.{}", versio
 Intent intentOf(std::string command, const ControlPlane& cluster, config::Cluster wanted, const RollOptions& options, Machine& machine) {
   Intent intent{.setup = cluster.setup, .command = std::move(command), .emulates = {}, .soak = options.soak, .afterwards = {}};
   intent.setup.cluster = std::move(wanted);
+  lookAtFront(intent.setup, machine.host()); // which image is kubestrap's own
   std::vector<std::string> warnings;
   if (options.patches) {
     intent.patchesFolder = std::filesystem::absolute(*options.patches).string();

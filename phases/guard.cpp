@@ -201,6 +201,7 @@ void demote(const Turn& turn, const std::string& why) {
   if (!turn.promoted()) return;
   turn.decision.actions.push_back(Demote{turn.component, why});
   turn.state().demoted = turn.now;
+  turn.state().ended = false;
 }
 
 // ---- the states
@@ -336,10 +337,9 @@ void reportRemains(const Turn& turn) {
   if (own.promoted) return;
   const bool runs = own.at(Slot::rescue) != SlotState::refuses;
   const auto& demoted = turn.state().demoted;
-  if (!demoted) {
-    if (runs) turn.report("SlotBusy", "a process that is none of ours listens in its rescue slot");
-    return;
-  }
+  if (!runs) turn.state().ended = true;
+  if (runs && (!demoted || turn.state().ended)) return turn.report("SlotBusy", "a process that is none of ours listens in its rescue slot");
+  if (!demoted) return;
   const auto ago = turn.now - *demoted;
   if (runs && ago >= turn.timings.ends) turn.report("StuckStaticPod", fmt::format("its rescue pod runs {} after it was demoted", seconds(ago)));
   else if (!own.previousPromoted && own.mirrors && !own.mirrors->empty() && ago >= turn.timings.vanishes)

@@ -110,6 +110,7 @@ struct ComponentState {
   std::optional<Moment> leaseMoved; ///< nothing: not seen since the API was away
   Duration stable{};                ///< how long a pod that came back has to last; zero: as the timings say
   std::optional<Moment> demoted;    ///< the last time
+  bool ended = false;               ///< since then its rescue slot has been seen to be free
   bool released = false;            ///< it was held until now: somebody sees to it that nodes take turns
 };
 

@@ -69,7 +69,8 @@ def test_the_file_of_kubestrap_cluster_is_an_inventory(ansible, lab, tmp_path):
     operator = Operator(lab, tmp_path)
     operator.describe(machines, layout="plain", labels={"w1": {"disk": "ssd", "zone": "a"}}, binary=str(BINARY))
     (tmp_path / "group_vars").mkdir()
-    beside = {"ansible_python_interpreter": "/usr/bin/python3", "kubestrap_node_packages": ["conntrack", "iptables", "mount"]}
+    # Nobody is named in the file, and without a name Ansible would become root by sudo.
+    beside = {"ansible_user": "root", "ansible_python_interpreter": "/usr/bin/python3", "kubestrap_node_packages": ["conntrack", "iptables", "mount"]}
     (tmp_path / "group_vars/kubestrap_cluster.json").write_text(json.dumps(beside))
 
     made = ansible.play(lab, "site", inventory=operator.file)

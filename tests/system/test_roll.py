@@ -115,7 +115,7 @@ def test_a_plan_tells_all_changes_and_is_refused_where_something_else_would_be_d
     assert (said["from"], said["to"]) == (f"v{OLD}", f"v{NEW}")
     assert not [each for each in said["findings"] if each["severity"] == "error"]
     assert {(each["name"], each["currentVersion"]) for each in said["components"]} >= {("kube-apiserver", f"v{OLD}"), ("kubelet", f"v{OLD}")}
-    assert said["steps"][0] == "every node tries the new command lines"
+    assert said["steps"][0]["name"] == "every node tries the new command lines"
     diffs = {each["subject"]: each.get("diff", "") for each in said["changes"] if each["verb"] != "keep"}
     for component in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
         assert re.search(rf"^\+.*{component}:v{NEW}$", diffs[f"DaemonSet kube-system/{component}"], re.MULTILINE), diffs
@@ -240,7 +240,7 @@ def three(lab):
 def test_an_upgrade_of_three_nodes_loses_no_request(three):
     first = three[0]
     asked = [Probe(machine, 6443, stored=True) for machine in three] + [Probe(three[3], 443, host=SERVICE)]
-    written = Probe(three[3], 6443, writes=True)
+    written = Probe(first, 6443, writes=True)
     began = time.monotonic()
     done = first.try_("kubestrap", "upgrade", "apply", f"v{NEW}", "--yes", "--soak", "15s", timeout=2400)
     print(f"upgrade: {time.monotonic() - began:.1f} s")

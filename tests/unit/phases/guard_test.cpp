@@ -417,6 +417,22 @@ TEST_CASE("a stranger in the rescue slot does not keep the one before from its o
   CHECK(node.reports("SlotBusy"));
 }
 
+TEST_CASE("who comes to the rescue slot after a demoted pod has ended is a stranger, and not what is left of it") {
+  auto node = inRescue();
+  node.slot(apiServer, Slot::blue) = SlotState::ready;
+  node.turns(11s);
+  REQUIRE(node.done() == "demote kube-apiserver");
+  node.slot(apiServer, Slot::rescue) = SlotState::draining;
+  node.turns(5s);
+  CHECK_FALSE(node.reports("SlotBusy"));
+  node.slot(apiServer, Slot::rescue) = SlotState::refuses;
+  node.turns(2s);
+  node.slot(apiServer, Slot::rescue) = SlotState::unready;
+  node.turns(300s);
+  CHECK(node.reports("SlotBusy"));
+  CHECK_FALSE(node.reports("StuckStaticPod"));
+}
+
 TEST_CASE("a rescue pod that was demoted and does not end is reported") {
   auto node = inRescue();
   node.slot(apiServer, Slot::blue) = SlotState::ready;
