@@ -165,7 +165,7 @@ RollPlan planRollToVersion(const Version& version, const RollOptions& options, p
   const auto changes = phases::roll::changes(intent, seen);
   machine.useRuntime(foundSocket({}));
   auto world = machine.world();
-  RollPlan plan{.steps = {}, .outcome = plan::planAll(changes, "control-plane", world, reporter)};
+  RollPlan plan{.steps = {}, .outcome = plan::planAll(changes, "roll", world, reporter)};
   plan.steps = stepsPlanned([&] { return phases::roll::next(intent, {}, seen); },
                             [&](const plan::Next& done) { seen = phases::roll::assumed(intent, std::move(seen), done); });
   return plan;
