@@ -131,6 +131,7 @@ def test_a_plan_tells_all_changes_and_is_refused_where_something_else_would_be_d
 
 
 def test_an_upgrade_of_a_minor_version_loses_no_request(node):
+    node.run("kubestrap", "upgrade", "apply", f"v{NEW}", "--dry-run", "--yes")
     asked, written = [*probes(node), Probe(node, 6443, stored=True)], Probe(node, 6443, writes=True)
     began = time.monotonic()
     done = node.try_("kubestrap", "upgrade", "apply", PLAN, "--yes", "--soak", "15s", timeout=900)

@@ -12,7 +12,7 @@ from testbed import OLDER, VERSION, Machine, Probe
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 MANIFESTS = "/etc/kubernetes/manifests"
 FOLDERS = ("/etc/kubernetes", "/var/lib/kubelet/config.yaml", "/var/lib/kubestrap")
-GAP = 60  # seconds; kubeadm needs 110 where nothing else runs, and this 22 with three other labs beside it
+GAP = 20  # seconds; kubeadm needs 110 on the same machine
 
 
 def images(machine) -> dict[str, str]:
