@@ -168,9 +168,13 @@ RollOptions rollOptions(const UpgradeOptions& options, const config::Setup& setu
   return roll;
 }
 
+/// What can be said without asking the cluster further.
+Plan begunPlan(const config::Setup& setup, const config::Facts& facts) {
+  return {.components = stepsOf(setup), .findings = phases::judgeUpgrade(setup, facts), .steps = {}, .outcome = {}};
+}
+
 /// In layout hosted by the roll of the DaemonSets, else by the phases on this node.
-Plan planOf(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine, plan::Reporter& reporter) {
-  Plan made{.components = stepsOf(setup), .findings = phases::judgeUpgrade(setup, facts), .steps = {}, .outcome = {}};
+Plan completed(Plan made, const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine, plan::Reporter& reporter) {
   if (manifests::isHosted(setup.cluster)) {
     auto roll = planRollToVersion(setup.cluster.version, rollOptions(options, setup), reporter);
     made.steps = std::move(roll.steps);
@@ -179,12 +183,12 @@ Plan planOf(const UpgradeOptions& options, const config::Setup& setup, const con
   return made;
 }
 
-void tellBefore(const config::Setup& setup, const plan::Findings& findings) {
+void tellBefore(const config::Setup& setup, const Plan& plan) {
   fmt::print("From {} to {}\n\n", setup.request.upgrading.from.tag(), setup.cluster.version.tag());
-  printSteps(stepsOf(setup));
+  printSteps(plan.components);
   fmt::print("\n");
-  printFindings(findings);
-  if (findings.empty()) fmt::print("nothing stands in the way\n");
+  printFindings(plan.findings);
+  if (plan.findings.empty()) fmt::print("nothing stands in the way\n");
   fmt::print("\n");
   std::fflush(stdout);
 }
@@ -198,9 +202,10 @@ void tellSteps(const std::vector<std::string>& steps) {
 ExitCode runPlan(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
   const auto as = format(globals());
   const bool isText = as == Format::text;
-  if (isText) tellBefore(setup, phases::judgeUpgrade(setup, facts));
+  auto made = begunPlan(setup, facts);
+  if (isText) tellBefore(setup, made);
   const auto reporter = isText ? plan::textReporter(stdout, globals().verbosity.value_or(0)) : plan::silentReporter();
-  const auto made = planOf(options, setup, facts, machine, *reporter);
+  made = completed(std::move(made), options, setup, facts, machine, *reporter);
   const auto document = documentOf(made, setup, options);
   if (isText) tellSteps(made.steps);
   else printResult(document, as);
@@ -214,7 +219,7 @@ ExitCode runPlan(const UpgradeOptions& options, const config::Setup& setup, cons
 
 /// A kept plan is done as it stands, or not at all.
 void refuseWhatHasMoved(const Value& saved, const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
-  const auto now = documentOf(planOf(options, setup, facts, machine, *plan::silentReporter()), setup, options);
+  const auto now = documentOf(completed(begunPlan(setup, facts), options, setup, facts, machine, *plan::silentReporter()), setup, options);
   const auto differences = moved(saved, now);
   if (differences.empty()) return;
   std::vector<Problem> problems;
@@ -224,7 +229,7 @@ void refuseWhatHasMoved(const Value& saved, const UpgradeOptions& options, const
 }
 
 ExitCode runDiff(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
-  const auto outcome = planOf(options, setup, facts, machine, *plan::silentReporter()).outcome;
+  const auto outcome = completed({}, options, setup, facts, machine, *plan::silentReporter()).outcome;
   bool differs = false;
   for (const auto& [phase, change] : outcome.changes) {
     if (change.preview.empty()) continue;

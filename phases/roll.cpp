@@ -107,13 +107,17 @@ Value daemonSet(const Stage& stage, const ComponentSeen& seen, Slot slot, int re
 
 Value templateOf(const Value& daemonSet) { return daemonSet.at("spec").at("template"); }
 
+/// What the stage wants, in the slot and with the number that the component has now.
+Value inPlace(const Stage& stage, const ComponentSeen& component) {
+  auto document = daemonSet(stage, component, slotOf(component.podTemplate), 0);
+  document["spec"]["template"]["metadata"]["annotations"][std::string(manifests::revisionAnnotation)] = revisionOf(component.podTemplate);
+  return document;
+}
+
 /// Whether the component runs by what the stage wants, whatever slot and number it has.
 bool isAt(const Stage& stage, const ComponentSeen& component) {
   if (stage.reading) return manifests::hasRead(manifests::component(stage.component), component.podTemplate, *stage.reading);
-  const auto revision = revisionOf(component.podTemplate);
-  auto wanted = templateOf(daemonSet(stage, component, slotOf(component.podTemplate), 0));
-  wanted["metadata"]["annotations"][std::string(manifests::revisionAnnotation)] = revision;
-  return covers(component.podTemplate, wanted);
+  return covers(component.podTemplate, templateOf(inPlace(stage, component)));
 }
 
 /// The last stage that a component has reached; those before it are over.
@@ -459,10 +463,7 @@ Resources changes(const Intent& intent, const Seen& seen) {
   for (const auto component : manifests::hostedComponents) {
     const auto stage = std::ranges::find(all.rbegin(), all.rend(), component, &Stage::component);
     if (stage == all.rend() || !seen.components.contains(std::string(component))) continue;
-    const auto& own = of(seen, component);
-    auto document = daemonSet(*stage, own, slotOf(own.podTemplate), 0);
-    document["spec"]["template"]["metadata"]["annotations"][std::string(manifests::revisionAnnotation)] = revisionOf(own.podTemplate);
-    made.push_back(put(std::move(document), intent));
+    made.push_back(put(inPlace(*stage, of(seen, component)), intent));
   }
   append(made, intent.afterwards);
   return made;
