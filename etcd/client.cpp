@@ -169,8 +169,8 @@ void Client::compact(std::int64_t revision) {
   askAny(compactCall, request.SerializeAsString());
 }
 
-Status Client::status(const std::string& endpoint) {
-  const auto found = parsed<pb::StatusResponse>(ask(endpoint, statusCall, pb::StatusRequest().SerializeAsString(), callTimeout), statusCall);
+Status Client::status(const std::string& endpoint, Duration timeout) {
+  const auto found = parsed<pb::StatusResponse>(ask(endpoint, statusCall, pb::StatusRequest().SerializeAsString(), timeout), statusCall);
   return {.memberId = found.header().member_id(),
           .leaderId = found.leader(),
           .version = found.version(),
@@ -184,9 +184,9 @@ Status Client::status(const std::string& endpoint) {
           .errors = {found.errors().begin(), found.errors().end()}};
 }
 
-bool Client::serves(const std::string& endpoint, Duration timeout) {
+bool Client::serves(const std::string& endpoint) {
   try {
-    ask(endpoint, statusCall, pb::StatusRequest().SerializeAsString(), timeout);
+    status(endpoint, atOnce);
   } catch (const net::TransportError&) {
     return false;
   } catch (const net::GrpcError& error) {

@@ -67,9 +67,11 @@ public:
   void compact(std::int64_t revision = 0);
 
   // These speak to one member.
-  Status status(const std::string& endpoint);
-  /// Whether it answers within `timeout`. One that has begun takes connections a while before it serves them.
-  bool serves(const std::string& endpoint, Duration timeout = std::chrono::milliseconds(300));
+  Status status(const std::string& endpoint, Duration timeout = std::chrono::seconds(5));
+  /// One that has begun takes connections a while before it serves them: a question whose answer is not waited for goes with this.
+  static constexpr auto atOnce = std::chrono::milliseconds(300);
+  /// Whether it answers at once.
+  bool serves(const std::string& endpoint);
   void defragment(const std::string& endpoint);
   /// `endpoint` has to be the leader's.
   void moveLeader(const std::string& endpoint, std::uint64_t to);

@@ -64,7 +64,7 @@ std::string progressOf(etcd::Client& client, const etcd::Member& learner) {
     }
   }
   try {
-    if (!learner.clientUrls.empty() && client.serves(learner.clientUrls.front())) own = client.status(learner.clientUrls.front()).appliedIndex;
+    if (!learner.clientUrls.empty()) own = client.status(learner.clientUrls.front(), etcd::Client::atOnce).appliedIndex;
   } catch (const Interrupted&) {
     throw;
   } catch (const Error&) {
