@@ -147,6 +147,17 @@ Resources kubelet(const Setup& setup, const Phase&) {
   return resources;
 }
 
+/// A kubelet that has its certificate registers a moment later; whoever labels the node right after the join finds it. A control plane's
+/// Node is waited for where its labels are set.
+Resources workerIsRegistered(const Setup& setup) {
+  if (isControlPlane(setup)) return {};
+  return {plan::Condition{.what = fmt::format("the cluster has the node {}", setup.node.name),
+                          .probe = plan::ObjectExists{{.kubeconfig = paths::kubeletConf, .server = {}}, "v1", "Node", "", setup.node.name},
+                          .patience = setup.request.timeouts.tlsBootstrap,
+                          .hint = "look at: journalctl -u kubelet",
+                          .fatal = {plan::UnitFails{"kubelet"}}}};
+}
+
 Resources bootstrapIsDone(const Setup& setup, const Phase&) {
   auto resources = kubeletIsHealthy(setup);
   // A kubelet writes its kubeconfig first, and asks for the certificate that is named there afterwards.
@@ -158,6 +169,7 @@ Resources bootstrapIsDone(const Setup& setup, const Phase&) {
                                         .fatal = isControlPlane(setup) ? staticPodSigns(setup, {"etcd", "kube-apiserver"})
                                                                        : std::vector<plan::FatalSign>{plan::UnitFails{"kubelet"}}});
   resources.push_back(plan::Absent{paths::bootstrapKubeletConf});
+  append(resources, workerIsRegistered(setup));
   return resources;
 }
 
@@ -217,7 +229,7 @@ const plan::Workflow& joinWorkflow() {
       {.name = "guard", .summary = "Put a guard on this node, where layout is hosted", .desired = guard},
       {.name = "kubelet-start", .summary = "Write the kubelet's settings and start it", .desired = kubelet},
       {.name = "etcd-join", .summary = "Add a member to etcd, one node at a time", .desired = joinEtcd, .undo = leaveEtcd},
-      {.name = "kubelet-wait-bootstrap", .summary = "Wait until the kubelet has its own certificate", .desired = bootstrapIsDone},
+      {.name = "kubelet-wait-bootstrap", .summary = "Wait until the kubelet has its own certificate, and a worker is a Node", .desired = bootstrapIsDone},
       // From here on the machine is a Node.
       {.name = "control-plane-join", .summary = "Make the node a control plane in the cluster's eyes", .children = controlPlaneJoin},
       {.name = "wait-control-plane", .summary = "Wait until this node's control plane answers", .desired = controlPlaneIsUp},

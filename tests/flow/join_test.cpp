@@ -86,6 +86,16 @@ TEST_CASE("a control plane joins, its member of etcd votes, and a second run fin
   CHECK_FALSE(joining.join().changed());
 }
 
+TEST_CASE("a worker has joined when the cluster has its Node, and not when it has its certificate only") {
+  Joining joining(Role::worker);
+  REQUIRE(joining.joinFails() == "");
+  CHECK(joining.machine.api.object("/api/v1/nodes/n1"));
+  CHECK_FALSE(joining.join().changed());
+  Joining unregistered(Role::worker);
+  unregistered.machine.timetable.node = kNever;
+  CHECK(unregistered.joinFails() == "gave up after 5m waiting until the cluster has the node n1: not there yet; look at: journalctl -u kubelet");
+}
+
 TEST_CASE("where no pod of etcd is told of yet, its member is found by the control plane's address") {
   Joining joining(Role::controlPlane);
   joining.machine.api.remove("/api/v1/namespaces/kube-system/pods/etcd-n2");

@@ -59,9 +59,11 @@ void Joining::settle() {
   auto& host = machine.host;
   const auto& kubelet = host.services["kubelet"];
   if (kubelet.active != "active" || !kubelet.startedAt || !host.files.contains(paths::kubeletConfig)) return;
-  if (host.now - *kubelet.startedAt >= machine.timetable.clientCertificate && host.files.contains(paths::bootstrapKubeletConf) &&
+  const auto age = host.now - *kubelet.startedAt;
+  if (age >= machine.timetable.clientCertificate && host.files.contains(paths::bootstrapKubeletConf) &&
       !host.files.contains(paths::kubeletConf))
     host.put(paths::kubeletConf, kubeletConf(host.text("/etc/kubernetes/pki/ca.crt")), 0600);
+  if (role_ == Role::worker && age >= machine.timetable.node && host.files.contains(paths::kubeletConf)) machine.registerNode();
   if (host.files.contains("/etc/kubernetes/manifests/etcd.yaml"))
     for (auto& member : etcd.members)
       if (member.peerUrl == kPeerUrl) member.name = "n1", member.clientUrl = "https://10.0.0.11:2379";

@@ -142,7 +142,11 @@ void Machine::settle() {
     if (runs("kube-controller-manager")) api.page(fmt::format("https://{}:10257/healthz", address("kube-controller-manager")), 200);
     if (runs("kube-scheduler")) api.page(fmt::format("https://{}:10259/livez", address("kube-scheduler")), 200);
   }
-  if (age >= timetable.node && runs("kube-apiserver") && !api.object("/api/v1/nodes/n1"))
+  if (age >= timetable.node && runs("kube-apiserver")) registerNode();
+}
+
+void Machine::registerNode() {
+  if (!api.object("/api/v1/nodes/n1"))
     api.put(
         {{"apiVersion", "v1"},
          {"kind", "Node"},

@@ -87,6 +87,8 @@ public:
 
   /// The world as it is now; a kubelet, once started, goes on with its work.
   void settle();
+  /// As its kubelet does where an API server takes it.
+  void registerNode();
 
   config::Setup setup();
   plan::Outcome plan();
