@@ -4,12 +4,14 @@
 #include "cmd/status_look.hpp"
 
 #include "certs/x509.hpp"
+#include "config/store.hpp"
 #include "guard/disk.hpp"
 #include "host/facts.hpp"
 #include "kube/reading.hpp"
 #include "manifests/components.hpp"
 #include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
+#include "phases/conversion.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
 
@@ -48,6 +50,14 @@ void lookAtContainers(host::Cri& cri, MachineSeen& seen) {
 void lookAtGuard(host::Host& host, MachineSeen& seen) {
   if (const auto text = host.read(config::Path(manifests::guardStatusFolder) / "guard.json")) seen.guard = phases::pivot::parseGuardReport(*text);
   if (const auto text = host.read(paths::nodeState)) seen.selfHosted = guard::parseNodeState(*text).mode == "selfhosted";
+}
+
+void lookAtConversion(host::Host& host, MachineSeen& seen) {
+  namespace conversion = phases::conversion;
+  const auto record = host.read(conversion::underWay);
+  if (!record) return;
+  std::vector<std::string> warnings;
+  seen.convertsTo = conversion::name(config::clusterFromDocuments(parseYaml(*record, conversion::underWay.string()), warnings).kubestrap.layout);
 }
 
 StandbySeen standbySeen(guard::Component component, manifests::Slot slot, const std::string& text, host::Cri& cri) {
@@ -140,6 +150,7 @@ void lookAtMachine(Machine& machine, Depth depth, Seen& seen) {
   }
   if (own.controlPlane) {
     whatCanBe("the guard", [&] { lookAtGuard(host, own); });
+    whatCanBe("the conversion", [&] { lookAtConversion(host, own); });
     whatCanBe("certificates", [&] { lookAtOwnCertificates(host, own); });
   }
   if (depth == Depth::glance) return;

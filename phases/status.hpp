@@ -102,6 +102,7 @@ struct MachineSeen {
   std::string name;
   bool isNode = false, controlPlane = false;
   bool selfHosted = false; ///< as its guard has kept
+  std::string convertsTo;  ///< "hosted": a conversion of layouts has begun here, and not ended; empty: none has
   std::optional<pivot::GuardReport> guard; ///< of the file by which the guard tells of itself here
   bool guardRuns = true;
   std::vector<ContainerSeen> containers; ///< of the control plane, the newest of each component

@@ -1,4 +1,5 @@
 // What is wrong: one row of the table for each thing that can be.
+#include "phases/conversion.hpp"
 #include "phases/status.hpp"
 #include "support/text.hpp"
 
@@ -152,6 +153,12 @@ void pivotHalfway(const Seen& seen, const Rule& rule, Findings& findings) {
   for (const auto& node : seen.controlPlane.nodes) (node.selfHosted ? marked : others).push_back(node.name);
   if (!marked.empty() && !others.empty())
     say(rule, findings, {}, fmt::format("{} run pods of the DaemonSets, {} static pods", join(marked, ", "), join(others, ", ")));
+}
+
+void conversionHalfway(const Seen& seen, const Rule& rule, Findings& findings) {
+  if (seen.machine.convertsTo.empty() || isUnderWay(seen)) return;
+  say(rule, findings, seen.machine.name, fmt::format("it goes to layout {}, by {}", seen.machine.convertsTo, conversion::underWay.string()),
+      fmt::format("on {}: kubestrap convert --to {} goes on, and the other direction goes back", seen.machine.name, seen.machine.convertsTo));
 }
 
 void planAbandoned(const Seen& seen, const Rule& rule, Findings& findings) {
@@ -331,6 +338,8 @@ constexpr Rule table[] = {
     {"StaysPromoted", Severity::warning, "a static pod is not taken away, though the DaemonSet's pod serves", "see what is said of that node besides", condition},
     {"TemplateUnfit", Severity::error, "no static pod can be made of a DaemonSet's template: it does not become the standby", "change the template, or kubestrap repair COMPONENT", condition},
     {"PivotHalfway", Severity::warning, "some control plane nodes run pods of the DaemonSets, others static pods", "kubestrap pivot goes on, kubestrap unpivot goes back", pivotHalfway},
+    {"ConversionHalfway", Severity::error, "a conversion of layouts was stopped on this machine: its API server may be away until it is gone on with",
+     "kubestrap convert --to LAYOUT on that node", conversionHalfway},
     {"PlanAbandoned", Severity::warning, "an operation over several nodes has ended in the middle", "run it again: it goes on", planAbandoned},
     {"VersionsDiffer", Severity::warning, "a component has different versions on different nodes", "bring all nodes to one version", versionsDiffer},
     {"EtcdSilent", Severity::error, "etcd could not be asked for its members", "look at its log: /var/log/pods/kube-system_etcd-*", etcdSilent},

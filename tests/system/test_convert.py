@@ -5,6 +5,7 @@ import pytest
 from kubelab import cgroups, documents
 from test_join import ADMIN, IGNORED, join, join_words
 from test_pivot import COMPONENTS, MANIFESTS, is_kept_by_files, is_self_hosted, pivot, three_control_planes
+from test_vip import address_of, holders, with_vip
 from testbed import VERSION, Probe
 
 NAME = "api.kubernetes.internal"
@@ -138,6 +139,72 @@ def test_and_kubeadms_again(kubeadms):
     is_kubeadms(kubeadms)
 
 
+PATCH = "metadata:\n  annotations:\n    example.org/note: kept\n"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(lab):
+    """A control plane that clients reach at an address, made with a folder of patches."""
+    machine = lab.machine("n3")
+    machine.write("/root/patches/kube-apiserver+merge.yaml", PATCH)
+    wanted = machine.config(("clusterName: kubernetes\n", f"clusterName: kubernetes\ncontrolPlaneEndpoint: {machine.address}:6443\n"))
+    machine.give_pod_network()
+    made = machine.init("--patches", "/root/patches", config=wanted)
+    assert made.code == 0, str(made)
+    machine.wait_ready()
+    return machine
+
+
+def note(machine) -> str:
+    pods = machine.get("-n", "kube-system", "pod", "-l", "component=kube-apiserver")["items"]
+    return pods[0]["metadata"]["annotations"].get("example.org/note", "") if len(pods) == 1 else ""
+
+
+@pytest.mark.long
+def test_patches_and_an_endpoint_that_is_an_address_are_asked_for(elsewhere):
+    refused = elsewhere.try_("kubestrap", "convert", "--to", "hosted", "--yes")
+    assert refused.code != 0 and f"--control-plane-endpoint {NAME}" in refused.err, str(refused)
+    named = ("--control-plane-endpoint", f"{NAME}:6443")
+    by_hand = elsewhere.try_("kubestrap", "convert", "--to", "hosted", "--yes", *named)
+    assert by_hand.code != 0 and "example.org/note" in by_hand.err and "--patches" in by_hand.err, str(by_hand)
+    assert "kube-apiserver.yaml" in manifests(elsewhere)
+    convert(elsewhere, "hosted", *named, "--patches", "/root/patches")
+    elsewhere.until("its static pods are ready", lambda: is_hosted(elsewhere))
+    assert server_of(elsewhere) == f"https://{NAME}:6443"
+    elsewhere.until("the patch is kept", lambda: note(elsewhere) == "kept")
+    # Who goes by the address goes on.
+    assert elsewhere.run("curl", "-s", "--cacert", "/etc/kubernetes/pki/ca.crt", f"https://{elsewhere.address}:6443/readyz") == "ok"
+
+
+@pytest.mark.long
+def test_a_balancer_of_the_operators_takes_the_place_of_the_nodes_own(elsewhere):
+    """The name that every node has known leads to it from now on: here a line in /etc/hosts."""
+    convert(elsewhere, "plain", "--endpoint-mode", "external", "--patches", "/root/patches")
+    elsewhere.sh(f"echo {elsewhere.address} {NAME} >> /etc/hosts")
+    elsewhere.until("the node is Ready", lambda: elsewhere.wait_ready() is None)
+    is_kubeadms(elsewhere)
+    assert note(elsewhere) == "kept"
+    assert server_of(elsewhere, "admin.conf") == f"https://{NAME}:6443"
+    assert not [name for name in manifests(elsewhere) if "kubestrap" in name]
+    assert steps(convert(elsewhere, "plain", "--endpoint-mode", "external", "--patches", "/root/patches")) == []
+
+
+@pytest.mark.long
+def test_a_virtual_address_leads_to_either_layout(lab, elsewhere):
+    lab.off(elsewhere)
+    machine, other = lab.machine("n1"), lab.machine("w1")
+    machine.give_pod_network()
+    made = machine.init(config=with_vip(machine))
+    assert made.code == 0, str(made)
+    machine.wait_ready()
+    other.write("/root/ca.crt", machine.read("/etc/kubernetes/pki/ca.crt"))
+    for layout in ("hosted", "plain"):
+        convert(machine, layout)
+        assert holders(machine) == [machine.name]
+        asked = other.run("curl", "-s", "-m", "2", "--cacert", "/root/ca.crt", f"https://{address_of(machine)}:6443/readyz")
+        assert asked == "ok"
+
+
 @pytest.fixture(scope="module")
 def three(lab):
     """Three control planes and a worker of layout plain, each with a balancer."""
@@ -169,5 +236,8 @@ def test_one_that_was_killed_is_gone_on_with(three, after):
     first = three[0]
     for layout in ("hosted", "plain"):
         first.stop("convert", "--to", layout, "--yes", text=after)
+        found = {finding["name"] for finding in first.try_("kubestrap", "status", "-o", "json").json["findings"]}
+        if "ApiUnreachable" in found and first.try_("test", "-e", "/var/lib/kubestrap/conversion.yaml").code == 0:
+            assert "ConversionHalfway" in found
         convert(first, layout)
     first.wait_ready()

@@ -87,6 +87,7 @@ TEST_CASE("each thing that is wrong is one finding, with what was seen") {
       {"SlotBusy", [](Seen& seen) { guardOf(seen).conditions = {{"SlotBusy", "kube-apiserver: a process"}}; }, "a process"},
       {"ParentMissing", [](Seen& seen) { guardOf(seen).conditions = {{"ParentMissing", "kube-apiserver: no pod"}}; }, "no pod"},
       {"PlanAbandoned", [](Seen& seen) { seen.plan = PlanSeen{.operation = "pivot", .state = "commits", .holder = "n1", .step = "n2: marked", .since = {}, .refreshed = now - 20min}; }, "pivot of n1"},
+      {"ConversionHalfway", [](Seen& seen) { seen.machine.convertsTo = "plain"; }, "to layout plain, by /var/lib/kubestrap/conversion.yaml"},
       {"VersionsDiffer", [](Seen& seen) { seen.pods[0].version = "v1.36.3"; }, "v1.36.3 and v1.37.2"},
       {"EtcdMemberSilent", [](Seen& seen) { seen.etcd.members[2].silent = "connection refused"; }, "of 3 members 2 are well, and none more may be lost"},
       {"EtcdNoSpace", [](Seen& seen) { seen.etcd.members[0].alarms = {"NOSPACE"}; }, "20 MiB"},
@@ -125,6 +126,7 @@ TEST_CASE("while an operation goes on, what it does is not wrong") {
   seen.controlPlane.nodes[1].selfHosted = false;
   guardOf(seen, 0).held = {"kube-apiserver"};
   seen.controlPlane.daemonSets["kube-apiserver"].available = 1;
+  seen.machine.convertsTo = "hosted";
   CHECK(judge(seen).empty());
 }
 
