@@ -139,8 +139,20 @@ Value hostedSpec(const Component& component, const Setup& setup, Slot slot, Valu
   return spec;
 }
 
-Value labels(const Component& component, std::string_view hosting) {
-  return Value::object({{"component", component.name}, {componentLabel, component.name}, {hostingLabel, hosting}, {"tier", "control-plane"}});
+bool isOfOurs(std::string_view name) { return name == "component" || name == "tier" || name.starts_with("kubestrap.io/") || name.starts_with("kubeadm.kubernetes.io/"); }
+
+/// Labels or annotations that the operator's patches have brought, with those that are said here.
+Value withPatched(const Value& source, const char* which, Value own) {
+  if (const auto* found = find(source, fmt::format("metadata.{}", which)))
+    for (const auto& [name, value] : found->items())
+      if (!isOfOurs(name)) own[name] = value;
+  return own;
+}
+
+/// Of a pod of this component that is made of `source`, a pod or a template.
+Value metadata(const Component& component, const Value& source, std::string_view hosting, Value annotations) {
+  return Value::object({{"annotations", withPatched(source, "annotations", std::move(annotations))},
+                        {"labels", withPatched(source, "labels", Value::object({{"component", component.name}, {componentLabel, component.name}, {hostingLabel, hosting}, {"tier", "control-plane"}}))}});
 }
 
 /// The same for another slot: every text that is its address, or ends with "=" and its address.
@@ -155,20 +167,18 @@ void move(Value& document, std::string_view from, std::string_view to) {
     for (auto& member : document) move(member, from, to);
 }
 
-Value pod(const Component& component, std::string_view name, Value annotations, Value spec) {
-  return sorted(Value::object({{"apiVersion", "v1"},
-                               {"kind", "Pod"},
-                               {"metadata", Value::object({{"annotations", std::move(annotations)},
-                                                           {"labels", labels(component, "rescue")},
-                                                           {"name", name},
-                                                           {"namespace", "kube-system"}})},
-                               {"spec", std::move(spec)}}));
-}
-
 std::string rescueName(const Component& component) { return fmt::format("{}-rescue", component.name); }
 
-/// What makes pods of that spec a DaemonSet's.
-Value daemonSetWith(const Component& component, Value spec, Slot slot, int revision) {
+/// Made of `source`, a pod or a template, whose patched labels and annotations it keeps.
+Value rescuePodWith(const Component& component, const Value& source, std::string_view revision, Value spec) {
+  auto own = metadata(component, source, "rescue", Value::object({{activationAnnotation, "0"}, {revisionAnnotation, revision}}));
+  own["name"] = rescueName(component);
+  own["namespace"] = "kube-system";
+  return sorted(Value::object({{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", std::move(own)}, {"spec", std::move(spec)}}));
+}
+
+/// What makes pods of that spec a DaemonSet's. They keep what was patched into `source`, a pod or a template.
+Value daemonSetWith(const Component& component, const Value& source, Value spec, Slot slot, int revision) {
   spec.erase("priority"); // comes of the class
   spec["automountServiceAccountToken"] = false;
   spec["nodeSelector"] = Value::object({{"node-role.kubernetes.io/control-plane", ""}, {selfHostedLabel, "true"}});
@@ -186,8 +196,7 @@ Value daemonSetWith(const Component& component, Value spec, Slot slot, int revis
         Value::object({{"minReadySeconds", 10},
                        {"revisionHistoryLimit", 10},
                        {"selector", Value::object({{"matchLabels", selector}})},
-                       {"template", Value::object({{"metadata", Value::object({{"annotations", annotations}, {"labels", labels(component, "self")}})},
-                                                   {"spec", std::move(spec)}})},
+                       {"template", Value::object({{"metadata", metadata(component, source, "self", annotations)}, {"spec", std::move(spec)}})},
                        {"updateStrategy", strategy}})}}));
 }
 
@@ -239,18 +248,19 @@ std::optional<int> servingPort(const Component& component, const Value& pod) {
 std::string_view readyPath(const Component& component) { return probesOf(component).startup; }
 
 Value rescuePod(const Component& component, const Setup& setup) {
-  auto spec = hostedSpec(component, setup, Slot::rescue, component.pod(setup).at("spec"));
-  return pod(component, rescueName(component), Value::object({{activationAnnotation, "0"}, {revisionAnnotation, "0"}}), std::move(spec));
+  const auto plain = component.pod(setup);
+  return rescuePodWith(component, plain, "0", hostedSpec(component, setup, Slot::rescue, plain.at("spec")));
 }
 
 Value daemonSet(const Component& component, const Setup& setup, Slot slot, int revision) {
-  return daemonSetWith(component, hostedSpec(component, setup, slot, component.pod(setup).at("spec")), slot, revision);
+  const auto plain = component.pod(setup);
+  return daemonSetWith(component, plain, hostedSpec(component, setup, slot, plain.at("spec")), slot, revision);
 }
 
 Value daemonSetOf(const Component& component, const Value& standby, Slot of, Slot slot, int revision) {
   auto spec = standby.at("spec");
   move(spec, slotAddress(of), slotAddress(slot));
-  return daemonSetWith(component, std::move(spec), slot, revision);
+  return daemonSetWith(component, standby, std::move(spec), slot, revision);
 }
 
 Value daemonSetReading(const Component& component, const Value& podTemplate, const Reading& reading, Slot slot, int revision) {
@@ -281,8 +291,7 @@ Value rescuePodOf(const Component& component, const Value& podTemplate) {
     spec.erase(field);
   move(spec, slotAddress(slotOf(annotation(slotAnnotation))), slotAddress(Slot::rescue));
   spec["priority"] = 2000001000; // the kubelet does not resolve the class
-  auto rescue = pod(component, rescueName(component),
-                    Value::object({{activationAnnotation, "0"}, {revisionAnnotation, annotation(revisionAnnotation)}}), std::move(spec));
+  auto rescue = rescuePodWith(component, podTemplate, annotation(revisionAnnotation), std::move(spec));
   if (const auto unfit = notFitForStaticPod(rescue); !unfit.empty())
     throw Error(fmt::format("no static pod can be made of the template of {}: it has {}", component.name, unfit));
   return rescue;

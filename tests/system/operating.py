@@ -10,11 +10,44 @@ from pathlib import Path
 
 import yaml
 
-from kubelab import cgroups, documents
+from kubelab import cgroups, documents, paths
 from testbed import ROOT, VERSION, Machine, Result
 
 BINARY = ROOT / "build/release/kubestrap"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("KUBECONFIG", "SSH_AUTH_SOCK")}
+
+
+# Machines, their pods, multicast on the link; and of IPv6 what a link needs by itself.
+INSIDE = """\
+table bridge outside {{
+  chain seen {{
+    type filter hook prerouting priority 0;
+    ether type arp accept
+    ip daddr {{ {network}, 10.244.0.0/16, 224.0.0.0/4 }} accept
+    ip6 daddr {{ fe80::/10, ff00::/8 }} accept
+    counter
+  }}
+}}
+"""
+
+
+class Switch:
+    """Counts what goes over a lab's bridge to anywhere outside of it."""
+
+    def __init__(self, lab, network: str):
+        self.lab = lab
+        self._nft("-f", "-", input=INSIDE.format(network=network))
+
+    def _nft(self, *words: str, input: str | None = None) -> str:
+        """nft of the machines' root file system: the host may have none."""
+        root = next(paths.cache("rootfs").glob("base-*"))
+        command = ["ip", "netns", "exec", f"lab-{self.lab.name}", "chroot", root, "nft", *words]
+        return subprocess.run(command, input=input, capture_output=True, text=True, check=True).stdout
+
+    def packets(self) -> int:
+        listed = json.loads(self._nft("-j", "list", "chain", "bridge", "outside", "seen"))
+        (count,) = [part["counter"]["packets"] for each in listed["nftables"] if "rule" in each for part in each["rule"]["expr"] if "counter" in part]
+        return count
 
 
 class Operator:
@@ -56,8 +89,8 @@ class Operator:
         print(f"cluster {' '.join(words)}: {time.monotonic() - began:.1f} s\n{err}")
         return Result(f"cluster {' '.join(words)}", process.returncode, out, err)
 
-    def must(self, *words: str, code: int = 0) -> Result:
-        done = self.run(*words)
+    def must(self, *words: str, code: int = 0, timeout: float = 600) -> Result:
+        done = self.run(*words, timeout=timeout)
         assert done.code == code, str(done)
         return done
 

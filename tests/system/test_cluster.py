@@ -5,7 +5,8 @@ import signal
 import pytest
 import yaml
 
-from operating import Operator
+from kubelab import cni
+from operating import Operator, Switch
 from test_bundle import BUNDLE, KEY, make_bundle, strip
 from test_reset import HOSTS, is_as_before, names
 from testbed import OLDER, VERSION, Machine
@@ -156,22 +157,36 @@ def test_three_control_planes_and_two_workers_through_interruptions_and_losses(l
 
 
 @pytest.mark.long
-def test_machines_with_nothing_become_a_cluster_from_one_bundle(lab, tmp_path):
-    machines = n1, w1 = [lab.machine(name, images=False) for name in ("n1", "w1")]
-    operator = Operator(lab, tmp_path)
+def test_machines_with_nothing_become_a_cluster_from_one_bundle_and_nothing_goes_outside(lab, tmp_path):
+    """Three control planes and two workers. They have no way out; and a counter on the bridge, which first shows that it counts, stays at nothing."""
+    machines = [lab.machine(name, images=False) for name in ("n1", "n2", "n3", "w1", "w2")]
+    n1, operator = machines[0], Operator(lab, tmp_path)
     make_bundle(n1)
     operator.fetch(n1, BUNDLE, "lab.bundle")
+    key = n1.read(f"{KEY}.pub")
     for machine in machines:
-        machine.write(f"{KEY}.pub", n1.read(f"{KEY}.pub"))
+        machine.write(f"{KEY}.pub", key)
         strip(machine)
-        machine.run("rm", "-rf", BUNDLE, "/usr/bin/kubestrap", "/usr/lib/kubestrap")
+        machine.run("rm", "-rf", BUNDLE, "/usr/bin/kubestrap", "/usr/lib/kubestrap", cni.FILE)
+    switch = Switch(lab, f"{n1.address.rsplit('.', 1)[0]}.0/24")
+    n1.try_("curl", "-s", "-m", "2", "http://192.0.2.1/")
+    counted = switch.packets()
+    assert counted > 0
+    for machine in machines:
+        machine.run("ip", "route", "del", "default")
     operator.describe(machines, bundle="lab.bundle", offline=True)
     copied = ["copy kubestrap", "copy kubestrap's image", "copy the bundle", "bundle load", "preflight --fix"]
-    assert operator.steps() == {"n1": [*copied, "init"], "w1": [*copied, "join"]}
-    operator.must("apply", "--yes")
-    assert names(n1, "nodes") == {"n1", "w1"}
+    assert operator.steps() == {machine.name: [*copied, "init" if machine is n1 else "join"] for machine in machines}
+    operator.must("apply", "--yes", timeout=1500)
+    assert names(n1, "nodes") == {machine.name for machine in machines}
+    lab.install_pod_network(n1)
+    n1.wait_ready()
+    for node in ("w1", "w2"):
+        n1.start_pod(f"from-{node}", node)
+    n1.until("a service leads to the other worker", lambda: "pod=from-w2" in n1.in_pod("from-w1", "testtool", "get", "http://from-w2.default.svc.cluster.local/"), 120)
     assert operator.steps() == {}
     operator.must("destroy", "--yes")
+    assert switch.packets() == counted
     for machine in machines:
         is_as_before(machine, but=HOSTS)
 

@@ -147,9 +147,10 @@ def elsewhere(lab):
     """A control plane that clients reach at an address, made with a folder of patches."""
     machine = lab.machine("n3")
     machine.write("/root/patches/kube-apiserver+merge.yaml", PATCH)
-    wanted = machine.config(("clusterName: kubernetes\n", f"clusterName: kubernetes\ncontrolPlaneEndpoint: {machine.address}:6443\n"))
+    wanted = machine.config(("clusterName: kubernetes\n", f"clusterName: kubernetes\ncontrolPlaneEndpoint: {machine.address}:6443\n"),
+                            ("  bindPort: 6443\n", "  bindPort: 6443\npatches: {directory: /root/patches}\n"))
     machine.give_pod_network()
-    made = machine.init("--patches", "/root/patches", config=wanted)
+    made = machine.init(config=wanted)
     assert made.code == 0, str(made)
     machine.wait_ready()
     return machine

@@ -2,6 +2,7 @@
 
 #include "manifests/front.hpp"
 #include "support/error.hpp"
+#include "support/yaml.hpp"
 #include "tests/unit/manifests/fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -78,6 +79,24 @@ TEST_CASE("a DaemonSet's template makes the rescue pod that there was, whatever 
       const auto set = daemonSet(component(name), setup, colour, 7);
       CHECK(sameDocument(rescuePodOf(component(name), set["spec"]["template"]), wanted));
     }
+}
+
+TEST_CASE("labels and annotations of a patch are on pods of both kinds, and on standbys made of templates, and those made of standbys") {
+  auto setup = hostedSetup();
+  setup.request.patches = {{"kube-scheduler+merge.yaml", config::Patch::Target::scheduler, config::Patch::Kind::merge,
+                            parseYamlValue("metadata: {annotations: {example.org/note: kept}, labels: {example.org/team: a}}", "test")}};
+  const auto& scheduler = component("kube-scheduler");
+  const auto set = daemonSet(scheduler, setup, Slot::blue, 1);
+  const auto& podTemplate = set["spec"]["template"];
+  const auto standby = rescuePodOf(scheduler, podTemplate);
+  const auto again = daemonSetOf(scheduler, standby, Slot::rescue, Slot::green, 2);
+  for (const auto& each : {rescuePod(scheduler, setup), podTemplate, standby, again["spec"]["template"]}) {
+    CHECK(each["metadata"]["annotations"]["example.org/note"] == "kept");
+    CHECK(each["metadata"]["labels"]["example.org/team"] == "a");
+  }
+  CHECK(again["spec"]["template"]["metadata"]["labels"][std::string(hostingLabel)] == "self");
+  CHECK_FALSE(again["spec"]["template"]["metadata"]["annotations"].contains(std::string(activationAnnotation)));
+  CHECK_FALSE(set["spec"]["selector"]["matchLabels"].contains("example.org/team"));
 }
 
 TEST_CASE("the previous standby runs beside the current one") {
