@@ -1,12 +1,14 @@
 #include "cmd/own_cluster.hpp"
 
 #include "certs/x509.hpp"
+#include "config/layout.hpp"
 #include "config/machine_defaults.hpp"
 #include "config/paths.hpp"
 #include "config/store.hpp"
 #include "kube/client.hpp"
 #include "kube/reading.hpp"
 #include "manifests/cluster_objects.hpp"
+#include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
 #include "phases/hosted.hpp"
 #include "phases/upgrade.hpp"
@@ -98,7 +100,10 @@ OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::s
     config::Facts facts;
     facts.hostname = "node";
     facts.defaultAddress = IpAddress::v4(1, 2, 3, 4);
-    return config::loadInit(documents, flags, facts, machine.random(), warnings).cluster;
+    auto meant = flags;
+    // The file that init has read says no layout where init chose hosted, and its endpoint has a name that was made up then.
+    if (machine.host().status(manifests::guardManifest())) config::chooseLayout(documents, meant, false);
+    return config::loadInit(documents, meant, facts, machine.random(), warnings).cluster;
   };
   if (flags.configFile) return {placeholders(machine.readDocuments(*flags.configFile))};
   const auto path = kubeconfig ? std::filesystem::absolute(*kubeconfig) : paths::adminConf;
