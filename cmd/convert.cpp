@@ -203,13 +203,11 @@ private:
 
 /// A conversion that was stopped on this machine may have left it without an API server: its files say where it was going.
 void goOnHere(const ConvertOptions& options, Machine& machine) {
-  const auto record = machine.host().read(conversion::underWay);
-  if (!record) return;
+  auto cluster = stoppedHere(machine.host());
+  if (!cluster) return;
   log::warn(fmt::format("a conversion was stopped on this machine ({}): it goes on here first", conversion::underWay.string()));
-  std::vector<std::string> warnings;
-  auto cluster = config::clusterFromDocuments(parseYaml(*record, conversion::underWay.string()), warnings);
-  const auto port = ownNode(machine, cluster).bindPort;
-  const auto setup = setupHere({.cluster = conversion::converted(std::move(cluster), goalOf(options), port), .apiServers = {}, .endpoint = {}, .patches = options.patches}, machine);
+  const auto port = ownNode(machine, *cluster).bindPort;
+  const auto setup = setupHere({.cluster = conversion::converted(*std::move(cluster), goalOf(options), port), .apiServers = {}, .endpoint = {}, .patches = options.patches}, machine);
   machine.useRuntime(setup.node.criSocket);
   auto world = machine.world();
   const auto lock = machine.host().lock("convert");

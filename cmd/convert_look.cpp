@@ -46,6 +46,13 @@ config::Setup setupHere(const ConvertedHere& wanted, Machine& machine) {
   return setup;
 }
 
+std::optional<config::Cluster> stoppedHere(host::Host& host) {
+  const auto record = host.read(conversion::underWay);
+  if (!record) return std::nullopt;
+  std::vector<std::string> warnings; // the record is kubestrap's own
+  return config::clusterFromDocuments(parseYaml(*record, conversion::underWay.string()), warnings);
+}
+
 conversion::Here here(const config::Setup& setup, host::Host& host) {
   return {.superAdmin = host.status(paths::superAdminConf).has_value(), .record = setup.node.controlPlane ? config::storedText(setup.cluster) : ""};
 }

@@ -25,6 +25,9 @@ struct ConvertedHere {
 config::Setup setupHere(const ConvertedHere& wanted, Machine& machine);
 phases::conversion::Here here(const config::Setup& setup, host::Host& host);
 
+/// What the cluster of a conversion that was stopped on this machine was to be; nothing: none was.
+std::optional<config::Cluster> stoppedHere(host::Host& host);
+
 enum class Force { no, yes };
 /// How far this machine is, and what stands in the way.
 phases::conversion::NodeSeen lookHere(const config::Setup& setup, Force force, Machine& machine);

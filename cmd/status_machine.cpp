@@ -1,17 +1,16 @@
 // What this machine shows of itself, with or without a cluster that answers.
+#include "cmd/convert_look.hpp"
 #include "cmd/expiries.hpp"
 #include "cmd/own_cluster.hpp"
 #include "cmd/status_look.hpp"
 
 #include "certs/x509.hpp"
-#include "config/store.hpp"
 #include "guard/disk.hpp"
 #include "host/facts.hpp"
 #include "kube/reading.hpp"
 #include "manifests/components.hpp"
 #include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
-#include "phases/conversion.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
 
@@ -53,11 +52,7 @@ void lookAtGuard(host::Host& host, MachineSeen& seen) {
 }
 
 void lookAtConversion(host::Host& host, MachineSeen& seen) {
-  namespace conversion = phases::conversion;
-  const auto record = host.read(conversion::underWay);
-  if (!record) return;
-  std::vector<std::string> warnings;
-  seen.convertsTo = conversion::name(config::clusterFromDocuments(parseYaml(*record, conversion::underWay.string()), warnings).kubestrap.layout);
+  if (const auto cluster = stoppedHere(host)) seen.convertsTo = phases::conversion::name(cluster->kubestrap.layout);
 }
 
 StandbySeen standbySeen(guard::Component component, manifests::Slot slot, const std::string& text, host::Cri& cri) {
