@@ -84,6 +84,8 @@ public:
 
   // processes and services
   virtual CommandResult run(const Command& command) = 0;
+  /// By SIGKILL. Fine when it has ended already.
+  virtual void endProcess(int pid) = 0;
   virtual ServiceState service(const std::string& name) = 0;
   enum class ServiceAction { start, stop, restart, enable, disable, reload };
   virtual void service(const std::string& name, ServiceAction action) = 0;

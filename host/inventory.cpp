@@ -1,6 +1,7 @@
 #include "host/inventory.hpp"
 
 #include "host/facts.hpp"
+#include "host/processes.hpp"
 #include "support/encoding.hpp"
 #include "support/text.hpp"
 
@@ -141,17 +142,11 @@ bool runs(const ServiceState& state) { return state.active == "active" || state.
 
 Value processesOf(Host& host, const ServiceState& kubeletUnit) {
   std::map<std::string, unsigned> counts;
-  for (const auto& name : host.list("/proc")) {
-    if (name.empty() || !std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; })) continue;
-    std::string command, arguments;
-    try {
-      command = std::string(trim(host.read("/proc/" + name + "/comm").value_or("")));
-      if (command.starts_with("containerd-shim")) arguments = host.read("/proc/" + name + "/cmdline").value_or("");
-    } catch (const Error&) {
-      continue; // it has ended
-    }
+  for (const auto& [pid, command] : processes(host)) {
     if (std::ranges::any_of(components, [&](std::string_view each) { return command.starts_with(each); })) ++counts[command];
-    if (arguments.find("k8s.io") != std::string::npos) ++counts["pods in the runtime"];
+    if (!command.starts_with("containerd-shim")) continue;
+    const auto words = argumentsOf(pid, host);
+    if (std::ranges::find(words, "k8s.io") != words.end()) ++counts["pods in the runtime"];
   }
   // The process of a unit that runs is told by the unit; another one is somebody's.
   if (const auto kubelet = counts.find("kubelet"); kubelet != counts.end() && runs(kubeletUnit) && --kubelet->second == 0) counts.erase(kubelet);

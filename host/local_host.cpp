@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -323,6 +324,10 @@ void LocalHost::removeTree(const Path& path) {
     emptyFolder(std::move(folder), own.st_dev, root_.outside(path));
   }
   remove(path);
+}
+
+void LocalHost::endProcess(int pid) {
+  if (::kill(pid, SIGKILL) != 0 && errno != ESRCH) throw systemError("end process", std::to_string(pid));
 }
 
 void LocalHost::unmount(const Path& path, int flags) {

@@ -41,6 +41,7 @@ public:
   void rename(const Path& from, const Path& to) override;
   void removeTree(const Path& path) override;
   void unmount(const Path& path, int flags) override;
+  void endProcess(int pid) override;
 
   CommandResult run(const Command& command) override;
   using Host::service;

@@ -2,6 +2,7 @@
 #include "plan/kinds.hpp"
 
 #include "host/inventory.hpp"
+#include "host/processes.hpp"
 #include "plan/netfilter.hpp"
 #include "support/text.hpp"
 
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <future>
+#include <set>
 
 #include <sys/mount.h>
 
@@ -132,12 +134,13 @@ void askToEnd(const std::vector<std::string>& pods, World& world) {
       world.cri.stopContainer(container.id, grace);
 }
 
-/// Stops and removes all there are; what the runtime said of the last one that it could not.
-std::optional<Error> tryToRemovePods(World& world) {
+/// Stops and removes all there are, and puts down which; what the runtime said of the last one that it could not.
+std::optional<Error> tryToRemovePods(World& world, std::set<std::string>& removed) {
   // A runtime stops each at once; most of the time it waits for the network plugin, so they go side by side.
   constexpr std::size_t width = 4;
   std::optional<Error> failure;
   const auto pods = podsOfKubelet(world);
+  for (const auto& pod : pods) removed.insert(pod.id);
   for (std::size_t begin = 0; begin < pods.size(); begin += width) {
     std::vector<std::future<void>> going;
     for (std::size_t i = begin; i < std::min(begin + width, pods.size()); ++i)
@@ -156,25 +159,38 @@ std::optional<Error> tryToRemovePods(World& world) {
   return failure;
 }
 
+/// Where the kubelet was stopped while a container of it began, containerd gives that up and forgets what the pod's shim has made of it so far; so
+/// the shim outlives its pod, with a runc that waits to be let go on (seen with 2.1).
+void endShimsOf(const std::set<std::string>& pods, host::Host& host) {
+  const auto running = host::processes(host);
+  std::set<int> shims;
+  for (const auto& [pid, name] : running) {
+    if (!name.starts_with("containerd-shim")) continue;
+    for (const auto& word : host::argumentsOf(pid, host))
+      if (pods.contains(word)) shims.insert(pid);
+  }
+  if (shims.empty()) return;
+  for (const auto& [pid, name] : running)
+    if (shims.contains(host::parentOf(pid, host))) host.endProcess(pid);
+  for (const auto pid : shims) host.endProcess(pid);
+}
+
 } // namespace
 
 void perform(const RemovePods& wanted, const Change&, const Context& context) {
+  std::set<std::string> removed;
   askToEnd(wanted.gently, context.world);
   // A container that is just starting, or ends by itself while it is stopped (etcd's, once its member is gone), fails for the runtime, and
   // not the next time. And one that was being made when the kubelet was stopped is seen later.
   const auto deadline = context.world.clock.now() + std::chrono::minutes(1);
-  // The runtime forgets a pod as one in the making a moment before it lists it: then three looks have to find nothing.
-  int looks = 1;
   for (;;) {
-    const bool making = context.world.cri.isMakingPods();
-    const auto failure = tryToRemovePods(context.world);
+    const auto failure = tryToRemovePods(context.world, removed);
     const bool late = context.world.clock.now() >= deadline;
     if (failure && late) throw *failure;
     context.world.clock.sleep(std::chrono::milliseconds(500));
-    if (making) looks = 3;
-    const bool nothing = !failure && !context.world.cri.isMakingPods() && podsOfKubelet(context.world).empty();
-    if (late || (nothing && --looks <= 0)) return;
+    if (late || (!failure && !context.world.cri.isMakingPods() && podsOfKubelet(context.world).empty())) break;
   }
+  endShimsOf(removed, context.world.host);
 }
 
 Change needed(const Unmount& wanted, const Context& context) {

@@ -226,6 +226,11 @@ void FakeHost::removeTree(const host::Path& path) {
     files[parent] = {.content = "", .mode = 0755, .modified = now, .type = FileStatus::Type::folder};
 }
 
+void FakeHost::endProcess(int pid) {
+  effect(fmt::format("end process {}", pid));
+  std::erase_if(files, [folder = fmt::format("/proc/{}/", pid)](const auto& each) { return each.first.starts_with(folder); });
+}
+
 void FakeHost::unmount(const host::Path& path, int) {
   auto& mounts = files["/proc/self/mounts"];
   std::string left;

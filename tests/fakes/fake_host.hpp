@@ -72,6 +72,7 @@ public:
   void remove(const host::Path& path) override;
   void rename(const host::Path& from, const host::Path& to) override;
   void removeTree(const host::Path& path) override;
+  void endProcess(int pid) override; ///< takes it out of /proc
   void unmount(const host::Path& path, int flags) override; ///< takes its line out of /proc/self/mounts
   host::CommandResult run(const host::Command& command) override;
   host::ServiceState service(const std::string& name) override;

@@ -284,6 +284,29 @@ TEST_CASE("a pod that is in the making for long when the kubelet is stopped goes
   CHECK(machine.cri.inTheMaking.empty());
 }
 
+TEST_CASE("a shim that outlives its pod is ended with what it has begun, and nobody else's") {
+  Machine machine;
+  aBareMachine(machine);
+  machine.init();
+  work(machine);
+  machine.cri.pods.push_back({.id = "p4", .uid = "4", .name = "etcd-n1", .podNamespace = "kube-system"});
+  auto& host = machine.host;
+  const auto shim = [&](const std::string& pid, const std::string& pod) {
+    host.put("/proc/" + pid + "/comm", "containerd-shim\n");
+    host.put("/proc/" + pid + "/cmdline", std::string("shim\0-namespace\0k8s.io\0-id\0", 28) + pod + '\0');
+    host.put("/proc/" + pid + "/status", "Name:\tcontainerd-shim\nPPid:\t1\n");
+  };
+  shim("500", "p4");
+  shim("600", "somebody-elses");
+  host.put("/proc/501/comm", "runc:[2:INIT]\n");
+  host.put("/proc/501/status", "Name:\trunc:[2:INIT]\nPPid:\t500\n");
+  CHECK(machine.resetFails() == "");
+  Lines ended;
+  for (const auto& effect : host.effects)
+    if (effect.starts_with("end process")) ended.push_back(effect);
+  CHECK(ended == Lines{"end process 501", "end process 500"});
+}
+
 TEST_CASE("keepalived is asked to end, since it leaves its address when it is killed") {
   Machine machine;
   aBareMachine(machine);
