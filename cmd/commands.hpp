@@ -17,6 +17,8 @@ Command rescueCommand();
 Command repairCommand();
 Command etcdCommand();
 Command backupCommand();
+/// addons plan, apply, status and remove.
+Command addonsCommand();
 /// bundle create, inspect, verify, keygen, diff, delta and load.
 Command bundleCommand();
 /// cluster plan, apply, status, destroy, inventory and cloud-init.

@@ -179,7 +179,8 @@ Cluster assemble(const ClusterDocuments& documents, const ClusterCircumstances& 
                     .endpointMode = byName(endpointModes, documents.kubestrap.endpoint.mode),
                     .frontImage = documents.kubestrap.images ? documents.kubestrap.images->front : "",
                     .vip = vipOf(documents.kubestrap),
-                    .preflightFix = documents.kubestrap.preflight ? documents.kubestrap.preflight->fix : std::nullopt},
+                    .preflightFix = documents.kubestrap.preflight ? documents.kubestrap.preflight->fix : std::nullopt,
+                    .addons = documents.kubestrap.addons},
   };
   // From the start it has a name that more than one machine can answer to.
   if (balancesOnNodes(cluster.kubestrap.endpointMode) && !cluster.controlPlaneEndpoint)
@@ -257,7 +258,8 @@ v1alpha1::KubestrapConfiguration kubestrapConfiguration(const Cluster& cluster) 
           .images = imagesDocument(options),
           .preflight = options.preflightFix ? std::optional(v1alpha1::Preflight{options.preflightFix}) : std::nullopt,
           .pki = cluster.pki.requests.empty() && cluster.pki.policy.empty() ? std::nullopt
-                                                                            : std::optional(v1alpha1::Pki{cluster.pki.requests, cluster.pki.policy})};
+                                                                            : std::optional(v1alpha1::Pki{cluster.pki.requests, cluster.pki.policy}),
+          .addons = options.addons};
 }
 
 } // namespace kubestrap::config

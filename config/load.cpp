@@ -1,5 +1,6 @@
 #include "config/load.hpp"
 
+#include "config/addons.hpp"
 #include "config/assemble.hpp"
 #include "config/inputs.hpp"
 #include "config/inventory.hpp"
@@ -161,6 +162,7 @@ void checkWhole(std::string_view kind, const Value& value, const Report& report,
   if (kind == "JoinConfiguration") checkWhole<v1beta4::JoinConfiguration>(value, report, warnings);
   if (kind == "ResetConfiguration") checkWhole<v1beta4::ResetConfiguration>(value, report, warnings);
   if (kind == "UpgradeConfiguration") checkWhole<v1beta4::UpgradeConfiguration>(value, report, warnings);
+  if (kind == v1alpha1::kind) validateAddons(v1alpha1::decode(value).addons, report);
   if (kind == inventoryKind) validateInventory(value, report, warnings);
   if (kind != "ClusterConfiguration") return;
   checkWhole<v1beta4::ClusterConfiguration>(value, report, warnings);

@@ -4,6 +4,7 @@
 // in here; who reads a Setup never asks "was it set?".
 
 #include "certs/spec.hpp"
+#include "config/addon.hpp"
 #include "config/bundled.hpp"
 #include "config/paths.hpp"
 #include "config/upgrading.hpp"
@@ -120,6 +121,7 @@ struct KubestrapOptions {
   std::string frontImage; ///< of the balancer on every node; empty: the shipped one
   std::optional<Vip> vip; ///< of endpointMode vip
   std::optional<std::vector<std::string>> preflightFix; ///< findings that --fix may put right; nothing: all it can
+  std::vector<Addon> addons;
 };
 
 /// A component configuration (KubeletConfiguration, KubeProxyConfiguration) with kubestrap's defaults filled in.
@@ -353,6 +355,8 @@ struct Request {
   Path ownImageArchive; ///< where it is shipped; empty: nowhere
   std::optional<Bundled> bundled; ///< what --bundle names
   bool offline = false;           ///< nothing may be fetched
+  std::map<std::string, AddonSeen> addons; ///< by name: those whose manifests were read, or that are to be removed
+  std::optional<Duration> addonPatience;   ///< how long their pods are waited for; nothing: not at all
   Joining joining;      ///< of `join` only
   Renewal renewal;      ///< of `certs renew` only
   Importing importing;  ///< of `certs import` only

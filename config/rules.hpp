@@ -1,6 +1,9 @@
 #pragma once
 
 #include "config/schema.hpp"
+#include "support/ip.hpp"
+
+#include <utility>
 
 namespace kubestrap::config::rules {
 
@@ -11,7 +14,10 @@ extern const schema::Rule ipAddress, port, absolutePath, certificatePath, dnsSub
     pinnedHash, fileOrHttps, imageReference;
 extern const schema::Rule encryptionAlgorithm, pullPolicy, unmountFlag, hostPathType, taintEffect;
 extern const schema::Rule layout, hosting, endpointMode, virtualRouter, virtualRouterPriority;
+extern const schema::Rule addonName, addressRange, nodePort, flannelBackend, calicoEncapsulation, metallbMode, ingressExposure, proxyMode;
 
+/// The first and the last address of "10.0.0.240/28" or "10.0.0.240-10.0.0.250"; nothing when it is neither.
+std::optional<std::pair<IpAddress, IpAddress>> parseAddressRange(std::string_view text);
 bool isAlternativeName(std::string_view text);
 /// Whether `<repository>/name:tag` is a valid image reference.
 bool isImageRepository(std::string_view text);

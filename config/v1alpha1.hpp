@@ -1,5 +1,6 @@
 #pragma once
 
+#include "config/addon.hpp"
 #include "config/schema.hpp"
 
 #include <optional>
@@ -41,12 +42,15 @@ struct KubestrapConfiguration {
   std::optional<Images> images;
   std::optional<Preflight> preflight;
   std::optional<Pki> pki;
+  std::vector<Addon> addons;
 };
 
 extern const schema::Type kubestrapConfiguration;
 
 KubestrapConfiguration decode(const Value& document);
 Value encode(const KubestrapConfiguration& configuration);
+/// Those that were given, by their names.
+Value encode(const AddonValues& values);
 void applyDefaults(KubestrapConfiguration& configuration);
 
 } // namespace kubestrap::config::v1alpha1

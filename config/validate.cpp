@@ -1,5 +1,6 @@
 #include "config/validate.hpp"
 
+#include "config/addons.hpp"
 #include "config/rules.hpp"
 
 #include <fmt/format.h>
@@ -253,6 +254,7 @@ void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::
   if (kubestrap.hosting == "self")
     kubestrapReport.add(at("hosting"), "self is what pivot makes of a cluster, which begins with static pods", "static; then run kubestrap pivot");
   checkVip(kubestrap, cluster, kubestrapReport);
+  validateAddons(kubestrap.addons, cluster, kubestrapReport);
   const bool balances = mode == "local" || mode == "vip";
   if (kubestrap.layout == "hosted" && !balances)
     kubestrapReport.add(at("endpoint.mode"), fmt::format("\"{}\" does not go with layout hosted, whose control planes have a balancer on every node", mode),

@@ -9,6 +9,7 @@
 #include "kube/client.hpp"
 #include "plan/declared.hpp"
 #include "support/encoding.hpp"
+#include "support/log.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
 
@@ -136,6 +137,23 @@ std::string previewOf(const Object& wanted, const Value& document, const std::op
   return lineDiff(live ? emitYaml(asDeclared(*live, document)) : "", emitYaml(document));
 }
 
+/// A document as far as it says what is wanted, and not what the server keeps of it.
+Value withoutBookkeeping(Value document) {
+  for (const auto* member : {"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"}) document["metadata"].erase(member);
+  document.erase("status");
+  return document;
+}
+
+/// What the server would make of the document; nothing: it cannot be asked.
+std::optional<Value> asServed(const Value& document, Client& client) {
+  try {
+    return client.apply(document, kube::DryRun::yes);
+  } catch (const ApiError& error) {
+    log::info(2, "{}: not compared by the server: {}", kube::keyOf(document).string(), error.message());
+    return std::nullopt;
+  }
+}
+
 /// One look at the live object; throws NotYet, ApiError, TransportError.
 Change look(const Object& wanted, const Context& context) {
   const auto key = kube::keyOf(wanted.document);
@@ -178,6 +196,13 @@ Change look(const Object& wanted, const Context& context) {
   }
   change.verb = Verb::update;
   change.preview = previewOf(wanted, document, live);
+  if (wanted.judge == Judge::engine) return change;
+  const auto served = asServed(document, client);
+  if (!served) return change;
+  const auto before = withoutBookkeeping(*live), after = withoutBookkeeping(*served);
+  if (sameDocument(before, after)) return {.subject = change.subject, .seen = change.seen};
+  if (const auto places = differences(before, after); !places.empty()) change.reason = "differs in " + join(places, ", ");
+  if (!isSecret(wanted)) change.preview = lineDiff(emitYaml(sorted(before)), emitYaml(sorted(after)));
   return change;
 }
 

@@ -217,6 +217,12 @@ enum class ApplyMode {
   mark        ///< labels, annotations, taints and data merged into an existing object, which is waited for
 };
 
+/// Who says whether a live object is as a document wants it.
+enum class Judge {
+  engine, ///< made for it: every value is written as the server writes it
+  server  ///< of other makers: where the engine sees a difference, the server is asked what it would make of the document
+};
+
 struct Object {
   Value document;
   ApplyMode mode = ApplyMode::apply;
@@ -225,6 +231,7 @@ struct Object {
   Secrecy secrecy = Secrecy::open;
   /// Members that are only set when the object is made: afterwards they are the operator's (replicas, Corefile).
   std::vector<Pointer> initialOnly;
+  Judge judge = Judge::engine;
 };
 
 // ---- waiting
@@ -272,8 +279,21 @@ struct ConnectedAsWell {
   std::string program;   ///< "kube-apiserver"
   std::string from, to;  ///< "127.0.0.1:2379", "127.0.0.1:2383"
 };
+/// The API server serves the kinds of these CustomResourceDefinitions.
+struct KindsServed {
+  Access access;
+  std::vector<std::string> definitions; ///< "ipaddresspools.metallb.io"
+};
+/// All pods of these are of their present template, and ready.
+struct RolledOut {
+  struct Workload {
+    std::string kind, nameSpace, name; ///< a Deployment, DaemonSet or StatefulSet
+  };
+  Access access;
+  std::vector<Workload> workloads;
+};
 using Probe = std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists, RuntimeReady, ServesCertificate, StaticPodGone,
-                           EtcdHealthy, ConnectedAsWell>;
+                           EtcdHealthy, ConnectedAsWell, KindsServed, RolledOut>;
 
 /// Waits until the probe holds.
 struct Condition {
