@@ -62,7 +62,8 @@ class Addon:
 ADDONS = {
     "flannel": Addon(
         "github.com/flannel-io/flannel", "v0.28.10", {"github.com/flannel-io/flannel": "flanneld", "github.com/flannel-io/flannel/cmd/install_conf": "install-conf"}, {"flannel": "Documentation/kube-flannel.yml"},
-        without=(Without("github.com/flannel-io/flannel", "v0.28.10", {"pkg/backend/tencentvpc": "package tencentvpc\n"}),),
+        # The second is half written in C.
+        without=(Without("github.com/flannel-io/flannel", "v0.28.10", {"pkg/backend/tencentvpc": "package tencentvpc\n", "pkg/backend/udp": "package udp\n"}),),
     ),
     "flannel-cni": Addon("github.com/containernetworking/cni", "v1.3.1", {"kubestrap.io/lab/addons/flannel-cni": "flannel"}),
     "metallb": Addon(
