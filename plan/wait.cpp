@@ -118,6 +118,11 @@ struct Ask {
     return std::nullopt;
   }
 
+  Seen operator()(const EncryptsBy& probe) const {
+    if (auto lack = lackOf(probe, context)) return Lack{*std::move(lack)};
+    return std::nullopt;
+  }
+
   Seen operator()(const ConnectedAsWell& probe) const {
     const auto wanted = connections(probe.program, probe.from), found = connections(probe.program, probe.to);
     if (found >= wanted) return std::nullopt;
@@ -136,6 +141,7 @@ struct Ask {
 struct KubeconfigOf {
   std::string operator()(const ApiServerAnswers& probe) const { return probe.access.kubeconfig.string(); }
   std::string operator()(const ObjectExists& probe) const { return probe.access.kubeconfig.string(); }
+  std::string operator()(const EncryptsBy& probe) const { return probe.access.kubeconfig.string(); }
   std::string operator()(const auto&) const { return {}; }
 };
 
