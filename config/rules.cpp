@@ -6,6 +6,7 @@
 #include "support/text.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace kubestrap::config::rules {
 
@@ -115,6 +116,9 @@ constexpr std::string_view hostPathTypes[] = {"DirectoryOrCreate", "Directory", 
 constexpr std::string_view taintEffects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute"};
 constexpr std::string_view layouts[] = {"plain", "hosted"};
 constexpr std::string_view hostings[] = {"static", "self"};
+bool isMebibytes(std::string_view text) { return parseMebibytes(text).has_value(); }
+bool isEncryptedResource(std::string_view text) { return isDns1123Subdomain(text) && text != "events" && text != "events.events.k8s.io"; }
+constexpr std::string_view encryptionProviders[] = {"secretbox", "aescbc", "aesgcm"};
 constexpr std::string_view endpointModes[] = {"local", "vip", "external", "single"};
 
 } // namespace
@@ -122,6 +126,16 @@ constexpr std::string_view endpointModes[] = {"local", "vip", "external", "singl
 std::string_view schemeOf(std::string_view text) {
   auto end = text.find("://");
   return end == std::string_view::npos ? std::string_view() : text.substr(0, end);
+}
+
+std::optional<int> parseMebibytes(std::string_view text) {
+  const bool gibi = text.ends_with("Gi");
+  if (!gibi && !text.ends_with("Mi")) return std::nullopt;
+  text.remove_suffix(2);
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 1 || number > 1024 * 1024) return std::nullopt;
+  return gibi ? number * 1024 : number;
 }
 
 bool isAlternativeName(std::string_view text) {
@@ -192,5 +206,10 @@ const Rule taintEffect{.choices = taintEffects};
 const Rule layout{.choices = layouts};
 const Rule hosting{.choices = hostings};
 const Rule endpointMode{.choices = endpointModes};
+const Rule mebibytes{"is not a whole number of Mi or Gi", "like 100Mi", text<isMebibytes>};
+const Rule count{"is not a count", "a whole number from 0", isWithin<0, 1000000>};
+const Rule encryptionProvider{.choices = encryptionProviders};
+const Rule encryptedResource{"is not a resource that can be encrypted", "a plural, outside the core group with its group, like secrets or deployments.apps",
+                             text<isEncryptedResource>};
 
 } // namespace kubestrap::config::rules

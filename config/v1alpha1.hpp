@@ -35,12 +35,28 @@ struct Pki {
   std::string requests, policy;
 };
 
+struct EncryptionAtRest {
+  std::string provider;
+  std::optional<std::vector<std::string>> resources;
+};
+
+struct Audit {
+  std::string policyFile, maxSize;
+  std::optional<int> maxBackups; ///< 0 means all
+};
+
+struct Security {
+  std::optional<EncryptionAtRest> encryptionAtRest;
+  std::optional<Audit> audit;
+};
+
 struct KubestrapConfiguration {
   std::string layout, hosting;
   Endpoint endpoint;
   std::optional<Images> images;
   std::optional<Preflight> preflight;
   std::optional<Pki> pki;
+  std::optional<Security> security;
 };
 
 extern const schema::Type kubestrapConfiguration;
