@@ -59,6 +59,8 @@ Command rotateOnNodeCommand();
 Command convertOnNodeCommand();
 /// `node roll-etcd`, by which an upgrade reaches etcd on other nodes.
 Command rollEtcdOnNodeCommand();
+/// What reconfigure does there.
+Command reconfigureOnNodeCommand();
 /// From one layout to the other.
 Command convertCommand();
 /// Of node as well: another address, another machine.

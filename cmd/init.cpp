@@ -23,6 +23,7 @@
 #include "manifests/messages.hpp"
 #include "phases/node.hpp"
 #include "phases/workflows.hpp"
+#include "support/encoding.hpp"
 #include "support/log.hpp"
 
 #include <fmt/format.h>
@@ -151,7 +152,7 @@ void chooseLayout(const std::vector<Document>& documents, InitOptions& options, 
 ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhase) {
   Machine machine(globals().rootfs);
   refuseWhileRotating(machine.host(), "init");
-  const auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
+  const auto documents = withAuditPolicy(options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{}, machine.host());
   chooseLayout(documents, options, machine.host());
   options.dryRun = options.dryRun || asksForDryRun(documents);
   const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
@@ -177,6 +178,7 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   goOffline(options.bundle, setup);
   setup.request.bundled = pending;
   takeWishes(setup.cluster.pki, machine.host());
+  if (setup.cluster.kubestrap.encryption) setup.request.encryptionKey = Secret(base64(machine.random()(32)));
   auto& runtime = machine.useRuntime(setup.node.criSocket);
   if (judging == Judging::yes) lookFurther(facts, phases::Purpose::init, setup, machine, runtime);
   lookAtFront(setup, machine.host());

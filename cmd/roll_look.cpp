@@ -110,7 +110,7 @@ Seen lookAtRoll(kube::Client& client, const config::Cluster& wanted, TimePoint n
   for (const auto& pod : client.list("v1", "Pod", "kube-system", std::string(manifests::rehearsalLabel))) seen.rehearsals.push_back(podSeen(pod, client, watched));
   lookAtCanaries(client, watched, seen);
   if (const auto stored = storedCluster(client))
-    seen.stored = sameDocument(config::clusterConfigurationDocument(*stored), config::clusterConfigurationDocument(wanted));
+    seen.stored = config::storedDocuments(*stored) == config::storedDocuments(wanted);
   return seen;
 }
 

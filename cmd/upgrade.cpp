@@ -69,14 +69,6 @@ Value asValue(const plan::Findings& findings) {
   return list;
 }
 
-/// With what would be written.
-Value changesWithDiffs(const plan::Outcome& outcome) {
-  auto changes = changesAsValue(outcome);
-  for (std::size_t i = 0; i < outcome.changes.size(); ++i)
-    if (!outcome.changes[i].change.preview.empty()) changes[i]["diff"] = outcome.changes[i].change.preview;
-  return changes;
-}
-
 /// A result of that kind, with the versions in it.
 Value resultOf(std::string_view kind, const config::Setup& setup) {
   auto value = result(kind);
@@ -193,12 +185,6 @@ void tellBefore(const config::Setup& setup, const Plan& plan) {
   std::fflush(stdout);
 }
 
-void tellSteps(const std::vector<std::string>& steps) {
-  if (steps.empty()) return;
-  fmt::print("\nStep by step, with every node at its old version until its new pod serves:\n");
-  for (const auto& step : steps) fmt::print("  {}\n", step);
-}
-
 ExitCode runPlan(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
   const auto as = format(globals());
   const bool isText = as == Format::text;
@@ -207,7 +193,7 @@ ExitCode runPlan(const UpgradeOptions& options, const config::Setup& setup, cons
   const auto reporter = isText ? plan::textReporter(stdout, globals().verbosity.value_or(0)) : plan::silentReporter();
   made = completed(std::move(made), options, setup, facts, machine, *reporter);
   const auto document = documentOf(made, setup, options);
-  if (isText) tellSteps(made.steps);
+  if (isText) tellSteps(made.steps, stdout);
   else printResult(document, as);
   if (options.saveTo) {
     machine.host().write(std::filesystem::absolute(*options.saveTo), document.dump(2) + "\n", 0600);

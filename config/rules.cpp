@@ -6,6 +6,7 @@
 #include "support/text.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace kubestrap::config::rules {
 
@@ -124,6 +125,9 @@ constexpr std::string_view flannelBackends[] = {"vxlan", "host-gw", "wireguard",
 constexpr std::string_view calicoEncapsulations[] = {"vxlan", "ipip", "none"};
 constexpr std::string_view metallbModes[] = {"l2"};
 constexpr std::string_view ingressExposures[] = {"loadBalancer", "nodePort", "hostNetwork", "externalIPs"};
+bool isMebibytes(std::string_view text) { return parseMebibytes(text).has_value(); }
+bool isEncryptedResource(std::string_view text) { return isDns1123Subdomain(text) && text != "events" && text != "events.events.k8s.io"; }
+constexpr std::string_view encryptionProviders[] = {"secretbox", "aescbc", "aesgcm"};
 constexpr std::string_view endpointModes[] = {"local", "vip", "external", "single"};
 
 } // namespace
@@ -143,6 +147,16 @@ std::optional<std::pair<IpAddress, IpAddress>> parseAddressRange(std::string_vie
   const auto first = IpAddress::parse(trim(text.substr(0, dash))), last = IpAddress::parse(trim(text.substr(dash + 1)));
   if (!first || !last || first->family() != last->family() || *last < *first) return std::nullopt;
   return std::pair{*first, *last};
+}
+
+std::optional<int> parseMebibytes(std::string_view text) {
+  const bool gibi = text.ends_with("Gi");
+  if (!gibi && !text.ends_with("Mi")) return std::nullopt;
+  text.remove_suffix(2);
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 1 || number > 1024 * 1024) return std::nullopt;
+  return gibi ? number * 1024 : number;
 }
 
 bool isAlternativeName(std::string_view text) {
@@ -221,5 +235,10 @@ const Rule metallbMode{.choices = metallbModes};
 const Rule ingressExposure{.choices = ingressExposures};
 const Rule proxyMode{"is no mode of kube-proxy", "iptables, nftables or ipvs", text<isProxyMode>};
 const Rule endpointMode{.choices = endpointModes};
+const Rule mebibytes{"is not a whole number of Mi or Gi", "like 100Mi", text<isMebibytes>};
+const Rule count{"is not a count", "a whole number from 0", isWithin<0, 1000000>};
+const Rule encryptionProvider{.choices = encryptionProviders};
+const Rule encryptedResource{"is not a resource that can be encrypted", "a plural, outside the core group with its group, like secrets or deployments.apps",
+                             text<isEncryptedResource>};
 
 } // namespace kubestrap::config::rules

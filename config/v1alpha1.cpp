@@ -22,13 +22,7 @@ constexpr Field later(std::string_view name, std::string_view comesWith, std::st
 constexpr Field etcdFields[] = {
     later("snapshots", "upgrade", "Where snapshots go, how many are kept, and when they are made."),
 };
-constexpr Field securityFields[] = {
-    later("profile", "a later version", "default or hardened."),
-    later("encryptionAtRest", "reconfigure", "How Secrets are encrypted in etcd."),
-    later("audit", "reconfigure", "What the API server's audit log holds."),
-};
 constexpr Type etcd{.kind = Kind::record, .fields = etcdFields};
-constexpr Type security{.kind = Kind::record, .fields = securityFields};
 
 } // namespace
 
@@ -200,6 +194,43 @@ inline constexpr auto fieldsOf<Addon> = std::array{
 };
 
 template <>
+inline constexpr auto fieldsOf<v::EncryptionAtRest> = std::array{
+    field<&v::EncryptionAtRest::provider>({.name = "provider",
+                                           .rule = &rules::encryptionProvider,
+                                           .doc = "The cipher: secretbox (XSalsa20 and Poly1305) needs no care; aescbc is weak, and aesgcm's keys have to be rotated often.",
+                                           .since = since,
+                                           .required = true}),
+    field<&v::EncryptionAtRest::resources>({.name = "resources",
+                                            .otherwise = "secrets",
+                                            .rule = &rules::encryptedResource,
+                                            .doc = "What is encrypted: plurals of resources, outside the core group with their group.",
+                                            .since = since}),
+    later("rotateEvery", "a later version", "How often the key is rotated; until then: kubestrap reconfigure --rotate-encryption-key."),
+};
+
+template <>
+inline constexpr auto fieldsOf<v::Audit> = std::array{
+    field<&v::Audit::policyFile>({.name = "policyFile",
+                                  .rule = &rules::absolutePath,
+                                  .doc = "A file with a Policy of audit.k8s.io/v1, read where the command runs; it may stand beside this document instead.",
+                                  .since = since,
+                                  .unset = Unset::omittedWhenZero}),
+    field<&v::Audit::maxSize>({.name = "maxSize", .otherwise = "100Mi", .rule = &rules::mebibytes, .doc = "How large the log's file gets before another one begins.", .since = since}),
+    field<&v::Audit::maxBackups>({.name = "maxBackups",
+                                  .otherwise = "10",
+                                  .rule = &rules::count,
+                                  .doc = "How many full files are kept; 0 means all.",
+                                  .since = since}),
+};
+
+template <>
+inline constexpr auto fieldsOf<v::Security> = std::array{
+    later("profile", "a later version", "default or hardened."),
+    field<&v::Security::encryptionAtRest>({.name = "encryptionAtRest", .doc = "How API servers encrypt what they store in etcd; without it they do not.", .since = since}),
+    field<&v::Security::audit>({.name = "audit", .doc = "What the API servers' audit log in /var/log/kubernetes/audit holds; without it there is none.", .since = since}),
+};
+
+template <>
 inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
     field<&v::KubestrapConfiguration::layout>(
         {.name = "layout",
@@ -223,7 +254,7 @@ inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
     field<&v::KubestrapConfiguration::pki>({.name = "pki", .doc = "Certificates and authorities.", .since = since}),
     later("handover", "pivot", "How long the steps of a hand-over may take."),
     Field{.name = "etcd", .doc = "etcd's snapshots.", .since = since, .type = &etcd},
-    Field{.name = "security", .doc = "Hardening.", .since = since, .type = &security},
+    field<&v::KubestrapConfiguration::security>({.name = "security", .doc = "Hardening.", .since = since}),
     field<&v::KubestrapConfiguration::addons>({.name = "addons",
                                                .doc = "Add-ons that are installed: pod network, load balancer, ingress, metrics, storage; none by itself.",
                                                .since = since,

@@ -36,6 +36,21 @@ struct Pki {
   std::string requests, policy;
 };
 
+struct EncryptionAtRest {
+  std::string provider;
+  std::optional<std::vector<std::string>> resources;
+};
+
+struct Audit {
+  std::string policyFile, maxSize;
+  std::optional<int> maxBackups; ///< 0 means all
+};
+
+struct Security {
+  std::optional<EncryptionAtRest> encryptionAtRest;
+  std::optional<Audit> audit;
+};
+
 struct KubestrapConfiguration {
   std::string layout, hosting;
   Endpoint endpoint;
@@ -43,6 +58,7 @@ struct KubestrapConfiguration {
   std::optional<Preflight> preflight;
   std::optional<Pki> pki;
   std::vector<Addon> addons;
+  std::optional<Security> security;
 };
 
 extern const schema::Type kubestrapConfiguration;

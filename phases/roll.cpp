@@ -483,6 +483,15 @@ Next next(const Intent& intent, const std::optional<Failure>& failure, const See
   return failure ? backward(*failure, intent, seen) : forward(intent, seen);
 }
 
+bool isLast(const plan::Step& step) { return step.name == configured; }
+
+bool takesEffect(const plan::Step& step) {
+  return isLast(step) || std::ranges::any_of(step.work, [](const plan::Resource& resource) {
+           const auto* object = std::get_if<plan::Object>(&resource);
+           return object && object->mode == plan::ApplyMode::apply && stringAt(object->document, "kind") == "DaemonSet";
+         });
+}
+
 namespace {
 
 PodSeen podOf(const std::string& component, const std::string& node, const std::string& revision) {

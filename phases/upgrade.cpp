@@ -12,6 +12,7 @@
 #include "phases/in_cluster.hpp"
 #include "phases/node.hpp"
 #include "phases/renewal.hpp"
+#include "phases/security.hpp"
 #include "support/error.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
@@ -210,6 +211,7 @@ Resources takesUpItsKubeconfig(const Setup& setup, std::string_view name) {
 Resources controlPlane(const Setup& setup, const Phase& phase) {
   if (!setup.node.controlPlane) return {};
   auto resources = certificates(setup);
+  append(resources, auditLog(setup));
   append(resources, running(setup, {"kube-apiserver", "etcd"}));
   // From here on the API server is new; the others may be older than it, and never newer.
   append(resources, running(setup, {"kube-controller-manager", "kube-scheduler"}));

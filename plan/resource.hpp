@@ -292,8 +292,13 @@ struct RolledOut {
   Access access;
   std::vector<Workload> workloads;
 };
+/// An API server encrypts what it stores by this file as it is (Kubernetes: encryptionconfig/controller, which looks once a minute).
+struct EncryptsBy {
+  Access access;
+  Path file;
+};
 using Probe = std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists, RuntimeReady, ServesCertificate, StaticPodGone,
-                           EtcdHealthy, ConnectedAsWell, KindsServed, RolledOut>;
+                           EtcdHealthy, ConnectedAsWell, KindsServed, RolledOut, EncryptsBy>;
 
 /// Waits until the probe holds.
 struct Condition {
@@ -448,9 +453,14 @@ struct RunOnNode {
   std::string what; ///< "n2: both authorities are trusted"
   Duration patience{};
 };
+/// Every object of these resources has been written anew, so that it lies in etcd as API servers encrypt it now.
+struct StoreAnew {
+  Access access;
+  std::vector<std::string> resources; ///< "secrets", "deployments.apps"
+};
 using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff, RestartStaticPod, TurnSwapOn, RestoreUnit, RemovePods,
                           Unmount, RemoveClusterRules, RemoveLink, Drain, ReplaceStaticPods, SaveEtcdSnapshot, MoveEtcdMember, Uncordon, InstallProgram,
-                          KubeletCertificate, RunOnNode, UnpackBundle, InstallPart, InstallPackages, RemovePackages>;
+                          KubeletCertificate, RunOnNode, StoreAnew, UnpackBundle, InstallPart, InstallPackages, RemovePackages>;
 
 using Resource =
     std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, EtcdMember, Condition, Task>;

@@ -121,6 +121,11 @@ struct Ask {
     return std::nullopt;
   }
 
+  Seen operator()(const EncryptsBy& probe) const {
+    if (auto lack = lackOf(probe, context)) return Lack{*std::move(lack)};
+    return std::nullopt;
+  }
+
   Seen operator()(const ConnectedAsWell& probe) const {
     const auto wanted = connections(probe.program, probe.from), found = connections(probe.program, probe.to);
     if (found >= wanted) return std::nullopt;
@@ -205,6 +210,7 @@ struct KubeconfigOf {
   std::string operator()(const ObjectExists& probe) const { return probe.access.kubeconfig.string(); }
   std::string operator()(const KindsServed& probe) const { return probe.access.kubeconfig.string(); }
   std::string operator()(const RolledOut& probe) const { return probe.access.kubeconfig.string(); }
+  std::string operator()(const EncryptsBy& probe) const { return probe.access.kubeconfig.string(); }
   std::string operator()(const auto&) const { return {}; }
 };
 

@@ -115,7 +115,7 @@ def test_a_webhook_that_nobody_answers_for_keeps_a_roll_from_beginning(node):
 def test_a_roll_that_loses_its_power_at_any_moment_goes_on(node, moment):
     wanted = with_event_ttl(stored(node), f"{100 + moment}m")
     node.write("/root/wanted.yaml", wanted)
-    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml")
+    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml", "--yes")
     time.sleep(moment)
     cold_start(node)
     driver.wait(timeout=30)
@@ -141,7 +141,7 @@ def test_a_driver_that_is_killed_at_any_moment_leaves_a_control_plane_that_serve
     wanted = with_event_ttl(before, ttl)
     asked = probes(node)
     node.write("/root/wanted.yaml", wanted)
-    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml")
+    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml", "--yes")
     time.sleep(moment)
     node.sh(KILL_DRIVER)
     driver.wait(timeout=30)
