@@ -57,6 +57,8 @@ Command rotateOnNodeCommand();
 Command convertOnNodeCommand();
 /// `node roll-etcd`, by which an upgrade reaches etcd on other nodes.
 Command rollEtcdOnNodeCommand();
+/// `node upgrade-worker`, by which `upgrade workers` reaches a worker.
+Command upgradeWorkerOnNodeCommand();
 /// From one layout to the other.
 Command convertCommand();
 /// Of node as well: another address, another machine.
