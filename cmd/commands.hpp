@@ -61,6 +61,8 @@ Command convertOnNodeCommand();
 Command rollEtcdOnNodeCommand();
 /// What reconfigure does there.
 Command reconfigureOnNodeCommand();
+/// `node upgrade-worker`, by which `upgrade workers` reaches a worker.
+Command upgradeWorkerOnNodeCommand();
 /// From one layout to the other.
 Command convertCommand();
 /// Of node as well: another address, another machine.

@@ -51,6 +51,7 @@ struct Seen {
   std::vector<PodSeen> rehearsals;
   std::map<std::string, CanarySeen> canaries;             ///< by component
   bool stored = false; ///< the cluster's configuration is the one that is rolled to
+  bool mayPutBack = false; ///< guards may put a revision back that does not get on
 };
 
 /// What went wrong. From there on the component goes back to the template that it had before.

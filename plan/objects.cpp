@@ -112,8 +112,8 @@ std::optional<Value> mergedTaints(const Value& live, const Value& wanted) {
   return merged;
 }
 
-/// The merge patch that puts labels, annotations, taints and members of data of `wanted` on `live`, and takes away those that
-/// are null there; nothing when all is as wanted.
+/// The merge patch that puts labels, annotations, taints, members of data, and whether a node is closed, of `wanted` on `live`, and takes away
+/// those that are null there; nothing when all is as wanted.
 std::optional<Value> markPatch(const Value& live, const Value& wanted) {
   Value patch = Value::object();
   for (const auto* member : {"/metadata/labels", "/metadata/annotations", "/spec/template/metadata/annotations", "/data"}) {
@@ -124,6 +124,9 @@ std::optional<Value> markPatch(const Value& live, const Value& wanted) {
       if (value.is_null() ? there.contains(key) : !there.contains(key) || there[key] != value) patch[place][key] = value;
   }
   if (auto taints = mergedTaints(live, wanted)) patch["spec"]["taints"] = std::move(*taints);
+  const auto* closed = wanted.contains("spec") && wanted["spec"].contains("unschedulable") ? &wanted["spec"]["unschedulable"] : nullptr;
+  const auto* isClosed = find(live, "spec.unschedulable");
+  if (closed && (closed->is_null() ? isClosed != nullptr : !isClosed || *isClosed != *closed)) patch["spec"]["unschedulable"] = *closed;
   if (patch.empty()) return std::nullopt;
   patch["metadata"]["resourceVersion"] = stringAt(live, "metadata.resourceVersion");
   return patch;
