@@ -163,12 +163,17 @@ void perform(const RemovePods& wanted, const Change&, const Context& context) {
   // A container that is just starting, or ends by itself while it is stopped (etcd's, once its member is gone), fails for the runtime, and
   // not the next time. And one that was being made when the kubelet was stopped is seen later.
   const auto deadline = context.world.clock.now() + std::chrono::minutes(1);
+  // The runtime forgets a pod as one in the making a moment before it lists it: then three looks have to find nothing.
+  int looks = 1;
   for (;;) {
+    const bool making = context.world.cri.isMakingPods();
     const auto failure = tryToRemovePods(context.world);
     const bool late = context.world.clock.now() >= deadline;
     if (failure && late) throw *failure;
     context.world.clock.sleep(std::chrono::milliseconds(500));
-    if (late || (!failure && !context.world.cri.isMakingPods() && podsOfKubelet(context.world).empty())) return;
+    if (making) looks = 3;
+    const bool nothing = !failure && !context.world.cri.isMakingPods() && podsOfKubelet(context.world).empty();
+    if (late || (nothing && --looks <= 0)) return;
   }
 }
 
