@@ -56,6 +56,7 @@ struct CertSpec {
   std::filesystem::path issuerCertificate, issuerKey; ///< equal to the own ones for an authority
   /// One that stays valid for less than this is issued anew; zero: only when it has expired.
   Duration renewWithin{};
+  AlternativeNames unwanted = {}; ///< one that has any of these is issued anew
 };
 
 /// What an operator wants otherwise of a certificate; what is not said here stays.

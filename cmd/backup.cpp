@@ -55,6 +55,12 @@ void collect(host::Host& host, const fs::path& folder, const std::string& prefix
   }
 }
 
+std::vector<Value> documentsOf(const config::Cluster& cluster) {
+  auto documents = config::storedDocuments(cluster);
+  for (const auto& component : {config::kubeletConfigDocument(cluster), config::kubeProxyDocument(cluster)}) documents.push_back(sorted(component));
+  return documents;
+}
+
 ExitCode runBackup(const BackupOptions& options, const std::vector<std::string>& arguments) {
   if (arguments.size() != 1) throw Error("say where the backup shall be", "kubestrap backup FILE --passphrase-file ...", ExitCode::usage);
   const auto& target = arguments.front();
@@ -78,8 +84,7 @@ ExitCode runBackup(const BackupOptions& options, const std::vector<std::string>&
   collect(machine.host(), paths::manifests, "manifests/", files);
   collect(machine.host(), paths::nodeState.parent_path(), "node/", files);
   const std::map<std::string, std::string> texts{
-      {std::string(configurationInArchive), emitYamlStream({sorted(config::clusterConfigurationDocument(own.cluster)), sorted(config::kubestrapConfigurationDocument(own.cluster)),
-                                                            sorted(config::kubeletConfigDocument(own.cluster)), sorted(config::kubeProxyDocument(own.cluster))})}};
+      {std::string(configurationInArchive), emitYamlStream(documentsOf(own.cluster))}};
   auto manifest = result("Backup");
   manifest["cluster"] = own.cluster.name;
   manifest["version"] = own.cluster.version.tag();

@@ -17,6 +17,8 @@ Command rescueCommand();
 Command repairCommand();
 Command etcdCommand();
 Command backupCommand();
+/// addons plan, apply, status and remove.
+Command addonsCommand();
 /// bundle create, inspect, verify, keygen, diff, delta and load.
 Command bundleCommand();
 /// cluster plan, apply, status, destroy, inventory and cloud-init.
@@ -57,6 +59,10 @@ Command rotateOnNodeCommand();
 Command convertOnNodeCommand();
 /// `node roll-etcd`, by which an upgrade reaches etcd on other nodes.
 Command rollEtcdOnNodeCommand();
+/// What reconfigure does there.
+Command reconfigureOnNodeCommand();
+/// `node upgrade-worker`, by which `upgrade workers` reaches a worker.
+Command upgradeWorkerOnNodeCommand();
 /// From one layout to the other.
 Command convertCommand();
 /// Of node as well: another address, another machine.

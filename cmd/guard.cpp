@@ -20,7 +20,7 @@ struct GuardFlags {
   std::string node, address, server = "https://127.0.0.1:6443", etcd = "http://127.0.0.1:2381/readyz";
   std::string kubeconfig = (config::paths::guardCredentials / "kubeconfig").string();
   std::optional<int> slotPort;
-  std::string commit, stable;
+  std::string commit, stable, putBack;
 };
 
 void setDuration(const std::string& text, Duration& duration) {
@@ -38,6 +38,7 @@ ExitCode runGuard(const GuardFlags& flags) {
                          .timings = {}};
   setDuration(flags.commit, options.timings.commit);
   setDuration(flags.stable, options.timings.stable);
+  setDuration(flags.putBack, options.timings.putBack);
   SignalWatch signals;
   host::LocalHost host("/", signals.token());
   guard::run(options, host, signals.token());
@@ -52,6 +53,8 @@ std::vector<Flag> guardFlags(GuardFlags& flags) {
           {.name = "etcd", .into = &flags.etcd, .doc = "Where etcd says whether it is ready, with commas between several", .value = "URL"},
           {.name = "kubeconfig", .into = &flags.kubeconfig, .doc = "Who the guard is to the cluster", .value = "FILE"},
           {.name = "commit", .into = &flags.commit, .doc = "How long a revision has to last until it becomes the standby", .value = "DURATION", .standard = "2m"},
+          {.name = "put-back", .into = &flags.putBack, .doc = "How long a roll may not get on, without a sign of its driver, until the revision before is in force again",
+           .value = "DURATION", .standard = "10m"},
           {.name = "stable", .into = &flags.stable, .doc = "How long a pod that came back has to last until its static pod goes", .value = "DURATION", .standard = "10s"}};
 }
 

@@ -1,3 +1,4 @@
+#include "cmd/addons_look.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/init_flags.hpp"
 #include "cmd/look.hpp"
@@ -15,12 +16,14 @@
 #include "config/load.hpp"
 #include "config/v1alpha1.hpp"
 #include "kube/bootstrap_token.hpp"
+#include "manifests/addon_objects.hpp"
 #include "manifests/addons.hpp"
 #include "manifests/cluster_objects.hpp"
 #include "manifests/front.hpp"
 #include "manifests/messages.hpp"
 #include "phases/node.hpp"
 #include "phases/workflows.hpp"
+#include "support/encoding.hpp"
 #include "support/log.hpp"
 
 #include <fmt/format.h>
@@ -55,10 +58,29 @@ std::optional<config::BootstrapToken> earlierDefaultToken(Machine& machine, cons
   return std::nullopt;
 }
 
+/// Their manifests, and what an earlier run has recorded of them.
+void takeOwnAddons(config::Setup& setup, Machine& machine, const plan::Selection& selection) {
+  takeAddons(setup, machine.host(), [&](const std::string& name) {
+    const auto left = [&](const std::string& phase) { return std::ranges::find(setup.request.skipPhases, phase) != setup.request.skipPhases.end(); };
+    return selection.runs("addon/" + name) && !left("addon") && !left("addon/" + name);
+  });
+  if (setup.request.addons.empty()) return;
+  const auto path = setup.request.kubeconfig.value_or(config::paths::adminConf);
+  try {
+    if (const auto found = readKubeconfig(machine.host(), path)) {
+      kube::Client client(machine.http(), *found, setup.request.kubeconfig ? "" : phases::apiServerOf(setup));
+      takeAddonRecords(setup, client);
+    }
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::info(2, "no records of add-ons: {}", error.message()); // the usual case: no API server runs yet
+  }
+}
+
 /// What only this moment can say: dates of tokens, and a token or key of an earlier run.
 void complete(config::Setup& setup, Machine& machine, const InitOptions& options, bool tokenGiven) {
   const auto now = machine.clock().now();
-  if (options.kubeconfig) setup.request.kubeconfig = std::filesystem::absolute(*options.kubeconfig);
   if (!tokenGiven)
     if (auto earlier = earlierDefaultToken(machine, setup)) setup.request.tokens = {std::move(*earlier)};
   for (auto& token : setup.request.tokens) {
@@ -102,9 +124,12 @@ JoinCommands joinCommands(Machine& machine, const config::Setup& setup, const In
 /// What `init phase addon --print-manifest` shows in place of applying it.
 ExitCode printAddons(const config::Setup& setup, std::string_view phase) {
   std::vector<Value> objects;
-  if (phase != "addon/kube-proxy" && !setup.cluster.dnsDisabled) objects = manifests::coreDns(setup);
-  if (phase != "addon/coredns" && !setup.cluster.proxyDisabled)
-    for (auto& object : manifests::kubeProxy(setup)) objects.push_back(std::move(object));
+  const auto print = [&](std::vector<Value> more) { std::ranges::move(more, std::back_inserter(objects)); };
+  const auto asks = [&](const std::string& name) { return phase == "addon" || phase == "addon/" + name; };
+  if (asks("coredns") && !setup.cluster.dnsDisabled) print(manifests::coreDns(setup));
+  if (asks("kube-proxy") && !setup.cluster.proxyDisabled) print(manifests::kubeProxy(setup));
+  for (const auto& addon : setup.cluster.kubestrap.addons)
+    if (asks(addon.name)) print(manifests::inOrder(manifests::addonObjects(setup.cluster, addon, setup.request.addons.at(addon.name))));
   printDocuments(objects, format(globals()));
   return ExitCode::done;
 }
@@ -127,7 +152,7 @@ void chooseLayout(const std::vector<Document>& documents, InitOptions& options, 
 ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhase) {
   Machine machine(globals().rootfs);
   refuseWhileRotating(machine.host(), "init");
-  const auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
+  const auto documents = withAuditPolicy(options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{}, machine.host());
   chooseLayout(documents, options, machine.host());
   options.dryRun = options.dryRun || asksForDryRun(documents);
   const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
@@ -153,9 +178,12 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   goOffline(options.bundle, setup);
   setup.request.bundled = pending;
   takeWishes(setup.cluster.pki, machine.host());
+  if (setup.cluster.kubestrap.encryption) setup.request.encryptionKey = Secret(base64(machine.random()(32)));
   auto& runtime = machine.useRuntime(setup.node.criSocket);
   if (judging == Judging::yes) lookFurther(facts, phases::Purpose::init, setup, machine, runtime);
   lookAtFront(setup, machine.host());
+  if (options.kubeconfig) setup.request.kubeconfig = std::filesystem::absolute(*options.kubeconfig);
+  takeOwnAddons(setup, machine, selection);
   if (options.printManifest) return printAddons(setup, *onlyPhase);
   complete(setup, machine, options, setup.request.tokensGiven);
 

@@ -85,11 +85,14 @@ std::vector<std::string> stepsPerformed(plan::Operation operation, Machine& mach
   return steps;
 }
 
-ExitCode performOperation(plan::Operation operation, Machine& machine, std::string_view outcome) {
-  const auto steps = stepsPerformed(std::move(operation), machine);
+ExitCode tellPerformed(const std::vector<std::string>& steps, std::string_view outcome, bool exitCode) {
   if (const auto as = format(globals()); as != Format::text) printResult(asValue(steps, "OperationResult"), as);
   else fmt::print(stderr, "{}\n", outcome);
-  return ExitCode::done;
+  return exitCode && !steps.empty() ? ExitCode::differs : ExitCode::done;
+}
+
+ExitCode performOperation(plan::Operation operation, Machine& machine, std::string_view outcome) {
+  return tellPerformed(stepsPerformed(std::move(operation), machine), outcome, false);
 }
 
 } // namespace kubestrap::cmd

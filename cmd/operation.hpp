@@ -35,6 +35,9 @@ std::vector<std::string> stepsPerformed(plan::Operation operation, Machine& mach
 /// Prints every step there would be. `assume` is told of each as if it had gone well.
 ExitCode planOperation(const std::function<plan::Next()>& next, const std::function<void(const plan::Next&)>& assume);
 
+/// Tells what was done: `outcome` on standard error, or the steps where JSON or YAML is asked for. With `exitCode` it is another one when there was a step.
+ExitCode tellPerformed(const std::vector<std::string>& steps, std::string_view outcome, bool exitCode);
+
 /// Does it, with a line on standard error when it is done, `outcome`; where JSON or YAML is asked for the steps go to standard output.
 ExitCode performOperation(plan::Operation operation, Machine& machine, std::string_view outcome);
 

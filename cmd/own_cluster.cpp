@@ -1,6 +1,9 @@
 #include "cmd/own_cluster.hpp"
 
+#include "cmd/wishes.hpp"
+
 #include "certs/x509.hpp"
+#include "config/audit.hpp"
 #include "config/layout.hpp"
 #include "config/machine_defaults.hpp"
 #include "config/paths.hpp"
@@ -48,6 +51,7 @@ struct StoredRow {
 };
 constexpr StoredRow storedRows[] = {{"kubeadm-config", "ClusterConfiguration"},
                                     {"kubestrap-config", "KubestrapConfiguration"},
+                                    {"kubestrap-config", "AuditPolicy"},
                                     {"kubelet-config", "kubelet", true},
                                     {"kube-proxy", "config.conf", true}};
 
@@ -105,7 +109,7 @@ OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::s
     if (machine.host().status(manifests::guardManifest())) config::chooseLayout(documents, meant, false);
     return config::loadInit(documents, meant, facts, machine.random(), warnings).cluster;
   };
-  if (flags.configFile) return {placeholders(machine.readDocuments(*flags.configFile))};
+  if (flags.configFile) return {placeholders(withAuditPolicy(machine.readDocuments(*flags.configFile), machine.host()))};
   const auto path = kubeconfig ? std::filesystem::absolute(*kubeconfig) : paths::adminConf;
   try {
     if (const auto text = machine.host().read(path)) {
@@ -128,7 +132,10 @@ std::optional<config::Cluster> storedCluster(kube::Client& client, const std::op
   const auto kindOf = [](const Document& document) { return stringAt(document.value, "kind"); };
   for (auto& given : instead) {
     const auto stored = std::ranges::find(documents, kindOf(given), kindOf);
-    if (stored == documents.end()) continue;
+    if (stored == documents.end()) {
+      if (kindOf(given) == config::auditPolicyKind) documents.push_back(std::move(given));
+      continue;
+    }
     if (kindOf(given) == "ClusterConfiguration" && !given.value.contains("kubernetesVersion"))
       given.value["kubernetesVersion"] = stringAt(stored->value, "kubernetesVersion");
     *stored = std::move(given);

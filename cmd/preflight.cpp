@@ -3,6 +3,7 @@
 #include "cmd/look.hpp"
 #include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
+#include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
 
 #include "config/layout.hpp"
@@ -68,7 +69,7 @@ void overlay(const config::v1beta4::JoinConfiguration& join, config::InitFlags& 
 config::Setup load(Machine& machine, PreflightOptions& options, const config::Facts& facts, bool joins) {
   std::vector<std::string> warnings;
   auto flags = options.init.flags;
-  auto documents = sorted(flags.configFile ? machine.readDocuments(*flags.configFile) : std::vector<Document>{}, warnings);
+  auto documents = sorted(withAuditPolicy(flags.configFile ? machine.readDocuments(*flags.configFile) : std::vector<Document>{}, machine.host()), warnings);
   if (documents.join) {
     // What it says comes in as flags; without further documents there is no file for these to stand beside.
     if (documents.cluster.empty()) flags.configFile.reset();

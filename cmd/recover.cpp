@@ -306,7 +306,7 @@ void writePki(const Archive& archive, const config::Path& folder, host::Host& ho
   for (const auto& [name, content] : archive.files) {
     if (!name.starts_with(pkiInArchive)) continue;
     const auto file = name.substr(pkiInArchive.size());
-    if (!isOfOneNode(file)) host.write(folder / file, content.reveal(), file.ends_with(".key") ? 0600 : 0644, 0755);
+    if (!isOfOneNode(file)) host.write(folder / file, content.reveal(), file.ends_with(".crt") || file.ends_with(".pub") ? 0644 : 0600, 0755);
   }
 }
 

@@ -2,9 +2,9 @@
 
 #include "cmd/commands.hpp"
 #include "cmd/operation.hpp"
+#include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
 #include "cmd/roll_look.hpp"
-#include "cmd/rotation_look.hpp"
 #include "cmd/workflow.hpp"
 #include "config/patches.hpp"
 #include "config/store.hpp"
@@ -59,20 +59,6 @@ bool rollsEtcd(const Intent& intent, ControlPlane& cluster, Machine& machine) {
 
 std::string minorOf(const Version& version) { return fmt::format("{}.{}", version.major, version.minor); }
 
-Intent intentOf(std::string command, const ControlPlane& cluster, config::Cluster wanted, const RollOptions& options, Machine& machine) {
-  Intent intent{.setup = cluster.setup, .command = std::move(command), .emulates = {}, .soak = options.soak, .afterwards = {}};
-  intent.setup.cluster = std::move(wanted);
-  lookAtFront(intent.setup, machine.host()); // which image is kubestrap's own
-  std::vector<std::string> warnings;
-  if (options.patches) {
-    intent.patchesFolder = std::filesystem::absolute(*options.patches).string();
-    intent.setup.request.patches = readPatches(machine.host(), intent.patchesFolder, warnings);
-  }
-  for (const auto& warning : warnings) log::warn(warning);
-  intent.afterwards = phases::roll::afterwards(intent.setup);
-  return intent;
-}
-
 struct Rolling {
   ControlPlane cluster;
   Intent intent;
@@ -81,38 +67,10 @@ struct Rolling {
 Rolling toVersion(const Version& version, const RollOptions& options, Machine& machine) {
   auto cluster = hostedControlPlane("upgrade", options.kubeconfig, machine);
   const auto present = cluster.setup.cluster.version;
-  auto intent = intentOf("upgrade", cluster, storedCluster(cluster.client, version).value_or(cluster.setup.cluster), options, machine);
+  auto intent = rollIntent("upgrade", cluster, storedCluster(cluster.client, version).value_or(cluster.setup.cluster), options, machine);
   if (version.minor > present.minor) intent.emulates = minorOf(present);
   intent.rollsEtcd = options.etcd && rollsEtcd(intent, cluster, machine);
   return {std::move(cluster), std::move(intent)};
-}
-
-// ---- other settings
-
-/// What a roll can change: all else in ClusterConfiguration lies in certificates, in etcd, or in what nodes have from their beginning.
-constexpr const char* changeable[] = {"apiServer.extraArgs", "apiServer.extraEnvs", "apiServer.extraVolumes", "controllerManager", "scheduler",
-                                      "imageRepository", "dns"};
-
-Value withoutChangeable(Value document) {
-  for (const std::string path : changeable) {
-    const auto dot = path.find('.');
-    if (dot == path.npos) document.erase(path);
-    else if (document.contains(path.substr(0, dot))) document[path.substr(0, dot)].erase(path.substr(dot + 1));
-  }
-  Value left = Value::object();
-  for (const auto& [name, member] : document.items())
-    if (!member.is_object() || !member.empty()) left[name] = member;
-  return left;
-}
-
-void refuseOthers(const config::Cluster& present, const config::Cluster& wanted) {
-  const auto before = withoutChangeable(config::clusterConfigurationDocument(present)), after = withoutChangeable(config::clusterConfigurationDocument(wanted));
-  if (present.version != wanted.version) throw Error("reconfigure does not change the version", "kubestrap upgrade does", ExitCode::refused);
-  if (sameDocument(before, after)) return;
-  auto paths = differences(after, before);
-  for (auto& path : differences(before, after))
-    if (std::ranges::find(paths, path) == paths.end()) paths.push_back(std::move(path));
-  throw Error(fmt::format("a roll cannot change {}", fmt::join(paths, ", ")), fmt::format("it can change {}", fmt::join(changeable, ", ")), ExitCode::refused);
 }
 
 // ---- etcd's new version, on a node that is not the driver's
@@ -138,24 +96,34 @@ ExitCode rollEtcdHere(const RollEtcdOptions& options) {
   return ExitCode::done;
 }
 
-// ---- the commands
+} // namespace
 
-struct ReconfigureOptions : RollOptions {
-  std::string file;
-};
-
-ExitCode reconfigure(const ReconfigureOptions& options) {
-  if (options.file.empty()) throw Error("there is no file", "name one with --filename", ExitCode::usage);
-  Machine machine(globals().rootfs);
-  refuseWhileRotating(machine.host(), "reconfigure");
-  auto cluster = hostedControlPlane("reconfigure", options.kubeconfig, machine);
-  const auto wanted = storedCluster(cluster.client, {}, machine.readDocuments(options.file));
-  if (!wanted) throw Error("the cluster keeps no configuration", "kubestrap init phase upload-config all");
-  refuseOthers(cluster.setup.cluster, *wanted);
-  return roll(intentOf("reconfigure", cluster, *wanted, options, machine), cluster, machine, options.dryRun, "the control plane runs with these settings");
+Intent rollIntent(std::string command, const ControlPlane& cluster, config::Cluster wanted, const RollOptions& options, Machine& machine) {
+  Intent intent{.setup = cluster.setup, .command = std::move(command), .emulates = {}, .soak = options.soak, .afterwards = {}};
+  intent.setup.cluster = std::move(wanted);
+  lookAtFront(intent.setup, machine.host()); // which image is kubestrap's own
+  std::vector<std::string> warnings;
+  if (options.patches) {
+    intent.patchesFolder = std::filesystem::absolute(*options.patches).string();
+    intent.setup.request.patches = readPatches(machine.host(), intent.patchesFolder, warnings);
+  }
+  for (const auto& warning : warnings) log::warn(warning);
+  intent.afterwards = phases::roll::afterwards(intent.setup);
+  return intent;
 }
 
-} // namespace
+Value changesWithDiffs(const plan::Outcome& outcome) {
+  auto changes = changesAsValue(outcome);
+  for (std::size_t i = 0; i < outcome.changes.size(); ++i)
+    if (!outcome.changes[i].change.preview.empty()) changes[i]["diff"] = outcome.changes[i].change.preview;
+  return changes;
+}
+
+void tellSteps(const std::vector<std::string>& steps, std::FILE* out) {
+  if (steps.empty()) return;
+  fmt::print(out, "\nStep by step, with every node at its old version until its new pod serves:\n");
+  for (const auto& step : steps) fmt::print(out, "  {}\n", step);
+}
 
 RollPlan planRollToVersion(const Version& version, const RollOptions& options, plan::Reporter& reporter) {
   Machine machine(globals().rootfs);
@@ -188,23 +156,6 @@ Command rollEtcdOnNodeCommand() {
           .flags = flags,
           .run = [options](const auto&) { return rollEtcdHere(*options); },
           .shown = Command::Shown::hidden};
-}
-
-Command reconfigureCommand() {
-  const auto options = std::make_shared<ReconfigureOptions>();
-  const auto flags = [options]() -> std::vector<Flag> {
-    return {{.name = "filename", .into = &options->file, .doc = "The documents as they shall be; - is standard input", .letter = 'f', .value = "FILE"},
-            {.name = "patches", .into = &options->patches, .doc = "The folder of patches that the control plane was made with", .value = "FOLDER"},
-            kubeconfigFlag(options->kubeconfig),
-            {.name = "dry-run", .into = &options->dryRun, .doc = "Only say which steps there would be"}};
-  };
-  return {.name = "reconfigure",
-          .summary = "Give a control plane that runs in its own cluster other settings",
-          .description = "Takes a file as init takes it, with other arguments, environment or volumes of API server, controller-manager or scheduler in its "
-                         "ClusterConfiguration. Each node tries the new command lines first; then one component after the other gets a new revision, which "
-                         "runs beside the one before it until it serves. No request fails on the way. What does not get ready goes back by itself.",
-          .flags = flags,
-          .run = [=](const auto&) { return reconfigure(*options); }};
 }
 
 } // namespace kubestrap::cmd

@@ -1,11 +1,14 @@
 #pragma once
 // Rolls of a hosted control plane: a new version, or other settings, by its DaemonSets (phases/roll.hpp).
 
+#include "cmd/operation.hpp"
+#include "phases/roll.hpp"
 #include "plan/run.hpp"
 #include "support/error.hpp"
 #include "support/time.hpp"
 #include "support/version.hpp"
 
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +29,14 @@ struct RollPlan {
 };
 /// What the roll to a version would do; the changes are told to the reporter, too.
 RollPlan planRollToVersion(const Version& version, const RollOptions& options, plan::Reporter& reporter);
+
+/// What a roll to `wanted` goes by; `command` goes on from where one ends.
+phases::roll::Intent rollIntent(std::string command, const ControlPlane& cluster, config::Cluster wanted, const RollOptions& options, Machine& machine);
+
+/// Every verdict, with what would be written.
+Value changesWithDiffs(const plan::Outcome& outcome);
+/// Prints the steps, as a plan for people ends.
+void tellSteps(const std::vector<std::string>& steps, std::FILE* out);
 
 /// To a version; to the one that the cluster says it has it goes back, as long as that can be.
 ExitCode rollToVersion(const Version& version, const RollOptions& options);

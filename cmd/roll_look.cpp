@@ -6,6 +6,7 @@
 #include "config/store.hpp"
 #include "etcd/health.hpp"
 #include "kube/reading.hpp"
+#include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
 #include "manifests/trial.hpp"
 #include "support/encoding.hpp"
@@ -109,8 +110,9 @@ Seen lookAtRoll(kube::Client& client, const config::Cluster& wanted, TimePoint n
       component->second.pods.push_back(podSeen(pod, client, watched));
   for (const auto& pod : client.list("v1", "Pod", "kube-system", std::string(manifests::rehearsalLabel))) seen.rehearsals.push_back(podSeen(pod, client, watched));
   lookAtCanaries(client, watched, seen);
+  seen.mayPutBack = client.get({"rbac.authorization.k8s.io/v1", "RoleBinding", "kube-system", std::string(manifests::putBackRole)}).has_value();
   if (const auto stored = storedCluster(client))
-    seen.stored = sameDocument(config::clusterConfigurationDocument(*stored), config::clusterConfigurationDocument(wanted));
+    seen.stored = config::storedDocuments(*stored) == config::storedDocuments(wanted);
   return seen;
 }
 

@@ -9,7 +9,7 @@ Command rootCommand() {
                          "On the first machine: kubestrap init; on each further one: kubestrap join; what is no node any more: kubestrap reset. "
                          "Every command says with --help what it does, and init and join say with --dry-run what they would do.",
                .children = {initCommand(), joinCommand(), resetCommand(), upgradeCommand(), statusCommand(), doctorCommand(), rescueCommand(), repairCommand(), etcdCommand(),
-                       backupCommand(), bundleCommand(), clusterCommand(), recoverCommand(), preflightCommand(), tokenCommand(), configCommand(), certsCommand(), kubeconfigCommand(), completionCommand(), frontCommand(), vipCommand(),
+                       addonsCommand(), backupCommand(), bundleCommand(), clusterCommand(), recoverCommand(), preflightCommand(), tokenCommand(), configCommand(), certsCommand(), kubeconfigCommand(), completionCommand(), frontCommand(), vipCommand(),
                        guardCommand(), nodeCommand(), versionCommand()}};
   auto further = pivotCommands();
   root.children.insert(root.children.begin() + 2, further.begin(), further.end());

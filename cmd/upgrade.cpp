@@ -1,9 +1,11 @@
 #include "cmd/upgrade.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/confirm.hpp"
+#include "cmd/kubelet_install.hpp"
 #include "cmd/look.hpp"
 #include "cmd/operation.hpp"
 #include "cmd/output.hpp"
+#include "cmd/own_cluster.hpp"
 #include "cmd/roll.hpp"
 #include "cmd/rotation_look.hpp"
 #include "cmd/saved_plan.hpp"
@@ -69,14 +71,6 @@ Value asValue(const plan::Findings& findings) {
   return list;
 }
 
-/// With what would be written.
-Value changesWithDiffs(const plan::Outcome& outcome) {
-  auto changes = changesAsValue(outcome);
-  for (std::size_t i = 0; i < outcome.changes.size(); ++i)
-    if (!outcome.changes[i].change.preview.empty()) changes[i]["diff"] = outcome.changes[i].change.preview;
-  return changes;
-}
-
 /// A result of that kind, with the versions in it.
 Value resultOf(std::string_view kind, const config::Setup& setup) {
   auto value = result(kind);
@@ -115,7 +109,7 @@ void tellWhatFollows(const config::Setup& setup) {
   for (const auto& node : upgrading.nodes)
     if (node.kubelet != setup.cluster.version.tag() && !(node.name == setup.node.name && !upgrading.kubeletProgram.empty())) kubelets.push_back(node.name);
   if (!kubelets.empty())
-    fmt::print("Older kubelets run on: {}. Put the new one there, node by node, with your packages or with kubestrap upgrade node --kubelet FILE\n", join(kubelets, ", "));
+    fmt::print("Older kubelets run on: {}. All workers get theirs from one place with kubestrap upgrade workers; node by node it is done with your packages or kubestrap upgrade node --kubelet FILE\n", join(kubelets, ", "));
 }
 
 // ---- the commands
@@ -193,12 +187,6 @@ void tellBefore(const config::Setup& setup, const Plan& plan) {
   std::fflush(stdout);
 }
 
-void tellSteps(const std::vector<std::string>& steps) {
-  if (steps.empty()) return;
-  fmt::print("\nStep by step, with every node at its old version until its new pod serves:\n");
-  for (const auto& step : steps) fmt::print("  {}\n", step);
-}
-
 ExitCode runPlan(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
   const auto as = format(globals());
   const bool isText = as == Format::text;
@@ -207,7 +195,7 @@ ExitCode runPlan(const UpgradeOptions& options, const config::Setup& setup, cons
   const auto reporter = isText ? plan::textReporter(stdout, globals().verbosity.value_or(0)) : plan::silentReporter();
   made = completed(std::move(made), options, setup, facts, machine, *reporter);
   const auto document = documentOf(made, setup, options);
-  if (isText) tellSteps(made.steps);
+  if (isText) tellSteps(made.steps, stdout);
   else printResult(document, as);
   if (options.saveTo) {
     machine.host().write(std::filesystem::absolute(*options.saveTo), document.dump(2) + "\n", 0600);
@@ -379,6 +367,27 @@ ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std:
   return perform({phases::upgradeNodeWorkflow(), nameOf("upgrade node", onlyPhase), onlyPhase}, options, setup, facts, machine);
 }
 
+// ---- a worker that is driven from elsewhere
+
+/// The version that this node's Node says of its kubelet, which may read it.
+std::string runningKubelet(const std::string& node, Machine& machine) {
+  const auto identity = readKubeconfig(machine.host(), config::paths::kubeletConf);
+  if (!identity) return {};
+  const auto found = kube::Client(machine.http(), *identity).get({"v1", "Node", "", node});
+  return found ? stringAt(*found, "status.nodeInfo.kubeletVersion") : "";
+}
+
+/// Where its next kubelet comes from, seen from here; a command can only be tried.
+std::optional<std::string> lackOfKubelet(const UpgradeOptions& options, const config::Setup& setup, Machine& machine) {
+  if (options.bundle.bundle || options.install) return std::nullopt;
+  const auto wanted = setup.cluster.version.tag();
+  const auto program = options.kubelet ? config::Path(*options.kubelet) : phases::kubeletProgramOf(setup);
+  if (options.kubelet && !machine.host().status(program)) return fmt::format("there is no {} on it", program.string());
+  const auto found = versionOf(program, machine.host());
+  if (found == wanted) return std::nullopt;
+  return fmt::format("its {} is {}, and not {}", program.string(), found.empty() ? "no kubelet" : found, wanted);
+}
+
 // ---- flags
 
 std::vector<Flag> chosen(std::vector<Flag> flags, std::initializer_list<std::string_view> names) {
@@ -442,6 +451,44 @@ std::vector<Flag> nodeFlags(UpgradeOptions& options) {
 
 } // namespace
 
+ExitCode upgradeWorkerHere(UpgradeOptions options) {
+  options.drained = true;
+  Machine machine(globals().rootfs);
+  loadForUpgrade(Upgrade::node, options, machine, std::nullopt); // may lay a kubelet down
+  auto facts = look(machine, Judging::yes);
+  const auto setup = prepareUpgrade(Upgrade::node, options, machine, facts);
+  const auto& workflow = phases::upgradeNodeWorkflow();
+  const auto command = std::string(workflow.command);
+  const auto reporter = reporterFor(plan::Mode::apply);
+  const auto lock = machine.host().lock(command);
+  auto world = machine.world();
+  plan::run(workflow, {.only = {}, .skip = {"bundle"}}, setup, facts, world, plan::Mode::apply, *reporter, command);
+  if (!options.kubelet)
+    installKubelet({.command = options.install.value_or(""), .program = phases::kubeletProgramOf(setup), .version = setup.cluster.version.tag(), .running = runningKubelet(setup.node.name, machine)},
+                   machine.host());
+  plan::enactAll(phases::kubeletSwapped(setup, options.kubelet.value_or("")), "kubelet", command, world, *reporter);
+  return ExitCode::done;
+}
+
+std::vector<std::string> obstaclesOfWorkerHere(UpgradeOptions options) {
+  options.drained = options.dryRun = true;
+  std::vector<std::string> obstacles;
+  try {
+    Machine machine(globals().rootfs);
+    loadForUpgrade(Upgrade::node, options, machine, std::nullopt); // verifies it
+    auto facts = look(machine, Judging::yes);
+    const auto setup = prepareUpgrade(Upgrade::node, options, machine, facts);
+    for (const auto& found : phases::judgeUpgradeOfNode(setup, facts))
+      if (found.severity == plan::Severity::error) obstacles.push_back(fmt::format("{}: {}", found.check, found.evidence));
+    if (auto lack = lackOfKubelet(options, setup, machine)) obstacles.push_back(*std::move(lack));
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    obstacles.push_back(error.message());
+  }
+  return obstacles;
+}
+
 Command upgradeCommand() {
   const auto options = std::make_shared<UpgradeOptions>();
   const auto run = [options](Upgrade what, const std::vector<std::string>& arguments, const std::optional<std::string>& phase) {
@@ -487,8 +534,8 @@ Command upgradeCommand() {
                    .run = [run](const auto& given) { return run(Upgrade::rollback, given, std::nullopt); }};
   return {.name = "upgrade",
           .summary = "Upgrade a cluster to another version of Kubernetes",
-          .description = "Upgrades a cluster: plan says what would happen, apply upgrades the first control plane node, node each further one.",
-          .children = {std::move(plan), std::move(applied), std::move(nodes), std::move(diff), std::move(rollback)}};
+          .description = "Upgrades a cluster: plan says what would happen, apply upgrades the first control plane node, node each further one, workers all workers from one place.",
+          .children = {std::move(plan), std::move(applied), std::move(nodes), upgradeWorkersCommand(), std::move(diff), std::move(rollback)}};
 }
 
 } // namespace kubestrap::cmd

@@ -177,7 +177,8 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   const bool controlPlane = isControlPlane(host);
   if (!controlPlane && what != Upgrade::node)
     throw Error("this machine is no control plane of a cluster", "run it on the first control plane node; on a worker: kubestrap upgrade node");
-  if (options.kubelet && !controlPlane && !options.kubeconfig)
+  if (options.drained && controlPlane) throw Error("this machine is a control plane", "kubestrap upgrade node", ExitCode::usage);
+  if (options.kubelet && !controlPlane && !options.kubeconfig && !options.drained)
     throw Error("a worker's own credentials may not drain it", "give --kubeconfig with an administrator's file", ExitCode::usage);
 
   auto own = documentsFor(kubeconfigOf(options, controlPlane), machine);
@@ -206,7 +207,7 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   upgrading.force = wish.force;
   upgrading.experimental = wish.experimental;
   upgrading.releaseCandidates = wish.releaseCandidates;
-  if (options.kubelet) upgrading.kubeletProgram = std::filesystem::absolute(*options.kubelet).string();
+  if (options.kubelet && !options.drained) upgrading.kubeletProgram = std::filesystem::absolute(*options.kubelet).string();
   if (options.drainTimeout) upgrading.drainPatience = parseDuration(*options.drainTimeout);
   upgrading.from = now;
   upgrading.goesOn = host.status(phases::upgradeConfiguration).has_value();

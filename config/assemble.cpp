@@ -1,6 +1,7 @@
 #include "config/assemble.hpp"
 
 #include "config/components.hpp"
+#include "config/rules.hpp"
 #include "config/validate.hpp"
 #include "config/versions.hpp"
 
@@ -46,6 +47,22 @@ std::optional<Vip> vipOf(const v1alpha1::KubestrapConfiguration& given) {
              .router = vip.routerID ? vip.routerID : last ? last : 51,
              .priority = vip.priority,
              .image = given.images ? given.images->vip : ""};
+}
+
+std::optional<Audit> auditOf(const ClusterDocuments& documents) {
+  const auto& security = documents.kubestrap.security;
+  if (!security || !security->audit) return std::nullopt;
+  const auto& audit = *security->audit;
+  return Audit{.policyFile = audit.policyFile,
+               .maxSize = rules::parseMebibytes(audit.maxSize).value_or(Audit{}.maxSize),
+               .maxBackups = audit.maxBackups.value_or(Audit{}.maxBackups),
+               .policy = documents.auditPolicy ? sorted(*documents.auditPolicy) : Value()};
+}
+
+std::optional<EncryptionAtRest> encryptionOf(const v1alpha1::KubestrapConfiguration& given) {
+  if (!given.security || !given.security->encryptionAtRest) return std::nullopt;
+  const auto& encryption = *given.security->encryptionAtRest;
+  return EncryptionAtRest{encryption.provider, encryption.resources.value_or(std::vector<std::string>{})};
 }
 
 template <class Component> ComponentOptions options(const Component& component) {
@@ -179,7 +196,10 @@ Cluster assemble(const ClusterDocuments& documents, const ClusterCircumstances& 
                     .endpointMode = byName(endpointModes, documents.kubestrap.endpoint.mode),
                     .frontImage = documents.kubestrap.images ? documents.kubestrap.images->front : "",
                     .vip = vipOf(documents.kubestrap),
-                    .preflightFix = documents.kubestrap.preflight ? documents.kubestrap.preflight->fix : std::nullopt},
+                    .preflightFix = documents.kubestrap.preflight ? documents.kubestrap.preflight->fix : std::nullopt,
+                    .addons = documents.kubestrap.addons,
+                    .audit = auditOf(documents),
+                    .encryption = encryptionOf(documents.kubestrap)},
   };
   // From the start it has a name that more than one machine can answer to.
   if (balancesOnNodes(cluster.kubestrap.endpointMode) && !cluster.controlPlaneEndpoint)
@@ -247,6 +267,15 @@ std::optional<v1alpha1::Images> imagesDocument(const KubestrapOptions& options) 
   return images.front.empty() && images.vip.empty() ? std::nullopt : std::optional(std::move(images));
 }
 
+std::optional<v1alpha1::Security> securityDocument(const KubestrapOptions& options) {
+  if (!options.audit && !options.encryption) return std::nullopt;
+  v1alpha1::Security security;
+  if (const auto& audit = options.audit)
+    security.audit = v1alpha1::Audit{.policyFile = audit->policyFile, .maxSize = fmt::format("{}Mi", audit->maxSize), .maxBackups = audit->maxBackups};
+  if (const auto& encryption = options.encryption) security.encryptionAtRest = v1alpha1::EncryptionAtRest{encryption->provider, encryption->resources};
+  return security;
+}
+
 } // namespace
 
 v1alpha1::KubestrapConfiguration kubestrapConfiguration(const Cluster& cluster) {
@@ -257,7 +286,9 @@ v1alpha1::KubestrapConfiguration kubestrapConfiguration(const Cluster& cluster) 
           .images = imagesDocument(options),
           .preflight = options.preflightFix ? std::optional(v1alpha1::Preflight{options.preflightFix}) : std::nullopt,
           .pki = cluster.pki.requests.empty() && cluster.pki.policy.empty() ? std::nullopt
-                                                                            : std::optional(v1alpha1::Pki{cluster.pki.requests, cluster.pki.policy})};
+                                                                            : std::optional(v1alpha1::Pki{cluster.pki.requests, cluster.pki.policy}),
+          .addons = options.addons,
+          .security = securityDocument(options)};
 }
 
 } // namespace kubestrap::config

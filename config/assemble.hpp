@@ -15,6 +15,7 @@ struct ClusterDocuments {
   v1beta4::ClusterConfiguration cluster;
   v1alpha1::KubestrapConfiguration kubestrap;
   std::optional<Value> kubelet, proxy; ///< nothing: the operator gave none
+  std::optional<Value> auditPolicy;    ///< nothing: none was given, or kept
 };
 
 /// What is not in the documents but decided with them.

@@ -1,5 +1,6 @@
 #include "config/components.hpp"
 
+#include "config/rules.hpp"
 #include "config/schema.hpp"
 #include "support/ip.hpp"
 
@@ -32,6 +33,10 @@ constexpr Field always(std::string_view name, const Type& type, std::string_view
 /// A pointer or list without omitempty.
 constexpr Field nullable(std::string_view name, const Type& type) {
   return {.name = name, .since = {}, .unset = Unset::null, .type = &type};
+}
+constexpr Field of(const schema::Rule& rule, Field line) {
+  line.rule = &rule;
+  return line;
 }
 
 constexpr Type text{.kind = Kind::text}, boolean{.kind = Kind::boolean}, integer{.kind = Kind::integer};
@@ -312,7 +317,7 @@ constexpr Field kubeProxyFields[] = {
     always("ipvs", ipvs),
     always("logging", logging),
     always("metricsBindAddress", text),
-    always("mode", text),
+    of(rules::proxyMode, always("mode", text)),
     always("nftables", nfTables),
     nullable("nodePortAddresses", texts),
     nullable("oomScoreAdj", integer),

@@ -1,5 +1,6 @@
 #include "config/kinds.hpp"
 
+#include "config/audit.hpp"
 #include "config/bundle.hpp"
 #include "config/components.hpp"
 #include "config/inventory.hpp"
@@ -27,6 +28,8 @@ constexpr DocumentKind kinds[] = {
      "https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/"},
     {proxyApiVersion, "KubeProxyConfiguration", &kubeProxyConfiguration, "kube-proxy's own configuration.",
      "https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/"},
+    {auditApiVersion, auditPolicyKind, &auditPolicy, "What the API servers' audit log holds, where KubestrapConfiguration's security.audit asks for one.",
+     "https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/"},
     {v1alpha1::apiVersion, v1alpha1::kind, &v1alpha1::kubestrapConfiguration,
      "What kubeadm's documents have no field for."},
     {v1alpha1::apiVersion, bundleConfigurationKind, &bundleConfiguration,

@@ -1,6 +1,8 @@
 #include "config/load.hpp"
 
+#include "config/addons.hpp"
 #include "config/assemble.hpp"
+#include "config/audit.hpp"
 #include "config/inputs.hpp"
 #include "config/inventory.hpp"
 #include "config/machine_defaults.hpp"
@@ -96,7 +98,7 @@ constexpr FlagRow<InitFlags> flagRows[] = {
 
 Inputs gatherForInit(const std::vector<Document>& documents, const InitFlags& flags, std::vector<Problem>& problems,
                      Warnings& warnings) {
-  auto inputs = gather(documents, {"init", {kInit, kCluster}, {v1alpha1::kind, kKubelet, kProxy}}, flags.configFile, problems,
+  auto inputs = gather(documents, {"init", {kInit, kCluster}, {v1alpha1::kind, kKubelet, kProxy, auditPolicyKind}}, flags.configFile, problems,
                        warnings);
   const bool withFile = flags.configFile || !documents.empty();
   overlayFlags(inputs, flagRows, flags, withFile, problems);
@@ -108,6 +110,16 @@ Inputs gatherForInit(const std::vector<Document>& documents, const InitFlags& fl
   if (!withFile) init["bootstrapTokens"][0]["description"] = initTokenDescription;
   checkOverlaid(inputs, {kInit, kCluster, v1alpha1::kind}, problems);
   return inputs;
+}
+
+/// Where there is to be a log, something has to say of what; and the other way round.
+void checkAuditPolicy(const ClusterDocuments& documents, const Report& kubestrap, const Report& policy) {
+  const auto& security = documents.kubestrap.security;
+  const auto place = Place{}.member("security").member("audit");
+  if (security && security->audit && security->audit->policyFile.empty() && !documents.auditPolicy)
+    kubestrap.add(place.member("policyFile"), "nothing says what the log is to hold", fmt::format("a file with a Policy of {}, or such a document beside this one", auditApiVersion));
+  if (documents.auditPolicy && (!security || !security->audit))
+    policy.add(Place{}, "nothing asks for an audit log", "security.audit in the KubestrapConfiguration");
 }
 
 Version versionOf(const v1beta4::ClusterConfiguration& configuration, bool given, const Report& report,
@@ -161,6 +173,7 @@ void checkWhole(std::string_view kind, const Value& value, const Report& report,
   if (kind == "JoinConfiguration") checkWhole<v1beta4::JoinConfiguration>(value, report, warnings);
   if (kind == "ResetConfiguration") checkWhole<v1beta4::ResetConfiguration>(value, report, warnings);
   if (kind == "UpgradeConfiguration") checkWhole<v1beta4::UpgradeConfiguration>(value, report, warnings);
+  if (kind == v1alpha1::kind) validateAddons(v1alpha1::decode(value).addons, report);
   if (kind == inventoryKind) validateInventory(value, report, warnings);
   if (kind != "ClusterConfiguration") return;
   checkWhole<v1beta4::ClusterConfiguration>(value, report, warnings);
@@ -185,10 +198,13 @@ Setup loadInit(const std::vector<Document>& documents, const InitFlags& flags, c
   v1alpha1::applyDefaults(decoded.kubestrap);
   if (kubelet.document) decoded.kubelet = kubelet.value;
   if (proxy.document) decoded.proxy = proxy.value;
+  const auto& policy = inputs.at(auditPolicyKind);
+  if (policy.document) decoded.auditPolicy = policy.value;
 
   validate(init, initReport, warnings);
   validate(decoded.cluster, clusterReport, warnings);
   validate(decoded.kubestrap, decoded.cluster, inputs.at(v1alpha1::kind).report(problems), clusterReport);
+  checkAuditPolicy(decoded, inputs.at(v1alpha1::kind).report(problems), policy.report(problems));
   ClusterCircumstances circumstances{
       .version = versionOf(decoded.cluster, !stringAt(given.value, "kubernetesVersion").empty(), clusterReport,
                            warnings),

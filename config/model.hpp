@@ -4,6 +4,7 @@
 // in here; who reads a Setup never asks "was it set?".
 
 #include "certs/spec.hpp"
+#include "config/addon.hpp"
 #include "config/bundled.hpp"
 #include "config/paths.hpp"
 #include "config/upgrading.hpp"
@@ -112,6 +113,21 @@ struct Vip {
   std::string image;     ///< empty: the shipped one
 };
 
+/// What the API servers' audit log holds.
+struct Audit {
+  std::string policyFile; ///< as asked for; empty: the policy came as a document
+  int maxSize = 100;      ///< of a file, in MiB
+  int maxBackups = 10;    ///< files that are kept beside the present one; 0: all
+  Value policy;           ///< Policy of audit.k8s.io/v1; null: nobody has read it
+};
+
+/// How API servers encrypt what they store.
+struct EncryptionAtRest {
+  std::string provider;               ///< "secretbox"
+  std::vector<std::string> resources; ///< "secrets", "deployments.apps"
+  bool operator==(const EncryptionAtRest&) const = default;
+};
+
 /// KubestrapConfiguration (kubestrap.io/v1alpha1): what kubeadm has no field for.
 struct KubestrapOptions {
   Layout layout = Layout::plain;
@@ -120,6 +136,9 @@ struct KubestrapOptions {
   std::string frontImage; ///< of the balancer on every node; empty: the shipped one
   std::optional<Vip> vip; ///< of endpointMode vip
   std::optional<std::vector<std::string>> preflightFix; ///< findings that --fix may put right; nothing: all it can
+  std::vector<Addon> addons;
+  std::optional<Audit> audit;                           ///< nothing: no audit log
+  std::optional<EncryptionAtRest> encryption;           ///< nothing: as it is
 };
 
 /// A component configuration (KubeletConfiguration, KubeProxyConfiguration) with kubestrap's defaults filled in.
@@ -339,6 +358,7 @@ struct Request {
   bool uploadCerts = false;
   Secret certificateKey;   ///< 64 hex digits; empty: none yet
   TimePoint certsExpire{}; ///< when the uploaded certificates go
+  Secret encryptionKey; ///< in base64: the first key of API servers that encrypt, where there is none yet; empty: none may be made
   std::vector<std::string> ignorePreflightErrors;
   std::vector<std::string> skipPhases;
   Path kubeconfigDir = paths::kubernetes; ///< --kubeconfig-dir of the kubeconfig phases
@@ -353,6 +373,8 @@ struct Request {
   Path ownImageArchive; ///< where it is shipped; empty: nowhere
   std::optional<Bundled> bundled; ///< what --bundle names
   bool offline = false;           ///< nothing may be fetched
+  std::map<std::string, AddonSeen> addons; ///< by name: those whose manifests were read, or that are to be removed
+  std::optional<Duration> addonPatience;   ///< how long their pods are waited for; nothing: not at all
   Joining joining;      ///< of `join` only
   Renewal renewal;      ///< of `certs renew` only
   Importing importing;  ///< of `certs import` only

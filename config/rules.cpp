@@ -6,6 +6,7 @@
 #include "support/text.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace kubestrap::config::rules {
 
@@ -34,6 +35,10 @@ bool isPort(const Value& value) {
 template <int lowest, int highest> bool isWithin(const Value& value) {
   return value.is_number_integer() && value.get<std::int64_t>() >= lowest && value.get<std::int64_t>() <= highest;
 }
+
+bool isAddressRange(std::string_view text) { return parseAddressRange(text).has_value(); }
+
+bool isProxyMode(std::string_view text) { return text.empty() || text == "iptables" || text == "nftables" || text == "ipvs"; }
 
 bool isHostAndPort(std::string_view text) {
   auto parts = splitHostPort(text);
@@ -115,6 +120,14 @@ constexpr std::string_view hostPathTypes[] = {"DirectoryOrCreate", "Directory", 
 constexpr std::string_view taintEffects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute"};
 constexpr std::string_view layouts[] = {"plain", "hosted"};
 constexpr std::string_view hostings[] = {"static", "self"};
+constexpr std::string_view addonNames[] = {"flannel", "calico", "cilium", "metallb", "traefik", "ingress-nginx", "metrics-server", "local-path"};
+constexpr std::string_view flannelBackends[] = {"vxlan", "host-gw", "wireguard", "ipip", "udp"};
+constexpr std::string_view calicoEncapsulations[] = {"vxlan", "ipip", "none"};
+constexpr std::string_view metallbModes[] = {"l2"};
+constexpr std::string_view ingressExposures[] = {"loadBalancer", "nodePort", "hostNetwork", "externalIPs"};
+bool isMebibytes(std::string_view text) { return parseMebibytes(text).has_value(); }
+bool isEncryptedResource(std::string_view text) { return isDns1123Subdomain(text) && text != "events" && text != "events.events.k8s.io"; }
+constexpr std::string_view encryptionProviders[] = {"secretbox", "aescbc", "aesgcm"};
 constexpr std::string_view endpointModes[] = {"local", "vip", "external", "single"};
 
 } // namespace
@@ -122,6 +135,28 @@ constexpr std::string_view endpointModes[] = {"local", "vip", "external", "singl
 std::string_view schemeOf(std::string_view text) {
   auto end = text.find("://");
   return end == std::string_view::npos ? std::string_view() : text.substr(0, end);
+}
+
+std::optional<std::pair<IpAddress, IpAddress>> parseAddressRange(std::string_view text) {
+  if (const auto range = Cidr::parse(text)) {
+    const auto last = range->nth(range->size() - 1);
+    return std::pair{range->base(), last.value_or(range->base())};
+  }
+  const auto dash = text.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  const auto first = IpAddress::parse(trim(text.substr(0, dash))), last = IpAddress::parse(trim(text.substr(dash + 1)));
+  if (!first || !last || first->family() != last->family() || *last < *first) return std::nullopt;
+  return std::pair{*first, *last};
+}
+
+std::optional<int> parseMebibytes(std::string_view text) {
+  const bool gibi = text.ends_with("Gi");
+  if (!gibi && !text.ends_with("Mi")) return std::nullopt;
+  text.remove_suffix(2);
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 1 || number > 1024 * 1024) return std::nullopt;
+  return gibi ? number * 1024 : number;
 }
 
 bool isAlternativeName(std::string_view text) {
@@ -191,6 +226,19 @@ const Rule hostPathType{.choices = hostPathTypes};
 const Rule taintEffect{.choices = taintEffects};
 const Rule layout{.choices = layouts};
 const Rule hosting{.choices = hostings};
+const Rule addonName{.choices = addonNames};
+const Rule addressRange{"is no range of addresses", "a range like 10.0.0.240/28 or 10.0.0.240-10.0.0.250", text<isAddressRange>};
+const Rule nodePort{"is no port that services may have on nodes", "a number from 1 to 65535, within the API server's --service-node-port-range", isWithin<1, 65535>};
+const Rule flannelBackend{.choices = flannelBackends};
+const Rule calicoEncapsulation{.choices = calicoEncapsulations};
+const Rule metallbMode{.choices = metallbModes};
+const Rule ingressExposure{.choices = ingressExposures};
+const Rule proxyMode{"is no mode of kube-proxy", "iptables, nftables or ipvs", text<isProxyMode>};
 const Rule endpointMode{.choices = endpointModes};
+const Rule mebibytes{"is not a whole number of Mi or Gi", "like 100Mi", text<isMebibytes>};
+const Rule count{"is not a count", "a whole number from 0", isWithin<0, 1000000>};
+const Rule encryptionProvider{.choices = encryptionProviders};
+const Rule encryptedResource{"is not a resource that can be encrypted", "a plural, outside the core group with its group, like secrets or deployments.apps",
+                             text<isEncryptedResource>};
 
 } // namespace kubestrap::config::rules

@@ -1,6 +1,7 @@
 #include "config/store.hpp"
 
 #include "config/assemble.hpp"
+#include "config/audit.hpp"
 #include "config/kinds.hpp"
 #include "config/validate.hpp"
 #include "config/versions.hpp"
@@ -17,8 +18,14 @@ Value kubestrapConfigurationDocument(const Cluster& cluster) {
   return v1alpha1::encode(kubestrapConfiguration(cluster));
 }
 
-std::string storedText(const Cluster& cluster) {
+std::vector<Value> storedDocuments(const Cluster& cluster) {
   std::vector<Value> documents{sorted(clusterConfigurationDocument(cluster)), sorted(kubestrapConfigurationDocument(cluster))};
+  if (const auto& audit = cluster.kubestrap.audit; audit && audit->policy.is_object()) documents.push_back(sorted(audit->policy));
+  return documents;
+}
+
+std::string storedText(const Cluster& cluster) {
+  auto documents = storedDocuments(cluster);
   if (cluster.kubelet.userSupplied) documents.push_back(sorted(kubeletConfigDocument(cluster)));
   return emitYamlStream(documents);
 }
@@ -37,6 +44,8 @@ Cluster clusterFromDocuments(const std::vector<Document>& documents, std::vector
       decoded.cluster = v1beta4::decode<v1beta4::ClusterConfiguration>(document->value);
     } else if (kind->kind == v1alpha1::kind) {
       decoded.kubestrap = v1alpha1::decode(document->value);
+    } else if (kind->kind == auditPolicyKind) {
+      decoded.auditPolicy = document->value;
     } else if (kind->kind == "KubeletConfiguration") {
       decoded.kubelet = document->value;
     } else if (kind->kind == "KubeProxyConfiguration") {

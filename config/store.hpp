@@ -17,10 +17,13 @@ Value kubeletConfigDocument(const Cluster& cluster);
 Value kubeProxyDocument(const Cluster& cluster);
 /// KubestrapConfiguration of kube-system/kubestrap-config; never a secret in it.
 Value kubestrapConfigurationDocument(const Cluster& cluster);
+/// What kube-system keeps of a cluster for kubestrap on other machines: ClusterConfiguration, KubestrapConfiguration and, where there is an audit log, its
+/// policy.
+std::vector<Value> storedDocuments(const Cluster& cluster);
 /// All that clusterFromDocuments needs as one stream: for kubestrap on another machine.
 std::string storedText(const Cluster& cluster);
 
-/// The opposite: a Cluster from the stored documents (those of the four kinds that are there, in any order;
+/// The opposite: a Cluster from the stored documents (those of the kinds that are there, in any order;
 /// ClusterConfiguration must be). Stored documents may be of another kubeadm's making: fields that are not known here
 /// are warnings, no errors, and a missing encryptionAlgorithm means RSA-2048. Throws Problems.
 Cluster clusterFromDocuments(const std::vector<Document>& documents, std::vector<std::string>& warnings);

@@ -22,13 +22,7 @@ constexpr Field later(std::string_view name, std::string_view comesWith, std::st
 constexpr Field etcdFields[] = {
     later("snapshots", "upgrade", "Where snapshots go, how many are kept, and when they are made."),
 };
-constexpr Field securityFields[] = {
-    later("profile", "a later version", "default or hardened."),
-    later("encryptionAtRest", "reconfigure", "How Secrets are encrypted in etcd."),
-    later("audit", "reconfigure", "What the API server's audit log holds."),
-};
 constexpr Type etcd{.kind = Kind::record, .fields = etcdFields};
-constexpr Type security{.kind = Kind::record, .fields = securityFields};
 
 } // namespace
 
@@ -110,6 +104,133 @@ inline constexpr auto fieldsOf<v::Pki> = std::array{
 };
 
 template <>
+inline constexpr auto fieldsOf<AddressPool> = std::array{
+    field<&AddressPool::name>({.name = "name", .rule = &rules::dnsSubdomain, .doc = "The pool's name.", .since = since, .required = true}),
+    field<&AddressPool::addresses>({.name = "addresses",
+                                    .rule = &rules::addressRange,
+                                    .doc = "Unused addresses of the nodes' own network, which services get.",
+                                    .since = since,
+                                    .required = true}),
+    field<&AddressPool::autoAssign>({.name = "autoAssign", .doc = "Whether a service that names no pool may get one of these; by itself it may.", .since = since}),
+};
+
+template <>
+inline constexpr auto fieldsOf<NodePorts> = std::array{
+    field<&NodePorts::http>({.name = "http", .rule = &rules::nodePort, .doc = "The port of every node that leads to http.", .since = since, .unset = Unset::omittedWhenZero}),
+    field<&NodePorts::https>({.name = "https", .rule = &rules::nodePort, .doc = "The port of every node that leads to https.", .since = since, .unset = Unset::omittedWhenZero}),
+};
+
+template <>
+inline constexpr auto fieldsOf<AddonValues> = std::array{
+    field<&AddonValues::imageRegistry>({.name = "imageRegistry",
+                                        .rule = &rules::imageRepository,
+                                        .doc = "Of all: what takes the place of the registries of a manifest's images: 10.0.0.5:5000 makes 10.0.0.5:5000/metallb/speaker:v1 "
+                                               "of quay.io/metallb/speaker:v1.",
+                                        .since = since,
+                                        .unset = Unset::omittedWhenZero}),
+    field<&AddonValues::images>({.name = "images",
+                                 .rule = &rules::imageReference,
+                                 .doc = "Of all: single images, by their name in the manifest with or without its tag, and what takes their place.",
+                                 .since = since,
+                                 .unset = Unset::omittedWhenZero}),
+    field<&AddonValues::interfaces>({.name = "interfaces",
+                                     .doc = "Of flannel and calico: the network interface of the nodes that carries pods' packets; of metallb: those on which addresses are "
+                                            "answered for. By themselves they choose.",
+                                     .since = since,
+                                     .unset = Unset::omittedWhenZero}),
+    field<&AddonValues::backend>({.name = "backend",
+                                  .rule = &rules::flannelBackend,
+                                  .doc = "Of flannel: how packets get from node to node; by itself as its manifest says.",
+                                  .since = since,
+                                  .unset = Unset::omittedWhenZero}),
+    field<&AddonValues::nftables>({.name = "nftables", .doc = "Of flannel: whether it makes its rules by nftables in place of iptables; by itself as its manifest says.", .since = since}),
+    field<&AddonValues::encapsulation>({.name = "encapsulation",
+                                        .rule = &rules::calicoEncapsulation,
+                                        .doc = "Of calico: how packets get from node to node; by itself as its manifest says.",
+                                        .since = since,
+                                        .unset = Unset::omittedWhenZero}),
+    field<&AddonValues::mode>({.name = "mode",
+                               .rule = &rules::metallbMode,
+                               .doc = "Of metallb: how its addresses become known; l2, which is the default, answers for them on the nodes' own network.",
+                               .since = since,
+                               .unset = Unset::omittedWhenZero}),
+    field<&AddonValues::pools>({.name = "pools", .doc = "Of metallb: addresses for services of type LoadBalancer.", .since = since, .unset = Unset::omittedWhenZero}),
+    field<&AddonValues::controlPlanes>({.name = "controlPlanes",
+                                        .doc = "Of metallb: whether control plane nodes answer for its addresses, too, as they have to where there are no others.",
+                                        .since = since}),
+    field<&AddonValues::exposure>({.name = "exposure",
+                                   .rule = &rules::ingressExposure,
+                                   .doc = "Of traefik and ingress-nginx: how requests from outside reach it: loadBalancer gets an address of MetalLB or the like, nodePort a port of "
+                                          "every node, hostNetwork the ports of the nodes on which it runs, externalIPs addresses that lead to a node already; by itself as its "
+                                          "manifest says.",
+                                   .since = since,
+                                   .unset = Unset::omittedWhenZero}),
+    field<&AddonValues::externalIPs>({.name = "externalIPs",
+                                      .rule = &rules::ipAddress,
+                                      .doc = "Of traefik and ingress-nginx: the addresses of exposure externalIPs; or, with loadBalancer, those that are asked of MetalLB.",
+                                      .since = since,
+                                      .unset = Unset::omittedWhenZero}),
+    field<&AddonValues::nodePorts>({.name = "nodePorts", .doc = "Of traefik and ingress-nginx: the ports of exposure nodePort; by themselves the cluster chooses.", .since = since}),
+    field<&AddonValues::kubeletInsecureTLS>({.name = "kubeletInsecureTLS",
+                                             .doc = "Of metrics-server: whether it takes any certificate of a kubelet, as it has to where kubelets sign their own.",
+                                             .since = since}),
+    field<&AddonValues::path>({.name = "path",
+                               .rule = &rules::absolutePath,
+                               .doc = "Of local-path: the folder of each node in which volumes are made; by itself as its manifest says.",
+                               .since = since,
+                               .unset = Unset::omittedWhenZero}),
+    field<&AddonValues::isDefault>({.name = "default", .doc = "Of local-path: whether claims that name no storage class get it.", .since = since}),
+};
+
+template <>
+inline constexpr auto fieldsOf<Addon> = std::array{
+    field<&Addon::name>({.name = "name", .rule = &rules::addonName, .doc = "Which one.", .since = since, .required = true}),
+    field<&Addon::source>({.name = "source",
+                           .rule = &rules::absolutePath,
+                           .doc = "Its manifest: a file, or a folder of them, on the machine on which it is applied; by itself /var/lib/kubestrap/manifests/NAME.yaml, where a bundle has it.",
+                           .since = since,
+                           .unset = Unset::omittedWhenZero}),
+    field<&Addon::values>({.name = "values", .doc = "What it is made with, where that is to differ from its manifest.", .since = since}),
+};
+
+template <>
+inline constexpr auto fieldsOf<v::EncryptionAtRest> = std::array{
+    field<&v::EncryptionAtRest::provider>({.name = "provider",
+                                           .rule = &rules::encryptionProvider,
+                                           .doc = "The cipher: secretbox (XSalsa20 and Poly1305) needs no care; aescbc is weak, and aesgcm's keys have to be rotated often.",
+                                           .since = since,
+                                           .required = true}),
+    field<&v::EncryptionAtRest::resources>({.name = "resources",
+                                            .otherwise = "secrets",
+                                            .rule = &rules::encryptedResource,
+                                            .doc = "What is encrypted: plurals of resources, outside the core group with their group.",
+                                            .since = since}),
+    later("rotateEvery", "a later version", "How often the key is rotated; until then: kubestrap reconfigure --rotate-encryption-key."),
+};
+
+template <>
+inline constexpr auto fieldsOf<v::Audit> = std::array{
+    field<&v::Audit::policyFile>({.name = "policyFile",
+                                  .rule = &rules::absolutePath,
+                                  .doc = "A file with a Policy of audit.k8s.io/v1, read where the command runs; it may stand beside this document instead.",
+                                  .since = since,
+                                  .unset = Unset::omittedWhenZero}),
+    field<&v::Audit::maxSize>({.name = "maxSize", .otherwise = "100Mi", .rule = &rules::mebibytes, .doc = "How large the log's file gets before another one begins.", .since = since}),
+    field<&v::Audit::maxBackups>({.name = "maxBackups",
+                                  .otherwise = "10",
+                                  .rule = &rules::count,
+                                  .doc = "How many full files are kept; 0 means all.",
+                                  .since = since}),
+};
+
+template <>
+inline constexpr auto fieldsOf<v::Security> = std::array{
+    later("profile", "a later version", "default or hardened."),
+    field<&v::Security::encryptionAtRest>({.name = "encryptionAtRest", .doc = "How API servers encrypt what they store in etcd; without it they do not.", .since = since}),
+    field<&v::Security::audit>({.name = "audit", .doc = "What the API servers' audit log in /var/log/kubernetes/audit holds; without it there is none.", .since = since}),
+};
+
+template <>
 inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
     field<&v::KubestrapConfiguration::layout>(
         {.name = "layout",
@@ -133,8 +254,11 @@ inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
     field<&v::KubestrapConfiguration::pki>({.name = "pki", .doc = "Certificates and authorities.", .since = since}),
     later("handover", "pivot", "How long the steps of a hand-over may take."),
     Field{.name = "etcd", .doc = "etcd's snapshots.", .since = since, .type = &etcd},
-    Field{.name = "security", .doc = "Hardening.", .since = since, .type = &security},
-    later("addons", "clusters of many machines", "Add-ons that are installed."),
+    field<&v::KubestrapConfiguration::security>({.name = "security", .doc = "Hardening.", .since = since}),
+    field<&v::KubestrapConfiguration::addons>({.name = "addons",
+                                               .doc = "Add-ons that are installed: pod network, load balancer, ingress, metrics, storage; none by itself.",
+                                               .since = since,
+                                               .unset = Unset::omittedWhenZero}),
     later("bundle", "clusters of many machines", "A file with everything for an installation without a network."),
     later("offline", "clusters of many machines", "Whether nothing may be fetched."),
 };
@@ -159,6 +283,8 @@ Value encode(const KubestrapConfiguration& configuration) {
   document["kind"] = std::string(kind);
   return sorted(document);
 }
+
+Value encode(const AddonValues& values) { return schema::put(values); }
 
 void applyDefaults(KubestrapConfiguration& configuration) {
   // Its control planes have a balancer in any case.

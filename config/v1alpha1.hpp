@@ -1,5 +1,6 @@
 #pragma once
 
+#include "config/addon.hpp"
 #include "config/schema.hpp"
 
 #include <optional>
@@ -35,18 +36,37 @@ struct Pki {
   std::string requests, policy;
 };
 
+struct EncryptionAtRest {
+  std::string provider;
+  std::optional<std::vector<std::string>> resources;
+};
+
+struct Audit {
+  std::string policyFile, maxSize;
+  std::optional<int> maxBackups; ///< 0 means all
+};
+
+struct Security {
+  std::optional<EncryptionAtRest> encryptionAtRest;
+  std::optional<Audit> audit;
+};
+
 struct KubestrapConfiguration {
   std::string layout, hosting;
   Endpoint endpoint;
   std::optional<Images> images;
   std::optional<Preflight> preflight;
   std::optional<Pki> pki;
+  std::vector<Addon> addons;
+  std::optional<Security> security;
 };
 
 extern const schema::Type kubestrapConfiguration;
 
 KubestrapConfiguration decode(const Value& document);
 Value encode(const KubestrapConfiguration& configuration);
+/// Those that were given, by their names.
+Value encode(const AddonValues& values);
 void applyDefaults(KubestrapConfiguration& configuration);
 
 } // namespace kubestrap::config::v1alpha1

@@ -1,5 +1,7 @@
 #include "config/validate.hpp"
 
+#include "config/addons.hpp"
+#include "config/audit.hpp"
 #include "config/rules.hpp"
 
 #include <fmt/format.h>
@@ -228,6 +230,16 @@ void validate(const v1beta4::UpgradeConfiguration& configuration, const Report& 
 
 namespace {
 
+/// What security sets is not set by hand as well.
+void checkSecurity(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::ClusterConfiguration& cluster, const schema::Report& report) {
+  Cluster both;
+  both.apiServer.extraArgs = cluster.apiServer.extraArgs;
+  if (kubestrap.security && kubestrap.security->audit) both.kubestrap.audit.emplace();
+  if (kubestrap.security && kubestrap.security->encryptionAtRest) both.kubestrap.encryption.emplace();
+  if (const auto flag = setTwice(both); !flag.empty())
+    report.add(at("apiServer.extraArgs"), fmt::format("{} is set by security in the KubestrapConfiguration, too", flag), "one of them");
+}
+
 void checkVip(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::ClusterConfiguration& cluster, const schema::Report& report) {
   const auto& [mode, vip] = kubestrap.endpoint;
   if (mode == "vip" && !vip) report.add(at("endpoint.vip"), "nothing says which address the control plane nodes share", "endpoint.vip.address, of the nodes' own network and unused");
@@ -253,6 +265,8 @@ void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::
   if (kubestrap.hosting == "self")
     kubestrapReport.add(at("hosting"), "self is what pivot makes of a cluster, which begins with static pods", "static; then run kubestrap pivot");
   checkVip(kubestrap, cluster, kubestrapReport);
+  validateAddons(kubestrap.addons, cluster, kubestrapReport);
+  checkSecurity(kubestrap, cluster, clusterReport);
   const bool balances = mode == "local" || mode == "vip";
   if (kubestrap.layout == "hosted" && !balances)
     kubestrapReport.add(at("endpoint.mode"), fmt::format("\"{}\" does not go with layout hosted, whose control planes have a balancer on every node", mode),

@@ -2,6 +2,7 @@
 
 #include "guard/disk.hpp"
 #include "guard/healer.hpp"
+#include "guard/put_back.hpp"
 #include "guard/report.hpp"
 #include "guard/told.hpp"
 #include "guard/watcher.hpp"
@@ -164,9 +165,22 @@ private:
     } else if (const auto* demote = std::get_if<phases::guard::Demote>(&action)) {
       log::info(0, "demoting {}, since {}", nameOf(demote->component), demote->why);
       attempt("demoting", [&] { disk_.demote(demote->component); });
+    } else if (const auto* back = std::get_if<phases::guard::PutBack>(&action)) {
+      putBackRevision(*back);
     } else {
       commit(std::get<phases::guard::WriteStandby>(action).component);
     }
+  }
+
+  void putBackRevision(const phases::guard::PutBack& back) {
+    const auto& [component, to, from] = back.rolling;
+    log::info(0, "putting revision {} of {} in force again, since {}", from, nameOf(component), back.why);
+    attempt("putting a revision back", [&] {
+      net::CurlTransport transport(stop_);
+      Limited limited(transport, Watcher::limit);
+      kube::Client client(limited, identity_, options_.targets.front);
+      if (!putBack(client, back.rolling)) log::info(0, "{}: another revision than {} is in force by now", nameOf(component), to);
+    });
   }
 
   /// What becomes the standby is the template that was judged, or nothing.

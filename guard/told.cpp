@@ -85,11 +85,23 @@ std::optional<std::string> planSignIn(const Told::Absentable& plan) {
   return *plan ? stringAt(**plan, "data.refreshed") : "";
 }
 
+std::optional<phases::guard::Rolling> rollingIn(const Told::Absentable& plan) {
+  if (!plan || !*plan) return {};
+  const auto notes = Value::parse(stringAt(**plan, "data.notes"), nullptr, false);
+  if (!notes.is_object()) return {};
+  const auto name = stringAt(notes, manifests::rollingNote), to = stringAt(notes, manifests::toNote), from = stringAt(notes, manifests::fromNote);
+  const auto component = std::ranges::find(manifests::hostedComponents, name);
+  if (component == manifests::hostedComponents.end() || to.empty() || from.empty()) return {};
+  return phases::guard::Rolling{static_cast<Component>(component - manifests::hostedComponents.begin()), to, from};
+}
+
 DaemonSetSeen daemonSetIn(Component component, const std::optional<Value>& daemonSet, const std::optional<Value>& standby) {
   DaemonSetSeen seen;
   if (!daemonSet || find(*daemonSet, "metadata.deletionTimestamp")) return seen;
   seen.exists = true;
   seen.rolledOut = isRolledOut(*daemonSet);
+  if (kube::numberAt(*daemonSet, "status.observedGeneration") == kube::numberAt(*daemonSet, "metadata.generation"))
+    seen.updated = static_cast<int>(kube::numberAt(*daemonSet, "status.updatedNumberScheduled"));
   const auto* podTemplate = find(*daemonSet, "spec.template");
   if (!podTemplate) return seen;
   seen.revision = kube::annotationOf(*podTemplate, manifests::revisionAnnotation).value_or("");
@@ -117,6 +129,7 @@ void put(const Told& told, const std::string& node, const std::array<std::option
   seen.unlabelledAtPeer = told.unlabelledAtPeer == true;
   seen.plan = planIn(told.plan);
   seen.planSign = planSignIn(told.plan);
+  seen.rolling = rollingIn(told.plan);
   if (told.leases) putLeases(*told.leases, node, seen);
   for (Component component = 0; component < phases::guard::count; ++component) {
     auto& own = seen.components[component];

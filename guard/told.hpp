@@ -30,6 +30,8 @@ std::optional<std::set<phases::guard::Component>> heldIn(const Told::Absentable&
 phases::guard::Plan planIn(const Told::Absentable& plan);
 /// When its driver gave its last sign, as it says; "" without a plan, nothing: not learned.
 std::optional<std::string> planSignIn(const Told::Absentable& plan);
+/// What the driver of an operation that runs has noted of the component that it rolls; nothing: no note, or not learned.
+std::optional<phases::guard::Rolling> rollingIn(const Told::Absentable& plan);
 /// A DaemonSet, and what lies here as standby of it.
 phases::guard::DaemonSetSeen daemonSetIn(phases::guard::Component component, const std::optional<Value>& daemonSet, const std::optional<Value>& standby);
 /// Whether the standby is more than a minor version behind.

@@ -17,9 +17,12 @@ namespace {
 constexpr std::string_view fieldManager = "kubestrap";
 constexpr int pageSize = 500;
 
+std::string groupPath(std::string_view apiVersion) {
+  return (groupOf(apiVersion).empty() ? "/api/" : "/apis/") + std::string(apiVersion);
+}
+
 std::string collectionPath(const Kind& kind, const std::string& nameSpace) {
-  const std::string root = groupOf(kind.apiVersion).empty() ? "/api/" : "/apis/";
-  std::string path = root + std::string(kind.apiVersion);
+  std::string path = groupPath(kind.apiVersion);
   if (kind.scope == Scope::nameSpaced && !nameSpace.empty()) path += "/namespaces/" + percentEncode(nameSpace);
   return path + "/" + std::string(kind.plural);
 }
@@ -189,8 +192,46 @@ Value Client::checked(const std::string& method, const std::string& path, const 
   return parseJson(response.body, call);
 }
 
+/// What the API server says of a kind that the table does not have; nullptr: it does not serve it.
+const Client::Served* Client::served(const std::string& apiVersion, const std::string& kind) {
+  auto found = served_.find(apiVersion);
+  if (found == served_.end()) {
+    const auto path = groupPath(apiVersion);
+    const auto response = raw("GET", path);
+    if (response.status == 404) return nullptr;
+    const auto call = fmt::format("GET {}{}", server_, path);
+    if (response.status != 200) fail(response.status, failureOf(response.status, response.body), call);
+    const auto document = parseJson(response.body, call);
+    std::map<std::string, Served> kinds;
+    if (const auto* resources = find(document, "resources"); resources && resources->is_array())
+      for (const auto& each : *resources)
+        if (const auto name = stringAt(each, "name"); name.find('/') == std::string::npos) // which are parts of others
+          kinds[stringAt(each, "kind")] = {name, each.value("namespaced", true)};
+    found = served_.emplace(apiVersion, std::move(kinds)).first;
+  }
+  const auto row = found->second.find(kind);
+  return row == found->second.end() ? nullptr : &row->second;
+}
+
+/// Where an object of this key is created; empty: its kind is not served.
+std::string Client::collectionOf(const ObjectKey& key) {
+  if (findKind(key.apiVersion, key.kind)) return collectionPath(key);
+  const auto* kind = served(key.apiVersion, key.kind);
+  if (!kind) return {};
+  if (kind->nameSpaced && key.nameSpace.empty()) throw Error(key.string() + " has no namespace");
+  return collectionPath({key.apiVersion, key.kind, kind->plural, kind->nameSpaced ? Scope::nameSpaced : Scope::cluster}, key.nameSpace);
+}
+
+std::string Client::pathTo(const ObjectKey& key) {
+  if (key.name.empty()) throw Error(fmt::format("a {} has no name", key.kind));
+  const auto collection = collectionOf(key);
+  if (collection.empty()) throw ApiError(404, "NotServed", fmt::format("{}: the cluster does not know {} of {}", key.string(), key.kind, key.apiVersion));
+  return collection + "/" + percentEncode(key.name);
+}
+
 std::optional<Value> Client::get(const ObjectKey& key) {
-  const std::string path = pathOf(key);
+  if (collectionOf(key).empty()) return std::nullopt;
+  const std::string path = pathTo(key);
   try {
     return checked("GET", path);
   } catch (const ApiError& error) {
@@ -224,24 +265,27 @@ std::vector<Value> Client::list(const std::string& apiVersion, const std::string
 
 Value Client::create(const Value& document) {
   const ObjectKey key = keyOf(document);
-  const std::string path = withQuery(collectionPath(key), fmt::format("fieldManager={}", fieldManager));
+  auto path = collectionOf(key);
+  if (path.empty()) path = pathTo(key); // which tells why
+  path = withQuery(path, fmt::format("fieldManager={}", fieldManager));
   return checked("POST", path, serialized(document, key.string()), "application/json");
 }
 
-Value Client::apply(const Value& document) {
+Value Client::apply(const Value& document, DryRun dryRun) {
   const ObjectKey key = keyOf(document);
-  const std::string path = withQuery(pathOf(key), fmt::format("fieldManager={}&force=true", fieldManager));
+  const std::string path = withQuery(pathTo(key), fmt::format("fieldManager={}&force=true{}", fieldManager, dryRun == DryRun::yes ? "&dryRun=All" : ""));
   return checked("PATCH", path, serialized(document, key.string()), "application/apply-patch+yaml"); // JSON is YAML
 }
 
 Value Client::mergePatch(const ObjectKey& key, const Value& patch) {
-  const std::string path = withQuery(pathOf(key), fmt::format("fieldManager={}", fieldManager));
+  const std::string path = withQuery(pathTo(key), fmt::format("fieldManager={}", fieldManager));
   return checked("PATCH", path, serialized(patch, "the patch of " + key.string()), "application/merge-patch+json");
 }
 
 void Client::remove(const ObjectKey& key) {
+  if (collectionOf(key).empty()) return;
   try {
-    checked("DELETE", pathOf(key));
+    checked("DELETE", pathTo(key));
   } catch (const ApiError& error) {
     if (error.status() != 404 || error.reason() != "NotFound") throw;
   }

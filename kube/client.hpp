@@ -5,11 +5,15 @@
 #include "support/value.hpp"
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace kubestrap::kube {
+
+/// Whether a call is carried out, or only answered as if it were.
+enum class DryRun { no, yes };
 
 /// Names one object.
 struct ObjectKey {
@@ -34,8 +38,8 @@ private:
   std::string reason_;
 };
 
-/// An API server, spoken to with one identity. Answers of 404 on get are nothing; a Conflict throws
-/// kubestrap::Conflict; other failures throw ApiError; no answer throws net::TransportError. One call, one attempt:
+/// An API server, spoken to with one identity. Kinds that the table of kinds.hpp does not have are asked of it. Answers of 404 on get
+/// are nothing, and so is an object of a kind that it does not serve; a Conflict throws kubestrap::Conflict; other failures throw ApiError; no answer throws net::TransportError. One call, one attempt:
 /// patience is the engine's business.
 class Client {
 public:
@@ -50,7 +54,7 @@ public:
                           const std::string& labelSelector = {}); ///< nameSpace empty: all
   Value create(const Value& document);
   /// Server-side apply with field manager "kubestrap" (decision D11), taking fields over from other managers.
-  Value apply(const Value& document);
+  Value apply(const Value& document, DryRun dryRun = DryRun::no);
   /// RFC 7386; put metadata.resourceVersion into it for a precondition.
   Value mergePatch(const ObjectKey& key, const Value& patch);
   void remove(const ObjectKey& key); ///< fine when absent
@@ -61,6 +65,13 @@ public:
              const std::function<bool(const std::string& type, const Value& object)>& onEvent);
 
 private:
+  struct Served {
+    std::string plural;
+    bool nameSpaced = true;
+  };
+  const Served* served(const std::string& apiVersion, const std::string& kind);
+  std::string pathTo(const ObjectKey& key);
+  std::string collectionOf(const ObjectKey& key);
   net::Request request(const std::string& method, const std::string& path) const;
   Value checked(const std::string& method, const std::string& path, const std::string& body = {},
                 const std::string& contentType = {});
@@ -68,6 +79,7 @@ private:
   std::string server_;
   net::TlsIdentity tls_;
   Secret token_;
+  std::map<std::string, std::map<std::string, Served>> served_; ///< by apiVersion and kind: those that were asked for
 };
 
 } // namespace kubestrap::kube

@@ -1,6 +1,8 @@
 #include "manifests/cluster_objects.hpp"
 
+#include "config/audit.hpp"
 #include "config/store.hpp"
+#include "manifests/security.hpp"
 #include "config/token.hpp"
 #include "support/encoding.hpp"
 #include "support/error.hpp"
@@ -115,9 +117,9 @@ std::vector<Value> uploadedKubeletConfig(const Cluster& cluster) {
 }
 
 std::vector<Value> uploadedKubestrapConfig(const Cluster& cluster) {
-  return readableByNodes(configMap("kubestrap-config", system, "KubestrapConfiguration",
-                                   emitYaml(sorted(config::kubestrapConfigurationDocument(cluster)))),
-                         "kubestrap:nodes-kubestrap-config", {bootstrappers, nodes});
+  auto map = configMap("kubestrap-config", system, "KubestrapConfiguration", emitYaml(sorted(config::kubestrapConfigurationDocument(cluster))));
+  if (const auto& audit = cluster.kubestrap.audit) map["data"][std::string(auditPolicyKey)] = config::auditPolicyText(*audit);
+  return readableByNodes(std::move(map), "kubestrap:nodes-kubestrap-config", {bootstrappers, nodes});
 }
 
 std::vector<SharedFile> sharedFiles(const Cluster& cluster) {
@@ -125,6 +127,7 @@ std::vector<SharedFile> sharedFiles(const Cluster& cluster) {
   std::vector<SharedFile> files;
   for (const char* name : {"ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "sa.pub", "sa.key"})
     files.push_back({name, pki / name});
+  if (cluster.kubestrap.encryption) files.push_back({"encryption.yaml", encryptionFile(cluster)});
   if (const auto& external = cluster.etcd.external) {
     files.push_back({"external-etcd-ca.crt", external->caFile});
     files.push_back({"external-etcd.crt", external->certFile});

@@ -36,6 +36,12 @@ Value bootstrapState();
 /// What guards may do, as roles and bindings, and a policy without which a guard could write the Leases of others.
 std::vector<Value> guardRules(const config::Cluster& cluster);
 
+/// What guards may do besides for as long as a roll goes on: put the revision before in force again. A role and its binding.
+std::vector<Value> putBackRights();
+inline constexpr std::string_view putBackRole = "kubestrap:guard-put-back";
+/// What the driver of a roll notes in the plan, by these names: the component, the revision that it gets, and the one before.
+inline constexpr std::string_view rollingNote = "rolling", toNote = "to", fromNote = "from";
+
 /// Forbids that the addresses of the Service kubernetes are emptied (decision D20): an API server that stops, or starts, removes its own.
 std::vector<Value> keepEndpointsPolicy();
 

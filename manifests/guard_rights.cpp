@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <span>
+
 namespace kubestrap::manifests {
 
 namespace {
@@ -38,6 +40,14 @@ const RightRow rights[] = {
     {"default", "discovery.k8s.io", "endpointslices", {"kubernetes"}, {"get", "watch", "patch"}},
 };
 
+/// While a roll goes on.
+const RightRow rightsInRoll[] = {
+    // The template of the revision before, as its DaemonSet has kept it.
+    {"kube-system", "apps", "controllerrevisions", {}, {"list"}},
+    // That it is in force again; a policy sees to it that it is one before.
+    {"kube-system", "apps", "daemonsets", {hostedComponents.begin(), hostedComponents.end()}, {"patch"}},
+};
+
 Value list(const Words& words) {
   Value value = Value::array();
   for (const auto word : words) value.push_back(word);
@@ -57,21 +67,21 @@ Value rule(const RightRow& row) {
   return value;
 }
 
-/// The rights in one namespace, and that guards have them.
-std::vector<Value> rightsIn(std::string_view nameSpace) {
+/// Those of the rights that are in one namespace, and that guards have them.
+std::vector<Value> rightsIn(std::string_view nameSpace, std::string_view called, std::span<const RightRow> rows) {
   const std::string prefix = nameSpace.empty() ? "Cluster" : "";
   Value rules = Value::array();
-  for (const auto& row : rights)
+  for (const auto& row : rows)
     if (row.nameSpace == nameSpace) rules.push_back(rule(row));
   const Value guards = Value::object({{"apiGroup", rbac}, {"kind", "Group"}, {"name", guardGroup}});
   return {Value::object({{"apiVersion", fmt::format("{}/v1", rbac)},
                          {"kind", prefix + "Role"},
-                         {"metadata", named(role, nameSpace)},
+                         {"metadata", named(called, nameSpace)},
                          {"rules", std::move(rules)}}),
           Value::object({{"apiVersion", fmt::format("{}/v1", rbac)},
                          {"kind", prefix + "RoleBinding"},
-                         {"metadata", named(role, nameSpace)},
-                         {"roleRef", Value::object({{"apiGroup", rbac}, {"kind", prefix + "Role"}, {"name", role}})},
+                         {"metadata", named(called, nameSpace)},
+                         {"roleRef", Value::object({{"apiGroup", rbac}, {"kind", prefix + "Role"}, {"name", called}})},
                          {"subjects", Value::array({guards})}})};
 }
 
@@ -150,6 +160,17 @@ std::vector<Value> ownLeasePolicy() {
                    "a guard writes its own Lease and no other"}}});
 }
 
+/// While a roll goes on guards may write DaemonSets, and nothing but this.
+std::vector<Value> putBackPolicy() {
+  const auto revision = [](std::string_view object) { return fmt::format("int({}.spec.template.metadata.annotations['{}'])", object, revisionAnnotation); };
+  return policy({.name = "kubestrap-guards-put-back",
+                 .failurePolicy = "Fail",
+                 .nameSpace = "kube-system",
+                 .matches = {{"apps", "daemonsets", {"UPDATE"}, {}}},
+                 .conditions = {{"guards", fmt::format("'{}' in request.userInfo.groups", guardGroup)}},
+                 .checks = {{fmt::format("{} < {}", revision("object"), revision("oldObject")), "a guard puts a revision before in force again, and does nothing else to a DaemonSet"}}});
+}
+
 std::string annotated(std::string_view object, std::string_view annotation) {
   return fmt::format("has({0}.metadata.annotations) && '{1}' in {0}.metadata.annotations", object, annotation);
 }
@@ -192,10 +213,13 @@ std::string slotIn(std::string_view object) {
 
 std::vector<Value> guardRules(const config::Cluster&) {
   std::vector<Value> all;
-  for (const auto nameSpace : {"", "kube-system", "kube-public", "default"}) append(all, rightsIn(nameSpace));
+  for (const auto nameSpace : {"", "kube-system", "kube-public", "default"}) append(all, rightsIn(nameSpace, role, rights));
   append(all, ownLeasePolicy());
+  append(all, putBackPolicy());
   return all;
 }
+
+std::vector<Value> putBackRights() { return rightsIn("kube-system", putBackRole, rightsInRoll); }
 
 std::vector<Value> keepEndpointsPolicy() {
   // Ignore: what it prevents is a second without the Service, what it could cause is an API server that cannot start.

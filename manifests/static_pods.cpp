@@ -3,6 +3,7 @@
 #include "config/patches.hpp"
 #include "manifests/components.hpp"
 #include "manifests/flags.hpp"
+#include "manifests/security.hpp"
 #include "support/text.hpp"
 
 #include <algorithm>
@@ -234,6 +235,29 @@ ProbeEndpoint parseMetricsUrl(std::string_view metricsUrl, std::string otherwise
   return endpoint;
 }
 
+namespace {
+
+void addAudit(const Cluster& cluster, std::vector<Arg>& flags, Mounts& mounts) {
+  const auto& audit = cluster.kubestrap.audit;
+  if (!audit) return;
+  const auto policy = auditPolicyFile(*audit), log = auditLogFolder();
+  flags.push_back({"audit-policy-file", policy.string()});
+  flags.push_back({"audit-log-path", (log / "audit.log").string()});
+  flags.push_back({"audit-log-maxsize", std::to_string(audit->maxSize)});
+  flags.push_back({"audit-log-maxbackup", std::to_string(audit->maxBackups)});
+  mounts.add("kubestrap-audit-policy", policy.parent_path(), "DirectoryOrCreate");
+  mounts.add("kubestrap-audit-log", log, "DirectoryOrCreate", false);
+}
+
+/// The file lies with the certificates, whose folder is mounted, and is looked at again when it changes.
+void addEncryption(const Cluster& cluster, std::vector<Arg>& flags) {
+  if (!cluster.kubestrap.encryption) return;
+  flags.push_back({"encryption-provider-config", encryptionFile(cluster).string()});
+  flags.push_back({"encryption-provider-config-automatic-reload", "true"});
+}
+
+} // namespace
+
 Value apiServerPod(const Setup& setup) {
   const Cluster& cluster = setup.cluster;
   const Node& node = setup.node;
@@ -268,6 +292,8 @@ Value apiServerPod(const Setup& setup) {
   if (!lastValue(extraArgs, "authorization-config")) flags.push_back({"authorization-mode", "Node,RBAC"});
 
   Mounts mounts = certificateMounts(setup);
+  addAudit(cluster, flags, mounts);
+  addEncryption(cluster, flags);
   if (const auto& external = cluster.etcd.external) {
     flags.push_back({"etcd-servers", join(external->endpoints, ",")});
     if (!external->caFile.empty()) flags.push_back({"etcd-cafile", external->caFile});

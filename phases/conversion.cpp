@@ -134,6 +134,7 @@ Resources rights(const Intent& intent, const std::vector<NodeSeen>& nodes) {
   const auto& access = intent.nodes.access;
   auto documents = rightsOf(intent.setup.cluster);
   if (isHosted(intent)) return by(access, std::move(documents));
+  for (auto& each : manifests::putBackRights()) documents.push_back(std::move(each)); // of a roll that nobody has brought to its end
   // Bindings before what they bind.
   std::ranges::reverse(documents);
   for (auto& document : documents) document = nameOf(document);

@@ -88,13 +88,35 @@ void rememberMembership(const Seen& seen, State& state, Moment now) {
 }
 
 /// The first look says nothing about a driver: the plan may be an old one.
-void rememberPlan(const Seen& seen, State& state, Moment now) {
+void rememberPlan(const Seen& seen, State& state, Moment now, Duration passed) {
   if (!seen.planSign) return;
   if (state.planSign && *state.planSign != *seen.planSign) state.planMoved = now;
+  state.planSilence = state.planSign == seen.planSign ? state.planSilence + passed : Duration::zero();
   state.planSign = seen.planSign;
 }
 
-void remember(const Seen& seen, State& state, Moment now) {
+/// That more nodes have a pod of the revision is progress; a pod that comes and goes is none.
+void rememberRoll(const Seen& seen, RollState& roll, Duration passed, const Timings& timings) {
+  if (!seen.planSign) return;
+  if (!seen.rolling) {
+    roll = {};
+    return;
+  }
+  const auto& set = seen.components[seen.rolling->component].daemonSet;
+  if (!set) return;
+  const bool same = roll.rolling == seen.rolling, known = same && roll.revision == set->revision;
+  if (!known)
+    roll = {.rolling = seen.rolling, .revision = set->revision, .reached = set->updated, .proved = same && roll.proved,
+            .wentBack = same && roll.revision == seen.rolling->to && set->revision == seen.rolling->from};
+  roll.still = known && set->updated <= roll.reached ? roll.still + passed : Duration::zero();
+  roll.reached = std::max(roll.reached, set->updated);
+  roll.whole = known && set->rolledOut ? roll.whole + passed : Duration::zero();
+  roll.proved = roll.proved || (set->revision == seen.rolling->to && roll.whole >= timings.commit);
+}
+
+void remember(const Seen& seen, State& state, Moment now, const Timings& timings) {
+  const auto passed = state.looked ? now - *state.looked : Duration::zero();
+  state.looked = now;
   if (!seen.etcdReady) state.etcdSince.reset();
   else if (!state.etcdSince) state.etcdSince = now;
   if (seen.apiAnswers) state.apiLast = now;
@@ -106,7 +128,8 @@ void remember(const Seen& seen, State& state, Moment now) {
     rememberLease(seen, seen.components[component], state.components[component], now);
   }
   rememberMembership(seen, state, now);
-  rememberPlan(seen, state, now);
+  rememberPlan(seen, state, now, passed);
+  rememberRoll(seen, state.roll, passed, timings);
   for (const auto& [node, version] : seen.otherGuards)
     if (auto& lease = state.otherGuards[node]; lease.version != version) lease = {version, now};
 }
@@ -323,6 +346,27 @@ void writeStandby(const Turn& turn) {
   if (turn.lasting(*parent->slot, true) >= lasts) turn.decision.actions.emplace_back(WriteStandby{turn.component});
 }
 
+// ---- a roll that nobody drives any more
+
+/// The old revision is put in force again where the new one does not get on and the driver, who would do it, has given no sign for long. A roll
+/// that gets on comes to its end by itself, and one that has proved itself stays.
+void putBack(const Seen& seen, Decision& decision, const Timings& timings) {
+  if (!seen.rolling || seen.plan != Plan::running || !seen.apiAnswers || seen.membership != Membership::labelled || seen.leaving || seen.fenced) return;
+  const auto& rolling = *seen.rolling;
+  const auto& set = seen.components[rolling.component].daemonSet;
+  auto& state = decision.state;
+  auto& roll = state.roll;
+  if (!set || !set->exists || roll.proved) return;
+  const auto patience = timings.putBack + timings.putBackPerRank * static_cast<Duration::rep>(seen.rank);
+  if (state.planSilence < timings.putBack) return;
+  if (roll.wentBack)
+    decision.conditions.push_back({"RolledBack", fmt::format("{}: revision {} is in force again, since {} did not get on and its driver was not heard of",
+                                                             nameOf(rolling.component), rolling.from, rolling.to)});
+  if (set->revision != rolling.to || set->rolledOut || std::min(state.planSilence, roll.still) < patience) return;
+  decision.actions.emplace_back(PutBack{rolling, fmt::format("its roll has not got on for {}, and no sign of its driver was seen for {}", seconds(roll.still), seconds(state.planSilence))});
+  roll.still = patience - std::min(patience, Duration(timings.driver)); // should it not come to that, again in a while
+}
+
 // ---- conditions
 
 void reportParent(const Turn& turn) {
@@ -360,13 +404,14 @@ void report(const Turn& turn) {
 Decision decide(const Seen& seen, const State& before, Moment now, const Timings& timings) {
   Decision decision{.state = before};
   if (seen.stopping) return decision;
-  remember(seen, decision.state, now);
+  remember(seen, decision.state, now, timings);
   for (Component component = 0; component < count; ++component) {
     const Turn turn{seen, timings, now, component, decision};
     step(turn);
     writeStandby(turn);
     report(turn);
   }
+  putBack(seen, decision, timings);
   return decision;
 }
 

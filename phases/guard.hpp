@@ -44,6 +44,7 @@ struct DaemonSetSeen {
   bool rolledOut = false; ///< on all nodes, and all of its pods are available
   std::optional<Slot> slot;      ///< of its template: blue or green
   std::string revision;
+  int updated = 0;               ///< nodes with a pod of its template
   std::string unfit;             ///< why no static pod can be made of its template; empty: one can
   bool isStandby = false;        ///< the standby here is what its template makes
 };
@@ -69,6 +70,13 @@ struct ComponentSeen {
 enum class Membership { unknown, labelled, unlabelled, gone };
 enum class Plan { none, running, commits, stalled }; ///< an operation over several nodes
 
+/// What the driver of a roll has written down before it gave a component another revision, for when it is not heard of again.
+struct Rolling {
+  Component component{};
+  std::string to, from; ///< revisions
+  friend bool operator==(const Rolling&, const Rolling&) = default;
+};
+
 struct Seen {
   std::array<ComponentSeen, count> components;
   bool etcdReady = false;  ///< this node's member
@@ -79,6 +87,7 @@ struct Seen {
   std::map<std::string, std::string> otherGuards; ///< versions of their Leases, by node
   Plan plan = Plan::none;
   std::optional<std::string> planSign; ///< by which its driver shows that it lives: another text each time; "" without a plan, nothing: not learned
+  std::optional<Rolling> rolling; ///< of an operation that runs
   std::set<Component> held;
   bool leaving = false, fenced = false;
   bool stopping = false; ///< the guard itself was told to end
@@ -119,6 +128,17 @@ struct GuardLease {
   Moment moved{};
 };
 
+/// How a roll gets on. Times are of looks in which it was seen: what the API did not tell for a while makes nothing older.
+struct RollState {
+  std::optional<Rolling> rolling;
+  std::string revision; ///< that is in force
+  int reached = 0;      ///< most nodes that had a pod of it
+  Duration still{};     ///< since it got on last
+  Duration whole{};     ///< it is everywhere, and available, since
+  bool proved = false;  ///< it was so for long: nothing is put back any more
+  bool wentBack = false; ///< the revision before was seen in force after the new one
+};
+
 struct State {
   std::array<ComponentState, count> components;
   Moment began{};
@@ -128,6 +148,9 @@ struct State {
   std::optional<Moment> unlabelledSince;
   std::optional<std::string> planSign;
   std::optional<Moment> planMoved; ///< nothing: no sign of its driver was seen since the guard began
+  Duration planSilence{};          ///< looks that learned of the same sign
+  RollState roll;
+  std::optional<Moment> looked;    ///< the last time
   std::map<std::string, GuardLease> otherGuards;
 };
 
@@ -154,6 +177,8 @@ struct Timings {
   Duration fresh = std::chrono::seconds(40);   ///< a Lease of another guard that has moved this recently
   Duration ends = std::chrono::seconds(120);   ///< a demoted pod's process
   Duration vanishes = std::chrono::minutes(5); ///< and its mirror pod
+  Duration putBack = std::chrono::minutes(10); ///< a roll that does not get on, and whose driver has given no sign for so long, is put back
+  Duration putBackPerRank = std::chrono::seconds(60); ///< later for each node before this one
 };
 
 struct Promote {
@@ -168,7 +193,12 @@ struct Demote {
 struct WriteStandby {
   Component component{};
 };
-using Action = std::variant<Promote, Demote, WriteStandby>;
+/// The revision before is put in force again.
+struct PutBack {
+  Rolling rolling;
+  std::string why;
+};
+using Action = std::variant<Promote, Demote, WriteStandby, PutBack>;
 
 /// What an operator should know: "StandbyBroken" and a sentence.
 struct Condition {

@@ -5,7 +5,9 @@
 #include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
 #include "phases/certificates.hpp"
+#include "phases/encryption.hpp"
 #include "phases/node.hpp"
+#include "phases/security.hpp"
 #include "support/yaml.hpp"
 
 namespace kubestrap::phases {
@@ -13,12 +15,13 @@ namespace kubestrap::phases {
 using config::Setup;
 using plan::Resources;
 
-Resources controlPlanePod(std::string_view name, const Setup& setup) {
-  const auto& component = manifests::component(name);
-  if (!manifests::isHosted(setup.cluster)) return {staticPod(name, component.pod(setup))};
+namespace {
+
+Resources componentPod(const manifests::Component& component, const Setup& setup) {
+  if (!manifests::isHosted(setup.cluster)) return {staticPod(component.name, component.pod(setup))};
   auto pod = manifests::rescuePod(component, setup);
   const bool governed = isGoverned(setup);
-  auto promoted = staticPod(name, pod), standby = promoted;
+  auto promoted = staticPod(component.name, pod), standby = promoted;
   // Whose turn it is: once the guard governs, what stands by is what it has seen to work.
   standby.path = manifests::standby(component, manifests::Slot::rescue);
   standby.compare = governed ? plan::Compare::presence : plan::Compare::document;
@@ -27,12 +30,24 @@ Resources controlPlanePod(std::string_view name, const Setup& setup) {
   return {std::move(standby), std::move(promoted)};
 }
 
+} // namespace
+
+Resources controlPlanePod(std::string_view name, const Setup& setup) {
+  const auto& component = manifests::component(name);
+  Resources resources;
+  if (name == "kube-apiserver") {
+    append(resources, auditLog(setup));
+    append(resources, encryption::begun(setup));
+  }
+  append(resources, componentPod(component, setup));
+  return resources;
+}
+
 Resources guard(const Setup& setup, const plan::Phase&) {
   if (!manifests::frontHasSlots(setup)) return {};
   auto resources = hostedKubeconfigs(setup);
   resources.push_back(plan::File{.path = keptConfiguration,
-                                 .content = emitYamlStream({sorted(config::clusterConfigurationDocument(setup.cluster)),
-                                                            sorted(config::kubestrapConfigurationDocument(setup.cluster))}),
+                                 .content = emitYamlStream(config::storedDocuments(setup.cluster)),
                                  .mode = 0600,
                                  .folderMode = 0700});
   // What is held is the guard's affair once the file is there.

@@ -5,6 +5,7 @@
 #include "manifests/components.hpp"
 #include "manifests/front.hpp"
 #include "manifests/static_pods.hpp"
+#include "phases/addons.hpp"
 #include "phases/bundle.hpp"
 #include "phases/certificates.hpp"
 #include "phases/front.hpp"
@@ -170,6 +171,13 @@ std::vector<Phase> kubeconfigPhases() {
   return phases;
 }
 
+/// Those that every cluster has come first. A pod network may be the next: nobody waits here for nodes that are Ready.
+std::vector<Phase> allAddons() {
+  std::vector<Phase> phases{{"coredns", "CoreDNS, the cluster's name server", coreDns}, {"kube-proxy", "kube-proxy, which makes services reachable", kubeProxy}};
+  for (const auto& each : addonPhases()) phases.push_back(each);
+  return phases;
+}
+
 } // namespace
 
 const plan::Workflow& initWorkflow() {
@@ -183,8 +191,7 @@ const plan::Workflow& initWorkflow() {
                                        {"kubelet", "KubeletConfiguration into a ConfigMap", kubeletConfig}};
   static const Phase finalize[] = {
       {"enable-client-cert-rotation", "kubelet.conf names the certificate that the kubelet renews itself", clientCertificateRotation}};
-  static const Phase addons[] = {{"coredns", "CoreDNS, the cluster's name server", coreDns},
-                                 {"kube-proxy", "kube-proxy, which makes services reachable", kubeProxy}};
+  static const auto addons = allAddons();
 
   static const Phase phases[] = {
       {.name = "bundle", .summary = "Put what the bundle of --bundle has in its places", .desired = bundle},
@@ -206,7 +213,7 @@ const plan::Workflow& initWorkflow() {
       {.name = "mark-control-plane", .summary = "Label and taint the node as a control plane", .desired = controlPlaneMark},
       {.name = "bootstrap-token", .summary = "Let nodes join: tokens, cluster-info, rights", .desired = bootstrapTokens},
       {.name = "kubelet-finalize", .summary = "Settle the kubelet's own certificate", .children = finalize},
-      {.name = "addon", .summary = "Install what every cluster needs", .children = addons},
+      {.name = "addon", .summary = "Install what every cluster needs, and the add-ons of the configuration", .children = addons},
       {.name = "show-join-command", .summary = "Show how further machines join"},
   };
   static const plan::Workflow workflow{"init", "Make this machine the first control plane node of a new cluster", phases};

@@ -155,7 +155,7 @@ Resources wellKnown(const Setup& setup) {
   }
   for (const auto& row : certs::catalogue())
     for (const auto* ending : {".crt", ".key"}) files.push_back(known.certificatesDir / (std::string(row.file) + ending));
-  for (const auto* name : {"sa.key", "sa.pub"}) files.push_back(known.certificatesDir / name);
+  for (const auto* name : {"sa.key", "sa.pub", "encryption.yaml"}) files.push_back(known.certificatesDir / name);
   const auto isRecorded = [&](const Path& path) {
     return std::ranges::any_of(known.recorded, [&](const Recorded& each) { return each.name == path.string(); });
   };

@@ -3,6 +3,7 @@
 #include "config/store.hpp"
 #include "manifests/components.hpp"
 #include "manifests/flags.hpp"
+#include "manifests/guard.hpp"
 #include "manifests/node_op.hpp"
 #include "manifests/second_etcd.hpp"
 #include "manifests/trial.hpp"
@@ -140,6 +141,17 @@ plan::Object gone(std::string_view apiVersion, std::string_view kind, const std:
           .access = asAdmin(intent.setup)};
 }
 
+// ---- for when the driver is not heard of again
+
+/// What guards go by then (phases/guard.hpp). A component that goes on by what it has is left to its driver.
+std::map<std::string, std::string> notes(const std::string& component, int to, const std::string& from) {
+  return {{std::string(manifests::rollingNote), component}, {std::string(manifests::toNote), std::to_string(to)}, {std::string(manifests::fromNote), from}};
+}
+/// From here on the revision before does not fit any more, or need not.
+std::map<std::string, std::string> noNotes() {
+  return {{std::string(manifests::rollingNote), ""}, {std::string(manifests::toNote), ""}, {std::string(manifests::fromNote), ""}};
+}
+
 // ---- rehearsals: each node shows that it has the image, and that its program knows the command line
 
 struct Rehearsal {
@@ -184,9 +196,14 @@ std::optional<Next> rehearse(const Intent& intent, const Seen& seen) {
   return Waiting{"every node has tried the new command lines", unfinished, intent.deadline, "look at: kubectl -n kube-system get pods -l kubestrap.io/rehearsal"};
 }
 
-/// Rehearsals and canaries, which nobody needs any more.
+/// Rehearsals, canaries, and what guards may do in a roll: nobody needs them any more.
 std::optional<Next> tidied(const Intent& intent, const Seen& seen) {
   Resources remains;
+  if (seen.mayPutBack) {
+    auto rights = manifests::putBackRights();
+    std::ranges::reverse(rights); // the binding before what it binds
+    for (const auto& each : rights) remains.push_back(gone(stringAt(each, "apiVersion"), stringAt(each, "kind"), stringAt(each, "metadata.name"), intent));
+  }
   for (const auto& pod : seen.rehearsals)
     if (!pod.ending) remains.push_back(gone("v1", "Pod", pod.name, intent));
   for (const auto& [component, canary] : seen.canaries) {
@@ -194,7 +211,7 @@ std::optional<Next> tidied(const Intent& intent, const Seen& seen) {
     if (canary.exists) remains.push_back(gone(stringAt(document, "apiVersion"), stringAt(document, "kind"), stringAt(document, "metadata.name"), intent));
   }
   if (remains.empty()) return std::nullopt;
-  return plan::Step{"what tried things out is removed", std::move(remains)};
+  return plan::Step{"what tried things out is removed", std::move(remains), noNotes()};
 }
 
 // ---- etcd on other nodes
@@ -314,7 +331,13 @@ plan::Step change(const Stage& stage, const Intent& intent, const Seen& seen) {
   const auto& present = of(seen, stage.component).podTemplate;
   const auto slot = manifests::otherColour(slotOf(present));
   const auto revision = numberOf(revisionOf(present)) + 1;
-  return {fmt::format("{}: revision {}, in slot {}", stage.what, revision, manifests::slotName(slot)), {put(daemonSet(stage, of(seen, stage.component), slot, revision), intent)}};
+  plan::Step step{fmt::format("{}: revision {}, in slot {}", stage.what, revision, manifests::slotName(slot)), {}};
+  if (!stage.reading) {
+    step.work = objects(manifests::putBackRights(), asAdmin(intent.setup));
+    step.notes = notes(stage.component, revision, revisionOf(present));
+  }
+  step.work.push_back(put(daemonSet(stage, of(seen, stage.component), slot, revision), intent));
+  return step;
 }
 
 /// An API server of a newer minor version that behaves like one may have stored what an older one cannot read.
@@ -336,8 +359,12 @@ std::optional<Next> etcdOnItsWay(const Intent& intent, const Seen& seen) {
     for (const auto& member : seen.etcd)
       if (!member.learner && member.version.empty())
         return Waiting{"every member of etcd answers", fmt::format("{} does not", member.name), intent.deadline, "look at: kubestrap etcd status"};
-  if (node != intent.setup.node.name) return plan::Step{etcdStep(intent.setup, node), {plan::Task{rollEtcdOn(intent, node)}}};
-  if (auto step = rollEtcd(intent.setup, seen.etcd)) return *std::move(step);
+  // The template before knows one place of etcd only.
+  if (node != intent.setup.node.name) return plan::Step{etcdStep(intent.setup, node), {plan::Task{rollEtcdOn(intent, node)}}, noNotes()};
+  if (auto step = rollEtcd(intent.setup, seen.etcd)) {
+    step->notes = noNotes();
+    return *std::move(step);
+  }
   return std::nullopt;
 }
 
@@ -483,6 +510,15 @@ Next next(const Intent& intent, const std::optional<Failure>& failure, const See
   return failure ? backward(*failure, intent, seen) : forward(intent, seen);
 }
 
+bool isLast(const plan::Step& step) { return step.name == configured; }
+
+bool takesEffect(const plan::Step& step) {
+  return isLast(step) || std::ranges::any_of(step.work, [](const plan::Resource& resource) {
+           const auto* object = std::get_if<plan::Object>(&resource);
+           return object && object->mode == plan::ApplyMode::apply && stringAt(object->document, "kind") == "DaemonSet";
+         });
+}
+
 namespace {
 
 PodSeen podOf(const std::string& component, const std::string& node, const std::string& revision) {
@@ -507,6 +543,7 @@ void assumeRolled(const std::string& component, const Value& podTemplate, Seen& 
 void assume(const plan::Object& object, Seen& seen) {
   const auto kind = stringAt(object.document, "kind"), name = stringAt(object.document, "metadata.name");
   const auto* labels = find(object.document, "metadata.labels");
+  if (kind == "RoleBinding") seen.mayPutBack = object.mode != plan::ApplyMode::absent;
   if (kind == "Pod" && labels && labels->contains(manifests::rehearsalLabel)) {
     auto pod = podOf(name, stringAt(object.document, "spec.nodeName"), {});
     pod.name = name;

@@ -51,6 +51,7 @@ struct Seen {
   std::vector<PodSeen> rehearsals;
   std::map<std::string, CanarySeen> canaries;             ///< by component
   bool stored = false; ///< the cluster's configuration is the one that is rolled to
+  bool mayPutBack = false; ///< guards may put a revision back that does not get on
 };
 
 /// What went wrong. From there on the component goes back to the template that it had before.
@@ -89,6 +90,11 @@ std::optional<Failure> failureIn(const Intent& intent, const Seen& seen);
 
 /// The next step; with a failure the way back, which ends Stuck with its cause.
 plan::Next next(const Intent& intent, const std::optional<Failure>& failure, const Seen& seen);
+
+/// Whether a step changes what runs, or what the cluster keeps of itself: all that comes before only tries things out.
+bool takesEffect(const plan::Step& step);
+/// Whether it is the last one: addons, and the configuration that the cluster keeps of itself.
+bool isLast(const plan::Step& step);
 
 /// The look after a step or a wait that went well: by it a dry run shows all steps.
 Seen assumed(const Intent& intent, Seen seen, const plan::Next& done);

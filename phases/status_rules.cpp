@@ -337,6 +337,7 @@ constexpr Rule table[] = {
     {"StuckStaticPod", Severity::warning, "a static pod that was taken away still runs, or is still listed", "systemctl restart kubelet on that node", condition},
     {"StaysPromoted", Severity::warning, "a static pod is not taken away, though the DaemonSet's pod serves", "see what is said of that node besides", condition},
     {"TemplateUnfit", Severity::error, "no static pod can be made of a DaemonSet's template: it does not become the standby", "change the template, or kubestrap repair COMPONENT", condition},
+    {"RolledBack", Severity::warning, "a roll did not get on, nobody drove it any more, and the revision before is in force again", "look for the cause (kubectl -n kube-system get events), then run the command again", condition},
     {"PivotHalfway", Severity::warning, "some control plane nodes run pods of the DaemonSets, others static pods", "kubestrap pivot goes on, kubestrap unpivot goes back", pivotHalfway},
     {"ConversionHalfway", Severity::error, "a conversion of layouts was stopped on this machine: its API server may be away until it is gone on with",
      "kubestrap convert --to LAYOUT on that node", conversionHalfway},

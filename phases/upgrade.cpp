@@ -12,6 +12,7 @@
 #include "phases/in_cluster.hpp"
 #include "phases/node.hpp"
 #include "phases/renewal.hpp"
+#include "phases/security.hpp"
 #include "support/error.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
@@ -210,6 +211,7 @@ Resources takesUpItsKubeconfig(const Setup& setup, std::string_view name) {
 Resources controlPlane(const Setup& setup, const Phase& phase) {
   if (!setup.node.controlPlane) return {};
   auto resources = certificates(setup);
+  append(resources, auditLog(setup));
   append(resources, running(setup, {"kube-apiserver", "etcd"}));
   // From here on the API server is new; the others may be older than it, and never newer.
   append(resources, running(setup, {"kube-controller-manager", "kube-scheduler"}));
@@ -258,11 +260,8 @@ Resources kubeletKubeconfig(const Setup& setup, const Phase&) {
 Resources kubeletProgram(const Setup& setup, const Phase&) {
   const auto& program = upgrading(setup).kubeletProgram;
   if (program.empty()) return {};
-  const config::Path installed = setup.node.kubeletWithoutSettings.value_or("/usr/bin/kubelet");
-  Resources resources{plan::Task{plan::Drain{asAdmin(setup), setup.node.name, upgrading(setup).drainPatience}},
-                      plan::Task{plan::InstallProgram{program, installed}},
-                      plan::Service{.name = "kubelet", .restartWhenChanged = {installed}}};
-  append(resources, kubeletIsHealthy(setup));
+  Resources resources{plan::Task{plan::Drain{asAdmin(setup), setup.node.name, upgrading(setup).drainPatience}}};
+  append(resources, kubeletSwapped(setup, program));
   resources.push_back(plan::Task{plan::Uncordon{asAdmin(setup), setup.node.name}});
   return resources;
 }
@@ -287,6 +286,17 @@ const Phase addons[] = {{"coredns", "CoreDNS, once no control plane is left to b
 } // namespace
 
 config::Path formerManifest(std::string_view component) { return upgradeFolder / "manifests" / fmt::format("{}.yaml", component); }
+
+config::Path kubeletProgramOf(const Setup& setup) { return setup.node.kubeletWithoutSettings.value_or("/usr/bin/kubelet"); }
+
+Resources kubeletSwapped(const Setup& setup, const config::Path& program) {
+  const auto installed = kubeletProgramOf(setup);
+  Resources resources;
+  if (!program.empty()) resources.push_back(plan::Task{plan::InstallProgram{program, installed}});
+  resources.push_back(plan::Service{.name = "kubelet", .restartWhenChanged = {installed}});
+  append(resources, kubeletIsHealthy(setup));
+  return resources;
+}
 
 const plan::Workflow& upgradeApplyWorkflow() {
   using plan::OnFailure;

@@ -20,6 +20,11 @@ plan::Findings judgeUpgrade(const config::Setup& setup, const config::Facts& fac
 /// The same of a further node, for which the cluster's version has been decided.
 plan::Findings judgeUpgradeOfNode(const config::Setup& setup, const config::Facts& facts);
 
+/// Where the kubelet's program lies.
+config::Path kubeletProgramOf(const config::Setup& setup);
+/// The kubelet's program is as that file, or as it is where none is named, and the kubelet runs by it. Its pods have moved away.
+plan::Resources kubeletSwapped(const config::Setup& setup, const config::Path& program);
+
 /// A row of the table of gates.
 struct Gate {
   std::string_view name, fires; ///< when it speaks up, for docs/upgrade.md

@@ -220,7 +220,8 @@ struct Stored {
 };
 constexpr Stored storedDocuments[] = {{"kubeadm-config", "ClusterConfiguration", Stored::Need::always},
                                       {"kubelet-config", "kubelet", Stored::Need::always},
-                                      {"kubestrap-config", "KubestrapConfiguration"}};
+                                      {"kubestrap-config", "KubestrapConfiguration"},
+                                      {"kubestrap-config", "AuditPolicy"}};
 
 } // namespace
 

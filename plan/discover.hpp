@@ -32,7 +32,7 @@ Discovered discover(const config::Discovery& wanted, Duration patience, World& w
 /// Whether one of the cluster's authorities is one that the token's hashes name, or there are no hashes.
 bool isPinned(const kube::Kubeconfig& cluster, const config::TokenDiscovery& token);
 
-/// The documents that say what the cluster is: kubeadm-config, kubelet-config and kubestrap-config of kube-system. The last may be missing
+/// The documents that say what the cluster is: kubeadm-config, kubelet-config and kubestrap-config of kube-system, with the audit log's policy in the last. The last may be missing
 /// or forbidden: clusters of kubeadm's making have none.
 std::vector<Document> readClusterDocuments(const kube::Kubeconfig& cluster, Duration patience, World& world, Reporter& reporter);
 

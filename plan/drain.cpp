@@ -1,4 +1,6 @@
 // Moves pods off a node, as kubectl drain does: cordon, then evict what may move.
+#include "plan/drain.hpp"
+
 #include "kube/reading.hpp"
 #include "plan/kinds.hpp"
 
@@ -19,11 +21,6 @@ bool ownedByDaemonSet(const Value& pod) {
 }
 
 bool isMirror(const Value& pod) { return kube::annotationOf(pod, "kubernetes.io/config.mirror").has_value(); }
-
-bool mayMove(const Value& pod, const std::string& node) {
-  const auto phase = stringAt(pod, "status.phase");
-  return stringAt(pod, "spec.nodeName") == node && !isMirror(pod) && !ownedByDaemonSet(pod) && phase != "Succeeded" && phase != "Failed";
-}
 
 std::vector<Value> movable(kube::Client& client, const std::string& node) {
   auto pods = client.list("v1", "Pod", "");
@@ -46,18 +43,23 @@ std::string whyRefused(const std::string& body) {
   return answer.is_object() ? stringAt(answer, "message", "not yet") : "not yet";
 }
 
-/// Why it may not go yet, in the API server's words, which name the budget; nothing when it goes.
-std::string evict(kube::Client& client, const Value& pod) {
+} // namespace
+
+bool mayMove(const Value& pod, const std::string& node) {
+  const auto phase = stringAt(pod, "status.phase");
+  return stringAt(pod, "spec.nodeName") == node && !isMirror(pod) && !ownedByDaemonSet(pod) && phase != "Succeeded" && phase != "Failed";
+}
+
+std::string evict(kube::Client& client, const Value& pod, Evicting how) {
   const auto nameSpace = stringAt(pod, "metadata.namespace"), name = stringAt(pod, "metadata.name");
-  const Value eviction{{"apiVersion", "policy/v1"}, {"kind", "Eviction"}, {"metadata", {{"name", name}, {"namespace", nameSpace}}}};
+  Value eviction{{"apiVersion", "policy/v1"}, {"kind", "Eviction"}, {"metadata", {{"name", name}, {"namespace", nameSpace}}}};
+  if (how == Evicting::asksOnly) eviction["deleteOptions"] = {{"dryRun", Value::array({"All"})}};
   const auto response = client.raw("POST", fmt::format("/api/v1/namespaces/{}/pods/{}/eviction", nameSpace, name), eviction.dump(), "application/json");
   // 429: a disruption budget does not allow it just now; the next look asks again. 404: it is gone.
   if (response.status >= 400 && response.status != 429 && response.status != 404)
-    throw Error(fmt::format("pod {}/{} may not be evicted: the API server answered {}", nameSpace, name, response.status));
+    throw Error(fmt::format("pod {}/{} may not be evicted: the API server answered {}: {}", nameSpace, name, response.status, whyRefused(response.body)));
   return response.status == 429 ? whyRefused(response.body) : "";
 }
-
-} // namespace
 
 Change needed(const Drain& wanted, const Context& context) {
   const auto name = subject(Task{wanted});

@@ -122,6 +122,11 @@ Change needed(const RunOnNode& wanted, const Context& context);
 void perform(const KubeletCertificate& wanted, const Change& change, const Context& context);
 void perform(const RunOnNode& wanted, const Change& change, const Context& context);
 
+// What API servers encrypt (encryption.cpp).
+Change needed(const StoreAnew& wanted, const Context& context);
+void perform(const StoreAnew& wanted, const Change& change, const Context& context);
+std::optional<std::string> lackOf(const EncryptsBy& probe, const Context& context);
+
 /// The authorities of a file, in PEM: the first certificate (kubeadm: pki_helpers.go), and those of the same name, which take its place or
 /// had it before.
 std::string authoritiesIn(std::string_view pem, const Path& path);

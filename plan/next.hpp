@@ -3,6 +3,7 @@
 
 #include "plan/resource.hpp"
 
+#include <map>
 #include <string>
 #include <variant>
 
@@ -12,6 +13,8 @@ namespace kubestrap::plan {
 struct Step {
   std::string name; ///< "n1: labelled self-hosted": a step that comes again right after itself had no effect
   Resources work;
+  /// What the plan in the cluster says from this step on, for those who read it while its driver is silent. An empty text takes one away.
+  std::map<std::string, std::string> notes = {};
 };
 /// Something that is under way.
 struct Waiting {

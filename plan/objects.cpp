@@ -9,6 +9,7 @@
 #include "kube/client.hpp"
 #include "plan/declared.hpp"
 #include "support/encoding.hpp"
+#include "support/log.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
 
@@ -111,8 +112,8 @@ std::optional<Value> mergedTaints(const Value& live, const Value& wanted) {
   return merged;
 }
 
-/// The merge patch that puts labels, annotations, taints and members of data of `wanted` on `live`, and takes away those that
-/// are null there; nothing when all is as wanted.
+/// The merge patch that puts labels, annotations, taints, members of data, and whether a node is closed, of `wanted` on `live`, and takes away
+/// those that are null there; nothing when all is as wanted.
 std::optional<Value> markPatch(const Value& live, const Value& wanted) {
   Value patch = Value::object();
   for (const auto* member : {"/metadata/labels", "/metadata/annotations", "/spec/template/metadata/annotations", "/data"}) {
@@ -123,6 +124,9 @@ std::optional<Value> markPatch(const Value& live, const Value& wanted) {
       if (value.is_null() ? there.contains(key) : !there.contains(key) || there[key] != value) patch[place][key] = value;
   }
   if (auto taints = mergedTaints(live, wanted)) patch["spec"]["taints"] = std::move(*taints);
+  const auto* closed = wanted.contains("spec") && wanted["spec"].contains("unschedulable") ? &wanted["spec"]["unschedulable"] : nullptr;
+  const auto* isClosed = find(live, "spec.unschedulable");
+  if (closed && (closed->is_null() ? isClosed != nullptr : !isClosed || *isClosed != *closed)) patch["spec"]["unschedulable"] = *closed;
   if (patch.empty()) return std::nullopt;
   patch["metadata"]["resourceVersion"] = stringAt(live, "metadata.resourceVersion");
   return patch;
@@ -134,6 +138,23 @@ std::string previewOf(const Object& wanted, const Value& document, const std::op
   if (isSecret(wanted))
     return fmt::format("secret, fingerprint {}\n", sha256Hex(document.dump()).substr(0, 8));
   return lineDiff(live ? emitYaml(asDeclared(*live, document)) : "", emitYaml(document));
+}
+
+/// A document as far as it says what is wanted, and not what the server keeps of it.
+Value withoutBookkeeping(Value document) {
+  for (const auto* member : {"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"}) document["metadata"].erase(member);
+  document.erase("status");
+  return document;
+}
+
+/// What the server would make of the document; nothing: it cannot be asked.
+std::optional<Value> asServed(const Value& document, Client& client) {
+  try {
+    return client.apply(document, kube::DryRun::yes);
+  } catch (const ApiError& error) {
+    log::info(2, "{}: not compared by the server: {}", kube::keyOf(document).string(), error.message());
+    return std::nullopt;
+  }
 }
 
 /// One look at the live object; throws NotYet, ApiError, TransportError.
@@ -178,6 +199,13 @@ Change look(const Object& wanted, const Context& context) {
   }
   change.verb = Verb::update;
   change.preview = previewOf(wanted, document, live);
+  if (wanted.judge == Judge::engine) return change;
+  const auto served = asServed(document, client);
+  if (!served) return change;
+  const auto before = withoutBookkeeping(*live), after = withoutBookkeeping(*served);
+  if (sameDocument(before, after)) return {.subject = change.subject, .seen = change.seen};
+  if (const auto places = differences(before, after); !places.empty()) change.reason = "differs in " + join(places, ", ");
+  if (!isSecret(wanted)) change.preview = lineDiff(emitYaml(sorted(before)), emitYaml(sorted(after)));
   return change;
 }
 

@@ -28,19 +28,29 @@ public:
       auto client = connect(operation_.access, context_);
       const auto found = client.get(planKey);
       if (found) refuseIfHeld(*found);
+      notes_ = found ? notesIn(*found) : Value::object();
       const auto now = formatRfc3339(context_.world.clock.now());
       const auto wanted = document({{"operation", operation_.name}, {"state", operation_.state}, {"holder", operation_.holder},
-                                    {"since", now}, {"refreshed", now}, {"step", ""}});
+                                    {"since", now}, {"refreshed", now}, {"step", ""}, {"notes", notes_.dump()}});
       if (found) remember(client.mergePatch(planKey, versioned(wanted, stringAt(*found, "metadata.resourceVersion"))));
       else remember(client.create(wanted));
     });
   }
 
   /// Says that this driver lives, and what it is at.
-  void refresh(const std::string& step, bool atOnce) {
+  void refresh(const std::string& step) {
     const auto now = context_.world.clock.now();
-    if (!atOnce && now - written_ < refreshed) return;
+    if (now - written_ < refreshed) return;
     write({{"refreshed", formatRfc3339(now)}, {"step", step}});
+  }
+
+  /// The same, with what the step notes.
+  void begin(const Step& step) {
+    for (const auto& [name, text] : step.notes) {
+      if (text.empty()) notes_.erase(name);
+      else notes_[name] = text;
+    }
+    write({{"refreshed", formatRfc3339(context_.world.clock.now())}, {"step", step.name}, {"notes", notes_.dump()}});
   }
 
   /// So that guards do not go by it, if there is somebody to tell; the first error is the one to tell the operator.
@@ -53,6 +63,11 @@ public:
 
   void end(const std::string& state) { write({{"state", state}, {"refreshed", formatRfc3339(context_.world.clock.now())}}); }
 
+  void isDone() {
+    notes_ = Value::object();
+    write({{"state", "done"}, {"refreshed", formatRfc3339(context_.world.clock.now())}, {"notes", notes_.dump()}});
+  }
+
 private:
   static Value document(const std::vector<std::pair<std::string, std::string>>& data) {
     Value value = Value::object({{"apiVersion", "v1"},
@@ -61,6 +76,13 @@ private:
                                  {"data", Value::object()}});
     for (const auto& [key, text] : data) value["data"][key] = text;
     return value;
+  }
+
+  /// Of the same operation, which is gone on with.
+  Value notesIn(const Value& found) const {
+    if (stringAt(found, "data.operation") != operation_.name) return Value::object();
+    const auto notes = Value::parse(stringAt(found, "data.notes"), nullptr, false);
+    return notes.is_object() ? notes : Value::object();
   }
 
   static Value versioned(Value value, const std::string& version) {
@@ -98,6 +120,7 @@ private:
   const Context& context_;
   std::string version_;
   TimePoint written_{};
+  Value notes_ = Value::object();
 };
 
 /// How long one thing has been waited for.
@@ -140,7 +163,7 @@ void drive(const Operation& operation, Plan& plan, World& world, const Context& 
     std::optional<Next> next;
     withPatience(context, operation.name, [&] { next = operation.next(); });
     if (const auto* waiting = std::get_if<Waiting>(&*next)) {
-      plan.refresh(waiting->what, false);
+      plan.refresh(waiting->what);
       wait.goesOn(*waiting, context, operation.name);
       world.clock.sleep(pause);
       continue;
@@ -151,7 +174,7 @@ void drive(const Operation& operation, Plan& plan, World& world, const Context& 
     const auto& step = std::get<Step>(*next);
     if (step.name == last) throw Error(fmt::format("{} had no effect", step.name), "somebody else may be changing it back");
     last = step.name;
-    plan.refresh(step.name, true);
+    plan.begin(step);
     enactAll(step.work, step.name, operation.name, world, *context.reporter);
   }
 }
@@ -172,7 +195,7 @@ void perform(const Operation& operation, World& world, Reporter& reporter) {
     plan.giveUp();
     throw;
   }
-  plan.end("done");
+  plan.isDone();
 }
 
 } // namespace kubestrap::plan

@@ -100,9 +100,21 @@ std::string bridge(const CertSpec& spec, const X509Certificate& issuer, host::Ho
   return crossed.publicKeyPin() == issuer.publicKeyPin() ? crossed.pem() : "";
 }
 
+/// Those of `unwanted` that it has: "SAN old.example.org".
+std::string unwantedNames(const certs::AlternativeNames& unwanted, const X509Certificate& found) {
+  const auto present = found.names();
+  std::vector<std::string> all;
+  for (const auto& name : unwanted.dns)
+    if (std::ranges::any_of(present.dns, [&](const auto& own) { return lower(own) == lower(name); })) all.push_back("SAN " + name);
+  for (const auto& ip : unwanted.ips)
+    if (std::ranges::find(present.ips, ip) != present.ips.end()) all.push_back("SAN " + ip.string());
+  return join(all, ", ");
+}
+
 /// Why a certificate that exists and comes from the right authority has to be issued anew; nothing when it fits.
 std::optional<std::string> misfit(const CertSpec& spec, const X509Certificate& found, TimePoint now) {
   if (auto lacking = lackingNames(spec.names, found); !lacking.empty()) return "lacks " + lacking;
+  if (auto unwanted = unwantedNames(spec.unwanted, found); !unwanted.empty()) return "still has " + unwanted;
   const auto usages = found.usages();
   for (const auto usage : spec.usages)
     if (std::find(usages.begin(), usages.end(), usage) == usages.end())

@@ -39,6 +39,7 @@ struct SubjectOfTask {
   std::string operator()(const InstallProgram& install) const { return "program " + install.to.string(); }
   std::string operator()(const KubeletCertificate& wanted) const { return "certificate of the kubelet in " + wanted.file.string(); }
   std::string operator()(const RunOnNode& run) const { return run.what; }
+  std::string operator()(const StoreAnew& store) const { return fmt::format("{}, stored anew", join(store.resources, ", ")); }
   std::string operator()(const UnpackBundle& unpack) const { return "bundle " + unpack.file.string(); }
   std::string operator()(const InstallPart& part) const { return "file " + part.to.string(); }
   std::string operator()(const InstallPackages&) const { return "packages of the bundle"; }

@@ -217,6 +217,12 @@ enum class ApplyMode {
   mark        ///< labels, annotations, taints and data merged into an existing object, which is waited for
 };
 
+/// Who says whether a live object is as a document wants it.
+enum class Judge {
+  engine, ///< made for it: every value is written as the server writes it
+  server  ///< of other makers: where the engine sees a difference, the server is asked what it would make of the document
+};
+
 struct Object {
   Value document;
   ApplyMode mode = ApplyMode::apply;
@@ -225,6 +231,7 @@ struct Object {
   Secrecy secrecy = Secrecy::open;
   /// Members that are only set when the object is made: afterwards they are the operator's (replicas, Corefile).
   std::vector<Pointer> initialOnly;
+  Judge judge = Judge::engine;
 };
 
 // ---- waiting
@@ -272,8 +279,26 @@ struct ConnectedAsWell {
   std::string program;   ///< "kube-apiserver"
   std::string from, to;  ///< "127.0.0.1:2379", "127.0.0.1:2383"
 };
+/// The API server serves the kinds of these CustomResourceDefinitions.
+struct KindsServed {
+  Access access;
+  std::vector<std::string> definitions; ///< "ipaddresspools.metallb.io"
+};
+/// All pods of these are of their present template, and ready.
+struct RolledOut {
+  struct Workload {
+    std::string kind, nameSpace, name; ///< a Deployment, DaemonSet or StatefulSet
+  };
+  Access access;
+  std::vector<Workload> workloads;
+};
+/// An API server encrypts what it stores by this file as it is (Kubernetes: encryptionconfig/controller, which looks once a minute).
+struct EncryptsBy {
+  Access access;
+  Path file;
+};
 using Probe = std::variant<KubeletHealthy, ApiServerAnswers, ComponentHealthy, FileExists, ObjectExists, RuntimeReady, ServesCertificate, StaticPodGone,
-                           EtcdHealthy, ConnectedAsWell>;
+                           EtcdHealthy, ConnectedAsWell, KindsServed, RolledOut, EncryptsBy>;
 
 /// Waits until the probe holds.
 struct Condition {
@@ -428,9 +453,14 @@ struct RunOnNode {
   std::string what; ///< "n2: both authorities are trusted"
   Duration patience{};
 };
+/// Every object of these resources has been written anew, so that it lies in etcd as API servers encrypt it now.
+struct StoreAnew {
+  Access access;
+  std::vector<std::string> resources; ///< "secrets", "deployments.apps"
+};
 using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff, RestartStaticPod, TurnSwapOn, RestoreUnit, RemovePods,
                           Unmount, RemoveClusterRules, RemoveLink, Drain, ReplaceStaticPods, SaveEtcdSnapshot, MoveEtcdMember, Uncordon, InstallProgram,
-                          KubeletCertificate, RunOnNode, UnpackBundle, InstallPart, InstallPackages, RemovePackages>;
+                          KubeletCertificate, RunOnNode, StoreAnew, UnpackBundle, InstallPart, InstallPackages, RemovePackages>;
 
 using Resource =
     std::variant<File, Folder, Absent, Certificate, KeyPair, Kubeconfig, Service, Object, EtcdMember, Condition, Task>;

@@ -4,6 +4,7 @@
 
 #include "certs/x509.hpp"
 #include "kube/client.hpp"
+#include "kube/reading.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
@@ -24,6 +25,8 @@ struct Lack {
 using Seen = std::optional<Lack>; ///< nothing: the condition holds
 
 constexpr auto kHandshakesSettle = std::chrono::seconds(3); // a server that is being replaced by the right one
+constexpr auto kPodsSettle = std::chrono::seconds(60); // a container that ends a few times until what it needs is there
+constexpr std::string_view kHopeless[] = {"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff"};
 constexpr auto kRightsSettle = std::chrono::seconds(10);    // as in withPatience: rights that were just granted
 
 net::Request getRequest(const std::string& url) {
@@ -118,10 +121,79 @@ struct Ask {
     return std::nullopt;
   }
 
+  Seen operator()(const EncryptsBy& probe) const {
+    if (auto lack = lackOf(probe, context)) return Lack{*std::move(lack)};
+    return std::nullopt;
+  }
+
   Seen operator()(const ConnectedAsWell& probe) const {
     const auto wanted = connections(probe.program, probe.from), found = connections(probe.program, probe.to);
     if (found >= wanted) return std::nullopt;
     return Lack{fmt::format("{} has {} connections there, and {} to {}", probe.program, found, wanted, probe.from)};
+  }
+
+  Seen operator()(const KindsServed& probe) const {
+    auto client = connect(probe.access, context);
+    for (const auto& name : probe.definitions) {
+      const auto definition = client.get({"apiextensions.k8s.io/v1", "CustomResourceDefinition", "", name});
+      if (!definition) return Lack{fmt::format("{} is not there yet", name)};
+      if (const auto refused = condition(*definition, "NamesAccepted"); refused && stringAt(*refused, "status") == "False")
+        return Lack{fmt::format("{}: {}", name, stringAt(*refused, "message"))};
+      const auto served = condition(*definition, "Established");
+      if (!served || stringAt(*served, "status") != "True") return Lack{fmt::format("{} is not established yet", name)};
+    }
+    return std::nullopt;
+  }
+
+  Seen operator()(const RolledOut& probe) const {
+    auto client = connect(probe.access, context);
+    for (const auto& workload : probe.workloads) {
+      const auto found = client.get({"apps/v1", workload.kind, workload.nameSpace, workload.name});
+      const auto name = fmt::format("{} {}/{}", workload.kind, workload.nameSpace, workload.name);
+      if (!found) return Lack{fmt::format("{} is not there", name)};
+      if (const auto lacking = lackOfPods(*found); !lacking.empty()) return lackOf(fmt::format("{}: {}", name, lacking), troubleOf(*found, client), kPodsSettle);
+    }
+    return std::nullopt;
+  }
+
+  static std::optional<Value> condition(const Value& object, std::string_view type) {
+    const auto* conditions = find(object, "status.conditions");
+    if (!conditions || !conditions->is_array()) return std::nullopt;
+    const auto found = std::find_if(conditions->begin(), conditions->end(), [&](const Value& each) { return stringAt(each, "type") == type; });
+    return found == conditions->end() ? std::nullopt : std::optional<Value>(*found);
+  }
+
+  /// "1 of 2 pods are ready"; empty: all are, and none is of an older template.
+  static std::string lackOfPods(const Value& workload) {
+    const bool onNodes = stringAt(workload, "kind") == "DaemonSet";
+    if (kube::numberAt(workload, "status.observedGeneration") < kube::numberAt(workload, "metadata.generation")) return "its controller has not seen it yet";
+    const auto wanted = onNodes ? kube::numberAt(workload, "status.desiredNumberScheduled") : find(workload, "spec.replicas") ? kube::numberAt(workload, "spec.replicas") : 1;
+    const auto updated = kube::numberAt(workload, onNodes ? "status.updatedNumberScheduled" : "status.updatedReplicas");
+    const auto ready = kube::numberAt(workload, onNodes ? "status.numberAvailable" : stringAt(workload, "kind") == "Deployment" ? "status.availableReplicas" : "status.readyReplicas");
+    if (updated < wanted) return fmt::format("{} of {} pods are of the present template", updated, wanted);
+    if (ready < wanted) return fmt::format("{} of {} pods are ready", ready, wanted);
+    return {};
+  }
+
+  /// Why a pod of it will not get ready by itself.
+  std::optional<Failure> troubleOf(const Value& workload, kube::Client& client) const {
+    std::string selector;
+    if (const auto* labels = find(workload, "spec.selector.matchLabels"); labels && labels->is_object())
+      for (const auto& [name, value] : labels->items()) selector += fmt::format("{}{}={}", selector.empty() ? "" : ",", name, value.get<std::string>());
+    if (selector.empty()) return std::nullopt;
+    const auto nameSpace = stringAt(workload, "metadata.namespace");
+    for (const auto& pod : client.list("v1", "Pod", nameSpace, selector))
+      for (const auto* member : {"status.initContainerStatuses", "status.containerStatuses"})
+        if (const auto* containers = find(pod, member))
+          for (const auto& container : *containers) {
+            const auto reason = stringAt(container, "state.waiting.reason");
+            if (std::ranges::find(kHopeless, reason) == std::end(kHopeless)) continue;
+            const auto name = stringAt(pod, "metadata.name");
+            return Failure{fmt::format("the container {} of pod {} does not start: {}", stringAt(container, "name"), name, reason), stringAt(container, "state.waiting.message"),
+                           reason.find("Image") != std::string::npos ? std::string("see that the nodes can have this image; values.imageRegistry and values.images name another one")
+                                                                     : fmt::format("look at: kubectl -n {} logs {} --previous", nameSpace, name)};
+          }
+    return std::nullopt;
   }
 
   /// How many a program's processes hold.
@@ -136,6 +208,9 @@ struct Ask {
 struct KubeconfigOf {
   std::string operator()(const ApiServerAnswers& probe) const { return probe.access.kubeconfig.string(); }
   std::string operator()(const ObjectExists& probe) const { return probe.access.kubeconfig.string(); }
+  std::string operator()(const KindsServed& probe) const { return probe.access.kubeconfig.string(); }
+  std::string operator()(const RolledOut& probe) const { return probe.access.kubeconfig.string(); }
+  std::string operator()(const EncryptsBy& probe) const { return probe.access.kubeconfig.string(); }
   std::string operator()(const auto&) const { return {}; }
 };
 

@@ -78,16 +78,16 @@ def stamp(row: versions.Kubernetes) -> str:
 
 def _build_kubernetes(row: versions.Kubernetes, into: Path, progress) -> None:
     folder = module_folder(row.version, "kubernetes")
-    _build(folder, KUBERNETES_PACKAGES, f"{into}/", f"Kubernetes {row.version}", progress, ldflags=stamp(row))
+    build(folder, KUBERNETES_PACKAGES, f"{into}/", f"Kubernetes {row.version}", progress, ldflags=stamp(row))
     for program, package in EXTRAS.items():
-        _build(module_folder(row.version, "extras"), [package], str(into / program), program, progress)
+        build(module_folder(row.version, "extras"), [package], str(into / program), program, progress)
 
 
 def _build_tools(into: Path, progress) -> None:
-    _build(module_folder("tools"), TOOLS_PACKAGES, f"{into}/", "cfssl", progress)
+    build(module_folder("tools"), TOOLS_PACKAGES, f"{into}/", "cfssl", progress)
 
 
-def _build(folder: Path, packages: list[str], output: str, what: str, progress, ldflags: str = "-s -w") -> None:
+def build(folder: Path, packages: list[str], output: str, what: str, progress, ldflags: str = "-s -w") -> None:
     """One `go build`, which names each package as it gets to it: that is the progress shown."""
     progress.detail(f"{what}: reading the modules (downloads what is missing)")
     total = len(golang.run("list", "-deps", *packages, cwd=folder, progress=progress).split())

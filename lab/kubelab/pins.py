@@ -1,6 +1,7 @@
 """Writes the go.mod and go.sum files that pin the components (lab/modules/). Run once for each new version:
 
     cd lab && python3 -m kubelab.pins 1.37.2
+    cd lab && python3 -m kubelab.pins metallb       # an add-on (addons.py)
 
 Builds use these files read-only, so a module whose content has changed since fails its checksum.
 """
@@ -10,9 +11,10 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
-from . import components, golang, versions
+from . import addons, components, golang, versions
 from .errors import LabError
 from .progress import Silent
 
@@ -67,6 +69,28 @@ def write_tools() -> None:
     settle(components.module_folder("tools"), text, None, components.TOOLS_PACKAGES)
 
 
+NOT_OURS = re.compile(r"^(?:toolchain .*|tool (?:\([^)]*\)|.*)|replace \S+ => \./.*|module .*)\n", flags=re.M)
+
+
+def write_addon(name: str) -> None:
+    """An add-on's own go.mod: same versions of everything but of what cannot be had."""
+    row = addons.ADDONS[name]
+    upstream = download(row.module, row.version)
+    text = f"module kubestrap.io/lab/addons/{name}\n\n" + NOT_OURS.sub("", (upstream / "go.mod").read_text())
+    for module, instead in ({one.module: "./" + one.folder for one in row.without} | row.replaced).items():
+        text = re.sub(rf"^\s*{re.escape(module)} => .*\n", "", text, flags=re.M)
+        text += f"\nreplace {module} => {instead}\n"
+    text += f"\nrequire {row.module} {row.version}\n"
+    folder = components.module_folder("addons", name)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        sources = Path(scratch, "sources")
+        addons.lay_out(name, sources, SILENT)
+        settle(sources, text, upstream / "go.sum", list(row.programs))
+        for file in ("go.mod", "go.sum"):
+            shutil.copyfile(sources / file, folder / file)
+
+
 def settle(folder: Path, mod: str, sums: Path | None, packages: list[str]) -> None:
     """Lets go complete go.mod and go.sum for these packages."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,11 +102,14 @@ def settle(folder: Path, mod: str, sums: Path | None, packages: list[str]) -> No
 
 
 def main(arguments: list[str]) -> None:
-    for version in arguments:
+    for name in [each for each in arguments if each in addons.ADDONS]:
+        write_addon(name)
+    for version in [each for each in arguments if each not in addons.ADDONS]:
         row = versions.kubernetes(version)
         write_kubernetes(row)
         write_extras(row)
-    write_tools()
+    if not set(arguments) & set(addons.ADDONS):
+        write_tools()
 
 
 if __name__ == "__main__":

@@ -88,6 +88,8 @@ void defaultPodSpec(Value& spec) {
     defaultTo(container, "resources", Value::object());
     if (container.contains("ports"))
       for (Value& port : container["ports"]) defaultTo(port, "protocol", "TCP");
+    // A quantity is written in its shortest form.
+    if (stringAt(container, "resources.requests.cpu") == "1000m") container["resources"]["requests"]["cpu"] = "1";
   }
 }
 
@@ -129,6 +131,8 @@ void fillDefaults(Value& object) {
     defaultPodSpec(spec["template"]["spec"]);
   } else if (kind == "Pod") {
     defaultPodSpec(object["spec"]);
+  } else if (kind == "CustomResourceDefinition") {
+    object["status"]["conditions"] = Value::array({{{"type", "NamesAccepted"}, {"status", "True"}}, {{"type", "Established"}, {"status", "True"}}});
   }
 }
 
@@ -179,7 +183,7 @@ struct FakeApi::Target {
   std::string apiVersion, nameSpace, name, subresource;
   std::string objectPath; ///< without subresource; ends with the plural for a collection
 
-  static Target of(const std::string& url) {
+  static Target of(const std::string& url, const std::list<Learned>& learned) {
     Target target;
     const auto slash = url.find('/', url.find("://") + 3);
     target.base = url.substr(0, slash);
@@ -193,7 +197,7 @@ struct FakeApi::Target {
       rest.erase(mark);
     }
     target.path = percentDecode(rest);
-    target.resolve();
+    target.resolve(learned);
     return target;
   }
 
@@ -208,7 +212,14 @@ struct FakeApi::Target {
   }
 
 private:
-  void resolve() {
+  const kube::Kind* byPlural(const std::string& plural, const std::list<Learned>& learned) const {
+    if (const auto* known = kube::findPlural(apiVersion, plural)) return known;
+    for (const auto& each : learned)
+      if (each.apiVersion == apiVersion && each.plural == plural) return &each.row;
+    return nullptr;
+  }
+
+  void resolve(const std::list<Learned>& learned) {
     auto parts = split(std::string_view(path).substr(1), '/');
     if (parts.size() >= 3 && parts[0] == "api")
       apiVersion = parts[1], parts.erase(parts.begin(), parts.begin() + 2);
@@ -217,11 +228,11 @@ private:
     else
       return;
     if (parts.size() >= 3 && parts[0] == "namespaces") {
-      const auto* inner = kube::findPlural(apiVersion, parts[2]);
+      const auto* inner = byPlural(parts[2], learned);
       if (inner && inner->scope == kube::Scope::nameSpaced)
         nameSpace = parts[1], parts.erase(parts.begin(), parts.begin() + 2);
     }
-    kind = kube::findPlural(apiVersion, parts[0]);
+    kind = byPlural(parts[0], learned);
     if (parts.size() > 1) name = parts[1];
     if (parts.size() > 2) subresource = parts[2];
     objectPath = subresource.empty() ? path : path.substr(0, path.size() - subresource.size() - 1);
@@ -255,7 +266,25 @@ Value FakeApi::shown(const Stored& stored) const {
   return document;
 }
 
+/// From a CustomResourceDefinition on its kind is served.
+void FakeApi::learn(const Value& definition) {
+  const auto* versions = find(definition, "spec.versions");
+  if (stringAt(definition, "kind") != "CustomResourceDefinition" || !versions) return;
+  for (const auto& each : *versions) {
+    auto& one = learned_.emplace_back(Learned{stringAt(definition, "spec.group") + "/" + stringAt(each, "name"), stringAt(definition, "spec.names.kind"), stringAt(definition, "spec.names.plural"), {}});
+    one.row = {one.apiVersion, one.kind, one.plural, stringAt(definition, "spec.scope") == "Cluster" ? kube::Scope::cluster : kube::Scope::nameSpaced};
+  }
+}
+
+Value FakeApi::discovered(const std::string& apiVersion) const {
+  Value resources = Value::array();
+  for (const auto& each : learned_)
+    if (each.apiVersion == apiVersion) resources.push_back({{"name", each.plural}, {"kind", each.kind}, {"namespaced", each.row.scope == kube::Scope::nameSpaced}});
+  return resources;
+}
+
 const Value& FakeApi::insert(const std::string& path, Stored stored) {
+  learn(stored.document);
   Value& metadata = stored.document["metadata"];
   metadata["uid"] = fmt::format("00000000-0000-4000-8000-{:012}", ++uids_);
   metadata["resourceVersion"] = std::to_string(++version_);
@@ -491,6 +520,7 @@ Response FakeApi::applyPatch(const Request& request, const Target& target) {
                    fmt::format("Apply failed with {} conflict: conflict with \"{}\": {}", applied.conflicts.size(),
                                applied.conflicts.front().manager, applied.conflicts.front().field));
   fillDefaults(applied.document);
+  if (target.queried("dryRun") == "All") return json(isNew ? 201 : 200, applied.document);
   if (isNew) {
     insert(target.objectPath, {std::move(applied.document), std::move(applied.managers)});
     return json(201, shown(objects_.at(target.objectPath)));
@@ -542,6 +572,8 @@ Response FakeApi::answer(const Request& request, const Target& target) {
       const int status = configured == health.end() ? 200 : configured->second;
       return {.status = status, .headers = {{"content-type", "text/plain"}}, .body = status == 200 ? "ok" : "not ok"};
     }
+  if (const auto group = target.path.find("/apis/"); !target.kind && group == 0)
+    if (auto served = discovered(target.path.substr(6)); !served.empty()) return json(200, {{"kind", "APIResourceList"}, {"groupVersion", target.path.substr(6)}, {"resources", std::move(served)}});
   if (!target.kind) return failure(404, "NotFound", "the server could not find the requested resource");
   const std::string& method = request.method;
   if (target.name.empty()) {
@@ -575,7 +607,7 @@ std::vector<std::string> FakeApi::peerCertificates(const std::string& host, int 
 }
 
 Response FakeApi::perform(const Request& request) {
-  const Target target = Target::of(request.url);
+  const Target target = Target::of(request.url, learned_);
   records_.push_back({.request = request, .path = target.path, .query = target.query});
   const std::size_t index = records_.size() - 1; // hooks may call us again
   const auto refuse = [&] {
@@ -604,7 +636,7 @@ Response FakeApi::perform(const Request& request) {
 }
 
 Response FakeApi::stream(const Request& request, const std::function<bool(std::string_view)>& onData) {
-  const Target target = Target::of(request.url);
+  const Target target = Target::of(request.url, learned_);
   if (!target.flag("watch") || !target.kind) {
     Response response = perform(request);
     if (response.status >= 300) return response;

@@ -1,11 +1,13 @@
 #pragma once
 
+#include "kube/kinds.hpp"
 #include "net/http.hpp"
 #include "support/time.hpp"
 #include "support/value.hpp"
 #include "tests/fakes/managed_fields.hpp"
 
 #include <functional>
+#include <list>
 #include <map>
 #include <optional>
 #include <string>
@@ -89,6 +91,10 @@ private:
     int status;
     std::string body;
   };
+  struct Learned {
+    std::string apiVersion, kind, plural;
+    kube::Kind row; ///< of these
+  };
   struct Target;
 
   bool isApiServer(const std::string& base) const;
@@ -104,8 +110,11 @@ private:
   const Value& insert(const std::string& path, Stored stored);
   bool commit(const std::string& path, Stored& stored, Value document, std::vector<Manager> managers);
   std::string time() const;
+  void learn(const Value& definition);
+  Value discovered(const std::string& apiVersion) const;
 
   std::map<std::string, Stored> objects_; ///< by path
+  std::list<Learned> learned_;            ///< kinds of CustomResourceDefinitions
   std::vector<Event> events_;
   std::map<std::string, Page> pages_;
   std::vector<Record> records_;

@@ -94,6 +94,49 @@ TEST_CASE("while one drives, another is told who and how far, and one that has f
   CHECK(abandoned.stored("two"));
 }
 
+TEST_CASE("what a step notes is in the plan before its work is done, stays for whoever goes on, and goes with the end") {
+  Driven driven;
+  std::vector<std::string> seen;
+  int looks = 0;
+  driven.next = [&]() -> plan::Next {
+    seen.push_back(driven.planSays("notes"));
+    switch (looks++) {
+    case 0: return plan::Step{"one", {plan::Object{.document = configMap("one"), .access = driven.access()}}, {{"rolling", "kube-scheduler"}, {"to", "4"}}};
+    case 1: return plan::Step{"two", {plan::Object{.document = configMap("two"), .access = driven.access()}}};
+    default: throw Interrupted();
+    }
+  };
+  driven.machine.api.intercept = [&](const net::Request& request) -> std::optional<net::Response> {
+    if (request.method == "PATCH" && has(request.url, "/configmaps/one")) seen.push_back("at work: " + driven.planSays("notes"));
+    return std::nullopt;
+  };
+  CHECK_THROWS_AS(driven.perform(), Interrupted);
+  const std::string noted = R"({"rolling":"kube-scheduler","to":"4"})";
+  CHECK(seen == std::vector<std::string>{"{}", "at work: " + noted, noted, noted});
+  driven.next = [&]() -> plan::Next {
+    CHECK(driven.planSays("notes") == noted);
+    return plan::Done{};
+  };
+  driven.perform();
+  CHECK(driven.planSays("notes") == "{}");
+}
+
+TEST_CASE("another operation does not go by what one before has noted") {
+  Driven driven;
+  bool noted = false;
+  driven.next = [&]() -> plan::Next {
+    if (std::exchange(noted, true)) throw Interrupted();
+    return plan::Step{"one", {plan::Object{.document = configMap("one"), .access = driven.access()}}, {{"rolling", "kube-scheduler"}}};
+  };
+  CHECK_THROWS_AS(driven.perform(), Interrupted);
+  plan::World world{driven.machine.host, driven.machine.cri, driven.machine.api, driven.machine.clock, driven.machine.entropy};
+  const auto next = [&]() -> plan::Next {
+    CHECK(driven.planSays("notes") == "{}");
+    return plan::Done{};
+  };
+  plan::perform({.name = "other", .access = driven.access(), .holder = "n1", .next = next}, world, driven.machine.listener);
+}
+
 TEST_CASE("a wait is told of, its driver gives signs meanwhile, and it ends with what is lacking when patience is over") {
   Driven driven;
   std::set<std::string> signs;

@@ -29,7 +29,7 @@ def with_arguments(configuration: str, component: str, **arguments: str) -> str:
 
 def reconfigure(node, configuration: str):
     began = time.monotonic()
-    done = node.try_("kubestrap", "reconfigure", "-f", "-", input=configuration, timeout=900)
+    done = node.try_("kubestrap", "reconfigure", "-f", "-", "--yes", input=configuration, timeout=900)
     print(f"reconfigure: exit code {done.code} after {time.monotonic() - began:.1f} s")
     return done
 
@@ -196,7 +196,7 @@ def test_the_standby_follows_once_the_revision_has_lasted(node):
 def begin(node, configuration: str, revision: str):
     """A roll of the scheduler that has got as far as to a new revision."""
     node.write("/root/wanted.yaml", configuration)
-    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml")
+    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml", "--yes")
     node.until("a new revision has come", lambda: revisions(node)["kube-scheduler"] != revision)
     return driver
 

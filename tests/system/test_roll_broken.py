@@ -9,7 +9,7 @@ import time
 import pytest
 
 from test_faults import Writer
-from test_pivot import cold_start, is_self_hosted, pivot, probes
+from test_pivot import cold_start, is_self_hosted, none_failed, pivot, probes
 from test_pivot_recovery import WEBHOOK
 from test_roll import NEW, OLD, ends_as_before, reconfigure, remains, revisions, stored, versions
 from test_surviving import API_SERVER, BLUE, GREEN, SCHEDULER, answers, is_well, ready_slots, three_control_planes, with_event_ttl
@@ -115,7 +115,7 @@ def test_a_webhook_that_nobody_answers_for_keeps_a_roll_from_beginning(node):
 def test_a_roll_that_loses_its_power_at_any_moment_goes_on(node, moment):
     wanted = with_event_ttl(stored(node), f"{100 + moment}m")
     node.write("/root/wanted.yaml", wanted)
-    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml")
+    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml", "--yes")
     time.sleep(moment)
     cold_start(node)
     driver.wait(timeout=30)
@@ -141,7 +141,7 @@ def test_a_driver_that_is_killed_at_any_moment_leaves_a_control_plane_that_serve
     wanted = with_event_ttl(before, ttl)
     asked = probes(node)
     node.write("/root/wanted.yaml", wanted)
-    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml")
+    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml", "--yes")
     time.sleep(moment)
     node.sh(KILL_DRIVER)
     driver.wait(timeout=30)
@@ -154,6 +154,58 @@ def test_a_driver_that_is_killed_at_any_moment_leaves_a_control_plane_that_serve
         assert not result["failedTwice"], result
     assert (f"--event-ttl={ttl}" in template(node)) == (then != "back")
     assert remains(node) == ""
+
+
+GUARD = "/etc/kubernetes/manifests/kubestrap-guard.yaml"
+KILL_UPGRADE = KILL_DRIVER.replace("reconfigure", "apply")
+
+
+@contextlib.contextmanager
+def guard_with(node, flag: str):
+    """The guard of the node with one more flag."""
+    before = node.read(GUARD)
+    node.write(GUARD, re.sub(r"^( *)- --slot-port=.*$", rf"\g<0>\n\g<1>- {flag}", before, flags=re.MULTILINE), "600")
+    try:
+        node.until("the guard has it", lambda: node.try_("pgrep", "-f", f"^kubestrap guard run .*{flag}").code == 0)
+        yield
+    finally:
+        node.write(GUARD, before, "600")
+        node.until("the guard has it no more", lambda: node.try_("pgrep", "-f", "^kubestrap guard run").code == 0 and node.try_("pgrep", "-f", f"^kubestrap guard run .*{flag}").code)
+
+
+def revision_of(node) -> str:
+    return json.loads(template(node))["metadata"]["annotations"]["kubestrap.io/revision"]
+
+
+def may_put_back(node) -> bool:
+    return "kubestrap:guard-put-back" in node.kubectl("-n", "kube-system", "get", "rolebindings", "-o", "name")
+
+
+def test_a_bad_upgrade_whose_driver_is_killed_goes_back_by_itself(node):
+    """The new API server hangs, its driver is gone, and nobody does anything."""
+    before, slot = revision_of(node), other_slot(node)
+    assert not may_put_back(node)
+    with guard_with(node, "--put-back=60s"), trouble(node, HANGING, slot):
+        asked = probes(node)
+        driver = node.popen("kubestrap", "upgrade", "apply", f"v{NEW}", "--yes", "--soak", "15s")
+        threading.Thread(target=driver.communicate, daemon=True).start()
+        node.until("a new revision has come", lambda: revision_of(node) != before, patience=300)
+        assert may_put_back(node)
+        node.sh(KILL_UPGRADE)
+        driver.wait(timeout=30)
+        began = time.monotonic()
+        node.until("the revision before is in force again", lambda: revision_of(node) == before, patience=300)
+        print(f"put back {time.monotonic() - began:.1f} s after the driver was killed, with 60 s instead of ten minutes")
+        none_failed(asked)
+        node.until("it says so", lambda: "RolledBack" in node.read("/run/kubestrap/guard.json"))
+    node.try_("pkill", "-CONT", "-x", API_SERVER)
+    node.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(node), patience=300)
+    assert versions(node) == {f"v{OLD}"}
+    assert f"kubernetesVersion: v{OLD}" in stored(node)
+    tidied = reconfigure(node, stored(node))
+    assert tidied.code == 0, str(tidied)
+    assert remains(node) == "" and not may_put_back(node)
+    is_well(node)
 
 
 def test_an_api_server_that_ends_half_a_minute_after_it_was_ready_goes_back(node):

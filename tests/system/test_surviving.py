@@ -130,7 +130,7 @@ def test_one_of_two_api_servers_that_is_killed_in_a_roll_is_missed_by_nobody_who
     wanted = with_event_ttl(stored(node), value)
     node.write("/root/wanted.yaml", wanted)
     told = Told(node, f"`kill -9` of the {which} API server while both serve in a roll")
-    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml")
+    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml", "--yes")
     node.until("both serve", lambda: len(ready_slots(node)) == 2)
     node.run("kill", "-9", process_in(node, old if which == "old" else GREEN if old == BLUE else BLUE))
     out, err = driver.communicate(timeout=900)

@@ -32,6 +32,21 @@ TEST_CASE("a guard tells what it sees, what it has done, and what is wrong") {
   CHECK(Value::parse(lease["metadata"]["annotations"][std::string(manifests::guardAnnotation)].get<std::string>()) == document);
 }
 
+TEST_CASE("a guard that is restarted remembers which roll has proved itself") {
+  auto state = begin(std::chrono::hours(1));
+  CHECK_FALSE(memory(state).contains("proved"));
+  state.roll = {.rolling = Rolling{.component = scheduler, .to = "4", .from = "3"}, .revision = "4", .proved = true};
+  auto later = begin(std::chrono::hours(2));
+  recall(memory(state), later);
+  CHECK(later.roll.proved);
+  CHECK(later.roll.rolling == state.roll.rolling);
+  for (const auto* odd : {R"({"proved":3})", R"({"proved":{"component":"etcd"}})"}) {
+    auto fresh = begin(std::chrono::hours(2));
+    recall(Value::parse(odd), fresh);
+    CHECK_FALSE(fresh.roll.proved);
+  }
+}
+
 TEST_CASE("a guard that is restarted remembers demotions of this start of the machine, and no others") {
   auto state = begin(std::chrono::hours(1));
   state.components[apiServer].stable = std::chrono::seconds(40);

@@ -49,6 +49,16 @@ TEST_CASE("what is held is what the Node says, and a Node that says nothing is n
   CHECK(heldIn({}) == std::nullopt);
 }
 
+TEST_CASE("what is rolled is what the driver has noted, and half a note is none") {
+  const auto rolling = [](const std::string& notes) {
+    return rollingIn(std::optional(std::optional(Value::object({{"data", Value::object({{"state", "running"}, {"notes", notes}})}}))));
+  };
+  CHECK(rolling(R"({"rolling":"kube-scheduler","to":"4","from":"3"})") == Rolling{.component = scheduler, .to = "4", .from = "3"});
+  for (const auto* notes : {"", "{}", "[]", "kube-scheduler 4 3", R"({"rolling":"etcd","to":"4","from":"3"})", R"({"rolling":"kube-scheduler","to":"4"})"}) CHECK_FALSE(rolling(notes));
+  CHECK_FALSE(rollingIn({}));
+  CHECK_FALSE(rollingIn(Told::Absentable(std::in_place)));
+}
+
 TEST_CASE("an operation that cannot be read is under way") {
   const auto plan = [](const std::string& state) {
     return planIn(std::optional(std::optional(Value::object({{"data", Value::object({{"state", state}})}}))));

@@ -308,3 +308,26 @@ TEST_CASE("every row of the table is found by kind and by plural") {
     CHECK(findPlural(row.apiVersion, row.plural) == &row);
   }
 }
+
+TEST_CASE("a kind that the table does not have is asked of the API server") {
+  Fixture f;
+  const Value gadget{{"apiVersion", "example.org/v1"}, {"kind", "Gadget"}, {"metadata", {{"name", "g"}, {"namespace", "default"}}}, {"spec", {{"size", 1}}}};
+  CHECK(!f.client.get(keyOf(gadget))); // nobody serves it, so there is none
+  CHECK(failureOf([&] { f.client.apply(gadget); }).status() == 404);
+  f.client.apply({{"apiVersion", "apiextensions.k8s.io/v1"},
+                  {"kind", "CustomResourceDefinition"},
+                  {"metadata", {{"name", "gadgets.example.org"}}},
+                  {"spec", {{"group", "example.org"}, {"scope", "Namespaced"}, {"names", {{"kind", "Gadget"}, {"plural", "gadgets"}}}, {"versions", Value::array({Value{{"name", "v1"}, {"served", true}}})}}}});
+  f.client.apply(gadget);
+  CHECK(f.last().path == "/apis/example.org/v1/namespaces/default/gadgets/g");
+  CHECK(f.client.get(keyOf(gadget))->at("spec").at("size") == 1);
+  f.client.remove(keyOf(gadget));
+  CHECK(!f.client.get(keyOf(gadget)));
+}
+
+TEST_CASE("a dry run of an apply answers and changes nothing") {
+  Fixture f;
+  CHECK(f.client.apply(configMap({{"a", "1"}}), DryRun::yes).at("data").at("a") == "1");
+  CHECK(f.last().query.at("dryRun") == "All");
+  CHECK(!f.client.get(configKey));
+}

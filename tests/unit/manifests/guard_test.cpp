@@ -72,6 +72,20 @@ TEST_CASE("a guard may do this, and nothing else") {
   CHECK(roles.size() == 4);
 }
 
+TEST_CASE("while a roll goes on a guard may do this besides, and nothing else, as one role with its binding") {
+  const auto rules = putBackRights();
+  CHECK(rightsOf(rules) == std::set<std::string>{
+                               "kube-system apps/controllerrevisions list",
+                               "kube-system apps/daemonsets:kube-apiserver,kube-controller-manager,kube-scheduler patch",
+                           });
+  REQUIRE(rules.size() == 2);
+  CHECK(stringAt(rules[0], "kind") == "Role");
+  CHECK(stringAt(rules[1], "kind") == "RoleBinding");
+  CHECK(stringAt(rules[1], "roleRef.name") == stringAt(rules[0], "metadata.name"));
+  CHECK(stringAt(rules[1], "metadata.name") == putBackRole);
+  CHECK(rules[1].at("subjects") == Value::array({Value::object({{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Group"}, {"name", "kubestrap:guards"}})}));
+}
+
 TEST_CASE("the guard's pod has no capability, no port, no object of the API, and three folders") {
   const auto pod = guardPod(hostedSetup());
   CHECK(notFitForStaticPod(pod) == "");
@@ -112,6 +126,7 @@ TEST_CASE("a node begins with everything held") {
 
 TEST_CASE("a policy that cannot be worked out keeps guards from Leases, and keeps nobody from starting an API server") {
   CHECK(policyOf(guardRules(hostedSetup().cluster), "kubestrap-guards-own-lease")["spec"]["failurePolicy"] == "Fail");
+  CHECK(policyOf(guardRules(hostedSetup().cluster), "kubestrap-guards-put-back")["spec"]["failurePolicy"] == "Fail");
   CHECK(policyOf(keepEndpointsPolicy(), "kubestrap-keep-kubernetes-endpoints")["spec"]["failurePolicy"] == "Ignore");
   CHECK(policyOf(guardRailsPolicy(), "kubestrap-node-guardrails")["spec"]["failurePolicy"] == "Ignore");
   CHECK(policyOf(guardRailsPolicy(), "kubestrap-controlplane-guardrails")["spec"]["failurePolicy"] == "Fail");

@@ -88,12 +88,14 @@ struct GuardedNode {
   bool leads = true, peerReady = false;
   int peersAsked = 0;
   bool kubeletTellsOfPods = true;
+  bool takesBack = true; ///< the API server does
 
 private:
   static std::string describe(const Action& action) {
     if (const auto* promote = std::get_if<Promote>(&action))
       return "promote " + std::string(nameOf(promote->component)) + (promote->slot == Slot::previous ? " previous" : "");
     if (const auto* demote = std::get_if<Demote>(&action)) return "demote " + std::string(nameOf(demote->component));
+    if (const auto* back = std::get_if<PutBack>(&action)) return "put back " + std::string(nameOf(back->rolling.component)) + " " + back->rolling.from;
     return "write " + std::string(nameOf(std::get<WriteStandby>(action).component));
   }
   void happen(const Action& action) {
@@ -109,6 +111,11 @@ private:
       own.activations.clear();
       at(own, Slot::rescue) = at(own, Slot::previous) = SlotState::refuses;
       if (own.mirrors) own.mirrors->clear();
+    } else if (const auto* back = std::get_if<PutBack>(&action)) {
+      if (!takesBack) return;
+      auto& set = *of(back->rolling.component).daemonSet;
+      set.revision = back->rolling.from;
+      set.rolledOut = true;
     } else {
       of(std::get<WriteStandby>(action).component).daemonSet->isStandby = true;
     }

@@ -105,6 +105,49 @@ TEST_CASE("what will be another is told in the slots that there are now: the las
   }
 }
 
+TEST_CASE("before a component gets another revision it is noted which, and guards may put the one before back; in the end they may not") {
+  auto seen = pivoted({"n1", "n2", "n3"});
+  const auto intent = toNextMinor();
+  steps(intent, seen, 1);
+  const auto change = std::get<plan::Step>(next(intent, {}, seen));
+  CHECK(change.notes == std::map<std::string, std::string>{{"rolling", apiServer}, {"to", "2"}, {"from", "1"}});
+  REQUIRE(change.work.size() == 3);
+  for (std::size_t i = 0; i < 2; ++i) CHECK(stringAt(std::get<plan::Object>(change.work[i]).document, "metadata.name") == "kubestrap:guard-put-back");
+  CHECK(stringAt(std::get<plan::Object>(change.work[2]).document, "kind") == "DaemonSet");
+  steps(intent, seen, 8);
+  CHECK(seen.mayPutBack);
+  const auto tidy = std::get<plan::Step>(next(intent, {}, seen));
+  CHECK(tidy.notes == std::map<std::string, std::string>{{"rolling", ""}, {"to", ""}, {"from", ""}});
+  CHECK(stringAt(std::get<plan::Object>(tidy.work[0]).document, "kind") == "RoleBinding");
+  CHECK(stringAt(std::get<plan::Object>(tidy.work[1]).document, "kind") == "Role");
+  seen = assumed(intent, std::move(seen), tidy);
+  CHECK_FALSE(seen.mayPutBack);
+}
+
+TEST_CASE("a roll that goes back takes the guards' right as well") {
+  auto seen = pivoted({"n1"});
+  const auto intent = toNextMinor();
+  steps(intent, seen, 2);
+  const Failure failure{apiServer, "it ended", seen.components.at(apiServer).before};
+  seen = assumed(intent, std::move(seen), next(intent, failure, seen));
+  REQUIRE(seen.mayPutBack);
+  CHECK(stepOf(next(intent, failure, seen)) == "what tried things out is removed");
+}
+
+TEST_CASE("while etcd moves nothing is put back by guards: the template before knows one place of it") {
+  auto seen = pivoted({"n1", "n2"});
+  auto intent = toNextMinor();
+  intent.rollsEtcd = true;
+  seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true}, {.name = "n2", .peerUrl = "https://10.88.0.12:2380", .version = "3.6.8"}};
+  steps(intent, seen, 2);
+  for (int i = 0; i < 3; ++i) { // n2 by a pod, then n1's two ways
+    const auto step = std::get<plan::Step>(next(intent, {}, seen));
+    CHECK(step.name.find("etcd 3.7.0-0") != std::string::npos);
+    CHECK(step.notes.at("rolling").empty());
+    seen = assumed(intent, std::move(seen), step);
+  }
+}
+
 TEST_CASE("components that are to read something again go on by what they have, in new pods") {
   auto seen = pivoted({"n1", "n2", "n3"});
   auto& present = seen.components.at(manager).podTemplate;

@@ -16,6 +16,13 @@ TEST_CASE("why a certificate is issued anew") {
     spec.names.dns.push_back("other.example.org");
     CHECK(pki.verdictOn(spec) == "update (lacks SAN other.example.org)");
   }
+  SUBCASE("a name that it is not to have any more") {
+    spec.names = {};
+    spec.unwanted = {.dns = {"gone.example.org"}, .ips = {*IpAddress::parse("10.9.9.9")}};
+    CHECK(pki.verdictOn(spec) == "keep (signed by ca, expires 2027-11-22)");
+    spec.unwanted.dns.push_back("Web.example.org");
+    CHECK(pki.verdictOn(spec) == "update (still has SAN Web.example.org)");
+  }
   SUBCASE("a use") {
     spec.usages.push_back(certs::ExtendedUsage::clientAuth);
     CHECK(pki.verdictOn(spec) == "update (may not be used by a client)");

@@ -1,0 +1,21 @@
+#pragma once
+// What add-ons there are: manifests on this machine, and the cluster's records.
+
+#include "config/model.hpp"
+#include "host/host.hpp"
+#include "kube/client.hpp"
+
+#include <functional>
+#include <string>
+
+namespace kubestrap::cmd {
+
+/// Reads the manifests of those add-ons of the configuration that `wanted` says; a bundle that is still to be put in place counts as if it
+/// were. Throws Problems for all that is wrong with them.
+void takeAddons(config::Setup& setup, host::Host& host, const std::function<bool(const std::string& name)>& wanted);
+
+/// What the cluster has of those that were read; with `all` of every add-on that there is.
+enum class Records { ofRead, all };
+void takeAddonRecords(config::Setup& setup, kube::Client& client, Records which = Records::ofRead);
+
+} // namespace kubestrap::cmd

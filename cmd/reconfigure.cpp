@@ -1,0 +1,404 @@
+// reconfigure: other settings of a control plane that runs in its own cluster; and what its pods do on the machine of their node.
+#include "cmd/commands.hpp"
+#include "cmd/confirm.hpp"
+#include "cmd/node_look.hpp"
+#include "cmd/operation.hpp"
+#include "cmd/output.hpp"
+#include "cmd/own_cluster.hpp"
+#include "cmd/reconfigure_look.hpp"
+#include "cmd/roll.hpp"
+#include "cmd/roll_look.hpp"
+#include "cmd/rotation_look.hpp"
+#include "cmd/wishes.hpp"
+#include "cmd/workflow.hpp"
+
+#include "certs/cms.hpp"
+#include "certs/verify.hpp"
+#include "certs/x509.hpp"
+#include "config/audit.hpp"
+#include "config/load.hpp"
+#include "config/store.hpp"
+#include "config/v1alpha1.hpp"
+#include "kube/reading.hpp"
+#include "manifests/security.hpp"
+#include "phases/certificates.hpp"
+#include "phases/node.hpp"
+#include "plan/on_node.hpp"
+#include "support/encoding.hpp"
+#include "support/log.hpp"
+#include "support/text.hpp"
+#include "support/yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+namespace kubestrap::cmd {
+
+namespace {
+
+namespace reconfigure = phases::reconfigure;
+using phases::reconfigure::Task;
+
+struct ReconfigureOptions : RollOptions {
+  std::string file;
+  bool rotatesKey = false, yes = false, exitCode = false;
+};
+
+// ---- what is wished
+
+/// What can be changed: all else in ClusterConfiguration lies in etcd, in what clients know, or in what nodes have from their beginning.
+constexpr const char* changeable[] = {"apiServer.certSANs", "apiServer.extraArgs", "apiServer.extraEnvs", "apiServer.extraVolumes", "controllerManager", "scheduler",
+                                      "imageRepository", "dns"};
+constexpr const char* changeableOfKubestrap = "security";
+
+Value withoutChangeable(Value document) {
+  for (const std::string path : changeable) {
+    const auto dot = path.find('.');
+    if (dot == path.npos) document.erase(path);
+    else if (document.contains(path.substr(0, dot))) document[path.substr(0, dot)].erase(path.substr(dot + 1));
+  }
+  Value left = Value::object();
+  for (const auto& [name, member] : document.items())
+    if (!member.is_object() || !member.empty()) left[name] = member;
+  return left;
+}
+
+std::vector<std::string> differing(const Value& before, const Value& after) {
+  if (sameDocument(before, after)) return {};
+  auto paths = differences(after, before);
+  for (auto& path : differences(before, after))
+    if (std::ranges::find(paths, path) == paths.end()) paths.push_back(std::move(path));
+  return paths;
+}
+
+Value withoutSecurity(Value document) {
+  document.erase(changeableOfKubestrap);
+  return document;
+}
+
+void refuseOthers(const config::Cluster& present, const config::Cluster& wanted) {
+  if (present.version != wanted.version) throw Error("reconfigure does not change the version", "kubestrap upgrade does", ExitCode::refused);
+  auto paths = differing(withoutChangeable(config::clusterConfigurationDocument(present)), withoutChangeable(config::clusterConfigurationDocument(wanted)));
+  for (auto& path : differing(withoutSecurity(config::kubestrapConfigurationDocument(present)), withoutSecurity(config::kubestrapConfigurationDocument(wanted))))
+    paths.push_back("KubestrapConfiguration." + path);
+  if (!paths.empty())
+    throw Error(fmt::format("a roll cannot change {}", fmt::join(paths, ", ")),
+                fmt::format("it can change {}, and {} of the KubestrapConfiguration", fmt::join(changeable, ", "), changeableOfKubestrap), ExitCode::refused);
+  if (const auto flag = config::setTwice(wanted); !flag.empty())
+    throw Error(fmt::format("apiServer.extraArgs: {} is set by security in the KubestrapConfiguration, too", flag), "take one of them out", ExitCode::refused);
+  const auto &before = present.kubestrap.encryption, &after = wanted.kubestrap.encryption;
+  if (before && after && before->resources != after->resources)
+    throw Error("security.encryptionAtRest.resources cannot change while these are encrypted", "first without encryptionAtRest, then with the other resources", ExitCode::refused);
+}
+
+/// Documents as init takes them: what it decides by itself, and they do not say, is as it is.
+std::vector<Document> documentsOf(const ReconfigureOptions& options, const config::Cluster& present, Machine& machine) {
+  if (options.file.empty()) return {};
+  auto documents = withAuditPolicy(machine.readDocuments(options.file), machine.host());
+  std::vector<std::string> warnings;
+  auto problems = config::validateDocuments(documents, warnings);
+  if (!problems.empty()) throw Problems(std::move(problems));
+  for (const auto& warning : warnings) log::warn(warning);
+  const auto now = config::kubestrapConfigurationDocument(present);
+  for (auto& document : documents) {
+    if (stringAt(document.value, "kind") != config::v1alpha1::kind) continue;
+    for (const auto* member : {"layout", "hosting", "endpoint"})
+      if (!document.value.contains(member) && now.contains(member)) document.value[member] = now.at(member);
+  }
+  return documents;
+}
+
+config::Cluster wantedCluster(const ReconfigureOptions& options, ControlPlane& cluster, Machine& machine) {
+  const auto& present = cluster.setup.cluster;
+  auto documents = documentsOf(options, present, machine);
+  const bool hasPolicy = std::ranges::any_of(documents, [](const Document& each) { return stringAt(each.value, "kind") == config::auditPolicyKind; });
+  auto wanted = storedCluster(cluster.client, {}, std::move(documents));
+  if (!wanted) throw Error("the cluster keeps no configuration", "kubestrap init phase upload-config all");
+  refuseOthers(present, *wanted);
+  const auto& audit = wanted->kubestrap.audit;
+  if (audit && !audit->policy.is_object())
+    throw Error("security.audit: nothing says what the log is to hold", "name a file with policyFile, or put the Policy beside the KubestrapConfiguration", ExitCode::usage);
+  if (hasPolicy && !audit) throw Error("nothing asks for an audit log, for which there is a Policy", "security.audit in the KubestrapConfiguration", ExitCode::usage);
+  if (options.rotatesKey && (!present.kubestrap.encryption || !wanted->kubestrap.encryption))
+    throw Error("there is no key to rotate: nothing is encrypted", "security.encryptionAtRest in the KubestrapConfiguration", ExitCode::refused);
+  return *std::move(wanted);
+}
+
+std::vector<std::string> without(const std::vector<std::string>& names, const std::vector<std::string>& others) {
+  std::vector<std::string> left;
+  for (const auto& name : names)
+    if (std::ranges::find(others, name) == others.end()) left.push_back(name);
+  return left;
+}
+
+Value policyOf(const config::Cluster& cluster) { return cluster.kubestrap.audit ? cluster.kubestrap.audit->policy : Value(); }
+
+/// Whether other nodes have to be asked how their files are.
+bool concernsFiles(const config::Cluster& present, const config::Cluster& wanted) {
+  return present.apiServerCertSANs != wanted.apiServerCertSANs || policyOf(present) != policyOf(wanted) || present.kubestrap.encryption || wanted.kubestrap.encryption;
+}
+
+// ---- the driver
+
+/// One reconfiguration as the machine that drives sees it.
+class Reconfiguration {
+public:
+  Reconfiguration(const ReconfigureOptions& options, Machine& machine)
+      : machine_(machine), cluster_(hostedControlPlane("reconfigure", options.kubeconfig, machine)), reporter_(reporterFor(plan::Mode::apply)), watched_(machine.clock()) {
+    auto wanted = wantedCluster(options, cluster_, machine);
+    const auto& present = cluster_.setup.cluster;
+    asksOthers_ = concernsFiles(present, wanted);
+    intent_.goingNames = without(present.apiServerCertSANs, wanted.apiServerCertSANs);
+    intent_.encryption = {.encryption = wanted.kubestrap.encryption, .rotates = options.rotatesKey, .secret = Secret(base64(machine.random()(32)))};
+    takeWishes(wanted.pki, machine.host());
+    intent_.roll = rollIntent("reconfigure", cluster_, std::move(wanted), options, machine);
+    intent_.nodes = {.access = cluster_.access, .image = intent_.roll.setup.request.ownImage};
+    machine.useRuntime(foundSocket({}));
+    refuseWithoutAuthority();
+  }
+
+  const ControlPlane& cluster() const { return cluster_; }
+
+  reconfigure::Seen look() {
+    reconfigure::Seen seen{.roll = lookAtRoll(cluster_.client, intent_.roll.setup.cluster, machine_.clock().now(), watched_), .nodes = {}, .keys = keysHere(intent_.roll.setup.cluster, machine_.host())};
+    seen.nodes.push_back(here());
+    if (asksOthers_)
+      for (const auto& node : seen.roll.controlPlane.nodes)
+        if (node.name != seen.nodes.front().name && node.ready) seen.nodes.push_back(there(node.name));
+    rotated_ = rotated_ || (seen.keys && phases::encryption::rotates(*seen.keys));
+    seen.rotated = rotated_;
+    seen.storedBy = storedBy_;
+    seen.uploadedCerts = asksOthers_ && cluster_.client.get({"v1", "Secret", "kube-system", "kubeadm-certs"}).has_value();
+    return seen;
+  }
+
+  /// The next step. What was done by the last one is seen, but for objects that were written anew.
+  plan::Next next() {
+    if (!storing_.empty()) storedBy_ = std::exchange(storing_, {});
+    const auto seen = look();
+    if (!failure_) failure_ = phases::roll::failureIn(intent_.roll, seen.roll);
+    auto coming = reconfigure::next(intent_, failure_, seen);
+    if (const auto* step = std::get_if<plan::Step>(&coming)) {
+      known_.erase(step->name.substr(0, step->name.find(':')));
+      if (phases::roll::takesEffect(*step)) known_.clear();
+      if (reconfigure::storesAnew(*step)) storing_ = phases::encryption::writer(*seen.keys);
+    }
+    return coming;
+  }
+
+  /// What will be another, and by which steps.
+  RollPlan plan() {
+    auto seen = look();
+    const auto silent = plan::silentReporter();
+    auto world = machine_.world();
+    RollPlan plan;
+    for (const auto& node : seen.nodes)
+      for (const auto& change : files_[node.name].changes) plan.outcome.changes.push_back(change);
+    for (auto& change : plan::planAll(phases::roll::changes(intent_.roll, seen.roll), "roll", world, *silent).changes) plan.outcome.changes.push_back(std::move(change));
+    plan.steps = stepsPlanned([&] { return reconfigure::next(intent_, {}, seen); },
+                              [&](const plan::Next& done) { seen = reconfigure::assumed(intent_, std::move(seen), done); });
+    return plan;
+  }
+
+private:
+  /// Only where the certificate here has to be another one: one that was signed elsewhere and put in place fits already.
+  void refuseWithoutAuthority() {
+    const auto& setup = intent_.roll.setup;
+    if (machine_.host().status(phases::keyFile(setup.cluster, "ca"))) return;
+    auto world = machine_.world();
+    try {
+      plan::verdict(reconfigure::onNode(setup, intent_.goingNames).front(), world);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      throw Error(fmt::format("{}; the authority's key is not on this machine", error.message()),
+                  "on every control plane: kubestrap certs generate-csr --config FILE with this configuration, have apiserver.csr signed where the key is, kubestrap certs import; then "
+                  "run this again",
+                  ExitCode::refused);
+    }
+  }
+
+  reconfigure::NodeSeen here() {
+    const auto& name = intent_.roll.setup.node.name;
+    return known(name, [&] {
+      auto world = machine_.world();
+      return lookAtFiles(intent_.roll.setup, intent_.goingNames, world, *plan::silentReporter());
+    });
+  }
+
+  reconfigure::NodeSeen there(const std::string& name) {
+    return known(name, [&] {
+      auto world = machine_.world();
+      auto seen = parseFilesReport(name, plan::runOnNode(reconfigure::runOn(intent_, name, Task::look, "how its files are"), world, *reporter_));
+      seen.node.receiver = trusted(name, seen.node.receiver);
+      return seen;
+    });
+  }
+
+  /// Secrets are sealed for nobody else than who has a certificate of the cluster's authority.
+  std::string trusted(const std::string& name, const std::string& receiver) {
+    const auto shown = certs::X509Certificate::parseAll(receiver, "the API server's certificate of " + name);
+    const auto authorities = certs::X509Certificate::parseAll(machine_.host().read(phases::certificateFile(intent_.roll.setup.cluster, "ca")).value_or(""), "ca.crt");
+    if (std::ranges::none_of(authorities, [&](const auto& each) { return shown.front().signedBy(each); }))
+      throw Error(fmt::format("what {} shows as its API server's certificate is not of this cluster", name), "look at its /etc/kubernetes/pki");
+    return shown.front().pem();
+  }
+
+  /// Looked at anew only after something has been done there.
+  reconfigure::NodeSeen known(const std::string& name, const std::function<FilesSeen()>& look) {
+    auto found = known_.find(name);
+    if (found == known_.end()) {
+      auto seen = look();
+      found = known_.emplace(name, seen.node).first;
+      files_[name] = std::move(seen.changes);
+    }
+    return found->second;
+  }
+
+  Machine& machine_;
+  ControlPlane cluster_;
+  std::unique_ptr<plan::Reporter> reporter_;
+  Watched watched_;
+  reconfigure::Intent intent_;
+  bool asksOthers_ = false, rotated_ = false;
+  std::string storing_, storedBy_; ///< by what objects are, and were, written anew
+  std::optional<phases::roll::Failure> failure_;
+  std::map<std::string, reconfigure::NodeSeen> known_; ///< until something is done there
+  std::map<std::string, plan::Outcome> files_;         ///< what would be changed there
+};
+
+void tell(const RollPlan& plan, std::FILE* out) {
+  const auto reporter = plan::textReporter(out, globals().verbosity.value_or(0));
+  for (const auto& [phase, change] : plan.outcome.changes) reporter->planned(phase, change);
+  tellSteps(plan.steps, out);
+  if (plan.steps.empty()) fmt::print(out, "nothing to do\n");
+}
+
+ExitCode tellPlan(const RollPlan& plan, bool exitCode) {
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result("OperationPlan");
+    document["changed"] = !plan.steps.empty();
+    document["steps"] = stepsAsValue(plan.steps);
+    document["changes"] = changesWithDiffs(plan.outcome);
+    printResult(document, as);
+  } else tell(plan, stdout);
+  return exitCode && !plan.steps.empty() ? ExitCode::differs : ExitCode::done;
+}
+
+ExitCode runReconfigure(const ReconfigureOptions& options) {
+  if (options.file.empty() && !options.rotatesKey) throw Error("there is no file", "name one with --filename", ExitCode::usage);
+  Machine machine(globals().rootfs);
+  refuseWhileRotating(machine.host(), "reconfigure");
+  Reconfiguration reconfiguration(options, machine);
+  if (options.dryRun) return tellPlan(reconfiguration.plan(), options.exitCode);
+  if (!options.yes)
+    if (const auto plan = reconfiguration.plan(); !plan.steps.empty()) {
+      tell(plan, stderr);
+      confirmOrEnd();
+    }
+  const auto& cluster = reconfiguration.cluster();
+  const auto steps = stepsPerformed({.name = "reconfigure", .access = cluster.access, .holder = cluster.setup.node.name, .next = [&] { return reconfiguration.next(); }}, machine);
+  return tellPerformed(steps, "the control plane runs with these settings", options.exitCode);
+}
+
+// ---- on the machine of another node
+
+struct NodeReconfigureOptions {
+  std::string task{reconfigure::name(Task::look)}, cluster;
+  std::vector<std::string> goingNames;
+};
+
+config::Setup setupHere(const NodeReconfigureOptions& options, Machine& machine) {
+  auto setup = ownControlPlane({}, machine).setup;
+  std::vector<std::string> warnings;
+  setup.cluster = config::clusterFromDocuments(parseYaml(fromBase64(options.cluster).value_or(""), "--cluster"), warnings);
+  takeWishes(setup.cluster.pki, machine.host());
+  lookAtFront(setup, machine.host());
+  return setup;
+}
+
+/// What API servers encrypt with, as it was sealed for this node (decision D24).
+plan::File keysThatCame(const config::Setup& setup, Machine& machine) {
+  auto cluster = ownControlPlane({}, machine);
+  const auto name = reconfigure::secretOf(setup.node.name);
+  const auto secret = cluster.client.get({"v1", "Secret", "kube-system", name});
+  const auto sealed = secret ? fromBase64(stringAt(*secret, "data.keys")) : std::nullopt;
+  if (!sealed || sealed->empty()) throw Error(fmt::format("the keys have not come (Secret kube-system/{})", name), "kubestrap reconfigure, where it is driven from, sends them");
+  auto& host = machine.host();
+  const auto certificate = phases::certificateFile(setup.cluster, "apiserver");
+  const auto text = certs::openCms(*sealed, {.passphrase = {}, .certificate = certs::X509Certificate::parse(host.read(certificate).value_or(""), certificate.string()).pem(),
+                                             .key = Secret(host.read(phases::keyFile(setup.cluster, "apiserver")).value_or(""))});
+  const auto file = manifests::encryptionFile(setup.cluster);
+  phases::encryption::parse(text.reveal(), file.string());
+  return {.path = file, .content = text.reveal(), .mode = 0600, .secrecy = plan::Secrecy::secret};
+}
+
+plan::Resources workOf(Task task, const config::Setup& setup, const NodeReconfigureOptions& options, Machine& machine) {
+  switch (task) {
+  case Task::look: return {};
+  case Task::files: return reconfigure::onNode(setup, options.goingNames);
+  case Task::takeKeys: return {keysThatCame(setup, machine)};
+  case Task::loadKeys: return {reconfigure::encryptsByItsFile(setup)};
+  case Task::forgetKeys: return reconfigure::forgotten(setup);
+  }
+  return {};
+}
+
+ExitCode reconfigureHere(const NodeReconfigureOptions& options) {
+  const auto task = reconfigure::parseTask(options.task);
+  if (!task) throw Error("there is no task " + options.task, {}, ExitCode::usage);
+  Machine machine(globals().rootfs);
+  machine.useRuntime(foundSocket({}));
+  const auto lock = machine.host().lock("reconfigure");
+  const auto setup = setupHere(options, machine);
+  auto world = machine.world();
+  if (*task == Task::look) {
+    fmt::print("{}\n", reportOf(lookAtFiles(setup, options.goingNames, world, *plan::silentReporter())));
+    return ExitCode::done;
+  }
+  const auto reporter = reporterFor(plan::Mode::apply);
+  plan::enactAll(workOf(*task, setup, options, machine), options.task, "reconfigure", world, *reporter);
+  return ExitCode::done;
+}
+
+} // namespace
+
+Command reconfigureOnNodeCommand() {
+  const auto options = std::make_shared<NodeReconfigureOptions>();
+  const auto flags = [options]() -> std::vector<Flag> {
+    return {{.name = "task", .into = &options->task, .doc = "What is to be done", .value = "TASK"},
+            {.name = "cluster", .into = &options->cluster, .doc = "The cluster's configuration as it shall be, in base64", .value = "TEXT"},
+            {.name = "going-name", .into = &options->goingNames, .doc = "A name that the API server's certificate is not to have any more", .value = "NAME"}};
+  };
+  return {.name = "reconfigure",
+          .summary = "What reconfigure does on another node",
+          .flags = flags,
+          .run = [options](const auto&) { return reconfigureHere(*options); },
+          .shown = Command::Shown::hidden};
+}
+
+Command reconfigureCommand() {
+  const auto options = std::make_shared<ReconfigureOptions>();
+  const auto flags = [options]() -> std::vector<Flag> {
+    return {{.name = "filename", .into = &options->file, .doc = "The documents as they shall be; - is standard input", .letter = 'f', .value = "FILE"},
+            {.name = "patches", .into = &options->patches, .doc = "The folder of patches that the control plane was made with", .value = "FOLDER"},
+            kubeconfigFlag(options->kubeconfig),
+            {.name = "rotate-encryption-key", .into = &options->rotatesKey, .doc = "Encrypt with another key, and write everything anew by it"},
+            {.name = "dry-run", .into = &options->dryRun, .doc = "Only show what would be changed, and by which steps"},
+            {.name = "exit-code", .into = &options->exitCode, .doc = "End with 4 when something was, or would be, changed"},
+            {.name = "yes", .into = &options->yes, .doc = "Do not ask", .letter = 'y'}};
+  };
+  return {.name = "reconfigure",
+          .summary = "Give a control plane that runs in its own cluster other settings",
+          .description = "Takes a file as init takes it, with other arguments, environment or volumes of API server, controller-manager or scheduler, or other names for the API "
+                         "server's certificate in its ClusterConfiguration, or an audit log or encryption at rest in its KubestrapConfiguration. Shows what will be changed and asks. "
+                         "Each node tries the new command lines first; then files are brought to each control plane node, and one component after the other gets a new revision, which "
+                         "runs beside the one before it until it serves. No request fails on the way. What does not get ready goes back by itself. It is safe to run again.",
+          .flags = flags,
+          .run = [=](const auto&) { return runReconfigure(*options); }};
+}
+
+} // namespace kubestrap::cmd

@@ -1,0 +1,58 @@
+#include "cmd/reconfigure_look.hpp"
+
+#include "cmd/roll.hpp"
+#include "manifests/security.hpp"
+#include "phases/certificates.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+namespace kubestrap::cmd {
+
+namespace reconfigure = phases::reconfigure;
+namespace encryption = phases::encryption;
+
+std::optional<encryption::Keys> keysHere(const config::Cluster& cluster, host::Host& host) {
+  const auto file = manifests::encryptionFile(cluster);
+  const auto text = host.read(file);
+  if (!text) return std::nullopt;
+  return encryption::parse(*text, file.string());
+}
+
+FilesSeen lookAtFiles(const config::Setup& setup, const std::vector<std::string>& goingNames, plan::World& world, plan::Reporter& reporter) {
+  auto& host = world.host;
+  FilesSeen seen{.node = {.name = setup.node.name}, .changes = {}};
+  seen.changes = plan::planAll(reconfigure::onNode(setup, goingNames), setup.node.name, world, reporter);
+  std::erase_if(seen.changes.changes, [](const auto& each) { return !each.change.changes() || each.change.verb == plan::Verb::wait; });
+  seen.node.settled = seen.changes.changes.empty();
+  if (const auto keys = keysHere(setup.cluster, host)) {
+    seen.node.keysDigest = encryption::digest(*keys);
+    seen.node.encryptsByIt = !plan::verdict(reconfigure::encryptsByItsFile(setup), world).changes();
+  }
+  seen.node.receiver = host.read(phases::certificateFile(setup.cluster, "apiserver")).value_or("");
+  return seen;
+}
+
+std::string reportOf(const FilesSeen& seen) {
+  return Value::object({{"changes", changesWithDiffs(seen.changes)},
+                        {"keysDigest", seen.node.keysDigest},
+                        {"encryptsByIt", seen.node.encryptsByIt},
+                        {"receiver", seen.node.receiver}})
+      .dump();
+}
+
+FilesSeen parseFilesReport(const std::string& node, const std::string& log) {
+  std::string last;
+  for (const auto& line : split(log, '\n'))
+    if (line.starts_with("{")) last = line;
+  const auto report = parseJson(last.empty() ? "{}" : last, "the report of " + node);
+  if (!report.contains("changes")) throw Error(fmt::format("{} does not say how its files are", node), "kubestrap there may be of another version");
+  FilesSeen seen{.node = {.name = node, .settled = report["changes"].empty(), .keysDigest = stringAt(report, "keysDigest"), .receiver = stringAt(report, "receiver")}, .changes = {}};
+  seen.node.encryptsByIt = report.value("encryptsByIt", false);
+  for (const auto& change : report["changes"])
+    seen.changes.changes.push_back({node, {.verb = stringAt(change, "verb") == "create" ? plan::Verb::create : plan::Verb::update, .subject = stringAt(change, "subject"),
+                                           .reason = stringAt(change, "reason"), .preview = stringAt(change, "diff"), .seen = {}}});
+  return seen;
+}
+
+} // namespace kubestrap::cmd

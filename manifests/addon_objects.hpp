@@ -1,0 +1,37 @@
+#pragma once
+// What becomes of an add-on's manifest: it is read as objects, which are changed where the cluster's networks and the values of the
+// configuration say so, never as text.
+
+#include "config/addons.hpp"
+
+#include <string>
+#include <vector>
+
+namespace kubestrap::manifests {
+
+/// The objects of an add-on in the order in which they are applied.
+struct AddonObjects {
+  std::vector<Value> first;             ///< namespaces and CustomResourceDefinitions
+  std::vector<std::string> definitions; ///< the latter's names: their kinds have to be served before the rest
+  std::vector<Value> rest;
+  std::vector<Value> last;              ///< what the API server asks before it answers: webhooks, aggregated APIs
+};
+
+/// Throws Error where the manifest has not what a value of the configuration belongs to, or contradicts the cluster's networks.
+AddonObjects addonObjects(const config::Cluster& cluster, const config::Addon& addon, const config::AddonSeen& seen);
+
+/// In the order in which they are applied.
+std::vector<Value> inOrder(const AddonObjects& objects);
+std::vector<config::ObjectName> namesOf(const std::vector<Value>& objects);
+
+/// The ConfigMap in which the cluster has what an add-on consists of; and the opposite.
+Value addonRecord(std::string_view name, const std::vector<config::ObjectName>& objects);
+std::vector<config::ObjectName> recordedObjects(const Value& configMap);
+config::ObjectName addonRecordName(std::string_view name);
+/// What every object of an add-on is labelled with.
+inline constexpr std::string_view addonLabel = "kubestrap.io/addon";
+
+/// The images that pods of these objects name, in their order.
+std::vector<std::string> imagesIn(const std::vector<Value>& objects);
+
+} // namespace kubestrap::manifests

@@ -1,0 +1,165 @@
+// An add-on's objects in an order that needs no pod of its own: what the API server asks a webhook of an add-on is made before that webhook is
+// known to it, so that a cluster without workers gets all of it at once.
+#include "phases/addons.hpp"
+
+#include "config/addons.hpp"
+#include "manifests/addon_objects.hpp"
+#include "manifests/cluster_objects.hpp"
+#include "phases/in_cluster.hpp"
+#include "phases/node.hpp"
+#include "support/error.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kubestrap::phases {
+
+namespace {
+
+using config::ObjectName;
+using config::Setup;
+using plan::Access;
+using plan::Phase;
+using plan::Resources;
+
+Access accessOf(const Setup& setup) { return setup.request.kubeconfig ? Access{*setup.request.kubeconfig, {}} : asAdmin(setup); }
+
+const config::AddonSeen* seenOf(const Setup& setup, std::string_view name) {
+  const auto found = setup.request.addons.find(std::string(name));
+  return found == setup.request.addons.end() ? nullptr : &found->second;
+}
+
+void appendObjects(Resources& resources, const std::vector<Value>& documents, const Access& access) {
+  for (const auto& each : documents) {
+    const auto secrecy = stringAt(each, "kind") == "Secret" ? plan::Secrecy::secret : plan::Secrecy::open;
+    resources.push_back(plan::Object{.document = each, .access = access, .fills = {}, .secrecy = secrecy, .initialOnly = {}, .judge = plan::Judge::server});
+  }
+}
+
+plan::Object absent(const ObjectName& name, const Access& access) {
+  Value document{{"apiVersion", name.apiVersion}, {"kind", name.kind}, {"metadata", {{"name", name.name}}}};
+  if (!name.nameSpace.empty()) document["metadata"]["namespace"] = name.nameSpace;
+  return {.document = std::move(document), .mode = plan::ApplyMode::absent, .access = access, .fills = {}, .initialOnly = {}};
+}
+
+plan::Object record(std::string_view name, const std::vector<ObjectName>& objects, const Access& access) {
+  return {.document = manifests::addonRecord(name, objects), .access = access, .fills = {}, .initialOnly = {}};
+}
+
+/// What goes with data of others: it is taken away when the whole add-on is, and not since a newer manifest lacks it.
+bool holdsData(const ObjectName& object) {
+  return object.kind == "Namespace" || object.kind == "CustomResourceDefinition" || object.kind == "PersistentVolume" || object.kind == "PersistentVolumeClaim";
+}
+
+/// What an earlier manifest had and this one lacks.
+std::vector<ObjectName> surplus(const std::vector<ObjectName>& before, const std::vector<ObjectName>& now) {
+  std::vector<ObjectName> more;
+  // Another version of its API is no other object.
+  const auto isThere = [&](const ObjectName& each) {
+    return std::ranges::any_of(now, [&](const ObjectName& other) {
+      const auto group = [](const std::string& apiVersion) { return apiVersion.substr(0, apiVersion.find('/') == std::string::npos ? 0 : apiVersion.find('/')); };
+      return group(other.apiVersion) == group(each.apiVersion) && other.kind == each.kind && other.nameSpace == each.nameSpace && other.name == each.name;
+    });
+  };
+  std::ranges::copy_if(before, std::back_inserter(more), [&](const ObjectName& each) { return !isThere(each) && !holdsData(each); });
+  return more;
+}
+
+std::vector<plan::RolledOut::Workload> workloads(const std::vector<Value>& objects) {
+  std::vector<plan::RolledOut::Workload> found;
+  for (const auto& each : objects)
+    if (const auto kind = stringAt(each, "kind"); kind == "Deployment" || kind == "DaemonSet" || kind == "StatefulSet")
+      found.push_back({kind, stringAt(each, "metadata.namespace"), stringAt(each, "metadata.name")});
+  return found;
+}
+
+Resources addon(const Setup& setup, const Phase& phase) {
+  const auto* asked = config::findAddon(setup.cluster.kubestrap.addons, phase.name);
+  const auto* seen = seenOf(setup, phase.name);
+  if (!asked || !seen) return {};
+  const auto access = accessOf(setup);
+  const auto made = manifests::addonObjects(setup.cluster, *asked, *seen);
+  const auto all = manifests::inOrder(made);
+  const auto now = manifests::namesOf(all), more = surplus(seen->installed, now);
+  // Recorded before it is made, and what goes is recorded until it is gone: a run that is stopped leaves nothing that nobody knows of.
+  auto recorded = now;
+  recorded.insert(recorded.end(), more.begin(), more.end());
+  Resources resources{record(phase.name, recorded, access)};
+  appendObjects(resources, made.first, access);
+  if (!made.definitions.empty())
+    resources.push_back(plan::Condition{.what = fmt::format("the cluster serves the kinds of {}", phase.name),
+                                        .probe = plan::KindsServed{access, made.definitions},
+                                        .patience = setup.request.timeouts.kubernetesAPICall,
+                                        .hint = "look at: kubectl get crds; another add-on may have taken their names",
+                                        .fatal = {}});
+  // From here on all kinds are known.
+  appendObjects(resources, made.rest, access);
+  appendObjects(resources, made.last, access);
+  for (const auto& each : more) resources.push_back(absent(each, access));
+  if (!more.empty()) resources.push_back(record(phase.name, now, access));
+  if (auto of = workloads(all); setup.request.addonPatience && !of.empty())
+    resources.push_back(plan::Condition{.what = fmt::format("the pods of {} are ready", phase.name),
+                                        .probe = plan::RolledOut{access, std::move(of)},
+                                        .patience = *setup.request.addonPatience,
+                                        .hint = "look at: kubectl get pods -A; kubestrap addons status",
+                                        .fatal = {}});
+  return resources;
+}
+
+Resources withoutAddon(const Setup& setup, const Phase& phase) {
+  const auto* seen = seenOf(setup, phase.name);
+  if (!seen) return {};
+  const auto access = accessOf(setup);
+  Resources resources;
+  for (auto each = seen->installed.rbegin(); each != seen->installed.rend(); ++each) resources.push_back(absent(*each, access));
+  resources.push_back(absent(manifests::addonRecordName(phase.name), access));
+  return resources;
+}
+
+std::vector<Phase> phasesOf(Resources (*desired)(const Setup&, const Phase&)) {
+  std::vector<Phase> phases;
+  for (const auto& row : config::addonRows()) phases.push_back({.name = row.name, .summary = row.summary, .desired = desired});
+  return phases;
+}
+
+/// The cluster's own record of what it shall have.
+Resources configuration(const Setup& setup, const Phase&) { return objects(manifests::uploadedKubestrapConfig(setup.cluster), accessOf(setup)); }
+
+} // namespace
+
+std::span<const Phase> addonPhases() {
+  static const auto phases = phasesOf(addon);
+  return phases;
+}
+
+const plan::Workflow& addonsWorkflow() {
+  static const Phase phases[] = {{.name = "addon", .summary = "Install the add-ons of the configuration", .children = addonPhases()},
+                                 {.name = "upload-config", .summary = "Keep in the cluster which they are", .desired = configuration}};
+  static const plan::Workflow workflow{"addons", "Install the add-ons of the configuration", phases};
+  return workflow;
+}
+
+const plan::Workflow& addonsRemoval() {
+  static const auto removals = phasesOf(withoutAddon);
+  static const Phase phases[] = {{.name = "upload-config", .summary = "Keep in the cluster which add-ons it has", .desired = configuration},
+                                 {.name = "addon", .summary = "Remove add-ons", .children = removals}};
+  static const plan::Workflow workflow{"addons remove", "Remove add-ons", phases};
+  return workflow;
+}
+
+std::vector<Problem> addonProblems(const Setup& setup) {
+  std::vector<Problem> problems;
+  for (const auto& [name, seen] : setup.request.addons) {
+    const auto* asked = config::findAddon(setup.cluster.kubestrap.addons, name);
+    if (!asked) continue;
+    try {
+      manifests::addonObjects(setup.cluster, *asked, seen);
+    } catch (const Error& error) {
+      problems.push_back({.field = "addons." + name, .message = error.message(), .remedy = error.hint()});
+    }
+  }
+  return problems;
+}
+
+} // namespace kubestrap::phases

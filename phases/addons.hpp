@@ -1,0 +1,21 @@
+#pragma once
+// Add-ons of the configuration: objects of the cluster from manifests of other makers.
+
+#include "plan/phase.hpp"
+
+#include <span>
+
+namespace kubestrap::phases {
+
+/// A row for each add-on, in the order in which they are installed. Those that are not asked for want nothing.
+std::span<const plan::Phase> addonPhases();
+
+/// `addons plan` and `addons apply`.
+const plan::Workflow& addonsWorkflow();
+/// `addons remove`: what the cluster has recorded of them, the last of it first.
+const plan::Workflow& addonsRemoval();
+
+/// What is wrong with the manifests of the add-ons that were read, before anything is changed.
+std::vector<Problem> addonProblems(const config::Setup& setup);
+
+} // namespace kubestrap::phases

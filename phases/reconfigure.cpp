@@ -1,0 +1,257 @@
+#include "phases/reconfigure.hpp"
+
+#include "config/store.hpp"
+#include "manifests/components.hpp"
+#include "manifests/flags.hpp"
+#include "manifests/front.hpp"
+#include "manifests/node_op.hpp"
+#include "manifests/security.hpp"
+#include "phases/certificates.hpp"
+#include "phases/node.hpp"
+#include "phases/renewal.hpp"
+#include "phases/security.hpp"
+#include "support/encoding.hpp"
+#include "support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace kubestrap::phases::reconfigure {
+
+namespace {
+
+using config::Setup;
+using encryption::Does;
+using encryption::Keys;
+using plan::Next;
+using plan::Resources;
+using plan::Step;
+
+constexpr std::array<std::string_view, 5> taskNames{"look", "files", "take-keys", "load-keys", "forget-keys"};
+constexpr auto onNodePatience = std::chrono::minutes(10);
+/// An API server looks at its file once a minute.
+constexpr auto loading = std::chrono::minutes(3);
+constexpr std::string_view filesSaid = "certificate and audit policy as they shall be";
+constexpr std::string_view storing = "every object is written anew: ";
+
+const Setup& setupOf(const Intent& intent) { return intent.roll.setup; }
+bool isSelf(const Intent& intent, const NodeSeen& node) { return node.name == setupOf(intent).node.name; }
+plan::Access access(const Intent& intent) { return asAdmin(setupOf(intent)); }
+
+std::string digestOf(const std::optional<Keys>& keys) { return keys ? encryption::digest(*keys) : ""; }
+
+/// API servers are told the file, in the template that is in force.
+bool areFlagged(const Seen& seen) {
+  const auto* container = manifests::containerOf(seen.roll.components.at("kube-apiserver").podTemplate, "kube-apiserver");
+  return container && !manifests::flagOf(container->at("command").get<std::vector<std::string>>(), "encryption-provider-config").empty();
+}
+
+plan::Object secretFor(const Intent& intent, const NodeSeen& node, plan::ApplyMode mode) {
+  plan::Object object{.document = Value::object({{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "Opaque"},
+                                                 {"metadata", Value::object({{"name", secretOf(node.name)}, {"namespace", "kube-system"}})}}),
+                      .mode = mode,
+                      .access = access(intent),
+                      .fills = {},
+                      .secrecy = plan::Secrecy::secret};
+  if (mode != plan::ApplyMode::apply) return object;
+  object.document["data"] = Value::object({{"keys", ""}});
+  object.fills = {{Pointer("/data/keys"), plan::FileFor{manifests::encryptionFile(setupOf(intent).cluster), node.receiver}}};
+  return object;
+}
+
+Next onOther(const Intent& intent, const NodeSeen& node, Task task, std::string what) {
+  return Step{fmt::format("{}: {}", node.name, what), {plan::Task{runOn(intent, node.name, task, what)}}};
+}
+
+// ---- certificates and policies
+
+Next filesStep(const Intent& intent, const NodeSeen& node) {
+  if (isSelf(intent, node)) return Step{fmt::format("{}: {}", node.name, filesSaid), onNode(setupOf(intent), intent.goingNames)};
+  return onOther(intent, node, Task::files, std::string(filesSaid));
+}
+
+std::optional<Next> filesFollow(const Intent& intent, const Seen& seen) {
+  for (const auto& node : seen.nodes)
+    if (!node.settled) return filesStep(intent, node);
+  return std::nullopt;
+}
+
+// ---- keys
+
+std::string keysSaid(const Keys& keys) { return fmt::format("knows the keys {}", encryption::describe(keys)); }
+
+/// This machine first: the others get what it has. Keys that were put into the cluster for joining nodes are outdated then.
+Next keysStep(const Intent& intent, const Seen& seen, const Keys& keys) {
+  const auto& setup = setupOf(intent);
+  Resources work{plan::File{.path = manifests::encryptionFile(setup.cluster), .content = encryption::emit(keys), .mode = 0600, .secrecy = plan::Secrecy::secret}};
+  if (seen.uploadedCerts)
+    work.push_back(plan::Object{.document = Value::object({{"apiVersion", "v1"}, {"kind", "Secret"}, {"metadata", Value::object({{"name", "kubeadm-certs"}, {"namespace", "kube-system"}})}}),
+                                .mode = plan::ApplyMode::absent, .access = access(intent)});
+  return Step{fmt::format("{}: {}", setup.node.name, keysSaid(keys)), std::move(work)};
+}
+
+std::optional<Next> othersKnow(const Intent& intent, const Seen& seen) {
+  for (const auto& node : seen.nodes) {
+    if (node.keysDigest == digestOf(seen.keys) || isSelf(intent, node)) continue;
+    const auto what = seen.keys ? keysSaid(*seen.keys) : "forgets the keys";
+    if (!seen.keys) return onOther(intent, node, Task::forgetKeys, what);
+    return Step{fmt::format("{}: {}", node.name, what),
+                {secretFor(intent, node, plan::ApplyMode::apply), plan::Task{runOn(intent, node.name, Task::takeKeys, what)}, secretFor(intent, node, plan::ApplyMode::absent)}};
+  }
+  return std::nullopt;
+}
+
+std::optional<Next> allGoByIt(const Intent& intent, const Seen& seen) {
+  if (!seen.keys) return std::nullopt;
+  const auto what = fmt::format("goes by the keys {}", encryption::describe(*seen.keys));
+  for (const auto& node : seen.nodes) {
+    if (node.encryptsByIt) continue;
+    if (isSelf(intent, node)) return Step{fmt::format("{}: {}", node.name, what), {encryptsByItsFile(setupOf(intent))}};
+    return onOther(intent, node, Task::loadKeys, what);
+  }
+  return std::nullopt;
+}
+
+Next forgetStep(const Intent& intent) {
+  const auto& setup = setupOf(intent);
+  return Step{fmt::format("{}: forgets the keys", setup.node.name), forgotten(setup)};
+}
+
+Next storeStep(const Intent& intent, const Seen& seen) {
+  return Step{fmt::format("{}{}", storing, join(seen.keys->resources, ", ")), {plan::Task{plan::StoreAnew{.access = access(intent), .resources = seen.keys->resources}}}};
+}
+
+/// Nothing: keys are as far as they can be with the command lines that there are.
+std::optional<Next> keysFollow(const Intent& intent, const Seen& seen) {
+  const bool flagged = areFlagged(seen);
+  if (!seen.keys && flagged)
+    return plan::Stuck{fmt::format("{} is absent on this machine, and API servers encrypt by it", manifests::encryptionFile(setupOf(intent).cluster).string()),
+                       "bring it from another control plane node, or run this there"};
+  if (auto step = othersKnow(intent, seen)) return step;
+  if (flagged)
+    if (auto step = allGoByIt(intent, seen)) return step;
+  auto wish = intent.encryption;
+  wish.rotates = wish.rotates && !seen.rotated;
+  const auto move = encryption::next(wish, {.keys = seen.keys, .flagged = flagged, .storedAnew = seen.keys && seen.storedBy == encryption::writer(*seen.keys),
+                                                         .configured = seen.roll.stored});
+  switch (move.does) {
+  case Does::nothing: return std::nullopt;
+  case Does::file: return keysStep(intent, seen, move.keys);
+  case Does::store: return storeStep(intent, seen);
+  case Does::forget: return forgetStep(intent);
+  }
+  return std::nullopt;
+}
+
+/// Before API servers get other command lines: what these name is there, and who shall not encrypt any more has nothing left to read.
+bool comesBeforeRoll(const Intent& intent, const Seen& seen) { return intent.encryption.encryption.has_value() != areFlagged(seen); }
+
+} // namespace
+
+plan::Resources onNode(const Setup& setup, const std::vector<std::string>& goingNames) {
+  auto spec = resolve(*certs::findRow("apiserver"), setup);
+  for (const auto& name : goingNames) {
+    if (const auto ip = IpAddress::parse(name)) {
+      if (std::ranges::find(spec.names.ips, *ip) == spec.names.ips.end()) spec.unwanted.ips.push_back(*ip);
+    } else if (std::ranges::find(spec.names.dns, name) == spec.names.dns.end()) spec.unwanted.dns.push_back(name);
+  }
+  Resources all{plan::Certificate{std::move(spec)}};
+  append(all, auditLog(setup));
+  all.push_back(showsItsCertificate(setup, "kube-apiserver", setup.node.advertiseAddress.string(), setup.node.bindPort, "apiserver"));
+  return all;
+}
+
+plan::Condition encryptsByItsFile(const Setup& setup) {
+  return {.what = fmt::format("the API server of {} encrypts by {}", setup.node.name, manifests::encryptionFile(setup.cluster).string()),
+          .probe = plan::EncryptsBy{.access = {config::paths::adminConf, manifests::ownApiServers(setup).url()}, .file = manifests::encryptionFile(setup.cluster)},
+          .patience = loading,
+          .hint = "look at the API server's log: why it does not take the file"};
+}
+
+plan::Resources forgotten(const Setup& setup) {
+  return {plan::Absent{.path = manifests::encryptionFile(setup.cluster), .reason = "nothing is encrypted any more"}};
+}
+
+bool storesAnew(const Step& step) { return step.name.starts_with(storing); }
+
+std::string secretOf(const std::string& node) { return "kubestrap-keys-" + node; }
+
+std::string_view name(Task task) { return taskNames[static_cast<std::size_t>(task)]; }
+
+std::optional<Task> parseTask(std::string_view name) {
+  const auto found = std::ranges::find(taskNames, name);
+  if (found == taskNames.end()) return std::nullopt;
+  return static_cast<Task>(found - taskNames.begin());
+}
+
+plan::RunOnNode runOn(const Intent& intent, const std::string& node, Task task, const std::string& what) {
+  std::vector<std::string> command{"kubestrap", "node", "reconfigure", "--task", std::string(name(task)), "--cluster", base64(config::storedText(setupOf(intent).cluster))};
+  for (const auto& each : intent.goingNames) command.insert(command.end(), {"--going-name", each});
+  return {.access = access(intent),
+          .pod = manifests::nodeOpPod(intent.nodes.image, node, "reconfigure", command),
+          .what = fmt::format("{}: {}", node, what),
+          .patience = onNodePatience};
+}
+
+Next next(const Intent& intent, const std::optional<roll::Failure>& failure, const Seen& seen) {
+  auto coming = roll::next(intent.roll, failure, seen.roll);
+  const auto* step = std::get_if<Step>(&coming);
+  if (failure || (!step && !std::holds_alternative<plan::Done>(coming)) || (step && !roll::takesEffect(*step))) return coming;
+  const bool rolls = step && !roll::isLast(*step);
+  if (auto files = filesFollow(intent, seen)) return *std::move(files);
+  if (!rolls || comesBeforeRoll(intent, seen))
+    if (auto keys = keysFollow(intent, seen)) return *std::move(keys);
+  return coming;
+}
+
+namespace {
+
+NodeSeen* nodeOf(Seen& seen, const std::string& step) {
+  const auto found = std::ranges::find_if(seen.nodes, [&](const NodeSeen& each) { return step.starts_with(each.name + ": "); });
+  return found == seen.nodes.end() ? nullptr : &*found;
+}
+
+/// What a step of keys has changed; false: it is none.
+bool assumeKeys(const Intent& intent, const Step& step, Seen& seen) {
+  if (step.name.starts_with(storing)) {
+    seen.storedBy = encryption::writer(*seen.keys);
+    return true;
+  }
+  auto* node = nodeOf(seen, step.name);
+  if (!node) return false;
+  const auto said = step.name.substr(node->name.size() + 2);
+  if (said.starts_with("goes by the keys")) node->encryptsByIt = true;
+  else if (said.starts_with("knows the keys") || said == "forgets the keys") {
+    if (isSelf(intent, *node)) {
+      seen.uploadedCerts = false;
+      if (said == "forgets the keys") seen.keys.reset();
+      else
+        for (const auto& resource : step.work)
+          if (const auto* file = std::get_if<plan::File>(&resource)) seen.keys = encryption::parse(file->content, file->path.string());
+      seen.rotated = seen.rotated || (seen.keys && encryption::rotates(*seen.keys));
+    }
+    node->keysDigest = digestOf(seen.keys);
+    node->encryptsByIt = false;
+  } else return false;
+  return true;
+}
+
+} // namespace
+
+Seen assumed(const Intent& intent, Seen seen, const Next& done) {
+  const auto* step = std::get_if<Step>(&done);
+  if (!step) return seen;
+  if (step->name.ends_with(filesSaid)) {
+    if (auto* node = nodeOf(seen, step->name)) node->settled = true;
+    return seen;
+  }
+  if (assumeKeys(intent, *step, seen)) return seen;
+  seen.roll = roll::assumed(intent.roll, std::move(seen.roll), done);
+  if (areFlagged(seen) && roll::takesEffect(*step) && !roll::isLast(*step))
+    for (auto& node : seen.nodes) node.encryptsByIt = true; // it has read the file when it began
+  return seen;
+}
+
+} // namespace kubestrap::phases::reconfigure

@@ -1,0 +1,213 @@
+// Add-ons: manifests of other makers, beside the cluster's own objects.
+#include "tests/flow/machine.hpp"
+#include "tests/lines.hpp"
+
+#include "manifests/addon_objects.hpp"
+#include "phases/addons.hpp"
+#include "support/yaml.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using namespace kubestrap;
+using namespace kubestrap::flow;
+
+namespace {
+
+const std::string kMetallb = R"(
+apiVersion: v1
+kind: Namespace
+metadata: {name: metallb-system}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: ipaddresspools.metallb.io}
+spec: {group: metallb.io, scope: Namespaced, names: {kind: IPAddressPool, plural: ipaddresspools}, versions: [{name: v1beta1, served: true}]}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: l2advertisements.metallb.io}
+spec: {group: metallb.io, scope: Namespaced, names: {kind: L2Advertisement, plural: l2advertisements}, versions: [{name: v1beta1, served: true}]}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: speaker, namespace: metallb-system}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: speaker, namespace: metallb-system}
+spec:
+  selector: {matchLabels: {app: metallb}}
+  template:
+    metadata: {labels: {app: metallb}}
+    spec: {containers: [{name: speaker, image: "quay.io/metallb/speaker:v0.16.2", resources: {requests: {cpu: 1000m}}}]}
+)";
+
+const std::string kRecord = "/api/v1/namespaces/kube-system/configmaps/kubestrap-addon-metallb";
+const std::string kPool = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools/hall";
+const std::string kSpeaker = "/apis/apps/v1/namespaces/metallb-system/daemonsets/speaker";
+const std::string kAccount = "/api/v1/namespaces/metallb-system/serviceaccounts/speaker";
+
+class WithAddon : public Machine {
+public:
+  WithAddon() {
+    adjust = [this](config::Setup& setup) {
+      setup.cluster.kubestrap.addons = {
+          {.name = "metallb", .source = {}, .values = config::AddonValues{.pools = {{.name = "hall", .addresses = {"10.0.0.240/28"}, .autoAssign = {}}}}}};
+      setup.request.addons["metallb"] = seen();
+      setup.request.addonPatience = patience;
+    };
+  }
+
+  config::AddonSeen seen() {
+    config::AddonSeen found{.from = "/m/metallb.yaml", .manifest = {}, .installed = {}};
+    for (auto& each : parseYaml(manifest, "metallb.yaml")) found.manifest.push_back(std::move(each.value));
+    if (const auto record = api.object(kRecord)) found.installed = manifests::recordedObjects(*record);
+    return found;
+  }
+
+  plan::Outcome run(const plan::Workflow& workflow, plan::Mode mode = plan::Mode::apply) {
+    const auto wanted = setup();
+    plan::World world{host, cri, api, clock, entropy};
+    return plan::run(workflow, {}, wanted, {}, world, mode, listener, "addons");
+  }
+
+  std::string manifest = kMetallb;
+  std::optional<Duration> patience;
+};
+
+std::size_t at(const Lines& lines, const std::string& text) {
+  const auto found = std::ranges::find_if(lines, [&](const auto& each) { return each.find(text) != std::string::npos; });
+  REQUIRE_MESSAGE(found != lines.end(), text, join(lines, "\n"));
+  return static_cast<std::size_t>(found - lines.begin());
+}
+
+} // namespace
+
+TEST_CASE("an add-on is installed by init, its kinds before their objects, and a second run changes nothing") {
+  WithAddon machine;
+  const auto planned = changesOf(machine.plan());
+  at(planned, "addon/metallb: apply IPAddressPool metallb-system/hall");
+  machine.listener.lines.clear();
+  machine.init();
+  const auto& lines = machine.listener.lines;
+  CHECK(at(lines, "[addon/metallb] created ConfigMap kube-system/kubestrap-addon-metallb") < at(lines, "created Namespace metallb-system"));
+  CHECK(at(lines, "CustomResourceDefinition ipaddresspools.metallb.io") < at(lines, "the cluster serves the kinds of metallb"));
+  CHECK(at(lines, "the cluster serves the kinds of metallb") < at(lines, "created IPAddressPool metallb-system/hall"));
+  CHECK(machine.api.object(kPool)->at("spec").at("addresses") == Value{"10.0.0.240/28"});
+  CHECK(machine.api.object("/api/v1/namespaces/kube-system/configmaps/kubestrap-config")->at("data").at("KubestrapConfiguration").get<std::string>().find("name: metallb") != std::string::npos);
+
+  machine.api.forgetRecords();
+  CHECK(changesOf(machine.init()) == Lines{});
+  // That 1000m is the same as 1 is the server's to know, which is asked by a dry run.
+  CHECK(machine.api.writes().size() == 1);
+  CHECK(changesOf(machine.run(phases::addonsWorkflow(), plan::Mode::plan)) == Lines{});
+}
+
+TEST_CASE("a difference that the server sees is put right, and says where it is") {
+  WithAddon machine;
+  machine.init();
+  machine.manifest = replaceAll(kMetallb, "speaker:v0.16.2", "speaker:v0.16.3");
+  const auto changes = changesOf(machine.run(phases::addonsWorkflow()));
+  CHECK(changes == Lines{"addon/metallb: update DaemonSet metallb-system/speaker (differs in spec.template.spec.containers[0].image)"});
+  CHECK(changesOf(machine.run(phases::addonsWorkflow(), plan::Mode::plan)) == Lines{});
+}
+
+TEST_CASE("what a newer manifest lacks goes, but for namespaces and definitions") {
+  WithAddon machine;
+  machine.init();
+  const auto cut = [&](const std::string& from, const std::string& to) {
+    const auto begin = machine.manifest.find(from);
+    machine.manifest.erase(begin, machine.manifest.find(to, begin) - begin);
+  };
+  cut("apiVersion: v1\nkind: ServiceAccount", "apiVersion: apps/v1");
+  cut("apiVersion: v1\nkind: Namespace", "apiVersion: apiextensions");
+  const auto changes = changesOf(machine.run(phases::addonsWorkflow()));
+  CHECK(changes == Lines{"addon/metallb: update ConfigMap kube-system/kubestrap-addon-metallb (differs in data.objects)",
+                         "addon/metallb: remove ServiceAccount metallb-system/speaker (not wanted any more)"});
+  CHECK(!machine.api.object(kAccount));
+  CHECK(machine.api.object("/api/v1/namespaces/metallb-system"));
+  CHECK(changesOf(machine.run(phases::addonsWorkflow(), plan::Mode::plan)) == Lines{});
+}
+
+TEST_CASE("a run that is stopped anywhere goes on, and ends as if it had not been") {
+  WithAddon whole;
+  whole.init();
+  for (std::size_t n = 1;; ++n) {
+    WithAddon machine;
+    machine.selection.skip = {"addon"};
+    machine.init();
+    machine.selection.skip = {};
+    machine.host.stopAtEffect = machine.host.effects.size() + n;
+    try {
+      machine.run(phases::addonsWorkflow());
+      CHECK(n > 8);
+      break;
+    } catch (const fakes::Killed&) {
+      machine.host.stopAtEffect.reset();
+    }
+    machine.init();
+    CHECK(machine.api.paths() == whole.api.paths());
+    CHECK(changesOf(machine.plan()) == Lines{});
+  }
+}
+
+TEST_CASE("pods are waited for where that is asked, and one that cannot start ends it") {
+  WithAddon machine;
+  machine.init();
+  machine.patience = std::chrono::minutes(5);
+  auto speaker = *machine.api.object(kSpeaker);
+  speaker["status"] = {{"observedGeneration", speaker["metadata"]["generation"]}, {"desiredNumberScheduled", 2}, {"updatedNumberScheduled", 2}, {"numberAvailable", 2}};
+  SUBCASE("all ready") {
+    machine.api.put(speaker, "kube-controller-manager");
+    CHECK(changesOf(machine.run(phases::addonsWorkflow())) == Lines{});
+  }
+  SUBCASE("one of two") {
+    speaker["status"]["numberAvailable"] = 1;
+    machine.api.put(speaker, "kube-controller-manager");
+    try {
+      machine.run(phases::addonsWorkflow());
+      FAIL("it waits in vain");
+    } catch (const Error& error) {
+      CHECK(error.message() == "gave up after 5m waiting until the pods of metallb are ready: DaemonSet metallb-system/speaker: 1 of 2 pods are ready");
+    }
+  }
+  SUBCASE("no image") {
+    speaker["status"]["numberAvailable"] = 0;
+    machine.api.put(speaker, "kube-controller-manager");
+    machine.api.put({{"apiVersion", "v1"},
+                     {"kind", "Pod"},
+                     {"metadata", {{"name", "speaker-x"}, {"namespace", "metallb-system"}, {"labels", {{"app", "metallb"}}}}},
+                     {"spec", {{"containers", Value::array()}}},
+                     {"status", {{"containerStatuses", Value::array({Value{{"name", "speaker"}, {"state", {{"waiting", {{"reason", "ImagePullBackOff"}, {"message", "no such host"}}}}}}})}}}},
+                    "kubelet");
+    try {
+      machine.run(phases::addonsWorkflow());
+      FAIL("it waits in vain");
+    } catch (const Error& error) {
+      CHECK(error.message().find("the container speaker of pod speaker-x does not start: ImagePullBackOff\n  evidence: no such host") != std::string::npos);
+      CHECK(error.hint().find("values.imageRegistry") != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("an add-on is removed with all that was recorded of it, and the configuration has it no more") {
+  WithAddon machine;
+  machine.init();
+  machine.adjust = [&](config::Setup& setup) {
+    setup.cluster.kubestrap.addons = {};
+    setup.request.addons["metallb"] = {.from = {}, .manifest = {}, .installed = manifests::recordedObjects(*machine.api.object(kRecord))};
+  };
+  machine.listener.lines.clear();
+  machine.run(phases::addonsRemoval());
+  CHECK(at(machine.listener.lines, "removed DaemonSet metallb-system/speaker") < at(machine.listener.lines, "removed Namespace metallb-system"));
+  for (const auto& path : machine.api.paths()) CHECK_MESSAGE(path.find("metallb") == std::string::npos, path);
+  CHECK(machine.api.object("/api/v1/namespaces/kube-system/configmaps/kubestrap-config")->at("data").at("KubestrapConfiguration").get<std::string>().find("metallb") == std::string::npos);
+}
+
+TEST_CASE("an add-on that nobody asks for leaves no trace") {
+  Machine machine;
+  machine.init();
+  for (const auto& path : machine.api.paths()) CHECK(path.find("kubestrap-addon") == std::string::npos);
+}

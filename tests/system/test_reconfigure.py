@@ -1,0 +1,226 @@
+"""Names, audit log and encryption of a control plane that runs in its own cluster are changed while it serves: no request fails."""
+
+import base64
+import json
+import time
+
+import pytest
+import yaml
+
+from test_pivot import SERVICE, is_self_hosted, none_failed, pivot, probes, three_control_planes
+from test_roll import remains, revisions, stored
+from testbed import Probe
+
+PKI = "/etc/kubernetes/pki"
+NAME = "api.example.org"
+POLICY = "/root/policy.yaml"
+ETCDCTL = ("etcdctl", "--endpoints=https://127.0.0.1:2379", f"--cacert={PKI}/etcd/ca.crt", f"--cert={PKI}/etcd/healthcheck-client.crt", f"--key={PKI}/etcd/healthcheck-client.key")
+
+
+def policy(level: str) -> str:
+    return yaml.safe_dump({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": level, "resources": [{"group": "", "resources": ["configmaps"]}]}, {"level": "None"}]})
+
+
+def own(node, **security) -> str:
+    """The cluster's KubestrapConfiguration, with this for its security."""
+    text = node.kubectl("-n", "kube-system", "get", "configmap", "kubestrap-config", "-o", "jsonpath={.data.KubestrapConfiguration}")
+    document = yaml.safe_load(text)
+    document.pop("security", None)
+    if security:
+        document["security"] = security
+    return yaml.safe_dump(document)
+
+
+def reconfigure(node, documents: str, *words: str, code: int = 0):
+    began = time.monotonic()
+    done = node.try_("kubestrap", "reconfigure", *(("-f", "-") if documents else ()), *words, input=documents or None, timeout=1500)
+    print(f"reconfigure {' '.join(words)}: exit code {done.code} after {time.monotonic() - began:.1f} s")
+    assert done.code == code, str(done)
+    return done
+
+
+def shown(node, address: str = "127.0.0.1") -> list[str]:
+    """The names of the certificate that an API server shows."""
+    return json.loads(node.run("kubestrap", "certs", "certinfo", "--domain", f"{address}:6443"))["sans"]
+
+
+def named(configuration: str, *names: str) -> str:
+    document = yaml.safe_load(configuration)
+    document.setdefault("apiServer", {})["certSANs"] = list(names)
+    return yaml.safe_dump(document)
+
+
+def in_etcd(node, key: str) -> bytes:
+    """The first octets of what lies in etcd."""
+    said = node.kubectl("-n", "kube-system", "exec", f"etcd-{node.name}", "--", *ETCDCTL, "get", key, "-w", "json")
+    return base64.b64decode(json.loads(said)["kvs"][0]["value"])[:40]
+
+
+@pytest.fixture(scope="module")
+def node(lab):
+    machine = lab.machine("n1")
+    made = machine.init("--self-hosted", config=machine.config(layout=None), timeout=600)
+    assert made.code == 0, str(made)
+    lab.install_pod_network(machine)
+    machine.wait_ready()
+    machine.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(machine))
+    return machine
+
+
+def test_it_is_shown_and_asked_before_anything_is_changed(node):
+    before = revisions(node)
+    wanted = named(stored(node), NAME)
+    said = reconfigure(node, wanted, "--dry-run", "-o", "json", "--exit-code", code=4).json
+    assert said["kind"] == "OperationPlan" and said["changed"]
+    assert {"name": "n1: certificate and audit policy as they shall be"} in said["steps"]
+    changes = {each["subject"]: each for each in said["changes"] if each["verb"] != "keep"}
+    assert changes["certificate apiserver"]["reason"] == f"lacks SAN {NAME}"
+    assert NAME in changes["ConfigMap kube-system/kubeadm-config"]["diff"]
+    text = reconfigure(node, wanted, "--dry-run").out
+    assert f"lacks SAN {NAME}" in text and "Step by step" in text
+    refused = reconfigure(node, wanted, code=1)
+    assert "it was not confirmed" in refused.err and f"lacks SAN {NAME}" in refused.err
+    assert revisions(node) == before and NAME not in shown(node)
+
+
+def test_a_name_comes_and_goes_without_a_roll(node):
+    before = revisions(node)
+    asked = [*probes(node), Probe(node, 6443, stored=True)]
+    reconfigure(node, named(stored(node), NAME, "10.9.9.9"), "--yes")
+    assert NAME in shown(node) and "10.9.9.9" in shown(node)
+    assert NAME in stored(node)
+    reconfigure(node, named(stored(node), "10.9.9.9"), "--yes")
+    none_failed(asked)
+    assert NAME not in shown(node) and "10.9.9.9" in shown(node)
+    assert NAME not in stored(node)
+    assert revisions(node) == before
+    again = json.loads(reconfigure(node, stored(node), "--yes", "-o", "json").out)
+    assert not again["changed"]
+    assert reconfigure(node, stored(node), "--dry-run", "--exit-code").out == "nothing to do\n"
+
+
+def test_an_audit_log_holds_what_its_policy_says(node):
+    node.write(POLICY, policy("Metadata"))
+    asked = [*probes(node), Probe(node, 6443, stored=True)]
+    reconfigure(node, own(node, audit={"policyFile": POLICY, "maxSize": "5Mi", "maxBackups": 2}), "--yes")
+    none_failed(asked)
+    node.kubectl("create", "configmap", "audited")
+    node.until("the log tells of it", lambda: "audited" in node.read("/var/log/kubernetes/audit/audit.log"))
+    lines = [json.loads(line) for line in node.read("/var/log/kubernetes/audit/audit.log").splitlines()]
+    assert {each["level"] for each in lines} == {"Metadata"}
+    command = node.kubectl("-n", "kube-system", "get", "daemonset", "kube-apiserver", "-o", "yaml")
+    assert "--audit-log-maxsize=5" in command and "--audit-log-maxbackup=2" in command
+    kept = node.kubectl("-n", "kube-system", "get", "configmap", "kubestrap-config", "-o", "jsonpath={.data.AuditPolicy}")
+    assert yaml.safe_load(kept) == yaml.safe_load(policy("Metadata"))
+    assert remains(node) == ""
+    node.until("it runs in its own cluster", lambda: is_self_hosted(node))
+
+
+@pytest.mark.long
+def test_what_is_wrong_with_an_audit_log_is_told_before_anything_is_changed(node):
+    before = revisions(node)
+    node.write("/root/wrong.yaml", policy("All"))
+    wrong = reconfigure(node, own(node, audit={"policyFile": "/root/wrong.yaml"}), "--yes", code=2)
+    assert 'rules[0].level: "All" is not known' in wrong.err
+    absent = reconfigure(node, own(node, audit={"policyFile": "/root/absent.yaml"}), "--yes", code=2)
+    assert "/root/absent.yaml, and it is not there" in absent.err
+    twice = yaml.safe_load(stored(node))
+    twice.setdefault("apiServer", {})["extraArgs"] = [{"name": "audit-log-path", "value": "-"}]
+    refused = reconfigure(node, yaml.safe_dump(twice), "--yes", code=3)
+    assert "audit-log-path is set by security" in refused.err
+    assert revisions(node) == before
+
+
+@pytest.mark.long
+def test_another_policy_alone_is_a_document_of_its_own(node):
+    asked = probes(node)
+    reconfigure(node, policy("Request"), "--yes")
+    none_failed(asked)
+    node.kubectl("create", "configmap", "requested")
+    node.until("the log tells what was asked for", lambda: '"level":"Request"' in node.read("/var/log/kubernetes/audit/audit.log"))
+
+
+def secrets(node, count: int) -> None:
+    documents = [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"secret-{i}", "namespace": "default"}, "stringData": {"word": f"plain-{i}"}} for i in range(count)]
+    node.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(documents))
+
+
+def all_lie_as(node, count: int, begin: bytes) -> None:
+    for i in (0, count // 2, count - 1):
+        value = in_etcd(node, f"/registry/secrets/default/secret-{i}")
+        assert value.startswith(begin), value
+        word = node.kubectl("get", "secret", f"secret-{i}", "-o", "jsonpath={.data.word}")
+        assert word
+
+
+COUNT = 120
+
+
+@pytest.mark.long
+def test_secrets_are_encrypted_with_another_key_and_lie_as_they_are_again(node):
+    secrets(node, COUNT)
+    all_lie_as(node, COUNT, b"k8s\x00")
+    asked = [*probes(node), Probe(node, 6443, stored=True), Probe(node, 6443, writes=True)]
+    audit = {"policyFile": POLICY, "maxSize": "5Mi", "maxBackups": 2}
+    reconfigure(node, own(node, audit=audit, encryptionAtRest={"provider": "secretbox"}), "--yes")
+    all_lie_as(node, COUNT, b"k8s:enc:secretbox:v1:key1:")
+    assert node.sh(f"stat -c %a {PKI}/encryption.yaml").strip() == "600"
+    reconfigure(node, "", "--rotate-encryption-key", "--yes")
+    all_lie_as(node, COUNT, b"k8s:enc:secretbox:v1:key2:")
+    assert "key1" not in node.read(f"{PKI}/encryption.yaml")
+    again = reconfigure(node, own(node, audit=audit, encryptionAtRest={"provider": "secretbox"}), "--dry-run").out
+    assert again == "nothing to do\n"
+    reconfigure(node, own(node, audit=audit), "--yes")
+    none_failed(asked)
+    all_lie_as(node, COUNT, b"k8s\x00")
+    assert node.try_("test", "-e", f"{PKI}/encryption.yaml").code == 1
+    assert "encryption-provider" not in node.kubectl("-n", "kube-system", "get", "daemonset", "kube-apiserver", "-o", "yaml")
+    assert remains(node) == ""
+
+
+@pytest.mark.long
+def test_it_goes_on_after_the_driver_was_killed(node):
+    encrypting = own(node, encryptionAtRest={"provider": "aesgcm", "resources": ["secrets", "configmaps"]})
+    node.write("/root/wanted.yaml", encrypting)
+    for marker in ("knows the keys identity, key1", "goes by the keys key1, identity", "every object is written anew"):
+        driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml", "--yes")
+        for line in driver.stderr:
+            if marker in line:
+                break
+        node.sh("kill -9 $(pidof kubestrap | tr ' ' '\\n' | while read p; do grep -qz reconfigure /proc/$p/cmdline && echo $p; done) || true")
+        driver.communicate(timeout=60)
+    asked = [*probes(node), Probe(node, 6443, stored=True)]
+    reconfigure(node, encrypting, "--yes")
+    none_failed(asked)
+    all_lie_as(node, COUNT, b"k8s:enc:aesgcm:v1:key")
+    assert in_etcd(node, "/registry/configmaps/kube-system/kubeadm-config").startswith(b"k8s:enc:aesgcm:v1:key")
+    assert "encryptionAtRest" in own_of(node)
+
+
+def own_of(node) -> str:
+    return node.kubectl("-n", "kube-system", "get", "configmap", "kubestrap-config", "-o", "jsonpath={.data.KubestrapConfiguration}")
+
+
+@pytest.fixture(scope="module")
+def three(lab):
+    machines = three_control_planes(lab)
+    pivot(machines[0])
+    return machines
+
+
+@pytest.mark.long
+def test_three_control_planes_lose_no_request(three):
+    first, second, third = three[:3]
+    first.write(POLICY, policy("Metadata"))
+    secrets(first, COUNT)
+    asked = [Probe(machine, 6443, stored=True) for machine in three] + [Probe(three[3], 443, host=SERVICE)]
+    security = {"audit": {"policyFile": POLICY}, "encryptionAtRest": {"provider": "secretbox"}}
+    reconfigure(first, named(stored(first), NAME) + "---\n" + own(first, **security), "--yes")
+    reconfigure(second, "", "--rotate-encryption-key", "--yes")
+    none_failed(asked)
+    all_lie_as(first, COUNT, b"k8s:enc:secretbox:v1:key2:")
+    for machine in three[:3]:
+        assert NAME in shown(machine, machine.address)
+        assert machine.read(f"{PKI}/encryption.yaml") == first.read(f"{PKI}/encryption.yaml")
+        machine.until("its log tells something", lambda: '"level":"Metadata"' in machine.read("/var/log/kubernetes/audit/audit.log"))
+    assert third.kubectl("-n", "kube-system", "get", "secrets", "-o", "name").count("kubestrap-keys") == 0

@@ -1,0 +1,205 @@
+#include "phases/reconfigure.hpp"
+
+#include "manifests/flags.hpp"
+#include "manifests/security.hpp"
+#include "support/encoding.hpp"
+#include "tests/unit/phases/pivoted.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using namespace kubestrap;
+using namespace kubestrap::phases::reconfigure;
+using namespace kubestrap::test;
+namespace encryption = kubestrap::phases::encryption;
+namespace roll = kubestrap::phases::roll;
+
+namespace {
+
+using Lines = std::vector<std::string>;
+
+Intent to(config::Setup setup) {
+  Intent intent;
+  intent.encryption = {.encryption = setup.cluster.kubestrap.encryption, .rotates = false, .secret = Secret(base64(std::string(32, 'n')))};
+  intent.roll = {.setup = std::move(setup), .command = "reconfigure", .emulates = {},
+                 .afterwards = {plan::Object{.document = Value::object({{"kind", "ConfigMap"}, {"metadata", Value::object({{"name", "kubeadm-config"}})}})}}};
+  intent.nodes = {.access = {}, .image = "kubestrap.io/kubestrap:v0"};
+  return intent;
+}
+
+Seen seenOf(std::initializer_list<std::string> names, bool settled = true) {
+  Seen seen{.roll = pivoted(names), .nodes = {}, .keys = {}, .storedBy = {}};
+  for (const auto& name : names) seen.nodes.push_back({.name = name, .settled = settled});
+  for (auto& [component, each] : seen.roll.components) each.proved = "1"; // leaders have shown what they do
+  return seen;
+}
+
+Lines steps(const Intent& intent, Seen& seen, std::size_t most = 80) {
+  Lines done;
+  while (done.size() < most) {
+    const auto coming = phases::reconfigure::next(intent, {}, seen);
+    if (std::holds_alternative<plan::Done>(coming)) return done;
+    REQUIRE(std::holds_alternative<plan::Step>(coming));
+    done.push_back(std::get<plan::Step>(coming).name);
+    seen = assumed(intent, std::move(seen), coming);
+  }
+  return done;
+}
+
+config::Setup encrypting() {
+  auto setup = at("v1.36.3");
+  setup.cluster.kubestrap.encryption = config::EncryptionAtRest{"secretbox", {"secrets"}};
+  return setup;
+}
+
+const std::string flag = "encryption-provider-config";
+
+std::string flagOf(const Seen& seen, const std::string& name) {
+  return manifests::flagOf(seen.roll.components.at(apiServer).podTemplate.at("spec").at("containers").at(0).at("command").get<Lines>(), name);
+}
+
+} // namespace
+
+TEST_CASE("other names come node by node, without a roll, and the configuration follows last") {
+  auto setup = at("v1.36.3");
+  setup.cluster.apiServerCertSANs = {"api.example.org"};
+  auto seen = seenOf({"n1", "n2", "n3"}, false);
+  const auto intent = to(setup);
+  CHECK(steps(intent, seen) == Lines{"n1: certificate and audit policy as they shall be", "n2: certificate and audit policy as they shall be",
+                                     "n3: certificate and audit policy as they shall be", "addons and the cluster's configuration"});
+  CHECK(steps(intent, seen).empty());
+}
+
+TEST_CASE("this machine's files are written by the driver, others' by a pod there") {
+  auto setup = at("v1.36.3");
+  setup.cluster.apiServerCertSANs = {"api.example.org"};
+  auto seen = seenOf({"n1", "n2"}, false);
+  auto intent = to(setup);
+  intent.goingNames = {"old.example.org", "10.9.9.9", "n1"};
+  auto coming = phases::reconfigure::next(intent, {}, seen);
+  const auto& certificate = std::get<plan::Certificate>(std::get<plan::Step>(coming).work.front()).spec;
+  CHECK(std::ranges::find(certificate.names.dns, "api.example.org") != certificate.names.dns.end());
+  CHECK(certificate.unwanted.dns == Lines{"old.example.org"}); // the node's own name is needed all the same
+  REQUIRE(certificate.unwanted.ips.size() == 1);
+  seen = assumed(intent, std::move(seen), coming);
+  coming = phases::reconfigure::next(intent, {}, seen);
+  const auto& step = std::get<plan::Step>(coming);
+  CHECK(step.name == "n2: certificate and audit policy as they shall be");
+  const auto& task = std::get<plan::RunOnNode>(std::get<plan::Task>(step.work.front()));
+  const auto text = task.pod.dump();
+  CHECK(text.find("old.example.org") != std::string::npos);
+  CHECK(stringAt(task.pod, "spec.nodeName") == "n2");
+}
+
+TEST_CASE("the audit log's policy is on every node before an API server is told its name") {
+  auto setup = at("v1.36.3");
+  setup.cluster.kubestrap.audit = config::Audit{.policy = Value::object({{"apiVersion", "audit.k8s.io/v1"}, {"kind", "Policy"}, {"rules", Value::array()}})};
+  auto seen = seenOf({"n1", "n2"}, false);
+  const auto intent = to(setup);
+  CHECK(steps(intent, seen) == Lines{"every node tries the new command lines", "n1: certificate and audit policy as they shall be", "n2: certificate and audit policy as they shall be",
+                                     "kube-apiserver v1.36.3: revision 2, in slot green", "what tried things out is removed", "addons and the cluster's configuration"});
+  CHECK(flagOf(seen, "audit-policy-file") == manifests::auditPolicyFile(*setup.cluster.kubestrap.audit).string());
+  CHECK(flagOf(seen, "audit-log-maxsize") == "100");
+}
+
+TEST_CASE("encryption: known, told to API servers, used, and everything written anew before the configuration says so") {
+  auto seen = seenOf({"n1", "n2"});
+  const auto intent = to(encrypting());
+  CHECK(steps(intent, seen) == Lines{"every node tries the new command lines", "n1: knows the keys identity, key1", "n2: knows the keys identity, key1",
+                                     "kube-apiserver v1.36.3: revision 2, in slot green", "what tried things out is removed", "n1: knows the keys key1, identity",
+                                     "n2: knows the keys key1, identity", "n1: goes by the keys key1, identity", "n2: goes by the keys key1, identity",
+                                     "every object is written anew: secrets", "addons and the cluster's configuration"});
+  CHECK(steps(intent, seen).empty());
+  CHECK(flagOf(seen, flag) == "/etc/kubernetes/pki/encryption.yaml");
+
+  auto rotating = intent;
+  rotating.encryption.rotates = true;
+  CHECK(steps(rotating, seen) == Lines{"n1: knows the keys key1, key2, identity", "n2: knows the keys key1, key2, identity", "n1: goes by the keys key1, key2, identity",
+                                       "n2: goes by the keys key1, key2, identity", "n1: knows the keys key2, key1, identity", "n2: knows the keys key2, key1, identity",
+                                       "n1: goes by the keys key2, key1, identity", "n2: goes by the keys key2, key1, identity", "every object is written anew: secrets",
+                                       "n1: knows the keys key2, identity", "n2: knows the keys key2, identity", "n1: goes by the keys key2, identity", "n2: goes by the keys key2, identity"});
+
+  seen.roll.stored = false;
+  const auto off = to(at("v1.36.3"));
+  const auto done = steps(off, seen);
+  CHECK(done == Lines{"every node tries the new command lines", "n1: knows the keys identity, key2", "n2: knows the keys identity, key2", "n1: goes by the keys identity, key2",
+                      "n2: goes by the keys identity, key2", "every object is written anew: secrets", "kube-apiserver v1.36.3: revision 3, in slot blue",
+                      "what tried things out is removed", "n1: forgets the keys", "n2: forgets the keys", "addons and the cluster's configuration"});
+  CHECK(flagOf(seen, flag).empty());
+}
+
+TEST_CASE("keys go to another node sealed, and never in the words of a pod") {
+  auto seen = seenOf({"n1", "n2"});
+  seen.nodes[1].receiver = "its certificate";
+  seen.uploadedCerts = true;
+  const auto intent = to(encrypting());
+  std::vector<plan::Step> made;
+  for (int i = 0; i < 3; ++i) {
+    const auto coming = phases::reconfigure::next(intent, {}, seen);
+    made.push_back(std::get<plan::Step>(coming));
+    seen = assumed(intent, std::move(seen), coming);
+  }
+  const auto& own = made[1].work;
+  CHECK(std::get<plan::File>(own.front()).mode == 0600);
+  CHECK(std::get<plan::File>(own.front()).secrecy == plan::Secrecy::secret);
+  CHECK(stringAt(std::get<plan::Object>(own.back()).document, "metadata.name") == "kubeadm-certs"); // outdated for who joins
+  const auto& others = made[2].work;
+  REQUIRE(others.size() == 3);
+  const auto& sealed = std::get<plan::Object>(others.front());
+  CHECK(stringAt(sealed.document, "data.keys").empty());
+  CHECK(std::get<plan::FileFor>(sealed.fills.front().with).certificate == "its certificate");
+  CHECK(std::get<plan::Object>(others.back()).mode == plan::ApplyMode::absent);
+  CHECK(std::get<plan::RunOnNode>(std::get<plan::Task>(others[1])).pod.dump().find(seen.keys->providers.back().secret.reveal()) == std::string::npos);
+}
+
+TEST_CASE("whatever the driver was at when it was killed, another one comes to the same end") {
+  for (const auto* from : {"n1", "n2"}) {
+    auto whole = seenOf({"n1", "n2"});
+    const auto intent = to(encrypting());
+    const auto count = steps(intent, whole).size();
+    for (std::size_t killed = 0; killed <= count; ++killed) {
+      CAPTURE(from);
+      CAPTURE(killed);
+      auto seen = seenOf({"n1", "n2"});
+      steps(intent, seen, killed);
+      seen.storedBy.clear(); // what only the driver knew
+      seen.rotated = false;
+      auto other = intent;
+      other.roll.setup.node.name = from;
+      other.encryption.secret = Secret(base64(std::string(32, 'o')));
+      if (from == std::string("n2")) {
+        std::ranges::reverse(seen.nodes);
+        if (seen.nodes.front().keysDigest.empty()) seen.keys.reset(); // it has not reached that node
+        else if (seen.nodes.front().keysDigest != seen.nodes.back().keysDigest) continue; // its own file is looked at on the real machine
+      }
+      steps(other, seen);
+      CHECK(seen.roll.stored);
+      REQUIRE(seen.keys);
+      CHECK(encryption::describe(*seen.keys) == "key1, identity");
+      for (const auto& node : seen.nodes) CHECK(node.keysDigest == encryption::digest(*seen.keys));
+    }
+  }
+}
+
+TEST_CASE("without its own file a machine does not go on where API servers encrypt by it") {
+  auto seen = seenOf({"n1"});
+  seen.roll.components.at(apiServer).podTemplate = templateOf(apiServer, encrypting(), manifests::Slot::blue, 1);
+  const auto coming = phases::reconfigure::next(to(encrypting()), {}, seen);
+  REQUIRE(std::holds_alternative<plan::Stuck>(coming));
+  CHECK(std::get<plan::Stuck>(coming).cause.find("encryption.yaml is absent") != std::string::npos);
+}
+
+TEST_CASE("a command line that does not begin is found before a file is touched") {
+  auto setup = at("v1.36.3");
+  setup.cluster.scheduler.extraArgs = {{"no-such-flag", "1"}};
+  setup.cluster.apiServerCertSANs = {"api.example.org"};
+  auto seen = seenOf({"n1"}, false);
+  const auto intent = to(setup);
+  seen = assumed(intent, std::move(seen), phases::reconfigure::next(intent, {}, seen));
+  seen.roll.rehearsals.front().phase = "Failed";
+  seen.roll.rehearsals.front().trouble = "unknown flag";
+  const auto failure = roll::failureIn(intent.roll, seen.roll);
+  REQUIRE(failure);
+  CHECK(std::get<plan::Step>(phases::reconfigure::next(intent, failure, seen)).name == "what tried things out is removed");
+}
