@@ -270,8 +270,8 @@ Value FakeApi::shown(const Stored& stored) const {
 void FakeApi::learn(const Value& definition) {
   const auto* versions = find(definition, "spec.versions");
   if (stringAt(definition, "kind") != "CustomResourceDefinition" || !versions) return;
-  for (const auto& version : *versions) {
-    auto& one = learned_.emplace_back(Learned{stringAt(definition, "spec.group") + "/" + stringAt(version, "name"), stringAt(definition, "spec.names.kind"), stringAt(definition, "spec.names.plural"), {}});
+  for (const auto& each : *versions) {
+    auto& one = learned_.emplace_back(Learned{stringAt(definition, "spec.group") + "/" + stringAt(each, "name"), stringAt(definition, "spec.names.kind"), stringAt(definition, "spec.names.plural"), {}});
     one.row = {one.apiVersion, one.kind, one.plural, stringAt(definition, "spec.scope") == "Cluster" ? kube::Scope::cluster : kube::Scope::nameSpaced};
   }
 }
