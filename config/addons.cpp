@@ -55,6 +55,11 @@ void checkNames(const AddonRow& row, const AddonValues& values, const Report& re
   }
 }
 
+void checkImages(const AddonValues& values, const Report& report, const Place& place) {
+  for (const auto& [image, instead] : values.images)
+    if (!rules::isImageReference(instead)) report.add(place.member("images").member(image), fmt::format("\"{}\" is no name of an image", instead), "a name like 10.0.0.5:5000/metallb/speaker:v0.16.2");
+}
+
 void checkExposure(const AddonValues& values, const Report& report, const Place& place) {
   const auto& exposure = values.exposure;
   if (exposure == "externalIPs" && values.externalIPs.empty())
@@ -120,6 +125,7 @@ void validateAddons(const std::vector<Addon>& addons, const Report& report) {
     if (!addon.values) continue;
     const auto place = placeOf(at).member("values");
     checkNames(*row, *addon.values, report, place);
+    checkImages(*addon.values, report, place);
     checkExposure(*addon.values, report, place);
     checkPools(*addon.values, report, place);
     if (row->podNetwork && addon.values->interfaces.size() > 1)

@@ -129,7 +129,6 @@ inline constexpr auto fieldsOf<AddonValues> = std::array{
                                         .since = since,
                                         .unset = Unset::omittedWhenZero}),
     field<&AddonValues::images>({.name = "images",
-                                 .rule = &rules::imageReference,
                                  .doc = "Of all: single images, by their name in the manifest with or without its tag, and what takes their place.",
                                  .since = since,
                                  .unset = Unset::omittedWhenZero}),

@@ -237,15 +237,17 @@ Value* serviceOf(std::vector<Value>& objects, const Value& workload) {
 }
 
 void onHostNetwork(Value& workload, Value& container, std::string_view addon) {
+  // An Ingress shows the addresses of the nodes: there is no service that has some. First of all, since a new member moves those beside it,
+  // and `container` is in one of them.
+  if (addon == "ingress-nginx") {
+    setArgument(container, "--publish-service", "");
+    setArgument(container, "--report-node-internal-ip-address", "--report-node-internal-ip-address");
+  }
   auto& pod = workload["spec"]["template"]["spec"];
   pod["hostNetwork"] = true;
   pod["dnsPolicy"] = "ClusterFirstWithHostNet";
   // The ports of a node are there once: the new pod cannot stand beside the old one.
   if (stringAt(workload, "kind") == "Deployment") workload["spec"]["strategy"] = {{"type", "RollingUpdate"}, {"rollingUpdate", {{"maxSurge", 0}, {"maxUnavailable", 1}}}};
-  if (addon != "ingress-nginx") return;
-  // An Ingress shows the addresses of the nodes: there is no service that has some.
-  setArgument(container, "--publish-service", "");
-  setArgument(container, "--report-node-internal-ip-address", "--report-node-internal-ip-address");
 }
 
 void makeInner(Value& service) {

@@ -47,13 +47,8 @@ plan::Object record(std::string_view name, const std::vector<ObjectName>& object
   return {.document = manifests::addonRecord(name, objects), .access = access, .fills = {}, .initialOnly = {}};
 }
 
-/// What goes with data of others: it is taken away when the whole add-on is, and not since a newer manifest lacks it.
-bool holdsData(const ObjectName& object) {
-  return object.kind == "Namespace" || object.kind == "CustomResourceDefinition" || object.kind == "PersistentVolume" || object.kind == "PersistentVolumeClaim";
-}
-
 /// What an earlier manifest had and this one lacks.
-std::vector<ObjectName> surplus(const std::vector<ObjectName>& before, const std::vector<ObjectName>& now) {
+std::vector<ObjectName> lackedBy(const std::vector<ObjectName>& before, const std::vector<ObjectName>& now) {
   std::vector<ObjectName> more;
   // Another version of its API is no other object.
   const auto isThere = [&](const ObjectName& each) {
@@ -62,8 +57,29 @@ std::vector<ObjectName> surplus(const std::vector<ObjectName>& before, const std
       return group(other.apiVersion) == group(each.apiVersion) && other.kind == each.kind && other.nameSpace == each.nameSpace && other.name == each.name;
     });
   };
-  std::ranges::copy_if(before, std::back_inserter(more), [&](const ObjectName& each) { return !isThere(each) && !holdsData(each); });
+  std::ranges::copy_if(before, std::back_inserter(more), [&](const ObjectName& each) { return !isThere(each); });
   return more;
+}
+
+/// What goes with data of others: it is taken away when the whole add-on is, and not since a newer manifest lacks it.
+bool holdsData(const ObjectName& object) {
+  return object.kind == "Namespace" || object.kind == "CustomResourceDefinition" || object.kind == "PersistentVolume" || object.kind == "PersistentVolumeClaim";
+}
+
+/// What the record says: before anything is made, and when all is.
+struct Records {
+  std::vector<ObjectName> before, after, surplus;
+};
+
+Records recordsOf(const std::vector<ObjectName>& installed, const std::vector<ObjectName>& now) {
+  Records records;
+  for (const auto& each : lackedBy(installed, now)) (holdsData(each) ? records.after : records.surplus).push_back(each);
+  records.after.insert(records.after.end(), now.begin(), now.end());
+  records.before = records.after;
+  records.before.insert(records.before.end(), records.surplus.begin(), records.surplus.end());
+  // In another order it says the same.
+  if (std::ranges::is_permutation(records.before, installed)) records.before = installed;
+  return records;
 }
 
 std::vector<plan::RolledOut::Workload> workloads(const std::vector<Value>& objects) {
@@ -81,11 +97,9 @@ Resources addon(const Setup& setup, const Phase& phase) {
   const auto access = accessOf(setup);
   const auto made = manifests::addonObjects(setup.cluster, *asked, *seen);
   const auto all = manifests::inOrder(made);
-  const auto now = manifests::namesOf(all), more = surplus(seen->installed, now);
   // Recorded before it is made, and what goes is recorded until it is gone: a run that is stopped leaves nothing that nobody knows of.
-  auto recorded = now;
-  recorded.insert(recorded.end(), more.begin(), more.end());
-  Resources resources{record(phase.name, recorded, access)};
+  const auto records = recordsOf(seen->installed, manifests::namesOf(all));
+  Resources resources{record(phase.name, records.before, access)};
   appendObjects(resources, made.first, access);
   if (!made.definitions.empty())
     resources.push_back(plan::Condition{.what = fmt::format("the cluster serves the kinds of {}", phase.name),
@@ -96,8 +110,8 @@ Resources addon(const Setup& setup, const Phase& phase) {
   // From here on all kinds are known.
   appendObjects(resources, made.rest, access);
   appendObjects(resources, made.last, access);
-  for (const auto& each : more) resources.push_back(absent(each, access));
-  if (!more.empty()) resources.push_back(record(phase.name, now, access));
+  for (const auto& each : records.surplus) resources.push_back(absent(each, access));
+  if (!records.surplus.empty()) resources.push_back(record(phase.name, records.after, access));
   if (auto of = workloads(all); setup.request.addonPatience && !of.empty())
     resources.push_back(plan::Condition{.what = fmt::format("the pods of {} are ready", phase.name),
                                         .probe = plan::RolledOut{access, std::move(of)},

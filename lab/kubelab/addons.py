@@ -44,6 +44,30 @@ func NewDNSChallengeProviderByName(name string) (challenge.Provider, error) {
 """
 
 
+# BGP by frr-k8s, of which no version that knows all of its words can be had. What answers on the nodes' own network (L2) is not touched by it.
+NO_FRR = """package frrk8s
+
+import (
+	"errors"
+
+	"github.com/go-kit/log"
+	frrv1beta1 "github.com/metallb/frr-k8s/api/v1beta1"
+	"go.universe.tf/metallb/internal/bgp"
+	"go.universe.tf/metallb/internal/logging"
+)
+
+var errLeftOut = errors.New("BGP by frr-k8s was left out of this build")
+
+func NewSessionManager(log.Logger, logging.Level, string, string) bgp.SessionManager {
+	panic(errLeftOut)
+}
+
+func ConfigName(node string) string { return node }
+
+func ConfigToDump(frrv1beta1.FRRConfiguration) (string, error) { return "", errLeftOut }
+"""
+
+
 @dataclass(frozen=True)
 class Addon:
     """One module and what is made of it."""
@@ -71,6 +95,7 @@ ADDONS = {
         "v0.16.2",
         {"go.universe.tf/metallb/controller": "controller", "go.universe.tf/metallb/speaker": "speaker"},
         {"metallb": "config/manifests/metallb-native.yaml"},
+        without=(Without("go.universe.tf/metallb", "v0.16.2", {"internal/bgp/frrk8s": NO_FRR}),),
         replaced={"github.com/metallb/frr-k8s": "github.com/metallb/frr-k8s v0.0.21"},
     ),
     "metrics-server": Addon(

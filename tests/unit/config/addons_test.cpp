@@ -38,7 +38,7 @@ TEST_CASE("what an add-on cannot be is told with its place") {
     std::string addons, problem;
   };
   for (const auto& [addons, problem] : std::vector<Row>{
-           {"- name: weave\n", "k.yaml:8:9: addons[0].name: \"weave\" is not known (expected one of flannel, calico"},
+           {"- name: weave\n", "k.yaml:9:3: addons[0].name: \"weave\" is not known (expected one of flannel, calico"},
            {"- name: flannel\n  value: {}\n", "addons[0].value: unknown field; did you mean \"values\"?"},
            {"- name: flannel\n  source: flannel.yaml\n", "addons[0].source: \"flannel.yaml\""},
            {"- name: flannel\n  values: {backend: pigeon}\n", "addons[0].values.backend: \"pigeon\" is not known (expected one of vxlan"},
@@ -52,7 +52,7 @@ TEST_CASE("what an add-on cannot be is told with its place") {
            {"- name: metallb\n  values: {pools: [{name: a, addresses: [10.90.0.0-10.97.0.0]}]}\n", "has addresses of the cluster's services, 10.96.0.0/12"},
            {"- name: traefik\n  values: {exposure: externalIPs}\n", "addons[0].values.externalIPs: exposure externalIPs needs addresses that lead to a node"},
            {"- name: traefik\n  values: {exposure: hostNetwork, nodePorts: {http: 30080}}\n", "addons[0].values.nodePorts: are for exposure nodePort"},
-           {"- name: traefik\n  values: {images: {traefik: \"Not An Image\"}}\n", "addons[0].values.images"},
+           {"- name: traefik\n  values: {images: {traefik: \"Not An Image\"}}\n", "\"Not An Image\" is no name of an image"},
        }) {
     const auto lines = problemsOf(withAddons(addons));
     REQUIRE_MESSAGE(lines.size() == 1, addons, join(lines, "\n"));
@@ -63,7 +63,7 @@ TEST_CASE("what an add-on cannot be is told with its place") {
 TEST_CASE("a pod network needs the range of pods") {
   const auto lines = problemsOf(withAddons("- name: flannel\n", ""));
   REQUIRE(lines.size() == 1);
-  CHECK(lines[0] == "k.yaml:7:3: addons[0]: flannel has to know the range of pods, and nothing says it (expected networking.podSubnet in the ClusterConfiguration, like 10.244.0.0/16)");
+  CHECK(lines[0] == "k.yaml:8:3: addons[0]: flannel has to know the range of pods, and nothing says it (expected networking.podSubnet in the ClusterConfiguration, like 10.244.0.0/16)");
 }
 
 } // namespace kubestrap::config

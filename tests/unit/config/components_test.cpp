@@ -68,7 +68,7 @@ TEST_CASE("kube-proxy gets the pod range, and modes and addresses that are going
   CHECK(stringAt(document, "mode") == "iptables");
   for (const auto* mode : {"iptables", "nftables", "ipvs"})
     CHECK(stringAt(load(stream({cluster(""), proxy(std::string("mode: ") + mode + "\n")})).cluster.proxy.document, "mode") == mode);
-  CHECK(problemsOf(stream({cluster(""), proxy("mode: nftable\n")})) == Lines{"k.yaml:6:7: mode: \"nftable\" is no mode of kube-proxy (expected iptables, nftables or ipvs)"});
+  CHECK(problemsOf(stream({cluster(""), proxy("mode: nftable\n")})) == Lines{"k.yaml:6:1: mode: \"nftable\" is no mode of kube-proxy (expected iptables, nftables or ipvs)"});
   const auto text = stream({cluster(""), proxy("mode: ipvs\nbindAddress: 10.0.0.1\n")});
   CHECK(stringAt(load(text).cluster.proxy.document, "mode") == "ipvs");
   CHECK(warningsOf(text) == Lines{"KubeProxyConfiguration: bindAddress is \"10.0.0.1\", recommended is \"0.0.0.0\"",

@@ -162,6 +162,8 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 )
 
+replace go.universe.tf/metallb => ./without/go.universe.tf-metallb
+
 replace github.com/metallb/frr-k8s => github.com/metallb/frr-k8s v0.0.21
 
 require go.universe.tf/metallb v0.16.2
