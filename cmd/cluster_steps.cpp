@@ -167,8 +167,9 @@ std::string ClusterSteps::certificateKey() {
   if (certificateKey_.empty()) {
     SystemEntropy entropy;
     auto key = config::generateCertificateKey([&](std::size_t count) { return entropy.bytes(count); });
-    const Value document{{"apiVersion", "kubeadm.k8s.io/v1beta4"}, {"kind", "InitConfiguration"}, {"certificateKey", key.reveal()}};
-    while_("letting " + asked_ + " share the certificates", [&] { kubestrap(asked_, {"init", "phase", "upload-certs", "--upload-certs", "--skip-certificate-key-print", "--config", "-"}, {document}); });
+    auto documents = config::initDocuments(fleet_.file(), *fleet_.file().find(asked_));
+    documents.front()["certificateKey"] = key.reveal();
+    while_("letting " + asked_ + " share the certificates", [&] { kubestrap(asked_, {"init", "phase", "upload-certs", "--upload-certs", "--skip-certificate-key-print", "--config", "-"}, documents); });
     certificateKey_ = std::move(key);
   }
   return certificateKey_.reveal();
