@@ -112,7 +112,7 @@ ADDONS = {
         without=(
             Without("github.com/go-acme/lego/v5", "v5.4.1", {"providers/dns": NO_DNS_PROVIDERS}),
         ),
-        replaced={"github.com/traefik/traefik/dynamic/ext": "./traefik-ext", "github.com/abbot/go-http-auth": "github.com/abbot/go-http-auth v0.4.0"},
+        replaced={"github.com/traefik/traefik/dynamic/ext": "./traefik-ext", "github.com/abbot/go-http-auth": "github.com/containous/go-http-auth v0.4.1-0.20200324110947-a37a7636d23e"},
     ),
     "local-path": Addon(
         "github.com/rancher/local-path-provisioner",

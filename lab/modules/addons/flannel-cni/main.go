@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -45,6 +46,12 @@ func lease() (map[string]string, error) {
 	if values["FLANNEL_SUBNET"] == "" || values["FLANNEL_NETWORK"] == "" {
 		return nil, fmt.Errorf("%s names no network and subnet", subnetFile)
 	}
+	// It is the address of the node's own end; host-local wants the subnet's.
+	_, subnet, err := net.ParseCIDR(values["FLANNEL_SUBNET"])
+	if err != nil {
+		return nil, err
+	}
+	values["FLANNEL_SUBNET"] = subnet.String()
 	return values, nil
 }
 

@@ -430,6 +430,6 @@ replace github.com/go-acme/lego/v5 => ./without/github.com-go-acme-lego-v5
 
 replace github.com/traefik/traefik/dynamic/ext => ./traefik-ext
 
-replace github.com/abbot/go-http-auth => github.com/abbot/go-http-auth v0.4.0
+replace github.com/abbot/go-http-auth => github.com/containous/go-http-auth v0.4.1-0.20200324110947-a37a7636d23e
 
 require github.com/traefik/traefik/v3 v3.7.13
