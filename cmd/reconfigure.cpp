@@ -165,6 +165,7 @@ public:
   reconfigure::Seen look() {
     reconfigure::Seen seen{.roll = lookAtRoll(cluster_.client, intent_.roll.setup.cluster, machine_.clock().now(), watched_), .nodes = {}, .keys = keysHere(intent_.roll.setup.cluster, machine_.host())};
     seen.nodes.push_back(here());
+    asksOthers_ = asksOthers_ || reconfigure::hasKeys(seen);
     if (asksOthers_)
       for (const auto& node : seen.roll.controlPlane.nodes)
         if (node.name != seen.nodes.front().name && node.ready) seen.nodes.push_back(there(node.name));

@@ -123,9 +123,19 @@ Next storeStep(const Intent& intent, const Seen& seen) {
   return Step{fmt::format("{}{}", storing, join(seen.keys->resources, ", ")), {plan::Task{plan::StoreAnew{.access = access(intent), .resources = seen.keys->resources}}}};
 }
 
+/// What a node that was not looked at encrypts by is not known: no key moves.
+std::optional<Next> unknownKeys(const Intent& intent, const Seen& seen) {
+  if (!hasKeys(seen) && !intent.encryption.encryption) return std::nullopt;
+  for (const auto& node : seen.roll.controlPlane.nodes)
+    if (std::ranges::find(seen.nodes, node.name, &NodeSeen::name) == seen.nodes.end())
+      return plan::Stuck{fmt::format("it is not known by which keys {} encrypts", node.name), fmt::format("when it is Ready, run kubestrap {} again", intent.roll.command)};
+  return std::nullopt;
+}
+
 /// Nothing: keys are as far as they can be with the command lines that there are.
 std::optional<Next> keysFollow(const Intent& intent, const Seen& seen) {
   const bool flagged = areFlagged(seen);
+  if (auto stuck = unknownKeys(intent, seen)) return stuck;
   if (!seen.keys && flagged)
     return plan::Stuck{fmt::format("{} is absent on this machine, and API servers encrypt by it", manifests::encryptionFile(setupOf(intent).cluster).string()),
                        "bring it from another control plane node, or run this there"};
@@ -173,6 +183,8 @@ plan::Condition encryptsByItsFile(const Setup& setup) {
 plan::Resources forgotten(const Setup& setup) {
   return {plan::Absent{.path = manifests::encryptionFile(setup.cluster), .reason = "nothing is encrypted any more"}};
 }
+
+bool hasKeys(const Seen& seen) { return seen.keys || areFlagged(seen); }
 
 bool storesAnew(const Step& step) { return step.name.starts_with(storing); }
 

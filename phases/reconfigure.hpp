@@ -46,6 +46,9 @@ plan::Condition encryptsByItsFile(const config::Setup& setup);
 /// Where the file of keys waits for another node, sealed for it.
 std::string secretOf(const std::string& node);
 
+/// Whether something may lie encrypted, whatever configurations say: then the keys of every control plane node matter.
+bool hasKeys(const Seen& seen);
+
 /// Nothing is encrypted any more.
 plan::Resources forgotten(const config::Setup& setup);
 /// Whether a step writes every object anew: what only the driver can know to have been done.

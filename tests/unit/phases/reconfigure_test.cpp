@@ -182,6 +182,23 @@ TEST_CASE("whatever the driver was at when it was killed, another one comes to t
   }
 }
 
+TEST_CASE("whoever goes back from encryption that has not come to its end asks every node for its keys") {
+  auto seen = seenOf({"n1", "n2"});
+  CHECK_FALSE(hasKeys(seen));
+  const auto coming = steps(to(encrypting()), seen, 6);
+  REQUIRE(coming.back() == "n1: knows the keys key1, identity");
+  CHECK(hasKeys(seen));
+  const auto off = to(at("v1.36.3"));
+  auto alone = seen;
+  alone.nodes.pop_back();
+  const auto stuck = phases::reconfigure::next(off, {}, assumed(off, alone, phases::reconfigure::next(off, {}, alone)));
+  REQUIRE(std::holds_alternative<plan::Stuck>(stuck));
+  CHECK(std::get<plan::Stuck>(stuck).cause == "it is not known by which keys n2 encrypts");
+  const auto done = steps(off, seen);
+  CHECK(std::ranges::find(done, "n2: goes by the keys identity, key1") != done.end());
+  CHECK(std::ranges::find(done, "n2: forgets the keys") != done.end());
+}
+
 TEST_CASE("without its own file a machine does not go on where API servers encrypt by it") {
   auto seen = seenOf({"n1"});
   seen.roll.components.at(apiServer).podTemplate = templateOf(apiServer, encrypting(), manifests::Slot::blue, 1);
