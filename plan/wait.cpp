@@ -171,6 +171,9 @@ struct Ask {
     const auto updated = kube::numberAt(workload, onNodes ? "status.updatedNumberScheduled" : "status.updatedReplicas");
     const auto ready = kube::numberAt(workload, onNodes ? "status.numberAvailable" : stringAt(workload, "kind") == "Deployment" ? "status.availableReplicas" : "status.readyReplicas");
     if (updated < wanted) return fmt::format("{} of {} pods are of the present template", updated, wanted);
+    // Those that are available may be of the former template, which stay until new ones are ready.
+    const auto former = kube::numberAt(workload, "status.replicas") - updated;
+    if (stringAt(workload, "kind") == "Deployment" && former > 0) return fmt::format("{} of an older template are there still", former);
     if (ready < wanted) return fmt::format("{} of {} pods are ready", ready, wanted);
     return {};
   }

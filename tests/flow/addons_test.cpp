@@ -194,6 +194,30 @@ TEST_CASE("pods are waited for where that is asked, and one that cannot start en
   }
 }
 
+TEST_CASE("a Deployment whose former pod answers for the new one is not ready") {
+  WithAddon machine;
+  machine.manifest += R"(---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: controller, namespace: metallb-system}
+spec: {selector: {matchLabels: {app: c}}, template: {metadata: {labels: {app: c}}, spec: {containers: [{name: c, image: "c:v1"}]}}}
+)";
+  machine.init();
+  machine.patience = std::chrono::minutes(5);
+  auto speaker = *machine.api.object(kSpeaker);
+  speaker["status"] = {{"observedGeneration", speaker["metadata"]["generation"]}, {"desiredNumberScheduled", 0}, {"updatedNumberScheduled", 0}, {"numberAvailable", 0}};
+  machine.api.put(speaker, "kube-controller-manager");
+  auto controller = *machine.api.object("/apis/apps/v1/namespaces/metallb-system/deployments/controller");
+  controller["status"] = {{"observedGeneration", controller["metadata"]["generation"]}, {"replicas", 2}, {"updatedReplicas", 1}, {"availableReplicas", 1}};
+  machine.api.put(controller, "kube-controller-manager");
+  try {
+    machine.run(phases::addonsWorkflow());
+    FAIL("it waits in vain");
+  } catch (const Error& error) {
+    CHECK_MESSAGE(error.message().ends_with("Deployment metallb-system/controller: 1 of an older template are there still"), error.message());
+  }
+}
+
 TEST_CASE("an add-on is removed with all that was recorded of it, and the configuration has it no more") {
   WithAddon machine;
   machine.init();
