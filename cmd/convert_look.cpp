@@ -2,6 +2,7 @@
 
 #include "cmd/look.hpp"
 #include "cmd/own_cluster.hpp"
+#include "cmd/reconfigure_look.hpp"
 #include "cmd/rotation_look.hpp"
 #include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
@@ -114,6 +115,7 @@ std::vector<std::string> obstaclesHere(const config::Setup& setup, Force force, 
   if (host.status(phases::upgradeConfiguration)) obstacles.emplace_back("an upgrade was left half-way: kubestrap upgrade apply goes on");
   try {
     refuseWhileRotating(host, "a conversion");
+    refuseWhileEncryptionMoves(cluster, host, "a conversion");
   } catch (const Error& error) {
     obstacles.push_back(error.message());
   }

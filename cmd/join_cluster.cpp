@@ -1,5 +1,6 @@
 #include "cmd/join_cluster.hpp"
 #include "cmd/look.hpp"
+#include "cmd/reconfigure_look.hpp"
 #include "cmd/wishes.hpp"
 
 #include "certs/seal.hpp"
@@ -121,6 +122,7 @@ void prepareControlPlane(config::Setup& setup, kube::Client& client, const std::
                 ExitCode::refused);
   if (!setup.request.certificateKey.empty())
     if (const auto secret = brought ? brought : uploadedCertificates(client)) setup.request.joining.sharedFiles = decrypted(*secret, setup.cluster, setup.request.certificateKey);
+  refuseLeftKeys(setup.cluster, host, "join");
   checkSharedFiles(setup, host);
   takeWishes(setup.cluster.pki, host);
   setup.node.externalAuthority = !setup.request.joining.sharedFiles.contains("ca.key") && !host.status(setup.cluster.pki.folder / "ca.key");

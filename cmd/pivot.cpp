@@ -3,6 +3,7 @@
 #include "cmd/control_plane.hpp"
 #include "cmd/operation.hpp"
 #include "cmd/pivot.hpp"
+#include "cmd/reconfigure_look.hpp"
 #include "cmd/rotation_look.hpp"
 
 #include <memory>
@@ -28,6 +29,7 @@ ExitCode run(Goal goal, const std::string& name, const PivotOptions& options) {
   Machine machine(globals().rootfs);
   refuseWhileRotating(machine.host(), name);
   auto cluster = hostedControlPlane(name, options.kubeconfig, machine);
+  refuseWhileEncryptionMoves(cluster.setup.cluster, machine.host(), name);
   if (options.dryRun) {
     auto seen = lookAtControlPlane(cluster.client, machine.clock().now());
     return planOperation([&] { return phases::pivot::next(goal, cluster.setup, seen); },

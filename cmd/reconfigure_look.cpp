@@ -1,6 +1,7 @@
 #include "cmd/reconfigure_look.hpp"
 
 #include "cmd/roll.hpp"
+#include "config/audit.hpp"
 #include "manifests/security.hpp"
 #include "phases/certificates.hpp"
 #include "support/text.hpp"
@@ -17,6 +18,21 @@ std::optional<encryption::Keys> keysHere(const config::Cluster& cluster, host::H
   const auto text = host.read(file);
   if (!text) return std::nullopt;
   return encryption::parse(*text, file.string());
+}
+
+void refuseWhileEncryptionMoves(const config::Cluster& stored, host::Host& host, std::string_view what) {
+  refuseLeftKeys(stored, host, what);
+  const auto file = manifests::encryptionFile(stored);
+  if (stored.kubestrap.encryption && !config::encryptsByArguments(stored) && !host.status(file))
+    throw Error(fmt::format("{} has to wait: {} is absent, and the cluster's configuration says that API servers encrypt by it", what, file.string()),
+                "run kubestrap reconfigure as it was run last, or bring the file from another control plane node", ExitCode::refused);
+}
+
+void refuseLeftKeys(const config::Cluster& stored, host::Host& host, std::string_view what) {
+  const auto file = manifests::encryptionFile(stored);
+  if (stored.kubestrap.encryption || config::encryptsByArguments(stored) || !host.status(file)) return;
+  throw Error(fmt::format("{} has to wait: {} is there, and the cluster's configuration does not speak of it", what, file.string()),
+              "run kubestrap reconfigure as it was run last; a file that was made by hand is named in apiServer.extraArgs (encryption-provider-config)", ExitCode::refused);
 }
 
 FilesSeen lookAtFiles(const config::Setup& setup, const std::vector<std::string>& goingNames, plan::World& world, plan::Reporter& reporter) {

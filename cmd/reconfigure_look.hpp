@@ -21,6 +21,12 @@ FilesSeen lookAtFiles(const config::Setup& setup, const std::vector<std::string>
 /// The keys of this machine; nothing: it has none.
 std::optional<phases::encryption::Keys> keysHere(const config::Cluster& cluster, host::Host& host);
 
+/// Throws Error (refused) where encryption comes or goes and has not come to its end: `what` would build API servers of what the cluster keeps of its
+/// configuration, and these could not read what lies encrypted.
+void refuseWhileEncryptionMoves(const config::Cluster& stored, host::Host& host, std::string_view what);
+/// The same on a machine that is to be a control plane, and to get the keys.
+void refuseLeftKeys(const config::Cluster& stored, host::Host& host, std::string_view what);
+
 /// For the log of a pod, and back. Throws Error for a log that holds no report.
 std::string reportOf(const FilesSeen& seen);
 FilesSeen parseFilesReport(const std::string& node, const std::string& log);

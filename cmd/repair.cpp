@@ -3,6 +3,7 @@
 #include "cmd/control_plane.hpp"
 #include "cmd/operation.hpp"
 #include "cmd/output.hpp"
+#include "cmd/reconfigure_look.hpp"
 
 #include "guard/disk.hpp"
 #include "kube/client.hpp"
@@ -76,6 +77,7 @@ ExitCode runRepair(const RepairOptions& options, const std::vector<std::string>&
   const repair::Wanted wanted{.components = {named.begin(), named.end()}, .anyway = options.anyway};
   Machine machine(globals().rootfs);
   auto cluster = hostedControlPlane("repair", options.kubeconfig, machine);
+  if (options.fromConfig || !standbys(machine.host()).contains("kube-apiserver")) refuseWhileEncryptionMoves(cluster.setup.cluster, machine.host(), "a repair from the configuration");
   const auto looked = [&] {
     auto seen = look(cluster.client, machine.clock().now());
     if (!options.fromConfig) seen.standbys = standbys(machine.host());

@@ -3,6 +3,7 @@
 #include "cmd/control_plane.hpp"
 #include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
+#include "cmd/reconfigure_look.hpp"
 #include "cmd/workflow.hpp"
 
 #include "guard/disk.hpp"
@@ -46,6 +47,7 @@ public:
     const auto own = ownCluster(options.flags, options.kubeconfig, machine);
     if (options.fromConfig && !own.known)
       throw Error("the cluster's configuration is known neither from the cluster nor from this machine", "name a file with it: --config FILE", ExitCode::refused);
+    if (options.fromConfig) refuseWhileEncryptionMoves(own.cluster, machine.host(), "a rescue from the configuration");
     setup_.cluster = own.cluster;
     setup_.cluster.kubestrap.layout = config::Layout::hosted;
     setup_.node = ownNode(machine, setup_.cluster);

@@ -4,6 +4,7 @@
 #include "cmd/operation.hpp"
 #include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
+#include "cmd/reconfigure_look.hpp"
 #include "cmd/roll_look.hpp"
 #include "cmd/workflow.hpp"
 #include "config/patches.hpp"
@@ -66,6 +67,7 @@ struct Rolling {
 
 Rolling toVersion(const Version& version, const RollOptions& options, Machine& machine) {
   auto cluster = hostedControlPlane("upgrade", options.kubeconfig, machine);
+  refuseWhileEncryptionMoves(cluster.setup.cluster, machine.host(), "an upgrade");
   const auto present = cluster.setup.cluster.version;
   auto intent = rollIntent("upgrade", cluster, storedCluster(cluster.client, version).value_or(cluster.setup.cluster), options, machine);
   if (version.minor > present.minor) intent.emulates = minorOf(present);

@@ -4,6 +4,7 @@
 #include "cmd/operation.hpp"
 #include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
+#include "cmd/reconfigure_look.hpp"
 #include "cmd/renewal.hpp"
 #include "cmd/roll_look.hpp"
 #include "cmd/rotation_look.hpp"
@@ -66,6 +67,7 @@ public:
   Rotation(const std::string& authority, const RotateOptions& options, Machine& machine)
       : machine_(machine), cluster_(ownControlPlane(std::nullopt, machine)), reporter_(reporterFor(plan::Mode::apply)), watched_(machine.clock()) {
     refuse(authority);
+    refuseWhileEncryptionMoves(cluster_.setup.cluster, machine.host(), "a rotation");
     machine.useRuntime(foundSocket({}));
     lookAtFront(cluster_.setup, machine.host());
     keepWhatLeavesSay(cluster_.setup, machine);

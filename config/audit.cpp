@@ -86,4 +86,6 @@ std::string setTwice(const Cluster& cluster) {
   return cluster.kubestrap.encryption ? among(encryptionFlags, arguments) : "";
 }
 
+bool encryptsByArguments(const Cluster& cluster) { return !among(encryptionFlags, cluster.apiServer.extraArgs).empty(); }
+
 } // namespace kubestrap::config

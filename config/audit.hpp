@@ -17,5 +17,7 @@ std::string auditPolicyText(const Audit& audit);
 
 /// "audit-log-path": a flag among the operator's own arguments for the API server which security sets, too; empty: none.
 std::string setTwice(const Cluster& cluster);
+/// The operator's own arguments say by which file API servers encrypt: its keys are the operator's, too.
+bool encryptsByArguments(const Cluster& cluster);
 
 } // namespace kubestrap::config

@@ -248,6 +248,23 @@ TEST_CASE("encryption comes with the driver killed anywhere, and every object ca
       });
 }
 
+TEST_CASE("other commands wait where the cluster's configuration does not speak of the keys that are there, or of ones that are not") {
+  ControlPlane machine;
+  const auto before = machine.present().cluster;
+  encrypt(machine);
+  const auto after = machine.present().cluster;
+  auto byHand = before;
+  byHand.apiServer.extraArgs = {{"encryption-provider-config", kKeys}};
+  CHECK_THROWS_AS(cmd::refuseWhileEncryptionMoves(before, machine.host, "an upgrade"), Error);
+  CHECK_THROWS_AS(cmd::refuseLeftKeys(before, machine.host, "join"), Error);
+  CHECK_NOTHROW(cmd::refuseWhileEncryptionMoves(after, machine.host, "an upgrade"));
+  CHECK_NOTHROW(cmd::refuseWhileEncryptionMoves(byHand, machine.host, "an upgrade"));
+  machine.host.files.erase(kKeys);
+  CHECK_NOTHROW(cmd::refuseWhileEncryptionMoves(before, machine.host, "an upgrade"));
+  CHECK_NOTHROW(cmd::refuseLeftKeys(after, machine.host, "join")); // they come with the other shared files
+  CHECK_THROWS_AS(cmd::refuseWhileEncryptionMoves(after, machine.host, "an upgrade"), Error);
+}
+
 TEST_CASE("another key, and none, come with the driver killed anywhere") {
   killedAnywhere(
       2,
