@@ -130,14 +130,18 @@ ExitCode install(const AddonsOptions& options, const Names& names) {
     if (!config::findAddon(setup.cluster.kubestrap.addons, name))
       throw Error(fmt::format("{} is not among the add-ons of the configuration", name), "name a file with --config whose addons have it", ExitCode::usage);
   takeAddons(setup, machine.host(), [&](const std::string& name) { return isAmong(name, names); });
-  takeAddonRecords(setup, client, Records::all);
+  takeAddonRecords(setup, client);
   const auto leftOver = unasked(setup);
-  for (const auto& name : leftOver) {
-    log::warn(fmt::format("{} is installed, and the configuration does not have it: kubestrap addons remove {}", name, name));
-    setup.request.addons.erase(name);
-  }
-  std::erase_if(setup.request.addons, [](const auto& each) { return each.second.manifest.empty(); });
+  for (const auto& name : leftOver) log::warn(fmt::format("{} is installed, and the configuration does not have it: kubestrap addons remove {}", name, name));
   return perform(phases::addonsWorkflow(), selecting(names), setup, options, "Addons", machine, leftOver);
+}
+
+/// ", with all in or of: Namespace metallb-system, CustomResourceDefinition ipaddresspools.metallb.io"
+std::string withAllIn(const std::vector<config::ObjectName>& objects) {
+  Names names;
+  for (const auto& each : objects)
+    if (manifests::holdsData(each)) names.push_back(fmt::format("{} {}", each.kind, each.name));
+  return names.empty() ? "" : ", with all in or of: " + join(names, ", ");
 }
 
 ExitCode remove(const AddonsOptions& options, const Names& names) {
@@ -145,14 +149,15 @@ ExitCode remove(const AddonsOptions& options, const Names& names) {
   if (names.empty()) throw Error("no add-on was named", "kubestrap addons status shows which there are", ExitCode::usage);
   Machine machine(globals().rootfs);
   auto [setup, client] = standing(options, machine);
-  takeAddonRecords(setup, client, Records::all);
+  takeAddonRecords(setup, client);
+  phases::leaveShared(setup, names);
   std::erase_if(setup.request.addons, [&](const auto& each) { return !isAmong(each.first, names); });
   std::erase_if(setup.cluster.kubestrap.addons, [&](const auto& each) { return isAmong(each.name, names); });
   for (const auto& name : names)
     if (!setup.request.addons.contains(name)) log::warn(fmt::format("the cluster has no record of {}: nothing of it is removed but its name in the configuration", name));
   if (!options.dryRun && !options.yes) {
     for (const auto& [name, seen] : setup.request.addons)
-      fmt::print(stderr, "{}: {} objects go, with namespaces, definitions and all that was made of them\n", name, seen.installed.size());
+      fmt::print(stderr, "{}: {} objects go{}\n", name, seen.installed.size(), withAllIn(seen.installed));
     confirmOrEnd();
   }
   return perform(phases::addonsRemoval(), selecting(names), setup, options, "AddonsRemoval", machine, {});
@@ -202,7 +207,7 @@ Value asValue(const Status& status) {
 ExitCode show(const AddonsOptions& options) {
   Machine machine(globals().rootfs);
   auto [setup, client] = standing(options, machine);
-  takeAddonRecords(setup, client, Records::all);
+  takeAddonRecords(setup, client);
   auto world = machine.world();
   std::vector<Status> all;
   for (const auto& row : config::addonRows()) {

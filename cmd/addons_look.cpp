@@ -97,6 +97,18 @@ std::vector<Value> objectsIn(const std::vector<Text>& texts) {
   return objects;
 }
 
+/// Namespaces and the like that no record has, and that are there: they are not the add-on's.
+void markThoseOfOthers(config::AddonSeen& seen, const config::Setup& setup, kube::Client& client) {
+  const auto isRecorded = [&](const config::ObjectName& name) {
+    return std::ranges::any_of(setup.request.addons, [&](const auto& each) { return std::ranges::find(each.second.installed, name) != each.second.installed.end(); });
+  };
+  for (auto& document : seen.manifest) {
+    const auto name = manifests::nameOf(document);
+    if (!manifests::holdsData(name) || isRecorded(name)) continue;
+    if (client.get({name.apiVersion, name.kind, name.nameSpace, name.name})) manifests::markAsOfOthers(document);
+  }
+}
+
 } // namespace
 
 void takeAddons(config::Setup& setup, host::Host& host, const std::function<bool(const std::string& name)>& wanted) {
@@ -120,13 +132,13 @@ void takeAddons(config::Setup& setup, host::Host& host, const std::function<bool
   if (!problems.empty()) throw Problems(std::move(problems), ExitCode::refused);
 }
 
-void takeAddonRecords(config::Setup& setup, kube::Client& client, Records which) {
+void takeAddonRecords(config::Setup& setup, kube::Client& client) {
   for (const auto& row : config::addonRows()) {
     const std::string name(row.name);
-    if (which == Records::ofRead && !setup.request.addons.contains(name)) continue;
     const auto key = manifests::addonRecordName(name);
     if (const auto found = client.get({key.apiVersion, key.kind, key.nameSpace, key.name})) setup.request.addons[name].installed = manifests::recordedObjects(*found);
   }
+  for (auto& [name, seen] : setup.request.addons) markThoseOfOthers(seen, setup, client);
 }
 
 } // namespace kubestrap::cmd

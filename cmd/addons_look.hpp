@@ -14,8 +14,7 @@ namespace kubestrap::cmd {
 /// were. Throws Problems for all that is wrong with them.
 void takeAddons(config::Setup& setup, host::Host& host, const std::function<bool(const std::string& name)>& wanted);
 
-/// What the cluster has of those that were read; with `all` of every add-on that there is.
-enum class Records { ofRead, all };
-void takeAddonRecords(config::Setup& setup, kube::Client& client, Records which = Records::ofRead);
+/// What the cluster has of every add-on that there is; and of those that were read, what was there before them.
+void takeAddonRecords(config::Setup& setup, kube::Client& client);
 
 } // namespace kubestrap::cmd

@@ -18,6 +18,8 @@ using config::Addon;
 using config::AddonValues;
 using config::Cluster;
 
+constexpr std::string_view kOfOthers = "of others"; ///< what `status` of a marked object is
+
 struct Making {
   const Cluster& cluster;
   const Addon& addon;
@@ -318,6 +320,14 @@ constexpr Adjuster adjusters[] = {{"flannel", adjustFlannel},       {"calico", a
                                   {"metallb", adjustMetallb},       {"traefik", adjustIngress},       {"ingress-nginx", adjustIngress},
                                   {"metrics-server", adjustMetricsServer}, {"local-path", adjustLocalPath}};
 
+/// Of `object`, whose mark is taken off.
+bool wasThere(Value& object) {
+  constexpr std::string_view initial[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
+  const bool marked = stringAt(object, "status") == kOfOthers;
+  object.erase("status");
+  return marked || (stringAt(object, "kind") == "Namespace" && std::ranges::find(initial, stringAt(object, "metadata.name")) != std::end(initial));
+}
+
 bool isLate(std::string_view kind) { return kind == "APIService" || kind == "ValidatingWebhookConfiguration" || kind == "MutatingWebhookConfiguration"; }
 
 } // namespace
@@ -330,6 +340,7 @@ AddonObjects addonObjects(const Cluster& cluster, const Addon& addon, const conf
   AddonObjects made;
   for (auto& object : objects) {
     replaceImages(object, values);
+    if (wasThere(object)) made.ofOthers.push_back(nameOf(object));
     object["metadata"]["labels"][std::string(addonLabel)] = addon.name;
     const auto kind = stringAt(object, "kind");
     if (kind == "CustomResourceDefinition") made.definitions.push_back(stringAt(object, "metadata.name"));
@@ -340,16 +351,25 @@ AddonObjects addonObjects(const Cluster& cluster, const Addon& addon, const conf
   return made;
 }
 
+bool holdsData(const config::ObjectName& object) {
+  return object.kind == "Namespace" || object.kind == "CustomResourceDefinition" || object.kind == "PersistentVolume" || object.kind == "PersistentVolumeClaim";
+}
+
+void markAsOfOthers(Value& document) { document["status"] = kOfOthers; }
+
 std::vector<Value> inOrder(const AddonObjects& objects) {
   std::vector<Value> all;
   for (const auto* part : {&objects.first, &objects.rest, &objects.last}) all.insert(all.end(), part->begin(), part->end());
   return all;
 }
 
+config::ObjectName nameOf(const Value& object) {
+  return {stringAt(object, "apiVersion"), stringAt(object, "kind"), stringAt(object, "metadata.namespace"), stringAt(object, "metadata.name")};
+}
+
 std::vector<config::ObjectName> namesOf(const std::vector<Value>& objects) {
   std::vector<config::ObjectName> names;
-  for (const auto& each : objects)
-    names.push_back({stringAt(each, "apiVersion"), stringAt(each, "kind"), stringAt(each, "metadata.namespace"), stringAt(each, "metadata.name")});
+  for (const auto& each : objects) names.push_back(nameOf(each));
   return names;
 }
 

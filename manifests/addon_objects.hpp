@@ -15,13 +15,20 @@ struct AddonObjects {
   std::vector<std::string> definitions; ///< the latter's names: their kinds have to be served before the rest
   std::vector<Value> rest;
   std::vector<Value> last;              ///< what the API server asks before it answers: webhooks, aggregated APIs
+  std::vector<config::ObjectName> ofOthers; ///< of these what was there before: it stays when the add-on goes
 };
+
+/// What goes with data of others: a namespace, a definition, a volume.
+bool holdsData(const config::ObjectName& object);
+/// Says of a manifest's object that it was there before the add-on: in `status`, which is never applied.
+void markAsOfOthers(Value& document);
 
 /// Throws Error where the manifest has not what a value of the configuration belongs to, or contradicts the cluster's networks.
 AddonObjects addonObjects(const config::Cluster& cluster, const config::Addon& addon, const config::AddonSeen& seen);
 
 /// In the order in which they are applied.
 std::vector<Value> inOrder(const AddonObjects& objects);
+config::ObjectName nameOf(const Value& object);
 std::vector<config::ObjectName> namesOf(const std::vector<Value>& objects);
 
 /// The ConfigMap in which the cluster has what an add-on consists of; and the opposite.

@@ -3,6 +3,7 @@
 #include "phases/addons.hpp"
 
 #include "config/addons.hpp"
+#include "kube/kinds.hpp"
 #include "manifests/addon_objects.hpp"
 #include "manifests/cluster_objects.hpp"
 #include "phases/in_cluster.hpp"
@@ -47,23 +48,26 @@ plan::Object record(std::string_view name, const std::vector<ObjectName>& object
   return {.document = manifests::addonRecord(name, objects), .access = access, .fills = {}, .initialOnly = {}};
 }
 
-/// What an earlier manifest had and this one lacks.
-std::vector<ObjectName> lackedBy(const std::vector<ObjectName>& before, const std::vector<ObjectName>& now) {
-  std::vector<ObjectName> more;
-  // Another version of its API is no other object.
-  const auto isThere = [&](const ObjectName& each) {
-    return std::ranges::any_of(now, [&](const ObjectName& other) {
-      const auto group = [](const std::string& apiVersion) { return apiVersion.substr(0, apiVersion.find('/') == std::string::npos ? 0 : apiVersion.find('/')); };
-      return group(other.apiVersion) == group(each.apiVersion) && other.kind == each.kind && other.nameSpace == each.nameSpace && other.name == each.name;
-    });
-  };
-  std::ranges::copy_if(before, std::back_inserter(more), [&](const ObjectName& each) { return !isThere(each); });
-  return more;
+/// Another version of its API is no other object.
+bool isAmong(const ObjectName& object, const std::vector<ObjectName>& objects) {
+  return std::ranges::any_of(objects, [&](const ObjectName& other) {
+    return kube::groupOf(other.apiVersion) == kube::groupOf(object.apiVersion) && other.kind == object.kind && other.nameSpace == object.nameSpace && other.name == object.name;
+  });
 }
 
-/// What goes with data of others: it is taken away when the whole add-on is, and not since a newer manifest lacks it.
-bool holdsData(const ObjectName& object) {
-  return object.kind == "Namespace" || object.kind == "CustomResourceDefinition" || object.kind == "PersistentVolume" || object.kind == "PersistentVolumeClaim";
+/// Those of `all` that are not among `others`.
+std::vector<ObjectName> without(const std::vector<ObjectName>& others, const std::vector<ObjectName>& all) {
+  std::vector<ObjectName> rest;
+  std::ranges::copy_if(all, std::back_inserter(rest), [&](const ObjectName& each) { return !isAmong(each, others); });
+  return rest;
+}
+
+/// What the records of all add-ons have but for these.
+std::vector<ObjectName> recordedBesides(const std::vector<std::string>& names, const Setup& setup) {
+  std::vector<ObjectName> objects;
+  for (const auto& [name, seen] : setup.request.addons)
+    if (std::ranges::find(names, name) == names.end()) objects.insert(objects.end(), seen.installed.begin(), seen.installed.end());
+  return objects;
 }
 
 /// What the record says: before anything is made, and when all is.
@@ -73,7 +77,8 @@ struct Records {
 
 Records recordsOf(const std::vector<ObjectName>& installed, const std::vector<ObjectName>& now) {
   Records records;
-  for (const auto& each : lackedBy(installed, now)) (holdsData(each) ? records.after : records.surplus).push_back(each);
+  // What holds data of others is taken away when the whole add-on is, and not since a newer manifest lacks it.
+  for (const auto& each : without(now, installed)) (manifests::holdsData(each) ? records.after : records.surplus).push_back(each);
   records.after.insert(records.after.end(), now.begin(), now.end());
   records.before = records.after;
   records.before.insert(records.before.end(), records.surplus.begin(), records.surplus.end());
@@ -93,12 +98,12 @@ std::vector<plan::RolledOut::Workload> workloads(const std::vector<Value>& objec
 Resources addon(const Setup& setup, const Phase& phase) {
   const auto* asked = config::findAddon(setup.cluster.kubestrap.addons, phase.name);
   const auto* seen = seenOf(setup, phase.name);
-  if (!asked || !seen) return {};
+  if (!asked || !seen || seen->manifest.empty()) return {};
   const auto access = accessOf(setup);
   const auto made = manifests::addonObjects(setup.cluster, *asked, *seen);
   const auto all = manifests::inOrder(made);
   // Recorded before it is made, and what goes is recorded until it is gone: a run that is stopped leaves nothing that nobody knows of.
-  const auto records = recordsOf(seen->installed, manifests::namesOf(all));
+  const auto records = recordsOf(seen->installed, without(made.ofOthers, manifests::namesOf(all)));
   Resources resources{record(phase.name, records.before, access)};
   appendObjects(resources, made.first, access);
   if (!made.definitions.empty())
@@ -110,7 +115,7 @@ Resources addon(const Setup& setup, const Phase& phase) {
   // From here on all kinds are known.
   appendObjects(resources, made.rest, access);
   appendObjects(resources, made.last, access);
-  for (const auto& each : records.surplus) resources.push_back(absent(each, access));
+  for (const auto& each : without(recordedBesides({std::string(phase.name)}, setup), records.surplus)) resources.push_back(absent(each, access));
   if (!records.surplus.empty()) resources.push_back(record(phase.name, records.after, access));
   if (auto of = workloads(all); setup.request.addonPatience && !of.empty())
     resources.push_back(plan::Condition{.what = fmt::format("the pods of {} are ready", phase.name),
@@ -160,6 +165,12 @@ const plan::Workflow& addonsRemoval() {
                                  {.name = "addon", .summary = "Remove add-ons", .children = removals}};
   static const plan::Workflow workflow{"addons remove", "Remove add-ons", phases};
   return workflow;
+}
+
+void leaveShared(Setup& setup, const std::vector<std::string>& going) {
+  const auto others = recordedBesides(going, setup);
+  for (auto& [name, seen] : setup.request.addons)
+    if (std::ranges::find(going, name) != going.end()) seen.installed = without(others, seen.installed);
 }
 
 std::vector<Problem> addonProblems(const Setup& setup) {

@@ -232,6 +232,35 @@ TEST_CASE("an add-on is removed with all that was recorded of it, and the config
   CHECK(machine.api.object("/api/v1/namespaces/kube-system/configmaps/kubestrap-config")->at("data").at("KubestrapConfiguration").get<std::string>().find("metallb") == std::string::npos);
 }
 
+TEST_CASE("what another add-on has too stays when one goes") {
+  WithAddon machine;
+  machine.init();
+  const auto recorded = manifests::recordedObjects(*machine.api.object(kRecord));
+  machine.adjust = [&](config::Setup& setup) {
+    setup.request.addons["metallb"] = {.from = {}, .manifest = {}, .installed = recorded};
+    setup.request.addons["traefik"] = {.from = {}, .manifest = {}, .installed = {{"v1", "Namespace", "", "metallb-system"}}};
+    phases::leaveShared(setup, {"metallb"});
+    setup.request.addons.erase("traefik");
+  };
+  machine.run(phases::addonsRemoval());
+  CHECK(machine.api.object("/api/v1/namespaces/metallb-system"));
+  CHECK(!machine.api.object(kSpeaker));
+}
+
+TEST_CASE("what a newer manifest lacks stays where another add-on has it too") {
+  WithAddon machine;
+  machine.init();
+  const auto begin = machine.manifest.find("apiVersion: v1\nkind: ServiceAccount");
+  machine.manifest.erase(begin, machine.manifest.find("apiVersion: apps/v1") - begin);
+  const auto usual = machine.adjust;
+  machine.adjust = [&](config::Setup& setup) {
+    usual(setup);
+    setup.request.addons["traefik"] = {.from = {}, .manifest = {}, .installed = {{"v1", "ServiceAccount", "metallb-system", "speaker"}}};
+  };
+  machine.run(phases::addonsWorkflow());
+  CHECK(machine.api.object(kAccount));
+}
+
 TEST_CASE("an add-on that nobody asks for leaves no trace") {
   Machine machine;
   machine.init();
