@@ -129,7 +129,8 @@ ExitCode printAddons(const config::Setup& setup, std::string_view phase) {
   if (asks("coredns") && !setup.cluster.dnsDisabled) print(manifests::coreDns(setup));
   if (asks("kube-proxy") && !setup.cluster.proxyDisabled) print(manifests::kubeProxy(setup));
   for (const auto& addon : setup.cluster.kubestrap.addons)
-    if (asks(addon.name)) print(manifests::inOrder(manifests::addonObjects(setup.cluster, addon, setup.request.addons.at(addon.name))));
+    if (const auto seen = setup.request.addons.find(addon.name); asks(addon.name) && seen != setup.request.addons.end() && !seen->second.manifest.empty())
+      print(manifests::inOrder(manifests::addonObjects(setup.cluster, addon, seen->second)));
   printDocuments(objects, format(globals()));
   return ExitCode::done;
 }
