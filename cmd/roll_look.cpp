@@ -6,6 +6,7 @@
 #include "config/store.hpp"
 #include "etcd/health.hpp"
 #include "kube/reading.hpp"
+#include "kube/revisions.hpp"
 #include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
 #include "manifests/trial.hpp"
@@ -70,16 +71,9 @@ PodSeen podSeen(const Value& pod, kube::Client& client, Watched& watched) {
 }
 
 /// The template that a DaemonSet had before the present one; null: it has had none.
-Value templateBefore(const std::string& daemonSet, std::vector<Value> revisions) {
-  std::erase_if(revisions, [&](const Value& each) {
-    const auto* owners = find(each, "metadata.ownerReferences");
-    return !owners || owners->empty() || stringAt(owners->at(0), "name") != daemonSet;
-  });
-  std::ranges::sort(revisions, {}, [](const Value& each) { return kube::numberAt(each, "revision"); });
-  if (revisions.size() < 2) return {};
-  auto before = revisions[revisions.size() - 2].at("data").at("spec").at("template");
-  before.erase("$patch"); // how the controller puts it back
-  return before;
+Value templateBefore(const std::string& daemonSet, const std::vector<Value>& revisions) {
+  const auto templates = kube::templatesKept(daemonSet, revisions);
+  return templates.size() < 2 ? Value() : templates[templates.size() - 2];
 }
 
 void lookAtCanaries(kube::Client& client, Watched& watched, Seen& seen) {

@@ -1,6 +1,7 @@
 #include "guard/put_back.hpp"
 
 #include "kube/reading.hpp"
+#include "kube/revisions.hpp"
 #include "manifests/hosted.hpp"
 #include "support/error.hpp"
 
@@ -16,21 +17,16 @@ std::string revisionOf(const Value* podTemplate) {
   return podTemplate ? kube::annotationOf(*podTemplate, manifests::revisionAnnotation).value_or("") : "";
 }
 
-bool isKeptOf(const Value& kept, const std::string& daemonSet) {
-  const auto* owners = find(kept, "metadata.ownerReferences");
-  return owners && std::ranges::any_of(*owners, [&](const Value& each) { return stringAt(each, "kind") == "DaemonSet" && stringAt(each, "name") == daemonSet; });
-}
-
 } // namespace
 
 std::optional<Value> withRevision(const Value& daemonSet, const std::vector<Value>& kept, const std::string& revision) {
   const auto name = stringAt(daemonSet, "metadata.name");
-  const auto found = std::ranges::find_if(kept, [&](const Value& each) { return isKeptOf(each, name) && revisionOf(find(each, "data.spec.template")) == revision; });
-  if (found == kept.end()) return std::nullopt;
-  auto before = *find(*found, "data.spec.template");
-  before.erase("$patch"); // how the controller puts it back
+  auto templates = kube::templatesKept(name, kept);
+  // One that was taken back has left its number to another, which was in force later.
+  const auto found = std::find_if(templates.rbegin(), templates.rend(), [&](const Value& each) { return revisionOf(&each) == revision; });
+  if (found == templates.rend()) return std::nullopt;
   auto spec = daemonSet.at("spec");
-  spec["template"] = std::move(before);
+  spec["template"] = std::move(*found);
   Value metadata = Value::object({{"name", name}, {"namespace", stringAt(daemonSet, "metadata.namespace")}, {"resourceVersion", stringAt(daemonSet, "metadata.resourceVersion")}});
   if (const auto* labels = find(daemonSet, "metadata.labels")) metadata["labels"] = *labels;
   return Value::object({{"apiVersion", "apps/v1"}, {"kind", "DaemonSet"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}});

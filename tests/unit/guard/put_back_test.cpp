@@ -4,6 +4,7 @@
 #include "tests/unit/guard/fixture.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 using namespace kubestrap;
 using namespace kubestrap::guard;
@@ -27,13 +28,15 @@ struct Cluster {
     api.forgetRecords();
   }
 
-  void keep(const std::string& name, int revision) {
+  /// `count`: how many templates its controller had seen by then, where that is another number.
+  void keep(const std::string& name, int revision, int count = 0, const std::string& image = {}) {
     auto podTemplate = test::daemonSet(apiServer, revision % 2 ? Slot::blue : Slot::green, revision)["spec"]["template"];
     podTemplate["$patch"] = "replace";
+    if (!image.empty()) podTemplate["spec"]["containers"][0]["image"] = image;
     api.put({{"apiVersion", "apps/v1"}, {"kind", "ControllerRevision"},
-             {"metadata", {{"name", name + "-" + std::to_string(revision)}, {"namespace", "kube-system"}, {"labels", {{"kubestrap.io/component", name}}},
+             {"metadata", {{"name", fmt::format("{}-{}-{}", name, revision, count)}, {"namespace", "kube-system"}, {"labels", {{"kubestrap.io/component", name}}},
                            {"ownerReferences", Value::array({{{"kind", "DaemonSet"}, {"name", name}}})}}},
-             {"revision", revision}, {"data", {{"spec", {{"template", podTemplate}}}}}});
+             {"revision", count > 0 ? count : revision}, {"data", {{"spec", {{"template", podTemplate}}}}}});
   }
 
   Value set() const { return *api.object(kPath); }
@@ -64,6 +67,17 @@ TEST_CASE("a revision that was not kept is an error, and nothing is written") {
   Cluster cluster(4);
   CHECK_THROWS_AS(putBack(cluster.client, {.component = apiServer, .to = "4", .from = "2"}), Error);
   CHECK(cluster.api.writes().empty());
+}
+
+TEST_CASE("of two templates with one number the one comes back that was in force later: the other was taken back") {
+  Cluster cluster(5);
+  cluster.keep("kube-apiserver", 6, 6, "bad:6");
+  cluster.keep("kube-apiserver", 6, 8, "good:6");
+  cluster.keep("kube-apiserver", 6, 7, "worse:6");
+  const auto kept = cluster.client.list("apps/v1", "ControllerRevision", "kube-system", "kubestrap.io/component");
+  const auto document = withRevision(cluster.set(), kept, "6");
+  REQUIRE(document);
+  CHECK((*document)["spec"]["template"]["spec"]["containers"][0]["image"] == "good:6");
 }
 
 TEST_CASE("a DaemonSet that was changed in between is not overwritten") {
