@@ -35,8 +35,7 @@ void cordon(kube::Client& client, const std::string& node) {
 }
 
 /// "The disruption budget web needs 1 healthy pods and has 1 currently" of the answer's causes.
-std::string whyRefused(const std::string& body) {
-  const auto answer = Value::parse(body, nullptr, false);
+std::string whyRefused(const Value& answer) {
   const auto* causes = answer.is_object() ? find(answer, "details.causes") : nullptr;
   if (causes && causes->is_array() && !causes->empty())
     if (auto message = stringAt(causes->front(), "message"); !message.empty()) return message;
@@ -55,10 +54,13 @@ std::string evict(kube::Client& client, const Value& pod, Evicting how) {
   Value eviction{{"apiVersion", "policy/v1"}, {"kind", "Eviction"}, {"metadata", {{"name", name}, {"namespace", nameSpace}}}};
   if (how == Evicting::asksOnly) eviction["deleteOptions"] = {{"dryRun", Value::array({"All"})}};
   const auto response = client.raw("POST", fmt::format("/api/v1/namespaces/{}/pods/{}/eviction", nameSpace, name), eviction.dump(), "application/json");
+  const auto answer = Value::parse(response.body, nullptr, false);
   // 429: a disruption budget does not allow it just now; the next look asks again. 404: it is gone.
   if (response.status >= 400 && response.status != 429 && response.status != 404)
-    throw Error(fmt::format("pod {}/{} may not be evicted: the API server answered {}: {}", nameSpace, name, response.status, whyRefused(response.body)));
-  return response.status == 429 ? whyRefused(response.body) : "";
+    throw Error(fmt::format("pod {}/{} may not be evicted: the API server answered {}: {}", nameSpace, name, response.status, whyRefused(answer)));
+  // Of a pod with two budgets the API server tells a failure with status 201.
+  const bool fails = response.status < 300 && answer.is_object() && stringAt(answer, "kind") == "Status" && stringAt(answer, "status") == "Failure";
+  return response.status == 429 || fails ? whyRefused(answer) : "";
 }
 
 Change needed(const Drain& wanted, const Context& context) {

@@ -47,6 +47,8 @@ public:
       const auto pod = path.substr(std::string("/api/v1/namespaces/default/pods/").size(), path.size() - std::string("/api/v1/namespaces/default/pods//eviction").size());
       if (held.contains(pod))
         return net::Response{.status = 429, .headers = {}, .body = R"({"kind":"Status","details":{"causes":[{"message":"The disruption budget web needs 6 healthy pods and has 6 currently"}]}})"};
+      if (twice.contains(pod))
+        return net::Response{.status = 201, .headers = {}, .body = R"({"kind":"Status","status":"Failure","message":"This pod has more than one PodDisruptionBudget","code":500})"};
       if (request.body.find("dryRun") != std::string::npos) return net::Response{.status = 201, .headers = {}, .body = "{}"};
       ++moves[pod];
       homeless.push_back(pod);
@@ -56,6 +58,7 @@ public:
 
   std::string lookSays = "looking\n{\"obstacles\":[]}\n", swapSays = "done\n";
   std::set<std::string> held, failing; ///< pods no budget lets go; workers whose kubelet cannot be replaced
+  std::set<std::string> twice; ///< pods that two budgets are about
   std::map<std::string, int> moves;
   workers::Intent intent{.nodes = {.access = {config::paths::adminConf, "https://10.0.0.11:6443"}, .image = "kubestrap.io/kubestrap:v1"}, .version = "v1.37.2", .source = {"--kubelet", "/opt/kubelet"}};
   cmd::Workers meant;
@@ -182,6 +185,13 @@ TEST_CASE("a budget that lets nobody go is named in the API server's words while
   cluster.held.clear();
   CHECK(cluster.fails() == "");
   CHECK(cluster.isThrough("w1"));
+}
+
+TEST_CASE("a pod that two budgets are about has not left, although the API server answers as if it had") {
+  Cluster cluster;
+  cluster.twice = {"web-10"};
+  cluster.intent.drainPatience = std::chrono::seconds(30);
+  CHECK(has(cluster.fails(), "1 still on it: default/web-10 (This pod has more than one PodDisruptionBudget)"));
 }
 
 TEST_CASE("a worker that cannot be upgraded says so before any pod has moved") {
