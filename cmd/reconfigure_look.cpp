@@ -43,6 +43,7 @@ FilesSeen lookAtFiles(const config::Setup& setup, const std::vector<std::string>
   seen.node.settled = seen.changes.changes.empty();
   if (const auto keys = keysHere(setup.cluster, host)) {
     seen.node.keysDigest = encryption::digest(*keys);
+    seen.node.writingKey = encryption::writingKey(*keys);
     seen.node.encryptsByIt = !plan::verdict(reconfigure::encryptsByItsFile(setup), world).changes();
   }
   seen.node.receiver = host.read(phases::certificateFile(setup.cluster, "apiserver")).value_or("");
@@ -52,6 +53,7 @@ FilesSeen lookAtFiles(const config::Setup& setup, const std::vector<std::string>
 std::string reportOf(const FilesSeen& seen) {
   return Value::object({{"changes", changesWithDiffs(seen.changes)},
                         {"keysDigest", seen.node.keysDigest},
+                        {"writingKey", seen.node.writingKey},
                         {"encryptsByIt", seen.node.encryptsByIt},
                         {"receiver", seen.node.receiver}})
       .dump();
@@ -64,6 +66,7 @@ FilesSeen parseFilesReport(const std::string& node, const std::string& log) {
   const auto report = parseJson(last.empty() ? "{}" : last, "the report of " + node);
   if (!report.contains("changes")) throw Error(fmt::format("{} does not say how its files are", node), "kubestrap there may be of another version");
   FilesSeen seen{.node = {.name = node, .settled = report["changes"].empty(), .keysDigest = stringAt(report, "keysDigest"), .receiver = stringAt(report, "receiver")}, .changes = {}};
+  seen.node.writingKey = stringAt(report, "writingKey");
   seen.node.encryptsByIt = report.value("encryptsByIt", false);
   for (const auto& change : report["changes"])
     seen.changes.changes.push_back({node, {.verb = stringAt(change, "verb") == "create" ? plan::Verb::create : plan::Verb::update, .subject = stringAt(change, "subject"),

@@ -57,6 +57,10 @@ std::vector<Provider> encrypting(const Keys& keys) {
   return all;
 }
 
+std::string keyDigest(const Provider& provider) {
+  return provider.encrypts() ? sha256Hex(fmt::format("{} {} {}", provider.name, provider.key, provider.secret.reveal())) : "";
+}
+
 Move known(const Wish& wish) {
   Keys keys{.resources = wish.encryption->resources, .providers = {identity()}};
   keys.providers.push_back(another(keys, wish.encryption->provider, wish.secret));
@@ -90,7 +94,7 @@ Move on(const Wish& wish, const Seen& seen) {
   if (!seen.keys) return known(wish);
   const auto& keys = *seen.keys;
   if (keys.providers.empty()) return known(wish);
-  if (keys.providers.front().encrypts()) return rotated(wish, seen);
+  if (keys.providers.front().encrypts()) return seen.flagged ? rotated(wish, seen) : Move{}; // what lies encrypted is read again when API servers are told the file
   // Until API servers are told the file nothing lies encrypted, and the key may be another one.
   const auto all = encrypting(keys);
   const bool fits = all.size() == 1 && all.front().name == wish.encryption->provider && keys.resources == wish.encryption->resources;
@@ -142,6 +146,10 @@ bool rotates(const Keys& keys) { return encrypting(keys).size() > 1; }
 std::string digest(const Keys& keys) { return sha256Hex(emit(keys)); }
 
 std::string writer(const Keys& keys) { return digest({.resources = keys.resources, .providers = {keys.providers.front()}}); }
+
+std::string writingKey(const Keys& keys) { return keyDigest(keys.providers.front()); }
+
+bool canRead(const Keys& keys, const std::string& writingKey) { return writingKey.empty() || std::ranges::find(keys.providers, writingKey, keyDigest) != keys.providers.end(); }
 
 Keys first(const config::EncryptionAtRest& wished, const Secret& secret) {
   Keys keys{.resources = wished.resources, .providers = {}};

@@ -36,6 +36,10 @@ bool rotates(const Keys& keys);
 /// The same for the same file, and says nothing of the keys.
 std::string digest(const Keys& keys);
 
+/// The key with which it encrypts, as a digest; empty: none, since identity is the first.
+std::string writingKey(const Keys& keys);
+/// Whether what was written by that key can be read with these.
+bool canRead(const Keys& keys, const std::string& writingKey);
 /// By what new objects are encrypted, as a digest: the same as long as the first one is the same.
 std::string writer(const Keys& keys);
 

@@ -132,10 +132,25 @@ std::optional<Next> unknownKeys(const Intent& intent, const Seen& seen) {
   return std::nullopt;
 }
 
+/// What some node has encrypted has to be read by all: a file that lacks its key goes nowhere, and none that encrypts is forgotten.
+std::optional<Next> unreadable(const Intent& intent, const Seen& seen) {
+  const auto file = manifests::encryptionFile(setupOf(intent).cluster).string();
+  for (const auto& node : seen.nodes) {
+    if (node.writingKey.empty() || isSelf(intent, node)) continue;
+    if (!seen.keys || !encryption::canRead(*seen.keys, node.writingKey))
+      return plan::Stuck{fmt::format("{} encrypts by a key that {} on this machine does not have", node.name, file), fmt::format("run this on {}, or bring its file here", node.name)};
+  }
+  if (seen.keys && !encryption::writingKey(*seen.keys).empty() && !areFlagged(seen) && !intent.encryption.encryption)
+    return plan::Stuck{fmt::format("{} encrypts, and API servers are not told of it: some objects may not be readable", file),
+                       fmt::format("first kubestrap {} with security.encryptionAtRest, then without it", intent.roll.command)};
+  return std::nullopt;
+}
+
 /// Nothing: keys are as far as they can be with the command lines that there are.
 std::optional<Next> keysFollow(const Intent& intent, const Seen& seen) {
   const bool flagged = areFlagged(seen);
   if (auto stuck = unknownKeys(intent, seen)) return stuck;
+  if (auto stuck = unreadable(intent, seen)) return stuck;
   if (!seen.keys && flagged)
     return plan::Stuck{fmt::format("{} is absent on this machine, and API servers encrypt by it", manifests::encryptionFile(setupOf(intent).cluster).string()),
                        "bring it from another control plane node, or run this there"};
@@ -245,6 +260,7 @@ bool assumeKeys(const Intent& intent, const Step& step, Seen& seen) {
       seen.rotated = seen.rotated || (seen.keys && encryption::rotates(*seen.keys));
     }
     node->keysDigest = digestOf(seen.keys);
+    node->writingKey = seen.keys ? encryption::writingKey(*seen.keys) : "";
     node->encryptsByIt = false;
   } else return false;
   return true;

@@ -18,6 +18,7 @@ struct NodeSeen {
   std::string name;
   bool settled = false;     ///< certificate and audit policy are as wished
   std::string keysDigest;   ///< of its file of encryption keys (encryption::digest); empty: it has none
+  std::string writingKey = {}; ///< the one of them that encrypts (encryption::writingKey); empty: none
   bool encryptsByIt = false; ///< its API server has loaded that file as it is
   std::string receiver = {}; ///< of another node: a certificate, in PEM, for whose key secrets can be sealed
 };

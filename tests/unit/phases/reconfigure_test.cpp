@@ -207,6 +207,41 @@ TEST_CASE("without its own file a machine does not go on where API servers encry
   CHECK(std::get<plan::Stuck>(coming).cause.find("encryption.yaml is absent") != std::string::npos);
 }
 
+TEST_CASE("a file that lacks the key by which another node encrypts is not brought to it") {
+  auto seen = seenOf({"n1", "n2"});
+  steps(to(encrypting()), seen);
+  auto rotating = to(encrypting());
+  rotating.encryption.rotates = true;
+  const auto stale = seen;
+  steps(rotating, seen);
+  CHECK(seen.nodes[1].writingKey == encryption::writingKey(*seen.keys));
+  CHECK(steps(to(encrypting()), seen).empty());
+  seen.keys = stale.keys; // this machine slept through the rotation
+  seen.nodes[0] = stale.nodes[0];
+  for (const auto& intent : {to(encrypting()), to(at("v1.36.3")), rotating}) {
+    auto here = seen;
+    here.roll.stored = false;
+    const auto coming = phases::reconfigure::next(intent, {}, assumed(intent, here, phases::reconfigure::next(intent, {}, here)));
+    REQUIRE(std::holds_alternative<plan::Stuck>(coming));
+    CHECK(std::get<plan::Stuck>(coming).cause.starts_with("n2 encrypts by a key that /etc/kubernetes/pki/encryption.yaml on this machine does not have"));
+  }
+}
+
+TEST_CASE("keys that encrypt are not forgotten where API servers have lost the flag, and come back with it") {
+  auto seen = seenOf({"n1", "n2"});
+  steps(to(encrypting()), seen);
+  seen.roll.components.at(apiServer).podTemplate = templateOf(apiServer, at("v1.36.3"), manifests::Slot::blue, 3);
+  seen.roll.stored = false;
+  const auto stuck = phases::reconfigure::next(to(at("v1.36.3")), {}, seen);
+  REQUIRE(std::holds_alternative<plan::Stuck>(stuck));
+  CHECK(std::get<plan::Stuck>(stuck).cause.find("encryption.yaml encrypts, and API servers are not told of it") != std::string::npos);
+  const auto keys = encryption::digest(*seen.keys);
+  seen.storedBy.clear();
+  CHECK(steps(to(encrypting()), seen) == Lines{"every node tries the new command lines", "kube-apiserver v1.36.3: revision 4, in slot green", "what tried things out is removed",
+                                               "every object is written anew: secrets", "addons and the cluster's configuration"});
+  CHECK(encryption::digest(*seen.keys) == keys);
+}
+
 TEST_CASE("a command line that does not begin is found before a file is touched") {
   auto setup = at("v1.36.3");
   setup.cluster.scheduler.extraArgs = {{"no-such-flag", "1"}};
