@@ -163,10 +163,10 @@ std::set<std::string> WorkersLook::meantIn(const std::vector<Value>& nodes, kube
 }
 
 OpSeen WorkersLook::opSeen(const Value& pod, kube::Client& client, bool first) {
-  OpSeen op{.phase = stringAt(pod, "status.phase", "Pending"), .trouble = troubleOf(pod), .said = {}};
+  OpSeen op{.phase = stringAt(pod, "status.phase", "Pending"), .trouble = troubleOf(pod), .said = {}, .ending = find(pod, "metadata.deletionTimestamp") != nullptr};
   const auto uid = stringAt(pod, "metadata.uid");
   const bool ended = op.phase == "Succeeded" || op.phase == "Failed";
-  if (first && (ended || !op.trouble.empty())) stale_.insert(uid);
+  if (first && (ended || op.ending || !op.trouble.empty())) stale_.insert(uid);
   op.stale = stale_.contains(uid);
   if (!ended || op.stale) return op;
   const auto answer = client.raw("GET", kube::pathOf(kube::ObjectKey{"v1", "Pod", "kube-system", stringAt(pod, "metadata.name")}) + "/log");

@@ -48,7 +48,7 @@ bool isToCome(const Intent& intent, const Progress& progress, const NodeSeen& no
 bool isToSay(const Intent& intent, const Progress& progress, const NodeSeen& node) {
   return !node.report && (isToCome(intent, progress, node) || (drains(intent, node) && !progress.left.contains(node.name)));
 }
-bool cannotSay(const NodeSeen& node) { return !node.ready || (!node.look.stale && (!node.look.trouble.empty() || node.look.phase == "Failed")); }
+bool cannotSay(const NodeSeen& node) { return !node.ready || (!node.look.stale && !node.look.ending && (!node.look.trouble.empty() || node.look.phase == "Failed")); }
 bool haveSaid(const Intent& intent, const Progress& progress, const Seen& seen) {
   return std::ranges::none_of(seen.nodes, [&](const NodeSeen& node) { return isToSay(intent, progress, node) && !cannotSay(node); });
 }
@@ -102,7 +102,7 @@ void opens(const Intent& intent, const NodeSeen& node, Work& work) {
 void looks(const Intent& intent, const Progress& progress, const NodeSeen& node, Work& work) {
   const bool asked = isToSay(intent, progress, node) && !stops(intent, progress);
   if (node.look.phase.empty() && asked && node.ready) work.add(node.name + ": says whether it can be upgraded", podMade(intent, node, Op::look));
-  else if (!node.look.phase.empty() && (node.look.stale || !asked)) work.add(node.name + ": has said it", podGone(intent, node, Op::look));
+  else if (!node.look.phase.empty() && !node.look.ending && (node.look.stale || !asked)) work.add(node.name + ": has said it", podGone(intent, node, Op::look));
 }
 
 /// Of a worker that has its turn, or whose kubelet is being replaced by an earlier driver.
@@ -110,12 +110,12 @@ void proceeds(const Intent& intent, const Progress& progress, const NodeSeen& no
   const auto left = progress.left.find(node.name);
   const bool gone = left != progress.left.end();
   if (!node.swap.phase.empty() && (gone || (isBehind(intent, node) && node.swap.stale))) {
-    work.add(fmt::format("{}: the pod that did not replace its kubelet is removed", node.name), podGone(intent, node, Op::swap));
+    if (!node.swap.ending) work.add(fmt::format("{}: the pod that did not replace its kubelet is removed", node.name), podGone(intent, node, Op::swap));
     return;
   }
   if (!isInTurn(node)) return;
   if (isUpgraded(intent, node)) {
-    if (!node.swap.phase.empty()) work.add(fmt::format("{}: runs {}", node.name, intent.version), podGone(intent, node, Op::swap));
+    if (!node.swap.phase.empty() && !node.swap.ending) work.add(fmt::format("{}: runs {}", node.name, intent.version), podGone(intent, node, Op::swap));
     return opens(intent, node, work);
   }
   if (!drains(intent, node)) return;
@@ -189,6 +189,7 @@ std::string lackingPods(const NodeSeen& node) {
 
 std::string lacking(const Intent& intent, const NodeSeen& node) {
   if (drains(intent, node)) return lackingPods(node);
+  if (node.swap.ending) return "the pod that was to replace its kubelet is not gone yet";
   if (!node.swap.phase.empty() && !hasEnded(node.swap)) return fmt::format("its kubelet is replaced{}", node.swap.phase == "Pending" ? " in a moment" : "");
   if (isBehind(intent, node)) return fmt::format("its kubelet still says {}", node.version);
   return "it is not Ready";

@@ -49,7 +49,8 @@ struct OpSeen {
   std::string phase;   ///< "Running"; empty: there is none
   std::string trouble; ///< why it does not start
   std::string said;    ///< its last words, once it has ended
-  bool stale = false;  ///< it had come to its end, or could not begin, before this driver began
+  bool stale = false;  ///< it had come to its end, or could not begin, or was told to go, before this driver began
+  bool ending = false; ///< it was told to go, and is still there
 };
 
 struct NodeSeen {

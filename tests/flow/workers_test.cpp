@@ -42,6 +42,13 @@ public:
       if (auto other = record(request)) return other;
       const auto begin = request.url.find("/api", 8);
       const auto path = begin == std::string::npos ? "" : request.url.substr(begin);
+      if (lingers && request.method == "DELETE" && path.find("/pods/kubestrap-upgrade") != path.npos) {
+        auto pod = *api.object(path);
+        CHECK_FALSE(pod["metadata"].contains("deletionTimestamp"));
+        pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+        put(pod);
+        return net::Response{.status = 200, .headers = {}, .body = pod.dump()};
+      }
       if (path.ends_with("/log")) return net::Response{.status = 200, .headers = {}, .body = path.find("upgrade-look") == path.npos ? swapSays : lookSays};
       if (!path.ends_with("/eviction")) return std::nullopt;
       const auto pod = path.substr(std::string("/api/v1/namespaces/default/pods/").size(), path.size() - std::string("/api/v1/namespaces/default/pods//eviction").size());
@@ -60,6 +67,7 @@ public:
   std::set<std::string> held, failing; ///< pods no budget lets go; workers whose kubelet cannot be replaced
   std::set<std::string> twice; ///< pods that two budgets are about
   std::map<std::string, int> moves;
+  bool lingers = false; ///< pods on workers' machines are there for a while after they were told to go
   workers::Intent intent{.nodes = {.access = {config::paths::adminConf, "https://10.0.0.11:6443"}, .image = "kubestrap.io/kubestrap:v1"}, .version = "v1.37.2", .source = {"--kubelet", "/opt/kubelet"}};
   cmd::Workers meant;
 
@@ -121,6 +129,8 @@ private:
     for (const auto& path : api.paths()) {
       if (path.find("/pods/kubestrap-upgrade") == path.npos) continue;
       auto pod = *api.object(path);
+      if (pod["metadata"].contains("deletionTimestamp") && ++ending_[path] % 3 == 0) api.remove(path);
+      if (pod["metadata"].contains("deletionTimestamp")) continue;
       if (stringAt(pod, "status.phase") == "Succeeded" || stringAt(pod, "status.phase") == "Failed") continue;
       const auto name = stringAt(pod, "spec.nodeName");
       const bool swaps = path.find("upgrade-look") == path.npos;
@@ -137,6 +147,7 @@ private:
 
   std::vector<std::string> homeless;
   std::size_t placed_ = 0;
+  std::map<std::string, int> ending_; ///< looks at such pods
 };
 
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
@@ -217,6 +228,16 @@ TEST_CASE("a kubelet that cannot be replaced keeps its node closed, and its word
   CHECK(cluster.fails() == "");
   for (const auto* name : {"w1", "w2", "w3"}) CHECK(cluster.isThrough(name));
   CHECK_FALSE(cluster.hasRemains());
+}
+
+TEST_CASE("pods on workers' machines that take their time to go are told so once") {
+  Cluster cluster;
+  cluster.lingers = true;
+  cluster.failing = {"w2"};
+  CHECK(has(cluster.fails(), "w2: its kubelet was not replaced"));
+  cluster.failing.clear();
+  CHECK(cluster.fails() == "");
+  for (const auto* name : {"w1", "w2", "w3"}) CHECK(cluster.isThrough(name));
 }
 
 TEST_CASE("a kubelet of packages is installed by the operator's command, unless it is there; then the service finds its program newer") {

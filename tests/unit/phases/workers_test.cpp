@@ -21,6 +21,8 @@ struct Played {
   std::set<std::string> held;          ///< pods that no budget lets go
   std::vector<std::string> steps;
   std::vector<std::string> homeless;
+  int lingers = 0;                     ///< turns that a pod on a node's machine is still there after it was told to go
+  std::map<std::string, int> going;    ///< such pods, and how many turns are left
   std::size_t widest = 0;              ///< most workers that were closed for their turn at a time
   std::function<void(NodeSeen&)> onSwap = [this](NodeSeen& node) {
     node.swap.phase = "Succeeded";
@@ -53,14 +55,21 @@ struct Played {
     return true;
   }
 
+  static std::string nameOf(const OpSeen& op, const NodeSeen& node) { return fmt::format("kubestrap-{}-{}", &op == &node.look ? "upgrade-look" : "upgrade", node.name); }
+
   /// What the cluster does between two looks.
   void happens() {
+    for (auto& [name, left] : going)
+      if (left > 0 && --left == 0)
+        for (auto& each : seen.nodes)
+          for (auto* op : {&each.look, &each.swap})
+            if (nameOf(*op, each) == name) *op = {};
     std::erase_if(homeless, [&](const std::string& pod) { return place(pod); });
     for (auto& each : seen.nodes) {
-      if (each.look.phase == "Pending") {
+      if (each.look.phase == "Pending" && each.look.trouble.empty() && !each.look.ending) {
         each.look.phase = "Succeeded";
         each.report = Report{};
-      } else if (each.swap.phase == "Pending") onSwap(each);
+      } else if (each.swap.phase == "Pending" && !each.swap.ending) onSwap(each);
     }
   }
 
@@ -88,8 +97,17 @@ struct Played {
       if (object.document.contains("spec")) each.closed = object.document["spec"]["unschedulable"] == true;
       return;
     }
-    for (auto [what, op] : {std::pair("upgrade-look", &NodeSeen::look), {"upgrade", &NodeSeen::swap}})
-      if (name == fmt::format("kubestrap-{}-{}", what, each.name)) each.*op = {.phase = object.mode == plan::ApplyMode::createOnly ? "Pending" : "", .trouble = {}, .said = {}};
+    for (auto* op : {&each.look, &each.swap}) {
+      if (name != nameOf(*op, each)) continue;
+      if (object.mode == plan::ApplyMode::createOnly) {
+        CHECK(op->phase.empty());
+        *op = {.phase = "Pending", .trouble = {}, .said = {}};
+      } else if (lingers > 0) {
+        CHECK_FALSE(op->ending);
+        op->ending = true;
+        going[name] = lingers;
+      } else *op = {};
+    }
   }
 
   /// One look and what follows from it; nothing: it is over.
@@ -99,6 +117,7 @@ struct Played {
     progress = remembered(intent, progress, seen);
     auto coming = next(intent, progress, seen);
     if (const auto* step = std::get_if<plan::Step>(&coming)) {
+      CHECK((steps.empty() || steps.back() != step->name)); // it would have had no effect
       steps.push_back(step->name);
       for (const auto& resource : step->work)
         for (auto& each : seen.nodes) apply(std::get<plan::Object>(resource), each);
@@ -126,7 +145,7 @@ struct Played {
     for (auto& node : seen.nodes) {
       node.report.reset();
       node.drains = node.swaps = node.settles = {};
-      for (auto* op : {&node.look, &node.swap}) op->stale = op->phase == "Succeeded" || op->phase == "Failed";
+      for (auto* op : {&node.look, &node.swap}) op->stale = op->ending || op->phase == "Succeeded" || op->phase == "Failed";
     }
   }
 
@@ -333,6 +352,44 @@ TEST_CASE("a kubelet that was not replaced, or does not get well, keeps its node
   played.anotherDriver();
   CHECK(played.run() == "");
   CHECK(played.allUpgraded());
+}
+
+TEST_CASE("pods on workers' machines that take their time to go are told so once, and others come when they are gone") {
+  Played played({0, 1, 1});
+  played.lingers = 4;
+  SUBCASE("all is well") {
+    CHECK(played.run() == "");
+    for (int i = 0; i < 4; ++i) played.happens();
+    CHECK(played.allUpgraded());
+  }
+  SUBCASE("another driver finds pods that the one before has left") {
+    for (auto* op : {&played.node("w1").look, &played.node("w2").swap}) op->phase = "Failed";
+    played.node("w2").turn = Turn::its;
+    played.node("w2").closed = true;
+    played.anotherDriver();
+    CHECK(played.run() == "");
+    for (int i = 0; i < 4; ++i) played.happens();
+    CHECK(played.allUpgraded());
+  }
+  SUBCASE("another driver finds pods that the one before has told to go") {
+    for (auto* op : {&played.node("w1").look, &played.node("w2").swap}) *op = {.phase = "Running", .trouble = {}, .said = {}, .ending = true};
+    played.going = {{"kubestrap-upgrade-look-w1", 4}, {"kubestrap-upgrade-w2", 4}};
+    played.node("w2").turn = Turn::its;
+    played.node("w2").closed = true;
+    played.anotherDriver();
+    CHECK(played.run() == "");
+    for (int i = 0; i < 4; ++i) played.happens();
+    CHECK(played.allUpgraded());
+  }
+  SUBCASE("a worker whose kubelet is down keeps its pod") {
+    played.lingers = 1000;
+    played.onSwap = [](NodeSeen& node) { node.swap.phase = "Failed"; };
+    CHECK(has(played.run(), "w1: its kubelet was not replaced"));
+  }
+  SUBCASE("the image of kubestrap cannot be had on one") {
+    played.node("w2").look = {.phase = "Pending", .trouble = "ImagePullBackOff: no such host", .said = {}};
+    CHECK(played.run() == "not upgraded: w2: it cannot be asked: ImagePullBackOff: no such host");
+  }
 }
 
 TEST_CASE("a driver that is killed after any look is followed by another, which comes to the same end") {
