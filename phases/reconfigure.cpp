@@ -42,11 +42,12 @@ plan::Access access(const Intent& intent) { return asAdmin(setupOf(intent)); }
 
 std::string digestOf(const std::optional<Keys>& keys) { return keys ? encryption::digest(*keys) : ""; }
 
-/// API servers are told the file, in the template that is in force.
-bool areFlagged(const Seen& seen) {
-  const auto* container = manifests::containerOf(seen.roll.components.at("kube-apiserver").podTemplate, "kube-apiserver");
+bool isFlagged(const Value& podTemplate) {
+  const auto* container = manifests::containerOf(podTemplate, "kube-apiserver");
   return container && !manifests::flagOf(container->at("command").get<std::vector<std::string>>(), "encryption-provider-config").empty();
 }
+/// API servers are told the file, in the template that is in force.
+bool areFlagged(const Seen& seen) { return isFlagged(seen.roll.components.at("kube-apiserver").podTemplate); }
 
 plan::Object secretFor(const Intent& intent, const NodeSeen& node, plan::ApplyMode mode) {
   plan::Object object{.document = Value::object({{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "Opaque"},
@@ -170,6 +171,17 @@ std::optional<Next> keysFollow(const Intent& intent, const Seen& seen) {
   return std::nullopt;
 }
 
+/// The template before cannot read what lies encrypted by now, or names a file that is gone: nothing is put back.
+std::optional<Next> noWayBack(const Intent& intent, const roll::Failure& failure, const Seen& seen) {
+  if (failure.component != "kube-apiserver" || failure.back.is_null()) return std::nullopt;
+  const bool flagged = isFlagged(failure.back);
+  const auto unfit = std::ranges::find_if(seen.nodes, [&](const NodeSeen& node) { return flagged ? node.keysDigest.empty() : !node.writingKey.empty(); });
+  if (unfit == seen.nodes.end()) return std::nullopt;
+  return plan::Stuck{fmt::format("{}; and it does not go back to the revision before, {}", failure.cause,
+                                 flagged ? fmt::format("whose file of keys is absent on {}", unfit->name) : fmt::format("which could not read what {} has encrypted", unfit->name)),
+                     fmt::format("mend the cause, then run kubestrap {} again", intent.roll.command)};
+}
+
 /// Before API servers get other command lines: what these name is there, and who shall not encrypt any more has nothing left to read.
 bool comesBeforeRoll(const Intent& intent, const Seen& seen) { return intent.encryption.encryption.has_value() != areFlagged(seen); }
 
@@ -223,6 +235,8 @@ plan::RunOnNode runOn(const Intent& intent, const std::string& node, Task task, 
 }
 
 Next next(const Intent& intent, const std::optional<roll::Failure>& failure, const Seen& seen) {
+  if (failure)
+    if (auto stuck = noWayBack(intent, *failure, seen)) return *std::move(stuck);
   auto coming = roll::next(intent.roll, failure, seen.roll);
   const auto* step = std::get_if<Step>(&coming);
   if (failure || (!step && !std::holds_alternative<plan::Done>(coming)) || (step && !roll::takesEffect(*step))) return coming;

@@ -242,6 +242,30 @@ TEST_CASE("keys that encrypt are not forgotten where API servers have lost the f
   CHECK(encryption::digest(*seen.keys) == keys);
 }
 
+TEST_CASE("an API server does not go back to a revision that cannot read what lies encrypted, or whose file of keys is gone") {
+  const auto back = [](const Intent& intent, const Seen& seen) {
+    const roll::Failure failure{apiServer, "it has ended 2 times", seen.roll.components.at(apiServer).before};
+    return phases::reconfigure::next(intent, failure, seen);
+  };
+  auto seen = seenOf({"n1", "n2"});
+  const auto on = to(encrypting());
+  steps(on, seen, 5); // they are told the file, and encrypt nothing yet
+  CHECK(std::get<plan::Step>(back(on, seen)).name == "kube-apiserver: back to revision 1");
+  steps(on, seen, 2);
+  REQUIRE(std::holds_alternative<plan::Stuck>(back(on, seen)));
+  CHECK(std::get<plan::Stuck>(back(on, seen)).cause == "it has ended 2 times; and it does not go back to the revision before, which could not read what n1 has encrypted");
+  seen.nodes[0].writingKey.clear(); // this machine's file is an older one
+  CHECK(std::get<plan::Stuck>(back(on, seen)).cause.find("n2 has encrypted") != std::string::npos);
+
+  auto gone = seenOf({"n1", "n2"});
+  steps(on, gone);
+  gone.roll.stored = false;
+  const auto off = to(at("v1.36.3"));
+  const auto done = steps(off, gone);
+  REQUIRE(flagOf(gone, flag).empty());
+  CHECK(std::get<plan::Stuck>(back(off, gone)).cause.find("whose file of keys is absent on n1") != std::string::npos);
+}
+
 TEST_CASE("a command line that does not begin is found before a file is touched") {
   auto setup = at("v1.36.3");
   setup.cluster.scheduler.extraArgs = {{"no-such-flag", "1"}};
