@@ -328,8 +328,6 @@ bool wasThere(Value& object) {
   return marked || (stringAt(object, "kind") == "Namespace" && std::ranges::find(initial, stringAt(object, "metadata.name")) != std::end(initial));
 }
 
-bool isLate(std::string_view kind) { return kind == "APIService" || kind == "ValidatingWebhookConfiguration" || kind == "MutatingWebhookConfiguration"; }
-
 } // namespace
 
 AddonObjects addonObjects(const Cluster& cluster, const Addon& addon, const config::AddonSeen& seen) {
@@ -350,6 +348,8 @@ AddonObjects addonObjects(const Cluster& cluster, const Addon& addon, const conf
   std::ranges::stable_sort(made.first, {}, [](const Value& each) { return stringAt(each, "kind") == "Namespace" ? 0 : 1; });
   return made;
 }
+
+bool isLate(std::string_view kind) { return kind == "APIService" || kind == "ValidatingWebhookConfiguration" || kind == "MutatingWebhookConfiguration"; }
 
 bool holdsData(const config::ObjectName& object) {
   return object.kind == "Namespace" || object.kind == "CustomResourceDefinition" || object.kind == "PersistentVolume" || object.kind == "PersistentVolumeClaim";

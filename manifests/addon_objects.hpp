@@ -18,6 +18,8 @@ struct AddonObjects {
   std::vector<config::ObjectName> ofOthers; ///< of these what was there before: it stays when the add-on goes
 };
 
+/// What the API server asks before it answers.
+bool isLate(std::string_view kind);
 /// What goes with data of others: a namespace, a definition, a volume.
 bool holdsData(const config::ObjectName& object);
 /// Says of a manifest's object that it was there before the add-on: in `status`, which is never applied.

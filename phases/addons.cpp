@@ -41,7 +41,7 @@ void appendObjects(Resources& resources, const std::vector<Value>& documents, co
 plan::Object absent(const ObjectName& name, const Access& access) {
   Value document{{"apiVersion", name.apiVersion}, {"kind", name.kind}, {"metadata", {{"name", name.name}}}};
   if (!name.nameSpace.empty()) document["metadata"]["namespace"] = name.nameSpace;
-  return {.document = std::move(document), .mode = plan::ApplyMode::absent, .access = access, .fills = {}, .initialOnly = {}};
+  return {.document = std::move(document), .mode = plan::ApplyMode::absent, .access = access, .fills = {}, .initialOnly = {}, .judge = plan::Judge::server};
 }
 
 plan::Object record(std::string_view name, const std::vector<ObjectName>& objects, const Access& access) {
@@ -126,12 +126,25 @@ Resources addon(const Setup& setup, const Phase& phase) {
   return resources;
 }
 
+/// What an API server asks goes first, and what has a controller of the add-on before that one, which may have to tidy up behind it; what
+/// holds the others goes last.
+std::vector<ObjectName> inOrderOfRemoval(const std::vector<ObjectName>& installed) {
+  const auto rank = [](const ObjectName& each) {
+    if (manifests::isLate(each.kind)) return 0;
+    if (!kube::findKind(each.apiVersion, each.kind)) return 1;
+    return each.kind == "CustomResourceDefinition" ? 3 : each.kind == "Namespace" ? 4 : 2;
+  };
+  std::vector<ObjectName> objects(installed.rbegin(), installed.rend());
+  std::ranges::stable_sort(objects, {}, rank);
+  return objects;
+}
+
 Resources withoutAddon(const Setup& setup, const Phase& phase) {
   const auto* seen = seenOf(setup, phase.name);
   if (!seen) return {};
   const auto access = accessOf(setup);
   Resources resources;
-  for (auto each = seen->installed.rbegin(); each != seen->installed.rend(); ++each) resources.push_back(absent(*each, access));
+  for (const auto& each : inOrderOfRemoval(seen->installed)) resources.push_back(absent(each, access));
   resources.push_back(absent(manifests::addonRecordName(phase.name), access));
   return resources;
 }

@@ -182,6 +182,7 @@ Change look(const Object& wanted, const Context& context) {
     return change;
   case ApplyMode::apply: break;
   }
+  if (live && find(*live, "metadata.deletionTimestamp")) throw NotYet(key.string() + " is being deleted");
   const auto document = filled(wanted, live, client, context);
   if (!live) {
     change.verb = Verb::create;
@@ -207,6 +208,20 @@ Change look(const Object& wanted, const Context& context) {
   if (const auto places = differences(before, after); !places.empty()) change.reason = "differs in " + join(places, ", ");
   if (!isSecret(wanted)) change.preview = lineDiff(emitYaml(sorted(before)), emitYaml(sorted(after)));
   return change;
+}
+
+/// Waits until what was deleted is gone: others may have to tidy up behind it first.
+void awaitGone(const ObjectKey& key, const Value& deleted, const Change& change, Client& client, const Context& context) {
+  const Condition gone{.what = fmt::format("{} is gone", key.string()),
+                       .probe = {},
+                       .patience = std::chrono::minutes(5),
+                       .hint = "see which of its metadata.finalizers is left, and who was to take it off; then run the command again",
+                       .fatal = {}};
+  await(gone, change, context, [&]() -> std::optional<std::string> {
+    const auto live = client.get(key);
+    if (!live || stringAt(*live, "metadata.uid") != stringAt(deleted, "metadata.uid")) return std::nullopt;
+    return "it is being deleted";
+  });
 }
 
 /// Whether what would be overwritten is what was seen when it was planned: others may have changed what is none of ours. Of a secret object
@@ -294,6 +309,7 @@ void enact(const Object& wanted, const Change& change, const Context& context) {
     switch (wanted.mode) {
     case ApplyMode::absent:
       client.remove(key);
+      if (live && wanted.judge == Judge::server) awaitGone(key, *live, change, client, context);
       return;
     case ApplyMode::createOnly:
       if (!live) client.create(filled(wanted, live, client, context));

@@ -232,6 +232,54 @@ TEST_CASE("an add-on is removed with all that was recorded of it, and the config
   CHECK(machine.api.object("/api/v1/namespaces/kube-system/configmaps/kubestrap-config")->at("data").at("KubestrapConfiguration").get<std::string>().find("metallb") == std::string::npos);
 }
 
+TEST_CASE("what an add-on's controller tidies up behind goes before it, and the record when all is gone") {
+  WithAddon machine;
+  machine.manifest = replaceAll(kMetallb, "apiVersion: v1\nkind: ServiceAccount",
+                                "apiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata: {name: early, namespace: metallb-system}\nspec: {}\n---\napiVersion: v1\nkind: ServiceAccount");
+  const std::string early = "/apis/metallb.io/v1beta1/namespaces/metallb-system/l2advertisements/early";
+  machine.init();
+  bool stays = false;
+  unsigned sleeps = 0;
+  machine.api.intercept = [&](const net::Request& request) -> std::optional<net::Response> {
+    if (request.method == "DELETE" && request.url.ends_with("/daemonsets/speaker")) CHECK(!machine.api.object(early));
+    if (request.method != "DELETE" || !request.url.ends_with(early)) return std::nullopt;
+    sleeps = 0;
+    return net::Response{.status = 200, .headers = {}, .body = "{}"};
+  };
+  const auto settle = machine.clock.onSleep;
+  machine.clock.onSleep = [&] {
+    if (settle) settle();
+    if (!stays && ++sleeps == 30) machine.api.remove(early);
+  };
+  SUBCASE("it goes after a while") {
+    machine.run(phases::addonsRemoval());
+    CHECK(!machine.api.object(early));
+    CHECK(!machine.api.object(kRecord));
+  }
+  SUBCASE("it stays") {
+    stays = true;
+    try {
+      machine.run(phases::addonsRemoval());
+      FAIL("it waits in vain");
+    } catch (const Error& error) {
+      CHECK_MESSAGE(error.message().find("gave up after 5m waiting until L2Advertisement metallb-system/early is gone: it is being deleted") != std::string::npos, error.message());
+    }
+    CHECK(machine.api.object(kRecord));
+    CHECK(machine.api.object(kSpeaker));
+  }
+}
+
+TEST_CASE("what is being deleted is no object that can be kept") {
+  WithAddon machine;
+  machine.init();
+  auto account = *machine.api.object(kAccount);
+  account["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+  machine.api.put(account, "kube-controller-manager");
+  const auto changes = changesOf(machine.run(phases::addonsWorkflow(), plan::Mode::plan));
+  REQUIRE(changes.size() == 1);
+  CHECK_MESSAGE(changes.front().find("is being deleted") != std::string::npos, changes.front());
+}
+
 TEST_CASE("what another add-on has too stays when one goes") {
   WithAddon machine;
   machine.init();
