@@ -193,6 +193,7 @@ public:
   /// What will be another, and by which steps.
   RollPlan plan() {
     auto seen = look();
+    seen.roll = phases::roll::seenOnce(std::move(seen.roll));
     const auto silent = plan::silentReporter();
     auto world = machine_.world();
     RollPlan plan;

@@ -36,7 +36,7 @@ ExitCode roll(const Intent& intent, ControlPlane& cluster, Machine& machine, boo
   Watched watched(machine.clock());
   const auto looked = [&] { return look(intent, cluster, machine, watched); };
   if (dryRun) {
-    auto seen = looked();
+    auto seen = phases::roll::seenOnce(looked());
     return planOperation([&] { return phases::roll::next(intent, {}, seen); },
                          [&](const plan::Next& done) { seen = phases::roll::assumed(intent, std::move(seen), done); });
   }
@@ -131,7 +131,7 @@ RollPlan planRollToVersion(const Version& version, const RollOptions& options, p
   Machine machine(globals().rootfs);
   auto [cluster, intent] = toVersion(version, options, machine);
   Watched watched(machine.clock());
-  auto seen = look(intent, cluster, machine, watched);
+  auto seen = phases::roll::seenOnce(look(intent, cluster, machine, watched));
   const auto changes = phases::roll::changes(intent, seen);
   machine.useRuntime(foundSocket({}));
   auto world = machine.world();

@@ -580,6 +580,13 @@ void assumeMoved(const Intent& intent, const plan::Resource& resource, Seen& see
 
 } // namespace
 
+Seen seenOnce(Seen seen) {
+  for (auto& [name, component] : seen.components)
+    for (auto& pod : component.pods)
+      if (pod.ready) pod.readyFor = std::max(pod.readyFor, pod.made);
+  return seen;
+}
+
 Seen assumed(const Intent& intent, Seen seen, const Next& done) {
   const auto* step = std::get_if<plan::Step>(&done);
   if (!step) return seen;

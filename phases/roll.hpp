@@ -96,6 +96,8 @@ bool takesEffect(const plan::Step& step);
 /// Whether it is the last one: addons, and the configuration that the cluster keeps of itself.
 bool isLast(const plan::Step& step);
 
+/// What a plan goes by, which looks once: whatever is ready counts as having been so since it was made.
+Seen seenOnce(Seen seen);
 /// The look after a step or a wait that went well: by it a dry run shows all steps.
 Seen assumed(const Intent& intent, Seen seen, const plan::Next& done);
 

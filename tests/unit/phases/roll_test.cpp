@@ -124,6 +124,17 @@ TEST_CASE("before a component gets another revision it is noted which, and guard
   CHECK_FALSE(seen.mayPutBack);
 }
 
+TEST_CASE("a plan, which looks once, waits for no pod that has been there for long") {
+  auto seen = pivoted({"n1"});
+  for (auto& pod : seen.components.at(manager).pods) {
+    pod.readyFor = {};
+    pod.made = std::chrono::hours(1);
+  }
+  const Intent intent{.setup = at("v1.36.3"), .command = "reconfigure", .emulates = {}, .afterwards = {}};
+  CHECK(waitsFor(next(intent, {}, seen)) == "kube-controller-manager: revision 1 is on every node");
+  CHECK(waitsFor(next(intent, {}, seenOnce(seen))) == "");
+}
+
 TEST_CASE("a roll that goes back takes the guards' right as well") {
   auto seen = pivoted({"n1"});
   const auto intent = toNextMinor();
