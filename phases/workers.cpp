@@ -263,6 +263,8 @@ std::optional<Left> unwell(const Intent& intent, const NodeSeen& node) {
   if (!node.swap.trouble.empty() && !node.swap.stale) return Left{fmt::format("the pod that replaces its kubelet does not start: {}", node.swap.trouble), look, true};
   if (!node.swap.phase.empty() && !hasEnded(node.swap) && node.swaps > swapPatience)
     return Left{fmt::format("its kubelet was not replaced within {}", humanDuration(swapPatience)), look, true};
+  if (!node.swap.phase.empty() && !hasEnded(node.swap) && node.unready > readyPatience)
+    return Left{fmt::format("while its kubelet was replaced it was not Ready for {}", humanDuration(readyPatience)), look, true};
   if (node.settles > readyPatience && !isUpgraded(intent, node)) return Left{fmt::format("its kubelet was replaced, and after {} {}", humanDuration(readyPatience), lacking(intent, node)), look, true};
   return std::nullopt;
 }

@@ -335,6 +335,14 @@ TEST_CASE("a kubelet that was not replaced, or does not get well, keeps its node
     };
     CHECK(has(played.run(), "w2: its kubelet was replaced, and after 5m it is not Ready"));
   }
+  SUBCASE("it does not come up, and the pod that has replaced it waits for it") {
+    played.onSwap = [&](NodeSeen& node) {
+      if (node.name != "w2") return swap(node);
+      node.swap.phase = "Running";
+      node.ready = false;
+    };
+    CHECK(has(played.run(), "w2: while its kubelet was replaced it was not Ready for 5m"));
+  }
   SUBCASE("it is the old one still") {
     played.onSwap = [&](NodeSeen& node) {
       swap(node);
