@@ -119,7 +119,10 @@ void proceeds(const Intent& intent, const Progress& progress, const NodeSeen& no
     return opens(intent, node, work);
   }
   if (!drains(intent, node)) return;
-  if (gone ? !left->second.broken : stops(intent, progress)) return opens(intent, node, work);
+  if (gone ? !left->second.broken : stops(intent, progress)) {
+    if (node.ready) opens(intent, node, work); // else an earlier driver may have left it broken
+    return;
+  }
   if (gone || !node.report || !node.report->obstacles.empty()) return;
   if (!node.closed) work.add(fmt::format("{}: is closed", node.name), marked(intent, node, node.turn)); // somebody has opened it
   else if (node.pods.empty()) work.add(fmt::format("{}: its kubelet is replaced", node.name), podMade(intent, node, Op::swap));
@@ -158,7 +161,7 @@ void opensAhead(const Intent& intent, const Seen& seen, Work& work) {
 
 void takeTurns(const Intent& intent, const Progress& progress, const Seen& seen, Work& work) {
   const auto waiting = toCome(intent, progress, seen);
-  const auto busy = static_cast<std::size_t>(std::ranges::count_if(seen.nodes, isInTurn));
+  const auto busy = static_cast<std::size_t>(std::ranges::count_if(seen.nodes, [&](const NodeSeen& each) { return isInTurn(each) && !progress.left.contains(each.name); }));
   const auto count = std::min(waiting.size(), intent.width > busy ? intent.width - busy : 0);
   if (count == 0) return;
   std::vector<Room> moving;

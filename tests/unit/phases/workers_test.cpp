@@ -362,6 +362,19 @@ TEST_CASE("a kubelet that was not replaced, or does not get well, keeps its node
   CHECK(played.allUpgraded());
 }
 
+TEST_CASE("a worker that has its turn and is not Ready is not opened, whatever it was left for") {
+  Played played({0, 1, 1});
+  played.node("w2").turn = Turn::its;
+  played.node("w2").closed = true;
+  played.node("w2").ready = false;
+  SUBCASE("the others wait for it") {}
+  SUBCASE("the others go on") { played.intent.skips = true; }
+  CHECK(has(played.run(), "w2: it is not Ready"));
+  CHECK(played.node("w2").closed);
+  CHECK(played.node("w2").turn == Turn::its);
+  CHECK(played.node("w3").version == (played.intent.skips ? kNew : kOld));
+}
+
 TEST_CASE("pods on workers' machines that take their time to go are told so once, and others come when they are gone") {
   Played played({0, 1, 1});
   played.lingers = 4;
