@@ -170,7 +170,8 @@ OpSeen WorkersLook::opSeen(const Value& pod, kube::Client& client, bool first) {
   op.stale = stale_.contains(uid);
   if (!ended || op.stale) return op;
   const auto answer = client.raw("GET", kube::pathOf(kube::ObjectKey{"v1", "Pod", "kube-system", stringAt(pod, "metadata.name")}) + "/log");
-  op.said = answer.status == 200 ? answer.body : fmt::format("error: its log cannot be read: {}", answer.status);
+  if (answer.status == 200) op.said = answer.body;
+  else if (op.phase == "Failed") op.said = fmt::format("error: its log cannot be read: {}", answer.status);
   return op;
 }
 
@@ -183,7 +184,8 @@ void WorkersLook::lookAtOps(Seen& seen, kube::Client& client) {
   of("upgrade-look", &NodeSeen::look);
   of("upgrade", &NodeSeen::swap);
   for (auto& node : seen.nodes) {
-    if (node.look.phase == "Succeeded" && !node.look.stale) {
+    // A log that could not be read is read at the next look: its pod stays until it is.
+    if (node.look.phase == "Succeeded" && !node.look.stale && !node.look.said.empty() && !reports_.contains(node.name)) {
       try {
         reports_[node.name] = workersReportIn(node.look.said);
       } catch (const Error& error) {
