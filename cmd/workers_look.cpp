@@ -240,6 +240,7 @@ void WorkersLook::lookAtHomeless(Seen& seen, kube::Client& client) {
 void WorkersLook::lookAtTimes(Seen& seen) {
   for (auto& node : seen.nodes) {
     const bool inTurn = node.turn == phases::workers::Turn::its || node.turn == phases::workers::Turn::staysClosed;
+    node.asks = lasts("asks " + node.name, !node.look.phase.empty() && !node.report);
     node.drains = lasts("drains " + node.name, inTurn && node.swap.phase.empty());
     node.swaps = lasts("swaps " + node.name, !node.swap.phase.empty());
     node.settles = lasts("settles " + node.name, inTurn && node.swap.phase == "Succeeded");

@@ -48,7 +48,9 @@ bool isToCome(const Intent& intent, const Progress& progress, const NodeSeen& no
 bool isToSay(const Intent& intent, const Progress& progress, const NodeSeen& node) {
   return !node.report && (isToCome(intent, progress, node) || (drains(intent, node) && !progress.left.contains(node.name)));
 }
-bool cannotSay(const NodeSeen& node) { return !node.ready || (!node.look.stale && !node.look.ending && (!node.look.trouble.empty() || node.look.phase == "Failed")); }
+bool cannotSay(const NodeSeen& node) {
+  return !node.ready || node.asks > lookPatience || (!node.look.stale && !node.look.ending && (!node.look.trouble.empty() || node.look.phase == "Failed"));
+}
 bool haveSaid(const Intent& intent, const Progress& progress, const Seen& seen) {
   return std::ranges::none_of(seen.nodes, [&](const NodeSeen& node) { return isToSay(intent, progress, node) && !cannotSay(node); });
 }
@@ -208,7 +210,7 @@ std::optional<Next> waits(const Intent& intent, const Progress& progress, const 
     all.push_back(fmt::format("{}: {}", node.name, lacking(intent, node)));
   }
   if (!silent.empty() && !stops(intent, progress))
-    return Waiting{"every worker has said whether it can be upgraded", join(silent, ", ") + " not yet", lookPatience,
+    return Waiting{"every worker has said whether it can be upgraded", join(silent, ", ") + " not yet", lookPatience * 2, // each has a clock of its own
                    "look at: kubectl -n kube-system get pods -l kubestrap.io/node-op=upgrade-look"};
   if (names.empty() && !stops(intent, progress)) {
     for (const auto& node : seen.nodes)
@@ -239,6 +241,13 @@ std::optional<Stuck> cannotBe(const Intent& intent, const Seen& seen) {
                "first upgrade the control planes: kubestrap upgrade apply, then kubestrap upgrade node on each further one"};
 }
 
+std::string silence(const NodeSeen& node) {
+  const auto& [phase, trouble, said, stale, ending] = node.look;
+  if (!trouble.empty()) return "it cannot be asked: " + trouble;
+  if (phase == "Failed") return "it cannot be asked: " + (said.empty() ? "its pod failed" : said);
+  return fmt::format("it did not say within {} whether it can be upgraded", humanDuration(lookPatience));
+}
+
 /// What can be said before anything is touched.
 std::vector<std::string> obstacles(const Intent& intent, const NodeSeen& node) {
   std::vector<std::string> all;
@@ -248,8 +257,7 @@ std::vector<std::string> obstacles(const Intent& intent, const NodeSeen& node) {
   for (const auto& pod : node.pods)
     if (pod.alone && !intent.force) alone.push_back(pod.name);
   if (!alone.empty()) all.push_back(fmt::format("nobody makes {} anew elsewhere", join(alone, ", ")));
-  if (node.ready && !node.report && cannotSay(node))
-    all.push_back(fmt::format("it cannot be asked: {}", node.look.trouble.empty() ? node.look.said.empty() ? "its pod failed" : node.look.said : node.look.trouble));
+  if (node.ready && !node.report && cannotSay(node)) all.push_back(silence(node));
   if (node.report) all.insert(all.end(), node.report->obstacles.begin(), node.report->obstacles.end());
   return all;
 }

@@ -63,6 +63,7 @@ struct NodeSeen {
   Room free;                 ///< as requests leave it
   OpSeen look, swap;
   std::optional<Report> report;
+  Duration asks{};   ///< since there is a pod that asks it, and it has not said anything
   Duration drains{}; ///< since this driver saw it first with its turn
   Duration swaps{};  ///< the same of the pod that replaces its kubelet
   Duration unready{}; ///< of a node that is not Ready

@@ -21,6 +21,7 @@ struct Played {
   std::set<std::string> held;          ///< pods that no budget lets go
   std::vector<std::string> steps;
   std::vector<std::string> homeless;
+  std::string mute;                    ///< a worker that never says anything
   int lingers = 0;                     ///< turns that a pod on a node's machine is still there after it was told to go
   std::map<std::string, int> going;    ///< such pods, and how many turns are left
   std::size_t widest = 0;              ///< most workers that were closed for their turn at a time
@@ -66,7 +67,7 @@ struct Played {
             if (nameOf(*op, each) == name) *op = {};
     std::erase_if(homeless, [&](const std::string& pod) { return place(pod); });
     for (auto& each : seen.nodes) {
-      if (each.look.phase == "Pending" && each.look.trouble.empty() && !each.look.ending) {
+      if (each.look.phase == "Pending" && each.look.trouble.empty() && !each.look.ending && each.name != mute) {
         each.look.phase = "Succeeded";
         each.report = Report{};
       } else if (each.swap.phase == "Pending" && !each.swap.ending) onSwap(each);
@@ -144,7 +145,7 @@ struct Played {
     progress = {};
     for (auto& node : seen.nodes) {
       node.report.reset();
-      node.drains = node.swaps = node.settles = {};
+      node.asks = node.drains = node.swaps = node.settles = {};
       for (auto* op : {&node.look, &node.swap}) op->stale = op->ending || op->phase == "Succeeded" || op->phase == "Failed";
     }
   }
@@ -152,6 +153,7 @@ struct Played {
   void pass(Duration time) {
     for (auto& each : seen.nodes) {
       const bool inTurn = each.turn == Turn::its || each.turn == Turn::staysClosed;
+      each.asks = !each.look.phase.empty() && !each.report ? each.asks + time : Duration::zero();
       each.drains = inTurn && each.swap.phase.empty() ? each.drains + time : Duration::zero();
       each.swaps = each.swap.phase.empty() ? Duration::zero() : each.swaps + time;
       each.settles = inTurn && each.swap.phase == "Succeeded" ? each.settles + time : Duration::zero();
@@ -360,6 +362,16 @@ TEST_CASE("a kubelet that was not replaced, or does not get well, keeps its node
   played.anotherDriver();
   CHECK(played.run() == "");
   CHECK(played.allUpgraded());
+}
+
+TEST_CASE("one that does not say whether it can be upgraded is named, and the others may go on") {
+  Played played({0, 1, 1});
+  played.mute = "w2";
+  SUBCASE("not without being asked to") {}
+  SUBCASE("with --skip-blocked") { played.intent.skips = true; }
+  CHECK(played.run() == "not upgraded: w2: it did not say within 3m whether it can be upgraded");
+  CHECK_FALSE(played.node("w2").closed);
+  CHECK(played.node("w3").version == (played.intent.skips ? kNew : kOld));
 }
 
 TEST_CASE("a worker that has its turn and is not Ready is not opened, whatever it was left for") {
