@@ -31,6 +31,13 @@ std::string versionOf(const host::Path& program, host::Host& host) {
   return said.exitCode == 0 && !said.timedOut ? host::parseKubeletVersion(said.output) : "";
 }
 
+void makeNewerThanProcess(const KubeletWish& wish, host::Host& host) {
+  if (wish.running == wish.version) return;
+  // Of a symbolic link the service looks at the time of the link.
+  if (const auto touched = host.run({.program = "touch", .arguments = {"--no-dereference", "--no-create", wish.program.string()}, .input = {}}); touched.exitCode != 0)
+    throw Error(fmt::format("{} cannot be written: {}", wish.program.string(), trim(touched.errors)));
+}
+
 void installKubelet(const KubeletWish& wish, host::Host& host) {
   auto found = versionOf(wish.program, host);
   if (found != wish.version) {
@@ -44,10 +51,7 @@ void installKubelet(const KubeletWish& wish, host::Host& host) {
       throw Error(fmt::format("after {} {} is {}, and not {}", wish.command, wish.program.string(), found.empty() ? "no kubelet" : found, wish.version),
                   "name the version in the command; has its package source this minor version?");
   }
-  if (wish.running == found) return;
-  // Packages keep the time at which they were made.
-  if (const auto touched = host.run({.program = "touch", .arguments = {"--no-create", wish.program.string()}, .input = {}}); touched.exitCode != 0)
-    throw Error(fmt::format("{} cannot be written: {}", wish.program.string(), trim(touched.errors)));
+  makeNewerThanProcess(wish, host);
 }
 
 } // namespace kubestrap::cmd

@@ -17,6 +17,10 @@ struct KubeletWish {
 /// "v1.37.2", as the program's --version says it; empty: it does not.
 std::string versionOf(const host::Path& program, host::Host& host);
 
+/// Makes the program newer than a process of another version, so that the service is started anew: packages keep the time at which it was made, and a
+/// file that is there already is not written again.
+void makeNewerThanProcess(const KubeletWish& wish, host::Host& host);
+
 /// Runs the command unless the program is of that version already, and makes it newer than a process of another version, so that the service is
 /// started anew. Throws Error where the version is another one afterwards.
 void installKubelet(const KubeletWish& wish, host::Host& host);

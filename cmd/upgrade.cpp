@@ -463,9 +463,9 @@ ExitCode upgradeWorkerHere(UpgradeOptions options) {
   const auto lock = machine.host().lock(command);
   auto world = machine.world();
   plan::run(workflow, {.only = {}, .skip = {"bundle"}}, setup, facts, world, plan::Mode::apply, *reporter, command);
-  if (!options.kubelet)
-    installKubelet({.command = options.install.value_or(""), .program = phases::kubeletProgramOf(setup), .version = setup.cluster.version.tag(), .running = runningKubelet(setup.node.name, machine)},
-                   machine.host());
+  const KubeletWish wish{.command = options.install.value_or(""), .program = phases::kubeletProgramOf(setup), .version = setup.cluster.version.tag(), .running = runningKubelet(setup.node.name, machine)};
+  if (options.kubelet) makeNewerThanProcess(wish, machine.host());
+  else installKubelet(wish, machine.host());
   plan::enactAll(phases::kubeletSwapped(setup, options.kubelet.value_or("")), "kubelet", command, world, *reporter);
   return ExitCode::done;
 }

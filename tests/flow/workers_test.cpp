@@ -274,15 +274,20 @@ TEST_CASE("a kubelet of packages is installed by the operator's command, unless 
   code = 0;
   ran.clear();
   CHECK(fails(wish) == "");
-  CHECK(ran == Lines{"sh -c apt-get install kubelet=1.37.2-*", "touch --no-create /usr/bin/kubelet"});
+  CHECK(ran == Lines{"sh -c apt-get install kubelet=1.37.2-*", "touch --no-dereference --no-create /usr/bin/kubelet"});
   ran.clear();
   wish.command.clear();
   CHECK(fails(wish) == "");
-  CHECK(ran == Lines{"touch --no-create /usr/bin/kubelet"});
+  CHECK(ran == Lines{"touch --no-dereference --no-create /usr/bin/kubelet"});
   ran.clear();
   wish.running = "v1.37.2";
   CHECK(fails(wish) == "");
   CHECK(ran.empty());
+  cmd::makeNewerThanProcess(wish, host);
+  CHECK(ran.empty());
+  wish.running = "v1.36.3"; // a file that is there already, whoever has put it there
+  cmd::makeNewerThanProcess(wish, host);
+  CHECK(ran == Lines{"touch --no-dereference --no-create /usr/bin/kubelet"});
   wish.version = "v1.37.3";
   CHECK(fails(wish) == "/usr/bin/kubelet is v1.37.2, and not v1.37.3");
   wish.command = "true";
