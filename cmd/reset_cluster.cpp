@@ -59,7 +59,7 @@ std::vector<std::string> resetOtherNodes(const ClusterResetOptions& options, Mac
   const auto first = phases::destroy::next(intent, seen);
   if (const auto* stuck = std::get_if<plan::Stuck>(&first)) throw Error(stuck->cause, stuck->remedy);
   if (!options.yes && !options.force) confirm(seen.nodes);
-  return stepsPerformed({.name = "reset", .access = cluster.access, .holder = intent.self, .next = [&] { return phases::destroy::next(intent, look(cluster, machine)); }},
+  return stepsPerformed({.name = "reset", .access = cluster.access, .holder = intent.self, .next = [&] { return phases::destroy::next(intent, look(cluster, machine)); }, .endsAll = true},
                         machine);
 }
 

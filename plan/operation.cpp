@@ -27,7 +27,10 @@ public:
     withPatience(context_, planKey.string(), [&] {
       auto client = connect(operation_.access, context_);
       const auto found = client.get(planKey);
-      if (found) refuseIfHeld(*found);
+      if (found) {
+        refuseIfHeld(*found);
+        refuseIfRolling(*found);
+      }
       notes_ = found ? notesIn(*found) : Value::object();
       const auto now = formatRfc3339(context_.world.clock.now());
       const auto wanted = document({{"operation", operation_.name}, {"state", operation_.state}, {"holder", operation_.holder},
@@ -78,11 +81,14 @@ private:
     return value;
   }
 
+  static Value allNotesIn(const Value& found) {
+    auto notes = Value::parse(stringAt(found, "data.notes"), nullptr, false);
+    return notes.is_object() ? notes : Value::object();
+  }
+
   /// Of the same operation, which is gone on with.
   Value notesIn(const Value& found) const {
-    if (stringAt(found, "data.operation") != operation_.name) return Value::object();
-    const auto notes = Value::parse(stringAt(found, "data.notes"), nullptr, false);
-    return notes.is_object() ? notes : Value::object();
+    return stringAt(found, "data.operation") == operation_.name ? allNotesIn(found) : Value::object();
   }
 
   static Value versioned(Value value, const std::string& version) {
@@ -98,6 +104,14 @@ private:
     throw Error(fmt::format("{} is at it already: {} since {} (step: {})", text("holder"), text("operation"), text("since"), text("step")),
                 fmt::format("wait for its end; a driver that has not been heard of for {} may be followed by another", humanDuration(abandoned)),
                 ExitCode::refused);
+  }
+
+  /// The notes of a roll go with its plan, and guards would not put back any more what does not get on.
+  void refuseIfRolling(const Value& found) const {
+    const auto name = stringAt(found, "data.operation"), component = stringAt(allNotesIn(found), rollingNote);
+    if (operation_.endsAll || name == operation_.name || component.empty() || !isUnderWay(stringAt(found, "data.state"))) return;
+    throw Error(fmt::format("{} was giving {} another revision when its driver was not heard of any more", name, component),
+                fmt::format("go on with it, or roll back, first: kubestrap {}", name), ExitCode::refused);
   }
 
   void remember(const Value& stored) {

@@ -18,14 +18,17 @@ struct Operation {
   /// As guards read it: with "commits" a revision becomes the standby as soon as it runs, while one is "running" none does.
   std::string state = "running";
   std::function<Next()> next;
+  bool endsAll = false; ///< what others have begun does not matter any more
 };
 
 /// Does the operation to its end, as the only one: kube-system/kubestrap-plan says who is at it, and is refreshed while it goes on.
-/// Throws Error (refused) when somebody else is; Error with cause and hint when it is stuck, or when patience is over. What was done stays,
+/// Throws Error (refused) when somebody else is, or when another operation has left a component half rolled; Error with cause and hint when it is stuck, or when patience is over. What was done stays,
 /// and the next run goes on from there.
 void perform(const Operation& operation, World& world, Reporter& reporter);
 
 /// What the plan's ConfigMap is called.
 inline constexpr std::string_view planName = "kubestrap-plan";
+/// What a step notes while a component gets another revision, which guards put back when nobody goes on.
+inline constexpr std::string_view rollingNote = "rolling";
 
 } // namespace kubestrap::plan

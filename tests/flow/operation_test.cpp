@@ -126,7 +126,7 @@ TEST_CASE("another operation does not go by what one before has noted") {
   bool noted = false;
   driven.next = [&]() -> plan::Next {
     if (std::exchange(noted, true)) throw Interrupted();
-    return plan::Step{"one", {plan::Object{.document = configMap("one"), .access = driven.access()}}, {{"rolling", "kube-scheduler"}}};
+    return plan::Step{"one", {plan::Object{.document = configMap("one"), .access = driven.access()}}, {{"seen", "something"}}};
   };
   CHECK_THROWS_AS(driven.perform(), Interrupted);
   plan::World world{driven.machine.host, driven.machine.cri, driven.machine.api, driven.machine.clock, driven.machine.entropy};
@@ -135,6 +135,35 @@ TEST_CASE("another operation does not go by what one before has noted") {
     return plan::Done{};
   };
   plan::perform({.name = "other", .access = driven.access(), .holder = "n1", .next = next}, world, driven.machine.listener);
+}
+
+TEST_CASE("a roll whose driver is gone is gone on with before anything else: another plan would take from guards what they go by") {
+  Driven driven;
+  driven.next = [&, noted = false]() mutable -> plan::Next {
+    if (std::exchange(noted, true)) throw Interrupted();
+    return plan::Step{"one", {plan::Object{.document = configMap("one"), .access = driven.access()}}, {{"rolling", "kube-scheduler"}}};
+  };
+  CHECK_THROWS_AS(driven.perform(), Interrupted);
+  plan::World world{driven.machine.host, driven.machine.cri, driven.machine.api, driven.machine.clock, driven.machine.entropy};
+  const plan::Operation other{.name = "other", .access = driven.access(), .holder = "n1", .next = [] { return plan::Done{}; }};
+  CHECK_THROWS_WITH_AS(plan::perform(other, world, driven.machine.listener), "example was giving kube-scheduler another revision when its driver was not heard of any more", Error);
+  CHECK(driven.planSays("operation") == "example");
+  SUBCASE("it is gone on with") {
+    driven.next = [] { return plan::Done{}; };
+    driven.perform();
+    plan::perform(other, world, driven.machine.listener);
+  }
+  SUBCASE("it ends by an error, which takes it from guards as well") {
+    driven.next = [] { return plan::Stuck{"it does not go", "mend it"}; };
+    CHECK(has(driven.fails(), "it does not go"));
+    plan::perform(other, world, driven.machine.listener);
+  }
+  SUBCASE("what ends the cluster does not mind") {
+    auto reset = other;
+    reset.endsAll = true;
+    plan::perform(reset, world, driven.machine.listener);
+  }
+  CHECK(driven.planSays("operation") == "other");
 }
 
 TEST_CASE("a wait is told of, its driver gives signs meanwhile, and it ends with what is lacking when patience is over") {
