@@ -23,6 +23,7 @@
 #include "manifests/security.hpp"
 #include "phases/certificates.hpp"
 #include "phases/node.hpp"
+#include "plan/encryption.hpp"
 #include "plan/on_node.hpp"
 #include "support/encoding.hpp"
 #include "support/log.hpp"
@@ -127,6 +128,14 @@ config::Cluster wantedCluster(const ReconfigureOptions& options, ControlPlane& c
   return *std::move(wanted);
 }
 
+void refuseUnknownResources(const config::Cluster& wanted, kube::Client& client) {
+  if (!wanted.kubestrap.encryption) return;
+  const auto unknown = plan::unknownResources(client, wanted.kubestrap.encryption->resources);
+  if (unknown.empty()) return;
+  throw Error(fmt::format("security.encryptionAtRest.resources: the API server does not have {}, or does not let it be written", fmt::join(unknown, ", ")),
+              "plurals, outside the core group with their group, as kubectl api-resources shows them", ExitCode::refused);
+}
+
 std::vector<std::string> without(const std::vector<std::string>& names, const std::vector<std::string>& others) {
   std::vector<std::string> left;
   for (const auto& name : names)
@@ -150,6 +159,7 @@ public:
       : machine_(machine), cluster_(hostedControlPlane("reconfigure", options.kubeconfig, machine)), reporter_(reporterFor(plan::Mode::apply)), watched_(machine.clock()) {
     auto wanted = wantedCluster(options, cluster_, machine);
     const auto& present = cluster_.setup.cluster;
+    if (present.kubestrap.encryption != wanted.kubestrap.encryption) refuseUnknownResources(wanted, cluster_.client);
     asksOthers_ = concernsFiles(present, wanted);
     intent_.goingNames = without(present.apiServerCertSANs, wanted.apiServerCertSANs);
     intent_.encryption = {.encryption = wanted.kubestrap.encryption, .rotates = options.rotatesKey, .secret = Secret(base64(machine.random()(32)))};

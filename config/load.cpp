@@ -173,7 +173,11 @@ void checkWhole(std::string_view kind, const Value& value, const Report& report,
   if (kind == "JoinConfiguration") checkWhole<v1beta4::JoinConfiguration>(value, report, warnings);
   if (kind == "ResetConfiguration") checkWhole<v1beta4::ResetConfiguration>(value, report, warnings);
   if (kind == "UpgradeConfiguration") checkWhole<v1beta4::UpgradeConfiguration>(value, report, warnings);
-  if (kind == v1alpha1::kind) validateAddons(v1alpha1::decode(value).addons, report);
+  if (kind == v1alpha1::kind) {
+    const auto kubestrap = v1alpha1::decode(value);
+    validateAddons(kubestrap.addons, report);
+    validateSecurity(kubestrap, report);
+  }
   if (kind == inventoryKind) validateInventory(value, report, warnings);
   if (kind != "ClusterConfiguration") return;
   checkWhole<v1beta4::ClusterConfiguration>(value, report, warnings);

@@ -255,6 +255,15 @@ void checkVip(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::
 
 } // namespace
 
+void validateSecurity(const v1alpha1::KubestrapConfiguration& kubestrap, const schema::Report& report) {
+  if (!kubestrap.security || !kubestrap.security->encryptionAtRest || !kubestrap.security->encryptionAtRest->resources) return;
+  const auto& resources = *kubestrap.security->encryptionAtRest->resources;
+  const auto place = at("security.encryptionAtRest.resources");
+  if (resources.empty()) report.add(place, "there is none to encrypt", "like secrets; or no encryptionAtRest");
+  for (auto each = resources.begin(); each != resources.end(); ++each)
+    if (std::find(resources.begin(), each, *each) != each) report.add(place, fmt::format("{} is there twice", *each), "each once");
+}
+
 void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::ClusterConfiguration& cluster,
               const schema::Report& kubestrapReport, const schema::Report& clusterReport) {
   const auto& mode = kubestrap.endpoint.mode;
@@ -267,6 +276,7 @@ void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::
   checkVip(kubestrap, cluster, kubestrapReport);
   validateAddons(kubestrap.addons, cluster, kubestrapReport);
   checkSecurity(kubestrap, cluster, clusterReport);
+  validateSecurity(kubestrap, kubestrapReport);
   const bool balances = mode == "local" || mode == "vip";
   if (kubestrap.layout == "hosted" && !balances)
     kubestrapReport.add(at("endpoint.mode"), fmt::format("\"{}\" does not go with layout hosted, whose control planes have a balancer on every node", mode),

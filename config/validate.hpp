@@ -32,6 +32,8 @@ void validate(const v1beta4::ResetConfiguration& configuration, const schema::Re
 void validate(const v1beta4::UpgradeConfiguration& configuration, const schema::Report& report,
               std::vector<std::string>& warnings);
 
+/// API servers do not begin by a file that encrypts nothing, or one thing twice.
+void validateSecurity(const v1alpha1::KubestrapConfiguration& kubestrap, const schema::Report& report);
 /// How the control plane is reached, and at which name.
 void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::ClusterConfiguration& cluster,
               const schema::Report& kubestrapReport, const schema::Report& clusterReport);

@@ -147,6 +147,14 @@ std::optional<Next> unreadable(const Intent& intent, const Seen& seen) {
   return std::nullopt;
 }
 
+/// What was encrypted of the one would not be written anew on the way to the other.
+std::optional<Next> otherResources(const Intent& intent, const Seen& seen) {
+  const auto& wished = intent.encryption.encryption;
+  if (!wished || !seen.keys || !areFlagged(seen) || wished->resources == seen.keys->resources) return std::nullopt;
+  return plan::Stuck{fmt::format("{} are encrypted, and {} are wished", join(seen.keys->resources, ", "), join(wished->resources, ", ")),
+                     fmt::format("first kubestrap {} without encryptionAtRest, then with the other resources", intent.roll.command)};
+}
+
 /// Nothing: keys are as far as they can be with the command lines that there are.
 std::optional<Next> keysFollow(const Intent& intent, const Seen& seen) {
   const bool flagged = areFlagged(seen);
@@ -155,6 +163,7 @@ std::optional<Next> keysFollow(const Intent& intent, const Seen& seen) {
   if (!seen.keys && flagged)
     return plan::Stuck{fmt::format("{} is absent on this machine, and API servers encrypt by it", manifests::encryptionFile(setupOf(intent).cluster).string()),
                        "bring it from another control plane node, or run this there"};
+  if (auto stuck = otherResources(intent, seen)) return stuck;
   if (auto step = othersKnow(intent, seen)) return step;
   if (flagged)
     if (auto step = allGoByIt(intent, seen)) return step;

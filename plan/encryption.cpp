@@ -1,11 +1,15 @@
 // Objects are stored as API servers encrypt now. An update that changes nothing is enough: an API server that finds an object stored by another
 // key than the first one writes it all the same (apiserver: storage/etcd3/store.go, stale).
+#include "plan/encryption.hpp"
+
 #include "plan/kinds.hpp"
 
 #include "kube/reading.hpp"
 #include "support/encoding.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace kubestrap::plan {
 
@@ -25,16 +29,30 @@ Resource parse(const std::string& name) {
   return dot == name.npos ? Resource{name, ""} : Resource{name.substr(0, dot), name.substr(dot + 1)};
 }
 
-Value answerOf(kube::Client& client, const std::string& path) {
+/// Nothing: there is no such thing.
+std::optional<Value> answerOf(kube::Client& client, const std::string& path) {
   const auto response = client.raw("GET", path);
+  if (response.status == 404) return std::nullopt;
   if (response.status != 200) throw kube::ApiError(response.status, "", fmt::format("GET {}: the API server answers {}", path, response.status));
   return parseJson(response.body, path);
 }
 
-/// "/apis/apps/v1"
-std::string versionPath(kube::Client& client, const Resource& resource) {
+/// "/apis/apps/v1"; nothing: the group is unknown.
+std::optional<std::string> versionPath(kube::Client& client, const Resource& resource) {
   if (resource.group.empty()) return "/api/v1";
-  return "/apis/" + stringAt(answerOf(client, "/apis/" + percentEncode(resource.group)), "preferredVersion.groupVersion");
+  const auto group = answerOf(client, "/apis/" + percentEncode(resource.group));
+  return group ? std::optional("/apis/" + stringAt(*group, "preferredVersion.groupVersion")) : std::nullopt;
+}
+
+bool isWritable(kube::Client& client, const Resource& resource) {
+  const auto path = versionPath(client, resource);
+  const auto known = path ? answerOf(client, *path) : std::nullopt;
+  const auto* all = known ? find(*known, "resources") : nullptr;
+  return all && all->is_array() && std::ranges::any_of(*all, [&](const Value& each) {
+           const auto verbs = each.value("verbs", Value::array());
+           const auto has = [&](const char* verb) { return std::ranges::find(verbs, Value(verb)) != verbs.end(); };
+           return stringAt(each, "name") == resource.plural && has("list") && has("patch");
+         });
 }
 
 class Storing {
@@ -44,14 +62,14 @@ public:
 
   void all() {
     for (const auto& name : wanted_.resources) {
-      std::string path;
-      withPatience(context_, name, [&] { auto client = connect(wanted_.access, context_); path = fmt::format("{}/{}", versionPath(client, parse(name)), percentEncode(parse(name).plural)); });
-      pages(name, path);
+      std::optional<std::string> version;
+      withPatience(context_, name, [&] { auto client = connect(wanted_.access, context_); version = versionPath(client, parse(name)); });
+      if (version) pages(name, fmt::format("{}/{}", *version, percentEncode(parse(name).plural)));
     }
   }
 
 private:
-  /// What was listed may be too old to go on with: the answer has where to go on.
+  /// What was listed may be too old to go on with: the answer has where to go on. A resource that has gone has no objects left.
   void pages(const std::string& name, const std::string& path) {
     std::string next;
     do {
@@ -59,8 +77,8 @@ private:
       withPatience(context_, name, [&] {
         auto client = connect(wanted_.access, context_);
         const auto response = client.raw("GET", fmt::format("{}?limit={}{}", path, pageSize, next.empty() ? "" : "&continue=" + percentEncode(next)));
-        if (response.status != 200 && response.status != 410) throw kube::ApiError(response.status, "", fmt::format("GET {}: the API server answers {}", path, response.status));
-        page = parseJson(response.body, path);
+        if (response.status != 200 && response.status != 404 && response.status != 410) throw kube::ApiError(response.status, "", fmt::format("GET {}: the API server answers {}", path, response.status));
+        page = response.status == 404 ? Value::object() : parseJson(response.body, path);
         if (response.status == 410 && stringAt(page, "metadata.continue").empty()) throw kube::ApiError(503, "", "the list is too old to be gone on with");
       });
       if (const auto* items = find(page, "items"); items && items->is_array())
@@ -102,6 +120,12 @@ private:
 };
 
 } // namespace
+
+std::vector<std::string> unknownResources(kube::Client& client, const std::vector<std::string>& resources) {
+  auto unknown = resources;
+  std::erase_if(unknown, [&](const auto& each) { return isWritable(client, parse(each)); });
+  return unknown;
+}
 
 Change needed(const StoreAnew& wanted, const Context&) {
   return {.verb = Verb::run, .subject = subject(Task{wanted}), .reason = "how an object lies in etcd cannot be seen"};

@@ -44,7 +44,16 @@ TEST_CASE("what is wrong with an audit log, or what is to be encrypted, is told 
   CHECK(problem(with("security: {encryptionAtRest: {}}\n")).find("security.encryptionAtRest.provider: missing") != std::string::npos);
   CHECK(problem(with("security: {encryptionAtRest: {provider: kms}}\n")).find("\"kms\" is not known (expected one of secretbox, aescbc, aesgcm)") != std::string::npos);
   CHECK(problem(with("security: {encryptionAtRest: {provider: aesgcm, resources: ['*.*']}}\n")).find("is not a resource that can be encrypted") != std::string::npos);
+  CHECK(problem(with("security: {encryptionAtRest: {provider: aesgcm, resources: []}}\n")).find("security.encryptionAtRest.resources: there is none to encrypt") != std::string::npos);
+  CHECK(problem(with("security: {encryptionAtRest: {provider: aesgcm, resources: [secrets, configmaps, secrets]}}\n")).find("secrets is there twice") != std::string::npos);
   CHECK(problem(with("security: {encryptionAtRest: {provider: aesgcm, rotateEvery: 720h}}\n")).find("reserved") != std::string::npos);
+}
+
+TEST_CASE("what would not be encrypted, or twice, is told of a document that is alone, too") {
+  std::vector<std::string> warnings;
+  const auto problems = validateDocuments(parseYaml(kubestrap("security: {encryptionAtRest: {provider: aesgcm, resources: []}}\n"), "own.yaml"), warnings);
+  REQUIRE(problems.size() == 1);
+  CHECK(problems.front().message == "there is none to encrypt");
 }
 
 TEST_CASE("secrets are what is encrypted where nothing else is said") {

@@ -266,6 +266,20 @@ TEST_CASE("an API server does not go back to a revision that cannot read what li
   CHECK(std::get<plan::Stuck>(back(off, gone)).cause.find("whose file of keys is absent on n1") != std::string::npos);
 }
 
+TEST_CASE("other resources wait until those that are encrypted are not any more, though nothing was stored of it yet") {
+  auto seen = seenOf({"n1"});
+  auto other = encrypting();
+  other.cluster.kubestrap.encryption->resources = {"configmaps"};
+  steps(to(encrypting()), seen, 2); // no API server is told the file yet: it may be another one
+  auto early = seen;
+  steps(to(other), early);
+  CHECK(early.keys->resources == Lines{"configmaps"});
+  steps(to(encrypting()), seen, 4);
+  const auto stuck = phases::reconfigure::next(to(other), {}, seen);
+  REQUIRE(std::holds_alternative<plan::Stuck>(stuck));
+  CHECK(std::get<plan::Stuck>(stuck).cause == "secrets are encrypted, and configmaps are wished");
+}
+
 TEST_CASE("a command line that does not begin is found before a file is touched") {
   auto setup = at("v1.36.3");
   setup.cluster.scheduler.extraArgs = {{"no-such-flag", "1"}};

@@ -1,4 +1,5 @@
 // What API servers encrypt: whether one goes by a file, and that every object is written anew.
+#include "plan/encryption.hpp"
 #include "support/encoding.hpp"
 #include "tests/unit/plan/pki.hpp"
 
@@ -98,6 +99,29 @@ TEST_CASE("resources of a group are found by the version that it prefers") {
   };
   store.store();
   CHECK(asked == std::vector<std::string>{"GET /apis/apps", "GET /apis/apps/v1/deployments?limit=50", "PATCH /apis/apps/v1/namespaces/team/deployments/a"});
+}
+
+TEST_CASE("of a resource, or a group, that is not there any more none is left to be written") {
+  Store store;
+  store.wanted.resources = {"widgets", "widgets.example.org"};
+  store.api.intercept = [](const net::Request&) -> std::optional<net::Response> { return net::Response{404, {}, "404 page not found\n"}; };
+  CHECK_NOTHROW(store.store());
+  CHECK(store.written().empty());
+}
+
+TEST_CASE("what API servers do not have, or would not let be written, is known before") {
+  Store store;
+  store.api.intercept = [](const net::Request& request) -> std::optional<net::Response> {
+    const auto is = [&](std::string_view path) { return request.url.ends_with(path); };
+    if (is("/api/v1"))
+      return net::Response{200, {}, R"({"resources": [{"name": "secrets", "verbs": ["list", "patch"]}, {"name": "secrets/x", "verbs": []}, {"name": "bindings", "verbs": ["create"]}]})"};
+    if (is("/apis/apps")) return net::Response{200, {}, R"({"preferredVersion": {"groupVersion": "apps/v1"}})"};
+    if (is("/apis/apps/v1")) return net::Response{200, {}, R"({"resources": [{"name": "deployments", "verbs": ["list", "patch"]}]})"};
+    return net::Response{404, {}, "404 page not found\n"};
+  };
+  auto client = connect(store.wanted.access, store.looking());
+  CHECK(unknownResources(client, {"secrets", "secret", "bindings", "deployments.apps", "deployments", "apps.apps", "widgets.example.org"}) ==
+        std::vector<std::string>{"secret", "bindings", "deployments", "apps.apps", "widgets.example.org"});
 }
 
 TEST_CASE("an API server tells by which file it encrypts") {
