@@ -188,8 +188,8 @@ Status statusOf(const std::string& name, const config::Setup& setup, kube::Clien
   for (const auto& each : seen->second.installed) {
     const kube::ObjectKey key{each.apiVersion, each.kind, each.nameSpace, each.name};
     auto live = client.get(key);
-    if (!live) status.missing.push_back(key.string());
-    else if (makesPods(each)) workloads.push_back({each.kind, each.nameSpace, each.name}), found.push_back(*std::move(live));
+    if (!live && each.kind != "Job") status.missing.push_back(key.string()); // which may be gone when it is done
+    else if (live && makesPods(each)) workloads.push_back({each.kind, each.nameSpace, each.name}), found.push_back(*std::move(live));
   }
   status.images = manifests::imagesIn(found);
   if (workloads.empty()) return status;

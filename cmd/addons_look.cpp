@@ -136,7 +136,7 @@ void takeAddonRecords(config::Setup& setup, kube::Client& client) {
   for (const auto& row : config::addonRows()) {
     const std::string name(row.name);
     const auto key = manifests::addonRecordName(name);
-    if (const auto found = client.get({key.apiVersion, key.kind, key.nameSpace, key.name})) setup.request.addons[name].installed = manifests::recordedObjects(*found);
+    if (const auto found = client.get({key.apiVersion, key.kind, key.nameSpace, key.name})) manifests::takeRecord(setup.request.addons[name], *found);
   }
   for (auto& [name, seen] : setup.request.addons) markThoseOfOthers(seen, setup, client);
 }

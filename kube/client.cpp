@@ -284,8 +284,10 @@ Value Client::mergePatch(const ObjectKey& key, const Value& patch) {
 
 void Client::remove(const ObjectKey& key) {
   if (collectionOf(key).empty()) return;
+  // By itself the API server would leave the pods of a Job.
+  const auto path = key.kind == "Job" ? withQuery(pathTo(key), "propagationPolicy=Background") : pathTo(key);
   try {
-    checked("DELETE", pathTo(key));
+    checked("DELETE", path);
   } catch (const ApiError& error) {
     if (error.status() != 404 || error.reason() != "NotFound") throw;
   }

@@ -1,6 +1,7 @@
 #include "manifests/addon_objects.hpp"
 
 #include "manifests/addon_images.hpp"
+#include "support/encoding.hpp"
 #include "support/error.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
@@ -320,12 +321,16 @@ constexpr Adjuster adjusters[] = {{"flannel", adjustFlannel},       {"calico", a
                                   {"metallb", adjustMetallb},       {"traefik", adjustIngress},       {"ingress-nginx", adjustIngress},
                                   {"metrics-server", adjustMetricsServer}, {"local-path", adjustLocalPath}};
 
-/// Of `object`, whose mark is taken off.
-bool wasThere(Value& object) {
-  constexpr std::string_view initial[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
-  const bool marked = stringAt(object, "status") == kOfOthers;
+/// `status` is what a look at the cluster has said of it.
+std::string takeMark(Value& object) {
+  auto mark = stringAt(object, "status");
   object.erase("status");
-  return marked || (stringAt(object, "kind") == "Namespace" && std::ranges::find(initial, stringAt(object, "metadata.name")) != std::end(initial));
+  return mark;
+}
+
+bool wasThere(const Value& object, std::string_view mark) {
+  constexpr std::string_view initial[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
+  return mark == kOfOthers || (stringAt(object, "kind") == "Namespace" && std::ranges::find(initial, stringAt(object, "metadata.name")) != std::end(initial));
 }
 
 } // namespace
@@ -338,9 +343,14 @@ AddonObjects addonObjects(const Cluster& cluster, const Addon& addon, const conf
   AddonObjects made;
   for (auto& object : objects) {
     replaceImages(object, values);
-    if (wasThere(object)) made.ofOthers.push_back(nameOf(object));
+    const auto mark = takeMark(object);
+    if (wasThere(object, mark)) made.ofOthers.push_back(nameOf(object));
     object["metadata"]["labels"][std::string(addonLabel)] = addon.name;
     const auto kind = stringAt(object, "kind");
+    if (kind == "Job") {
+      const auto& digest = made.jobs[nameOf(object)] = sha256Hex(sorted(object).dump()).substr(0, 16);
+      if (mark == digest) made.done.push_back(nameOf(object));
+    }
     if (kind == "CustomResourceDefinition") made.definitions.push_back(stringAt(object, "metadata.name"));
     (kind == "Namespace" || kind == "CustomResourceDefinition" ? made.first : isLate(kind) ? made.last : made.rest).push_back(std::move(object));
   }
@@ -375,11 +385,12 @@ std::vector<config::ObjectName> namesOf(const std::vector<Value>& objects) {
 
 config::ObjectName addonRecordName(std::string_view name) { return {"v1", "ConfigMap", "kube-system", fmt::format("kubestrap-addon-{}", name)}; }
 
-Value addonRecord(std::string_view name, const std::vector<config::ObjectName>& objects) {
+Value addonRecord(std::string_view name, const std::vector<config::ObjectName>& objects, const std::map<config::ObjectName, std::string>& jobs) {
   Value list = Value::array();
   for (const auto& each : objects) {
     Value one{{"apiVersion", each.apiVersion}, {"kind", each.kind}, {"name", each.name}};
     if (!each.nameSpace.empty()) one["namespace"] = each.nameSpace;
+    if (const auto job = jobs.find(each); job != jobs.end()) one["digest"] = job->second;
     list.push_back(std::move(one));
   }
   const auto key = addonRecordName(name);
@@ -394,6 +405,14 @@ std::vector<config::ObjectName> recordedObjects(const Value& configMap) {
   const auto list = parseYamlValue(stringAt(configMap, "data.objects", "[]"), stringAt(configMap, "metadata.name"));
   for (const auto& each : list) objects.push_back({stringAt(each, "apiVersion"), stringAt(each, "kind"), stringAt(each, "namespace"), stringAt(each, "name")});
   return objects;
+}
+
+void takeRecord(config::AddonSeen& seen, const Value& configMap) {
+  seen.installed = recordedObjects(configMap);
+  const auto list = parseYamlValue(stringAt(configMap, "data.objects", "[]"), stringAt(configMap, "metadata.name"));
+  for (auto& document : seen.manifest)
+    for (std::size_t i = 0; i < seen.installed.size(); ++i)
+      if (const auto digest = stringAt(list[i], "digest"); !digest.empty() && seen.installed[i] == nameOf(document)) document["status"] = digest;
 }
 
 } // namespace kubestrap::manifests

@@ -4,6 +4,7 @@
 
 #include "config/addons.hpp"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ struct AddonObjects {
   std::vector<Value> rest;
   std::vector<Value> last;              ///< what the API server asks before it answers: webhooks, aggregated APIs
   std::vector<config::ObjectName> ofOthers; ///< of these what was there before: it stays when the add-on goes
+  std::map<config::ObjectName, std::string> jobs; ///< the digest of each
+  std::vector<config::ObjectName> done;           ///< Jobs that the cluster has recorded just as they are here
 };
 
 /// What the API server asks before it answers.
@@ -34,8 +37,10 @@ config::ObjectName nameOf(const Value& object);
 std::vector<config::ObjectName> namesOf(const std::vector<Value>& objects);
 
 /// The ConfigMap in which the cluster has what an add-on consists of; and the opposite.
-Value addonRecord(std::string_view name, const std::vector<config::ObjectName>& objects);
+Value addonRecord(std::string_view name, const std::vector<config::ObjectName>& objects, const std::map<config::ObjectName, std::string>& jobs = {});
 std::vector<config::ObjectName> recordedObjects(const Value& configMap);
+/// Takes what it consists of from its record, and which of its Jobs were made, as a mark of the manifest's.
+void takeRecord(config::AddonSeen& seen, const Value& configMap);
 config::ObjectName addonRecordName(std::string_view name);
 /// What every object of an add-on is labelled with.
 inline constexpr std::string_view addonLabel = "kubestrap.io/addon";

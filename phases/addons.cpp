@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 namespace kubestrap::phases {
 
@@ -31,8 +32,10 @@ const config::AddonSeen* seenOf(const Setup& setup, std::string_view name) {
   return found == setup.request.addons.end() ? nullptr : &found->second;
 }
 
-void appendObjects(Resources& resources, const std::vector<Value>& documents, const Access& access) {
+/// A Job that is done is left alone: it may have been taken away since.
+void appendObjects(Resources& resources, const std::vector<Value>& documents, const Access& access, const std::vector<ObjectName>& done = {}) {
   for (const auto& each : documents) {
+    if (std::ranges::find(done, manifests::nameOf(each)) != done.end()) continue;
     const auto secrecy = stringAt(each, "kind") == "Secret" ? plan::Secrecy::secret : plan::Secrecy::open;
     resources.push_back(plan::Object{.document = each, .access = access, .fills = {}, .secrecy = secrecy, .initialOnly = {}, .judge = plan::Judge::server});
   }
@@ -44,8 +47,10 @@ plan::Object absent(const ObjectName& name, const Access& access) {
   return {.document = std::move(document), .mode = plan::ApplyMode::absent, .access = access, .fills = {}, .initialOnly = {}, .judge = plan::Judge::server};
 }
 
-plan::Object record(std::string_view name, const std::vector<ObjectName>& objects, const Access& access) {
-  return {.document = manifests::addonRecord(name, objects), .access = access, .fills = {}, .initialOnly = {}};
+using Digests = std::map<ObjectName, std::string>;
+
+plan::Object record(std::string_view name, const std::vector<ObjectName>& objects, const Digests& jobs, const Access& access) {
+  return {.document = manifests::addonRecord(name, objects, jobs), .access = access, .fills = {}, .initialOnly = {}};
 }
 
 /// Another version of its API is no other object.
@@ -95,6 +100,17 @@ std::vector<plan::RolledOut::Workload> workloads(const std::vector<Value>& objec
   return found;
 }
 
+/// Compared with the record that was written first, and not with the one before that.
+void appendLastRecord(Resources& resources, std::string_view name, plan::Object last, const Setup& setup) {
+  const auto key = manifests::addonRecordName(name);
+  resources.push_back(plan::Condition{.what = fmt::format("the cluster has a record of {}", name),
+                                      .probe = plan::ObjectExists{last.access, key.apiVersion, key.kind, key.nameSpace, key.name},
+                                      .patience = setup.request.timeouts.kubernetesAPICall,
+                                      .hint = "run the command again",
+                                      .fatal = {}});
+  resources.push_back(std::move(last));
+}
+
 Resources addon(const Setup& setup, const Phase& phase) {
   const auto* asked = config::findAddon(setup.cluster.kubestrap.addons, phase.name);
   const auto* seen = seenOf(setup, phase.name);
@@ -104,7 +120,9 @@ Resources addon(const Setup& setup, const Phase& phase) {
   const auto all = manifests::inOrder(made);
   // Recorded before it is made, and what goes is recorded until it is gone: a run that is stopped leaves nothing that nobody knows of.
   const auto records = recordsOf(seen->installed, without(made.ofOthers, manifests::namesOf(all)));
-  Resources resources{record(phase.name, records.before, access)};
+  Digests done;
+  for (const auto& each : made.done) done[each] = made.jobs.at(each);
+  Resources resources{record(phase.name, records.before, done, access)};
   appendObjects(resources, made.first, access);
   if (!made.definitions.empty())
     resources.push_back(plan::Condition{.what = fmt::format("the cluster serves the kinds of {}", phase.name),
@@ -113,10 +131,10 @@ Resources addon(const Setup& setup, const Phase& phase) {
                                         .hint = "look at: kubectl get crds; another add-on may have taken their names",
                                         .fatal = {}});
   // From here on all kinds are known.
-  appendObjects(resources, made.rest, access);
+  appendObjects(resources, made.rest, access, made.done);
   appendObjects(resources, made.last, access);
   for (const auto& each : without(recordedBesides({std::string(phase.name)}, setup), records.surplus)) resources.push_back(absent(each, access));
-  if (!records.surplus.empty()) resources.push_back(record(phase.name, records.after, access));
+  if (!records.surplus.empty() || done.size() < made.jobs.size()) appendLastRecord(resources, phase.name, record(phase.name, records.after, made.jobs, access), setup);
   if (auto of = workloads(all); setup.request.addonPatience && !of.empty())
     resources.push_back(plan::Condition{.what = fmt::format("the pods of {} are ready", phase.name),
                                         .probe = plan::RolledOut{access, std::move(of)},

@@ -326,7 +326,13 @@ void enact(const Object& wanted, const Change& change, const Context& context) {
       if (!overwritesTheSame(wanted, now, change)) return void(otherwise = std::move(now));
     }
     auto document = filled(wanted, live, client, context);
-    if (live) document["metadata"]["resourceVersion"] = version;
+    if (live && key.kind == "Job" && wanted.judge == Judge::server) {
+      // What a Job does cannot be changed: it is made anew.
+      client.remove(key);
+      awaitGone(key, *live, change, client, context);
+    } else if (live) {
+      document["metadata"]["resourceVersion"] = version;
+    }
     client.apply(document);
   });
   if (otherwise)

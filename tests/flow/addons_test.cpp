@@ -63,7 +63,7 @@ public:
   config::AddonSeen seen() {
     config::AddonSeen found{.from = "/m/metallb.yaml", .manifest = {}, .installed = {}};
     for (auto& each : parseYaml(manifest, "metallb.yaml")) found.manifest.push_back(std::move(each.value));
-    if (const auto record = api.object(kRecord)) found.installed = manifests::recordedObjects(*record);
+    if (const auto record = api.object(kRecord)) manifests::takeRecord(found, *record);
     return found;
   }
 
@@ -267,6 +267,52 @@ TEST_CASE("what an add-on's controller tidies up behind goes before it, and the 
     CHECK(machine.api.object(kRecord));
     CHECK(machine.api.object(kSpeaker));
   }
+}
+
+TEST_CASE("a Job is made once, and anew when the manifest has another one") {
+  WithAddon machine;
+  machine.manifest += R"(---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: hook, namespace: metallb-system}
+spec: {ttlSecondsAfterFinished: 0, template: {spec: {restartPolicy: Never, containers: [{name: hook, image: "hook:v1"}]}}}
+)";
+  const std::string job = "/apis/batch/v1/namespaces/metallb-system/jobs/hook";
+  machine.init();
+  CHECK(machine.api.object(job));
+  CHECK(changesOf(machine.run(phases::addonsWorkflow(), plan::Mode::plan)) == Lines{});
+  SUBCASE("it is gone when it is done") {
+    machine.api.remove(job);
+    CHECK(changesOf(machine.run(phases::addonsWorkflow())) == Lines{});
+    CHECK(!machine.api.object(job));
+  }
+  SUBCASE("it is still there") {}
+  machine.manifest = replaceAll(machine.manifest, "hook:v1", "hook:v2");
+  const auto before = machine.api.object(job);
+  machine.api.forgetRecords();
+  machine.run(phases::addonsWorkflow());
+  const auto after = machine.api.object(job);
+  REQUIRE(after);
+  CHECK(after->at("spec").at("template").at("spec").at("containers").at(0).at("image") == "hook:v2");
+  if (before) {
+    CHECK(stringAt(*before, "metadata.uid") != stringAt(*after, "metadata.uid"));
+    CHECK(std::ranges::any_of(machine.api.records(), [](const auto& each) { return each.request.method == "DELETE" && each.request.url.ends_with("/jobs/hook?propagationPolicy=Background"); }));
+  }
+  CHECK(changesOf(machine.run(phases::addonsWorkflow(), plan::Mode::plan)) == Lines{});
+}
+
+TEST_CASE("a manifest that has more and lacks some is recorded in one run") {
+  WithAddon machine;
+  machine.manifest = "{apiVersion: v1, kind: Namespace, metadata: {name: metallb-system}}\n---\n{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, namespace: metallb-system}}\n";
+  const auto usual = machine.adjust;
+  machine.adjust = [&](config::Setup& setup) {
+    usual(setup);
+    setup.cluster.kubestrap.addons.front().values = {};
+  };
+  machine.init();
+  machine.manifest = replaceAll(machine.manifest, "name: a,", "name: b,");
+  machine.run(phases::addonsWorkflow());
+  CHECK(changesOf(machine.run(phases::addonsWorkflow(), plan::Mode::plan)) == Lines{});
 }
 
 TEST_CASE("what is being deleted is no object that can be kept") {

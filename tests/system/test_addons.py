@@ -85,6 +85,18 @@ spec:
     metadata: {labels: {app: %(name)s}}
     spec: {containers: [{name: controller, image: quay.io/made-up/controller:v1, args: [/nginx, --publish-service=a/b], ports: [{containerPort: 80}]}]}
 ---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: admission-create, namespace: %(name)s}
+spec:
+  ttlSecondsAfterFinished: 0
+  template:
+    spec:
+      hostNetwork: true
+      tolerations: [{operator: Exists}]
+      restartPolicy: OnFailure
+      containers: [{name: create, image: "lab.local/test:1", imagePullPolicy: Never, command: [sh, -c, exit 0]}]
+---
 apiVersion: v1
 kind: Service
 metadata: {name: %(name)s, namespace: %(name)s}
