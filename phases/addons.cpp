@@ -32,12 +32,18 @@ const config::AddonSeen* seenOf(const Setup& setup, std::string_view name) {
   return found == setup.request.addons.end() ? nullptr : &found->second;
 }
 
+/// How many pods there are is the operator's, or an autoscaler's, from the first day on.
+std::vector<Pointer> initialOnly(const Value& document) {
+  const auto kind = stringAt(document, "kind");
+  return kind == "Deployment" || kind == "StatefulSet" ? std::vector{Pointer("/spec/replicas")} : std::vector<Pointer>{};
+}
+
 /// A Job that is done is left alone: it may have been taken away since.
 void appendObjects(Resources& resources, const std::vector<Value>& documents, const Access& access, const std::vector<ObjectName>& done = {}) {
   for (const auto& each : documents) {
     if (std::ranges::find(done, manifests::nameOf(each)) != done.end()) continue;
     const auto secrecy = stringAt(each, "kind") == "Secret" ? plan::Secrecy::secret : plan::Secrecy::open;
-    resources.push_back(plan::Object{.document = each, .access = access, .fills = {}, .secrecy = secrecy, .initialOnly = {}, .judge = plan::Judge::server});
+    resources.push_back(plan::Object{.document = each, .access = access, .fills = {}, .secrecy = secrecy, .initialOnly = initialOnly(each), .judge = plan::Judge::server});
   }
 }
 

@@ -269,6 +269,21 @@ TEST_CASE("what an add-on's controller tidies up behind goes before it, and the 
   }
 }
 
+TEST_CASE("how many pods a Deployment has is not put back") {
+  WithAddon machine;
+  machine.manifest += R"(---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: controller, namespace: metallb-system}
+spec: {replicas: 1, selector: {matchLabels: {app: c}}, template: {metadata: {labels: {app: c}}, spec: {containers: [{name: c, image: "c:v1"}]}}}
+)";
+  machine.init();
+  auto controller = *machine.api.object("/apis/apps/v1/namespaces/metallb-system/deployments/controller");
+  controller["spec"]["replicas"] = 3;
+  machine.api.put(controller, "kubectl-scale");
+  CHECK(changesOf(machine.run(phases::addonsWorkflow(), plan::Mode::plan)) == Lines{});
+}
+
 TEST_CASE("a Job is made once, and anew when the manifest has another one") {
   WithAddon machine;
   machine.manifest += R"(---
