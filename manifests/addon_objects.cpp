@@ -83,6 +83,11 @@ void setVariable(Value& container, const std::string& name, const std::string& v
   variables.push_back({{"name", name}, {"value", value}});
 }
 
+/// Pods that read their configuration once are made anew when it is another one.
+void tellConfiguration(Value& workload, const std::string& configuration) {
+  workload["spec"]["template"]["metadata"]["annotations"]["kubestrap.io/configuration"] = sha256Hex(configuration).substr(0, 16);
+}
+
 // ---- pod networks: what they give to pods is what the cluster says pods have
 
 const Cidr* podRange(const Cluster& cluster, IpAddress::Family family) {
@@ -126,9 +131,9 @@ void adjustFlannel(Making& making) {
   if (values.nftables) net["EnableNFTables"] = *values.nftables;
   (*map)["data"]["net-conf.json"] = net.dump(2) + "\n";
   const auto flanneld = containerNamed(making.objects, "kube-flannel");
-  if (values.interfaces.empty()) return;
-  if (!flanneld.container) lacks(making, "container kube-flannel");
-  setArgument(*flanneld.container, "--iface=", "--iface=" + values.interfaces.front());
+  if (!flanneld.container && !values.interfaces.empty()) lacks(making, "container kube-flannel");
+  if (!values.interfaces.empty()) setArgument(*flanneld.container, "--iface=", "--iface=" + values.interfaces.front());
+  if (flanneld.workload) tellConfiguration(*flanneld.workload, (*map)["data"]["net-conf.json"].get<std::string>());
 }
 
 /// Calico by its own manifest (calico-node's variables), by its operator (Installation), or with pools of the operator's own (IPPool).
@@ -184,6 +189,9 @@ void adjustCilium(Making& making) {
       throw Error(fmt::format("{}: {} {} does not hold the cluster's pod network {}", making.from, routing, native->string(), range->string()),
                   "make it hold networking.podSubnet, or leave it out");
   }
+  const auto data = sorted(settings).dump();
+  for (const auto* name : {"cilium-agent", "cilium-operator"})
+    if (const auto found = containerNamed(making.objects, name); found.workload) tellConfiguration(*found.workload, data);
 }
 
 // ---- the others

@@ -96,6 +96,14 @@ TEST_CASE("flannel's network is the cluster's, and its backend what was asked fo
   CHECK(containerOf(ofKind(objects, "DaemonSet")).at("args") == Value{"--ip-masq", "--iface=eth1"});
 }
 
+TEST_CASE("a pod network's pods are made anew when the file that they read once is another one") {
+  const auto told = [](const std::vector<Value>& objects) { return ofKind(objects, "DaemonSet").at("spec").at("template").at("metadata").at("annotations").at("kubestrap.io/configuration"); };
+  CHECK(told(made("flannel", flannel)) == told(made("flannel", flannel)));
+  CHECK(told(made("flannel", flannel)) != told(made("flannel", flannel, {}, "10.200.0.0/16")));
+  const auto cilium = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cilium-config, namespace: its}\ndata: {ipam: cluster-pool}\n---\n" + workload("DaemonSet", "cilium-agent");
+  CHECK(told(made("cilium", cilium)) != told(made("cilium", cilium, {}, "10.200.0.0/16")));
+}
+
 TEST_CASE("flannel gets both ranges of a cluster with two families") {
   auto cluster = referenceSetup().cluster;
   cluster.networks.pods = {*Cidr::parse("10.244.0.0/16"), *Cidr::parse("fd00:10::/56")};
