@@ -5,6 +5,7 @@
 #include "cmd/machine.hpp"
 #include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
+#include "cmd/rotation_look.hpp"
 #include "cmd/workflow.hpp"
 
 #include "config/addons.hpp"
@@ -125,6 +126,7 @@ ExitCode perform(const plan::Workflow& workflow, const plan::Selection& selectio
 ExitCode install(const AddonsOptions& options, const Names& names) {
   checkNames(names);
   Machine machine(globals().rootfs);
+  refuseWhileRotating(machine.host(), "a change of add-ons");
   auto [setup, client] = standing(options, machine);
   for (const auto& name : names)
     if (!config::findAddon(setup.cluster.kubestrap.addons, name))
@@ -148,18 +150,20 @@ ExitCode remove(const AddonsOptions& options, const Names& names) {
   checkNames(names);
   if (names.empty()) throw Error("no add-on was named", "kubestrap addons status shows which there are", ExitCode::usage);
   Machine machine(globals().rootfs);
+  refuseWhileRotating(machine.host(), "a change of add-ons");
   auto [setup, client] = standing(options, machine);
   takeAddonRecords(setup, client);
   phases::leaveShared(setup, names);
   std::erase_if(setup.request.addons, [&](const auto& each) { return !isAmong(each.first, names); });
-  std::erase_if(setup.cluster.kubestrap.addons, [&](const auto& each) { return isAmong(each.name, names); });
   for (const auto& name : names)
     if (!setup.request.addons.contains(name)) log::warn(fmt::format("the cluster has no record of {}: nothing of it is removed but its name in the configuration", name));
   if (!options.dryRun && !options.yes) {
     for (const auto& [name, seen] : setup.request.addons)
       fmt::print(stderr, "{}: {} objects go{}\n", name, seen.installed.size(), withAllIn(seen.installed));
     confirmOrEnd();
+    if (auto now = storedCluster(client)) setup.cluster = *std::move(now); // others may have changed it before the answer
   }
+  std::erase_if(setup.cluster.kubestrap.addons, [&](const auto& each) { return isAmong(each.name, names); });
   return perform(phases::addonsRemoval(), selecting(names), setup, options, "AddonsRemoval", machine, {});
 }
 

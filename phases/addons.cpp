@@ -190,8 +190,9 @@ std::span<const Phase> addonPhases() {
 }
 
 const plan::Workflow& addonsWorkflow() {
-  static const Phase phases[] = {{.name = "addon", .summary = "Install the add-ons of the configuration", .children = addonPhases()},
-                                 {.name = "upload-config", .summary = "Keep in the cluster which they are", .desired = configuration}};
+  // Before what may take long: it is the whole configuration, as it was read.
+  static const Phase phases[] = {{.name = "upload-config", .summary = "Keep in the cluster which add-ons it has", .desired = configuration},
+                                 {.name = "addon", .summary = "Install the add-ons of the configuration", .children = addonPhases()}};
   static const plan::Workflow workflow{"addons", "Install the add-ons of the configuration", phases};
   return workflow;
 }

@@ -269,6 +269,16 @@ TEST_CASE("what an add-on's controller tidies up behind goes before it, and the 
   }
 }
 
+TEST_CASE("the configuration is kept in the cluster before add-ons are installed, which may take long") {
+  WithAddon machine;
+  machine.selection.skip = {"addon", "upload-config"};
+  machine.init();
+  machine.selection.skip = {};
+  machine.listener.lines.clear();
+  machine.run(phases::addonsWorkflow());
+  CHECK(at(machine.listener.lines, "ConfigMap kube-system/kubestrap-config") < at(machine.listener.lines, "ConfigMap kube-system/kubestrap-addon-metallb"));
+}
+
 TEST_CASE("how many pods a Deployment has is not put back") {
   WithAddon machine;
   machine.manifest += R"(---
