@@ -71,9 +71,7 @@ void takeOwnAddons(config::Setup& setup, Machine& machine, const plan::Selection
       kube::Client client(machine.http(), *found, setup.request.kubeconfig ? "" : phases::apiServerOf(setup));
       takeAddonRecords(setup, client);
     }
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const Error& error) {
+  } catch (const net::TransportError& error) {
     log::info(2, "no records of add-ons: {}", error.message()); // the usual case: no API server runs yet
   }
 }
