@@ -64,10 +64,10 @@ void unfold(Value document, const std::string& where, std::vector<Value>& object
     for (auto& item : document["items"]) unfold(std::move(item), where, objects);
     return;
   }
-  if (kind.empty() || stringAt(document, "apiVersion").empty() || stringAt(document, "metadata.name").empty())
-    throw Error(fmt::format("{} is no object of Kubernetes: it needs apiVersion, kind and metadata.name", where), "take it out of the manifest");
   if (kind == "Kustomization")
     throw Error(fmt::format("{} is a Kustomization, which kubestrap does not build", where), "kubectl kustomize FOLDER > FILE makes a manifest of it");
+  if (kind.empty() || stringAt(document, "apiVersion").empty() || stringAt(document, "metadata.name").empty())
+    throw Error(fmt::format("{} is no object of Kubernetes: it needs apiVersion, kind and metadata.name", where), "take it out of the manifest");
   document.erase("status");
   if (kind == "CustomResourceDefinition") document["metadata"].erase("creationTimestamp");
   else dropNulls(document);

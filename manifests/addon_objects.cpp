@@ -122,7 +122,7 @@ void adjustFlannel(Making& making) {
   auto net = parseJson((*map)["data"]["net-conf.json"].get<std::string>(), making.from + ": net-conf.json");
   const auto* v4 = podRange(making.cluster, IpAddress::Family::v4);
   const auto* v6 = podRange(making.cluster, IpAddress::Family::v6);
-  for (const auto* member : {"Network", "IPv6Network"}) net.erase(member);
+  for (const auto* member : {"Network", "IPv6Network", "EnableIPv4", "EnableIPv6"}) net.erase(member);
   if (v4) net["Network"] = v4->string();
   else net["EnableIPv4"] = false;
   if (v6) net["EnableIPv6"] = true, net["IPv6Network"] = v6->string();

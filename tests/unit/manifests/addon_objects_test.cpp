@@ -2,6 +2,7 @@
 
 #include "manifests/addon_images.hpp"
 #include "support/error.hpp"
+#include "support/text.hpp"
 #include "support/yaml.hpp"
 #include "tests/unit/manifests/fixture.hpp"
 
@@ -102,6 +103,12 @@ TEST_CASE("a pod network's pods are made anew when the file that they read once 
   CHECK(told(made("flannel", flannel)) != told(made("flannel", flannel, {}, "10.200.0.0/16")));
   const auto cilium = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cilium-config, namespace: its}\ndata: {ipam: cluster-pool}\n---\n" + workload("DaemonSet", "cilium-agent");
   CHECK(told(made("cilium", cilium)) != told(made("cilium", cilium, {}, "10.200.0.0/16")));
+}
+
+TEST_CASE("flannel's families are the cluster's, whatever its manifest says") {
+  const auto text = replaceAll(flannel, "\"Network\":", "\"EnableIPv4\": false, \"EnableIPv6\": true, \"IPv6Network\": \"fd00::/48\", \"Network\":");
+  const auto net = parseJson(ofKind(made("flannel", text), "ConfigMap").at("data").at("net-conf.json").get<std::string>());
+  for (const auto* member : {"EnableIPv4", "EnableIPv6", "IPv6Network"}) CHECK(!net.contains(member));
 }
 
 TEST_CASE("flannel gets both ranges of a cluster with two families") {
