@@ -303,6 +303,11 @@ TEST_CASE_FIXTURE(Fixture, "secrets, tokens and keys never reach the log, other 
 
 TEST_CASE("every row of the table is found by kind and by plural") {
   CHECK(kinds().size() > 30);
+  // Kinds of manifests that may leave their namespace out.
+  for (const auto& [apiVersion, kind] : {std::pair{"networking.k8s.io/v1", "Ingress"}, {"batch/v1", "CronJob"}, {"autoscaling/v2", "HorizontalPodAutoscaler"}, {"v1", "ResourceQuota"}, {"v1", "LimitRange"}}) {
+    REQUIRE_MESSAGE(findKind(apiVersion, kind), kind);
+    CHECK(findKind(apiVersion, kind)->scope == Scope::nameSpaced);
+  }
   for (const Kind& row : kinds()) {
     CHECK(findKind(row.apiVersion, row.kind) == &row);
     CHECK(findPlural(row.apiVersion, row.plural) == &row);
