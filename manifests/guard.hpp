@@ -38,6 +38,8 @@ std::vector<Value> guardRules(const config::Cluster& cluster);
 
 /// What guards may do besides for as long as a roll goes on: put the revision before in force again. A role and its binding.
 std::vector<Value> putBackRights();
+/// What keeps guards from doing anything else with these rights: it has to be there before they are.
+std::vector<Value> putBackPolicy();
 inline constexpr std::string_view putBackRole = "kubestrap:guard-put-back";
 /// What the driver of a roll notes in the plan, by these names: the component, the revision that it gets, and the one before.
 inline constexpr std::string_view rollingNote = "rolling", toNote = "to", fromNote = "from";

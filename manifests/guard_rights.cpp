@@ -160,15 +160,20 @@ std::vector<Value> ownLeasePolicy() {
                    "a guard writes its own Lease and no other"}}});
 }
 
-/// While a roll goes on guards may write DaemonSets, and nothing but this.
-std::vector<Value> putBackPolicy() {
+/// A guard that is somebody else's shall not make it a template of its own: what would let it out of its container, or brings other programs.
+std::vector<CheckRow> putBackChecks() {
   const auto revision = [](std::string_view object) { return fmt::format("int({}.spec.template.metadata.annotations['{}'])", object, revisionAnnotation); };
-  return policy({.name = "kubestrap-guards-put-back",
-                 .failurePolicy = "Fail",
-                 .nameSpace = "kube-system",
-                 .matches = {{"apps", "daemonsets", {"UPDATE"}, {}}},
-                 .conditions = {{"guards", fmt::format("'{}' in request.userInfo.groups", guardGroup)}},
-                 .checks = {{fmt::format("{} < {}", revision("object"), revision("oldObject")), "a guard puts a revision before in force again, and does nothing else to a DaemonSet"}}});
+  const auto repository = [](std::string_view container) { return fmt::format("{0}.image.substring(0, {0}.image.lastIndexOf(':'))", container); };
+  const auto seconds = [](std::string_view object) { return fmt::format("(has({0}.spec.minReadySeconds) ? {0}.spec.minReadySeconds : 0)", object); };
+  const std::string pod = "object.spec.template.spec", oldPod = "oldObject.spec.template.spec";
+  return {{fmt::format("{} < {}", revision("object"), revision("oldObject")), "a guard puts a revision before in force again, and does nothing else to a DaemonSet"},
+          {fmt::format("object.spec.selector == oldObject.spec.selector && object.spec.updateStrategy == oldObject.spec.updateStrategy && {} == {}", seconds("object"), seconds("oldObject")),
+           "a guard puts a template back, and nothing else of a DaemonSet"},
+          {fmt::format("!has({0}.hostPID) || !{0}.hostPID || (has({1}.hostPID) && {1}.hostPID)", pod, oldPod), "no guard lets a pod see the processes of its node"},
+          {fmt::format("!has({}.initContainers) || has({}.initContainers)", pod, oldPod), "no guard adds containers"},
+          {fmt::format("{}.containers.all(c, !has(c.securityContext) || !has(c.securityContext.privileged) || !c.securityContext.privileged)", pod), "no guard makes a container privileged"},
+          {fmt::format("{}.containers.all(c, {}.containers.exists(o, o.name == c.name && {} == {}))", pod, oldPod, repository("c"), repository("o")),
+           "a guard brings no container, and no image of another repository, that the DaemonSet does not have"}};
 }
 
 std::string annotated(std::string_view object, std::string_view annotation) {
@@ -217,6 +222,16 @@ std::vector<Value> guardRules(const config::Cluster&) {
   append(all, ownLeasePolicy());
   append(all, putBackPolicy());
   return all;
+}
+
+/// While a roll goes on guards may write DaemonSets, and nothing but this.
+std::vector<Value> putBackPolicy() {
+  return policy({.name = "kubestrap-guards-put-back",
+                 .failurePolicy = "Fail",
+                 .nameSpace = "kube-system",
+                 .matches = {{"apps", "daemonsets", {"UPDATE"}, {}}},
+                 .conditions = {{"guards", fmt::format("'{}' in request.userInfo.groups", guardGroup)}},
+                 .checks = putBackChecks()});
 }
 
 std::vector<Value> putBackRights() { return rightsIn("kube-system", putBackRole, rightsInRoll); }

@@ -333,7 +333,9 @@ plan::Step change(const Stage& stage, const Intent& intent, const Seen& seen) {
   const auto revision = numberOf(revisionOf(present)) + 1;
   plan::Step step{fmt::format("{}: revision {}, in slot {}", stage.what, revision, manifests::slotName(slot)), {}};
   if (!stage.reading) {
-    step.work = objects(manifests::putBackRights(), asAdmin(intent.setup));
+    // A cluster that was made before there was the policy has none, or an older one.
+    step.work = objects(manifests::putBackPolicy(), asAdmin(intent.setup));
+    for (auto& right : objects(manifests::putBackRights(), asAdmin(intent.setup))) step.work.push_back(std::move(right));
     step.notes = notes(stage.component, revision, revisionOf(present));
   }
   step.work.push_back(put(daemonSet(stage, of(seen, stage.component), slot, revision), intent));

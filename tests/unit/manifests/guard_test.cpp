@@ -126,7 +126,11 @@ TEST_CASE("a node begins with everything held") {
 
 TEST_CASE("a policy that cannot be worked out keeps guards from Leases, and keeps nobody from starting an API server") {
   CHECK(policyOf(guardRules(hostedSetup().cluster), "kubestrap-guards-own-lease")["spec"]["failurePolicy"] == "Fail");
-  CHECK(policyOf(guardRules(hostedSetup().cluster), "kubestrap-guards-put-back")["spec"]["failurePolicy"] == "Fail");
+  const auto putBack = policyOf(guardRules(hostedSetup().cluster), "kubestrap-guards-put-back");
+  CHECK(putBack["spec"]["failurePolicy"] == "Fail");
+  std::string checks;
+  for (const auto& each : putBack["spec"]["validations"]) checks += stringAt(each, "expression") + "\n";
+  for (const auto* part : {"spec.selector", "spec.updateStrategy", ".hostPID", ".initContainers", ".privileged", "lastIndexOf(':')"}) CHECK(checks.find(part) != checks.npos);
   CHECK(policyOf(keepEndpointsPolicy(), "kubestrap-keep-kubernetes-endpoints")["spec"]["failurePolicy"] == "Ignore");
   CHECK(policyOf(guardRailsPolicy(), "kubestrap-node-guardrails")["spec"]["failurePolicy"] == "Ignore");
   CHECK(policyOf(guardRailsPolicy(), "kubestrap-controlplane-guardrails")["spec"]["failurePolicy"] == "Fail");

@@ -111,9 +111,10 @@ TEST_CASE("before a component gets another revision it is noted which, and guard
   steps(intent, seen, 1);
   const auto change = std::get<plan::Step>(next(intent, {}, seen));
   CHECK(change.notes == std::map<std::string, std::string>{{"rolling", apiServer}, {"to", "2"}, {"from", "1"}});
-  REQUIRE(change.work.size() == 3);
-  for (std::size_t i = 0; i < 2; ++i) CHECK(stringAt(std::get<plan::Object>(change.work[i]).document, "metadata.name") == "kubestrap:guard-put-back");
-  CHECK(stringAt(std::get<plan::Object>(change.work[2]).document, "kind") == "DaemonSet");
+  REQUIRE(change.work.size() == 5);
+  for (std::size_t i = 0; i < 2; ++i) CHECK(stringAt(std::get<plan::Object>(change.work[i]).document, "metadata.name") == "kubestrap-guards-put-back");
+  for (std::size_t i = 2; i < 4; ++i) CHECK(stringAt(std::get<plan::Object>(change.work[i]).document, "metadata.name") == "kubestrap:guard-put-back");
+  CHECK(stringAt(std::get<plan::Object>(change.work[4]).document, "kind") == "DaemonSet");
   steps(intent, seen, 8);
   CHECK(seen.mayPutBack);
   const auto tidy = std::get<plan::Step>(next(intent, {}, seen));
