@@ -128,6 +128,15 @@ config::Cluster wantedCluster(const ReconfigureOptions& options, ControlPlane& c
   return *std::move(wanted);
 }
 
+/// Of keys that the operator has made kubestrap knows nothing, and API servers go by one file.
+void refuseTwoKindsOfKeys(const config::Cluster& present, const config::Cluster& wanted, host::Host& host) {
+  const bool before = config::encryptsByArguments(present), after = config::encryptsByArguments(wanted);
+  if ((before && wanted.kubestrap.encryption) || (after && present.kubestrap.encryption))
+    throw Error("what is encrypted by encryption-provider-config of apiServer.extraArgs cannot be read by security.encryptionAtRest, nor the other way round",
+                "first without either, when nothing is encrypted any more; then with the other one", ExitCode::refused);
+  if (after && !before) refuseLeftKeys(present, host, "encryption-provider-config");
+}
+
 void refuseUnknownResources(const config::Cluster& wanted, kube::Client& client) {
   if (!wanted.kubestrap.encryption) return;
   const auto unknown = plan::unknownResources(client, wanted.kubestrap.encryption->resources);
@@ -160,6 +169,8 @@ public:
     auto wanted = wantedCluster(options, cluster_, machine);
     const auto& present = cluster_.setup.cluster;
     if (present.kubestrap.encryption != wanted.kubestrap.encryption) refuseUnknownResources(wanted, cluster_.client);
+    refuseTwoKindsOfKeys(present, wanted, machine.host());
+    intent_.keysByHand = config::encryptsByArguments(present) || config::encryptsByArguments(wanted);
     asksOthers_ = concernsFiles(present, wanted);
     intent_.goingNames = without(present.apiServerCertSANs, wanted.apiServerCertSANs);
     intent_.encryption = {.encryption = wanted.kubestrap.encryption, .rotates = options.rotatesKey, .secret = Secret(base64(machine.random()(32)))};
@@ -175,7 +186,7 @@ public:
   reconfigure::Seen look() {
     reconfigure::Seen seen{.roll = lookAtRoll(cluster_.client, intent_.roll.setup.cluster, machine_.clock().now(), watched_), .nodes = {}, .keys = keysHere(intent_.roll.setup.cluster, machine_.host())};
     seen.nodes.push_back(here());
-    asksOthers_ = asksOthers_ || reconfigure::hasKeys(seen);
+    asksOthers_ = asksOthers_ || reconfigure::hasKeys(intent_, seen);
     if (asksOthers_)
       for (const auto& node : seen.roll.controlPlane.nodes)
         if (node.name != seen.nodes.front().name && node.ready) seen.nodes.push_back(there(node.name));

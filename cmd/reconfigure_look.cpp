@@ -16,7 +16,7 @@ namespace encryption = phases::encryption;
 std::optional<encryption::Keys> keysHere(const config::Cluster& cluster, host::Host& host) {
   const auto file = manifests::encryptionFile(cluster);
   const auto text = host.read(file);
-  if (!text) return std::nullopt;
+  if (!text || config::encryptsByArguments(cluster)) return std::nullopt;
   return encryption::parse(*text, file.string());
 }
 

@@ -42,12 +42,12 @@ plan::Access access(const Intent& intent) { return asAdmin(setupOf(intent)); }
 
 std::string digestOf(const std::optional<Keys>& keys) { return keys ? encryption::digest(*keys) : ""; }
 
-bool isFlagged(const Value& podTemplate) {
+bool isFlagged(const Intent& intent, const Value& podTemplate) {
   const auto* container = manifests::containerOf(podTemplate, "kube-apiserver");
-  return container && !manifests::flagOf(container->at("command").get<std::vector<std::string>>(), "encryption-provider-config").empty();
+  return container && manifests::flagOf(container->at("command").get<std::vector<std::string>>(), "encryption-provider-config") == manifests::encryptionFile(setupOf(intent).cluster).string();
 }
 /// API servers are told the file, in the template that is in force.
-bool areFlagged(const Seen& seen) { return isFlagged(seen.roll.components.at("kube-apiserver").podTemplate); }
+bool areFlagged(const Intent& intent, const Seen& seen) { return isFlagged(intent, seen.roll.components.at("kube-apiserver").podTemplate); }
 
 plan::Object secretFor(const Intent& intent, const NodeSeen& node, plan::ApplyMode mode) {
   plan::Object object{.document = Value::object({{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "Opaque"},
@@ -126,7 +126,7 @@ Next storeStep(const Intent& intent, const Seen& seen) {
 
 /// What a node that was not looked at encrypts by is not known: no key moves.
 std::optional<Next> unknownKeys(const Intent& intent, const Seen& seen) {
-  if (!hasKeys(seen) && !intent.encryption.encryption) return std::nullopt;
+  if (!hasKeys(intent, seen) && !intent.encryption.encryption) return std::nullopt;
   for (const auto& node : seen.roll.controlPlane.nodes)
     if (std::ranges::find(seen.nodes, node.name, &NodeSeen::name) == seen.nodes.end())
       return plan::Stuck{fmt::format("it is not known by which keys {} encrypts", node.name), fmt::format("when it is Ready, run kubestrap {} again", intent.roll.command)};
@@ -141,7 +141,7 @@ std::optional<Next> unreadable(const Intent& intent, const Seen& seen) {
     if (!seen.keys || !encryption::canRead(*seen.keys, node.writingKey))
       return plan::Stuck{fmt::format("{} encrypts by a key that {} on this machine does not have", node.name, file), fmt::format("run this on {}, or bring its file here", node.name)};
   }
-  if (seen.keys && !encryption::writingKey(*seen.keys).empty() && !areFlagged(seen) && !intent.encryption.encryption)
+  if (seen.keys && !encryption::writingKey(*seen.keys).empty() && !areFlagged(intent, seen) && !intent.encryption.encryption)
     return plan::Stuck{fmt::format("{} encrypts, and API servers are not told of it: some objects may not be readable", file),
                        fmt::format("first kubestrap {} with security.encryptionAtRest, then without it", intent.roll.command)};
   return std::nullopt;
@@ -150,14 +150,15 @@ std::optional<Next> unreadable(const Intent& intent, const Seen& seen) {
 /// What was encrypted of the one would not be written anew on the way to the other.
 std::optional<Next> otherResources(const Intent& intent, const Seen& seen) {
   const auto& wished = intent.encryption.encryption;
-  if (!wished || !seen.keys || !areFlagged(seen) || wished->resources == seen.keys->resources) return std::nullopt;
+  if (!wished || !seen.keys || !areFlagged(intent, seen) || wished->resources == seen.keys->resources) return std::nullopt;
   return plan::Stuck{fmt::format("{} are encrypted, and {} are wished", join(seen.keys->resources, ", "), join(wished->resources, ", ")),
                      fmt::format("first kubestrap {} without encryptionAtRest, then with the other resources", intent.roll.command)};
 }
 
 /// Nothing: keys are as far as they can be with the command lines that there are.
 std::optional<Next> keysFollow(const Intent& intent, const Seen& seen) {
-  const bool flagged = areFlagged(seen);
+  if (intent.keysByHand) return std::nullopt;
+  const bool flagged = areFlagged(intent, seen);
   if (auto stuck = unknownKeys(intent, seen)) return stuck;
   if (auto stuck = unreadable(intent, seen)) return stuck;
   if (!seen.keys && flagged)
@@ -182,8 +183,8 @@ std::optional<Next> keysFollow(const Intent& intent, const Seen& seen) {
 
 /// The template before cannot read what lies encrypted by now, or names a file that is gone: nothing is put back.
 std::optional<Next> noWayBack(const Intent& intent, const roll::Failure& failure, const Seen& seen) {
-  if (failure.component != "kube-apiserver" || failure.back.is_null()) return std::nullopt;
-  const bool flagged = isFlagged(failure.back);
+  if (intent.keysByHand || failure.component != "kube-apiserver" || failure.back.is_null()) return std::nullopt;
+  const bool flagged = isFlagged(intent, failure.back);
   const auto unfit = std::ranges::find_if(seen.nodes, [&](const NodeSeen& node) { return flagged ? node.keysDigest.empty() : !node.writingKey.empty(); });
   if (unfit == seen.nodes.end()) return std::nullopt;
   return plan::Stuck{fmt::format("{}; and it does not go back to the revision before, {}", failure.cause,
@@ -192,7 +193,7 @@ std::optional<Next> noWayBack(const Intent& intent, const roll::Failure& failure
 }
 
 /// Before API servers get other command lines: what these name is there, and who shall not encrypt any more has nothing left to read.
-bool comesBeforeRoll(const Intent& intent, const Seen& seen) { return intent.encryption.encryption.has_value() != areFlagged(seen); }
+bool comesBeforeRoll(const Intent& intent, const Seen& seen) { return intent.encryption.encryption.has_value() != areFlagged(intent, seen); }
 
 } // namespace
 
@@ -220,7 +221,7 @@ plan::Resources forgotten(const Setup& setup) {
   return {plan::Absent{.path = manifests::encryptionFile(setup.cluster), .reason = "nothing is encrypted any more"}};
 }
 
-bool hasKeys(const Seen& seen) { return seen.keys || areFlagged(seen); }
+bool hasKeys(const Intent& intent, const Seen& seen) { return !intent.keysByHand && (seen.keys || areFlagged(intent, seen)); }
 
 bool storesAnew(const Step& step) { return step.name.starts_with(storing); }
 
@@ -300,7 +301,7 @@ Seen assumed(const Intent& intent, Seen seen, const Next& done) {
   }
   if (assumeKeys(intent, *step, seen)) return seen;
   seen.roll = roll::assumed(intent.roll, std::move(seen.roll), done);
-  if (areFlagged(seen) && roll::takesEffect(*step) && !roll::isLast(*step))
+  if (areFlagged(intent, seen) && roll::takesEffect(*step) && !roll::isLast(*step))
     for (auto& node : seen.nodes) node.encryptsByIt = true; // it has read the file when it began
   return seen;
 }

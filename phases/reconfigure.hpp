@@ -37,6 +37,7 @@ struct Intent {
   roll::Intent roll;                     ///< with how things shall be
   std::vector<std::string> goingNames;   ///< of certSANs: those that are not wanted any more
   encryption::Wish encryption;
+  bool keysByHand = false; ///< arguments say by which file API servers encrypt: keys are left alone
   NodeAccess nodes;
 };
 
@@ -48,7 +49,7 @@ plan::Condition encryptsByItsFile(const config::Setup& setup);
 std::string secretOf(const std::string& node);
 
 /// Whether something may lie encrypted, whatever configurations say: then the keys of every control plane node matter.
-bool hasKeys(const Seen& seen);
+bool hasKeys(const Intent& intent, const Seen& seen);
 
 /// Nothing is encrypted any more.
 plan::Resources forgotten(const config::Setup& setup);

@@ -184,10 +184,10 @@ TEST_CASE("whatever the driver was at when it was killed, another one comes to t
 
 TEST_CASE("whoever goes back from encryption that has not come to its end asks every node for its keys") {
   auto seen = seenOf({"n1", "n2"});
-  CHECK_FALSE(hasKeys(seen));
+  CHECK_FALSE(hasKeys(to(encrypting()), seen));
   const auto coming = steps(to(encrypting()), seen, 6);
   REQUIRE(coming.back() == "n1: knows the keys key1, identity");
-  CHECK(hasKeys(seen));
+  CHECK(hasKeys(to(encrypting()), seen));
   const auto off = to(at("v1.36.3"));
   auto alone = seen;
   alone.nodes.pop_back();
@@ -278,6 +278,30 @@ TEST_CASE("other resources wait until those that are encrypted are not any more,
   const auto stuck = phases::reconfigure::next(to(other), {}, seen);
   REQUIRE(std::holds_alternative<plan::Stuck>(stuck));
   CHECK(std::get<plan::Stuck>(stuck).cause == "secrets are encrypted, and configmaps are wished");
+}
+
+TEST_CASE("keys that arguments speak of are left alone") {
+  auto setup = at("v1.36.3");
+  setup.cluster.apiServer.extraArgs = {{"encryption-provider-config", "/etc/kubernetes/own.yaml"}};
+  auto seen = seenOf({"n1"});
+  seen.roll.components.at(apiServer).podTemplate = templateOf(apiServer, setup, manifests::Slot::blue, 1);
+  CHECK_FALSE(hasKeys(to(setup), seen)); // what patches say is not kubestrap's, either
+  setup.cluster.scheduler.extraArgs = {{"v", "4"}};
+  auto intent = to(setup);
+  for (const bool byHand : {true, false}) {
+    intent.keysByHand = byHand;
+    auto now = seen;
+    const auto done = steps(intent, now);
+    CHECK(done.back() == "addons and the cluster's configuration");
+    CHECK(std::ranges::none_of(done, [](const auto& each) { return each.find("keys") != std::string::npos; }));
+  }
+  const auto ours = to(at("v1.36.3"));
+  setup.cluster.apiServer.extraArgs = {{"encryption-provider-config", "/etc/kubernetes/pki/encryption.yaml"}};
+  seen.roll.components.at(apiServer).podTemplate = templateOf(apiServer, setup, manifests::Slot::blue, 1);
+  CHECK(std::holds_alternative<plan::Stuck>(phases::reconfigure::next(ours, {}, assumed(ours, seen, phases::reconfigure::next(ours, {}, seen)))));
+  intent = to(setup);
+  intent.keysByHand = true;
+  CHECK_FALSE(steps(intent, seen).empty());
 }
 
 TEST_CASE("a command line that does not begin is found before a file is touched") {
