@@ -64,7 +64,7 @@ def node(lab):
     lab.install_pod_network(machine)
     machine.wait_ready()
     machine.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(machine))
-    machine.until("no roll is under way", lambda: reconfigure(machine, stored(machine), "--dry-run").out == "nothing to do\n")
+    machine.until("no roll is under way", lambda: "wait until" not in reconfigure(machine, stored(machine), "--dry-run").out)
     return machine
 
 
