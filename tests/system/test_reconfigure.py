@@ -146,12 +146,17 @@ def secrets(node, count: int) -> None:
     node.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(documents))
 
 
+def readable(node, count: int) -> None:
+    """Every Secret says what it said, as this node's own API server reads it."""
+    said = node.kubectl("get", "secrets", "-n", "default", "-o", 'jsonpath={range .items[*]}{.metadata.name}={.data.word}{"\\n"}{end}')
+    assert {line for line in said.splitlines() if line.startswith("secret-")} == {f"secret-{i}={base64.b64encode(f'plain-{i}'.encode()).decode()}" for i in range(count)}
+
+
 def all_lie_as(node, count: int, begin: bytes) -> None:
     for i in (0, count // 2, count - 1):
         value = in_etcd(node, f"/registry/secrets/default/secret-{i}")
         assert value.startswith(begin), value
-        word = node.kubectl("get", "secret", f"secret-{i}", "-o", "jsonpath={.data.word}")
-        assert word
+    readable(node, count)
 
 
 COUNT = 120
@@ -184,12 +189,9 @@ def test_it_goes_on_after_the_driver_was_killed(node):
     encrypting = own(node, encryptionAtRest={"provider": "aesgcm", "resources": ["secrets", "configmaps"]})
     node.write("/root/wanted.yaml", encrypting)
     for marker in ("knows the keys identity, key1", "goes by the keys key1, identity", "every object is written anew"):
-        driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml", "--yes")
-        for line in driver.stderr:
-            if marker in line:
-                break
-        node.sh("kill -9 $(pidof kubestrap | tr ' ' '\\n' | while read p; do grep -qz reconfigure /proc/$p/cmdline && echo $p; done) || true")
-        driver.communicate(timeout=60)
+        said = node.stop("reconfigure", "-f", "/root/wanted.yaml", "--yes", text=marker)
+        assert marker in said and said.splitlines()[-1] == "ended 137", said
+        readable(node, COUNT)
     asked = [*probes(node), Probe(node, 6443, stored=True)]
     reconfigure(node, encrypting, "--yes")
     none_failed(asked)
@@ -221,6 +223,7 @@ def test_three_control_planes_lose_no_request(three):
     none_failed(asked)
     all_lie_as(first, COUNT, b"k8s:enc:secretbox:v1:key2:")
     for machine in three[:3]:
+        readable(machine, COUNT)
         assert NAME in shown(machine, machine.address)
         assert machine.read(f"{PKI}/encryption.yaml") == first.read(f"{PKI}/encryption.yaml")
         machine.until("its log tells something", lambda: '"level":"Metadata"' in machine.read("/var/log/kubernetes/audit/audit.log"))
