@@ -1,5 +1,6 @@
 #include "plan/operation.hpp"
 
+#include "kube/reading.hpp"
 #include "plan/kinds.hpp"
 #include "plan/run.hpp"
 
@@ -29,7 +30,7 @@ public:
       const auto found = client.get(planKey);
       if (found) {
         refuseIfHeld(*found);
-        refuseIfRolling(*found);
+        refuseIfRolling(*found, client);
       }
       notes_ = found ? notesIn(*found) : Value::object();
       const auto now = formatRfc3339(context_.world.clock.now());
@@ -106,10 +107,14 @@ private:
                 ExitCode::refused);
   }
 
-  /// The notes of a roll go with its plan, and guards would not put back any more what does not get on.
-  void refuseIfRolling(const Value& found) const {
-    const auto name = stringAt(found, "data.operation"), component = stringAt(allNotesIn(found), rollingNote);
+  /// The notes of a roll go with its plan, and guards would not put back any more what does not get on. When they have, or the DaemonSet is gone, nothing rolls.
+  void refuseIfRolling(const Value& found, kube::Client& client) const {
+    const auto notes = allNotesIn(found);
+    const auto name = stringAt(found, "data.operation"), component = stringAt(notes, rollingNote);
     if (operation_.endsAll || name == operation_.name || component.empty() || !isUnderWay(stringAt(found, "data.state"))) return;
+    const auto set = client.get({"apps/v1", "DaemonSet", "kube-system", component});
+    const auto* podTemplate = set ? find(*set, "spec.template") : nullptr;
+    if (!podTemplate || kube::annotationOf(*podTemplate, rollingRevision) != stringAt(notes, rollingTo)) return;
     throw Error(fmt::format("{} was giving {} another revision when its driver was not heard of any more", name, component),
                 fmt::format("go on with it, or roll back, first: kubestrap {}", name), ExitCode::refused);
   }

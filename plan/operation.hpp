@@ -29,6 +29,8 @@ void perform(const Operation& operation, World& world, Reporter& reporter);
 /// What the plan's ConfigMap is called.
 inline constexpr std::string_view planName = "kubestrap-plan";
 /// What a step notes while a component gets another revision, which guards put back when nobody goes on.
-inline constexpr std::string_view rollingNote = "rolling";
+inline constexpr std::string_view rollingNote = "rolling", rollingTo = "to";
+/// On the template of that DaemonSet: which revision it is.
+inline constexpr std::string_view rollingRevision = "kubestrap.io/revision";
 
 } // namespace kubestrap::plan

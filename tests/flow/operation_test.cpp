@@ -141,9 +141,14 @@ TEST_CASE("a roll whose driver is gone is gone on with before anything else: ano
   Driven driven;
   driven.next = [&, noted = false]() mutable -> plan::Next {
     if (std::exchange(noted, true)) throw Interrupted();
-    return plan::Step{"one", {plan::Object{.document = configMap("one"), .access = driven.access()}}, {{"rolling", "kube-scheduler"}}};
+    return plan::Step{"one", {plan::Object{.document = configMap("one"), .access = driven.access()}}, {{"rolling", "kube-scheduler"}, {"to", "4"}}};
   };
   CHECK_THROWS_AS(driven.perform(), Interrupted);
+  const auto inForce = [&](const std::string& revision) {
+    driven.machine.api.put({{"apiVersion", "apps/v1"}, {"kind", "DaemonSet"}, {"metadata", {{"name", "kube-scheduler"}, {"namespace", "kube-system"}}},
+                            {"spec", {{"template", {{"metadata", {{"annotations", {{"kubestrap.io/revision", revision}}}}}}}}}});
+  };
+  inForce("4");
   plan::World world{driven.machine.host, driven.machine.cri, driven.machine.api, driven.machine.clock, driven.machine.entropy};
   const plan::Operation other{.name = "other", .access = driven.access(), .holder = "n1", .next = [] { return plan::Done{}; }};
   CHECK_THROWS_WITH_AS(plan::perform(other, world, driven.machine.listener), "example was giving kube-scheduler another revision when its driver was not heard of any more", Error);
@@ -156,6 +161,10 @@ TEST_CASE("a roll whose driver is gone is gone on with before anything else: ano
   SUBCASE("it ends by an error, which takes it from guards as well") {
     driven.next = [] { return plan::Stuck{"it does not go", "mend it"}; };
     CHECK(has(driven.fails(), "it does not go"));
+    plan::perform(other, world, driven.machine.listener);
+  }
+  SUBCASE("guards have put it back") {
+    inForce("3");
     plan::perform(other, world, driven.machine.listener);
   }
   SUBCASE("what ends the cluster does not mind") {
