@@ -37,7 +37,9 @@ Provider another(const Keys& keys, const std::string& provider, const Secret& se
 
 void take(const Value& provider, const std::string& source, Keys& keys) {
   if (!provider.is_object() || provider.size() != 1) foreign(source, "a provider has more than one name");
-  const auto& [name, content] = *provider.items().begin();
+  const auto only = provider.begin();
+  const std::string& name = only.key();
+  const Value& content = only.value();
   if (name == "identity") return keys.providers.push_back(identity());
   const auto* list = find(content, "keys");
   if ((name != "secretbox" && name != "aescbc" && name != "aesgcm") || !list || !list->is_array()) foreign(source, fmt::format("there is a provider {}", name));
