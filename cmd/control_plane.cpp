@@ -66,7 +66,7 @@ void lookAtLease(const Value& lease, TimePoint now, Seen& seen) {
 
 Seen lookAtControlPlane(kube::Client& client, TimePoint now) {
   Seen seen;
-  for (const auto& node : client.list("v1", "Node", "", "node-role.kubernetes.io/control-plane")) seen.nodes.push_back(nodeSeen(node));
+  for (const auto& node : client.list("v1", "Node", "", std::string(kube::controlPlaneLabel))) seen.nodes.push_back(nodeSeen(node));
   std::ranges::sort(seen.nodes, {}, &phases::pivot::NodeSeen::name);
   for (const auto& set : client.list("apps/v1", "DaemonSet", "kube-system", std::string(manifests::componentLabel)))
     seen.daemonSets[stringAt(set, "metadata.name")] = daemonSetSeen(set);

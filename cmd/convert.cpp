@@ -95,7 +95,7 @@ public:
 
   /// Throws Error (refused) for a cluster that cannot be so.
   void refuse() {
-    const auto seen = client_->list("v1", "Node", "", "node-role.kubernetes.io/control-plane");
+    const auto seen = client_->list("v1", "Node", "", std::string(kube::controlPlaneLabel));
     if (const auto stuck = conversion::refusal(present_, goal_, seen.size())) throw Error(stuck->cause, stuck->remedy, ExitCode::refused);
   }
 
@@ -109,7 +109,7 @@ public:
     if (seen.selfHosted) return seen;
     seen.nodes.push_back(lookHere(intent_.setup, force_, machine_));
     for (const auto& node : nodes_) {
-      conversion::NodeSeen each{.name = stringAt(node, "metadata.name"), .controlPlane = kube::labelOf(node, "node-role.kubernetes.io/control-plane").has_value(),
+      conversion::NodeSeen each{.name = stringAt(node, "metadata.name"), .controlPlane = kube::isControlPlane(node),
                                 .ready = kube::runsHostPods(node)};
       if (each.name == seen.nodes.front().name) {
         seen.nodes.front().ready = each.ready;
@@ -271,8 +271,7 @@ struct NodeConvertOptions {
 
 ConvertedHere wantedBy(const NodeConvertOptions& options) {
   ConvertedHere wanted{.cluster = {}, .apiServers = {}, .endpoint = options.endpoint, .patches = options.patches};
-  std::vector<std::string> warnings;
-  wanted.cluster = config::clusterFromDocuments(parseYaml(fromBase64(options.cluster).value_or(""), "--cluster"), warnings);
+  wanted.cluster = config::clusterFromText(fromBase64(options.cluster).value_or(""), "--cluster");
   for (const auto& each : options.apiServers) {
     const auto at = each.find('=');
     const auto endpoint = at == each.npos ? std::nullopt : config::endpoint(each.substr(at + 1), 6443);

@@ -1,6 +1,7 @@
 #include "cmd/convert_look.hpp"
 
 #include "cmd/look.hpp"
+#include "cmd/node_report.hpp"
 #include "cmd/own_cluster.hpp"
 #include "cmd/reconfigure_look.hpp"
 #include "cmd/rotation_look.hpp"
@@ -50,8 +51,7 @@ config::Setup setupHere(const ConvertedHere& wanted, Machine& machine) {
 std::optional<config::Cluster> stoppedHere(host::Host& host) {
   const auto record = host.read(conversion::underWay);
   if (!record) return std::nullopt;
-  std::vector<std::string> warnings; // the record is kubestrap's own
-  return config::clusterFromDocuments(parseYaml(*record, conversion::underWay.string()), warnings);
+  return config::clusterFromText(*record, conversion::underWay.string());
 }
 
 conversion::Here here(const config::Setup& setup, host::Host& host) {
@@ -149,10 +149,7 @@ std::string reportOf(const conversion::NodeSeen& seen) {
 }
 
 void takeReport(conversion::NodeSeen& seen, const std::string& log) {
-  std::string last;
-  for (const auto& line : split(log, '\n'))
-    if (line.starts_with("{")) last = line;
-  const auto report = parseJson(last.empty() ? "{}" : last, "the report of " + seen.name);
+  const auto report = reportIn(log, "the report of " + seen.name);
   if (!report.contains("converted")) throw Error(fmt::format("{} does not say how far it is", seen.name), "kubestrap there may be of another version");
   seen.converted = report["converted"] == true;
   seen.obstacles = report.value("obstacles", std::vector<std::string>{});
@@ -164,7 +161,7 @@ std::map<std::string, config::Endpoint> apiServersOf(kube::Client& client, const
   if (info && info->contains("data")) servers = config::apiServersIn(info->at("data").get<std::map<std::string, std::string>>());
   for (const auto& node : nodes) {
     const auto addresses = kube::internalAddresses(node);
-    if (addresses.empty() || !kube::labelOf(node, "node-role.kubernetes.io/control-plane")) continue;
+    if (addresses.empty() || !kube::isControlPlane(node)) continue;
     servers.try_emplace(stringAt(node, "metadata.name"), config::Endpoint{addresses.front(), port});
   }
   return servers;

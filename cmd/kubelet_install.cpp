@@ -18,10 +18,7 @@ void runCommand(const std::string& command, host::Host& host) {
   const auto result = host.run({.program = "sh", .arguments = {"-c", command}, .input = {}, .timeout = patience});
   if (result.timedOut) throw Error(fmt::format("{} did not end within ten minutes", command), "run it on the worker by hand");
   if (result.exitCode == 0) return;
-  std::string last;
-  for (const auto& line : split(result.errors.empty() ? result.output : result.errors, '\n'))
-    if (const auto text = trim(line); !text.empty()) last = text;
-  throw Error(fmt::format("{} ended with code {}: {}", command, result.exitCode, last), "it was run as root, on the worker");
+  throw Error(fmt::format("{} ended with code {}: {}", command, result.exitCode, lastLine(result.errors.empty() ? result.output : result.errors)), "it was run as root, on the worker");
 }
 
 } // namespace
@@ -29,6 +26,10 @@ void runCommand(const std::string& command, host::Host& host) {
 std::string versionOf(const host::Path& program, host::Host& host) {
   const auto said = host.run({.program = program.string(), .arguments = {"--version"}, .input = {}});
   return said.exitCode == 0 && !said.timedOut ? host::parseKubeletVersion(said.output) : "";
+}
+
+std::string isNot(const host::Path& program, const std::string& found, const std::string& wanted) {
+  return fmt::format("{} is {}, and not {}", program.string(), found.empty() ? "no kubelet" : found, wanted);
 }
 
 void makeNewerThanProcess(const KubeletWish& wish, host::Host& host) {
@@ -42,13 +43,13 @@ void installKubelet(const KubeletWish& wish, host::Host& host) {
   auto found = versionOf(wish.program, host);
   if (found != wish.version) {
     if (wish.command.empty())
-      throw Error(fmt::format("{} is {}, and not {}", wish.program.string(), found.empty() ? "no kubelet" : found, wish.version),
+      throw Error(isNot(wish.program, found, wish.version),
                   "name what puts it there: a file with --kubelet, a bundle with --bundle, or a command of your packages with --install");
     log::info(0, "{}", wish.command);
     runCommand(wish.command, host);
     found = versionOf(wish.program, host);
     if (found != wish.version)
-      throw Error(fmt::format("after {} {} is {}, and not {}", wish.command, wish.program.string(), found.empty() ? "no kubelet" : found, wish.version),
+      throw Error(fmt::format("after {} {}", wish.command, isNot(wish.program, found, wish.version)),
                   "name the version in the command; has its package source this minor version?");
   }
   makeNewerThanProcess(wish, host);

@@ -17,6 +17,9 @@ struct KubeletWish {
 /// "v1.37.2", as the program's --version says it; empty: it does not.
 std::string versionOf(const host::Path& program, host::Host& host);
 
+/// "/usr/bin/kubelet is v1.36.3, and not v1.37.2" of what versionOf has found.
+std::string isNot(const host::Path& program, const std::string& found, const std::string& wanted);
+
 /// Makes the program newer than a process of another version, so that the service is started anew: packages keep the time at which it was made, and a
 /// file that is there already is not written again.
 void makeNewerThanProcess(const KubeletWish& wish, host::Host& host);

@@ -58,7 +58,7 @@ std::string addressOf(const Value& node) {
 }
 
 phases::OtherNode otherNode(const Value& node, kube::Client& client, net::Transport& http) {
-  phases::OtherNode seen{.name = stringAt(node, "metadata.name"), .controlPlane = kube::labelOf(node, "node-role.kubernetes.io/control-plane").has_value(),
+  phases::OtherNode seen{.name = stringAt(node, "metadata.name"), .controlPlane = kube::isControlPlane(node),
                          .ready = kube::isReady(node), .pod = {}, .trouble = {}};
   if (const auto pod = client.get({"v1", "Pod", "kube-system", manifests::nodeOpName("reset", seen.name)})) {
     seen.pod = stringAt(*pod, "status.phase", "Pending");
@@ -87,7 +87,7 @@ removal::Seen lookForRemoval(const std::string& name, ControlPlane& cluster, Mac
   const auto published = cluster.client.get({"v1", "ConfigMap", "kube-public", "cluster-info"});
   const auto* data = published ? find(*published, "data") : nullptr;
   seen.published = data && data->contains(fmt::format("{}{}", config::apiServerNotice, name)); // its name has a dot, which is no path
-  for (const auto& node : cluster.client.list("v1", "Node", "", "node-role.kubernetes.io/control-plane"))
+  for (const auto& node : cluster.client.list("v1", "Node", "", std::string(kube::controlPlaneLabel)))
     if (stringAt(node, "metadata.name") != name) ++seen.otherControlPlanes;
   return seen;
 }

@@ -171,7 +171,7 @@ std::vector<std::string> nodesToTell(const Setup& setup, const Move& move, kube:
   for (const auto& node : client.list("v1", "Node", "")) {
     if (stringAt(node, "metadata.name") == setup.node.name) continue;
     others.push_back(stringAt(node, "metadata.name"));
-    otherControlPlanes = otherControlPlanes || kube::labelOf(node, "node-role.kubernetes.io/control-plane").has_value();
+    otherControlPlanes = otherControlPlanes || kube::isControlPlane(node);
   }
   const auto& endpoint = setup.cluster.controlPlaneEndpoint;
   const bool byAddress = !endpoint || endpoint->host == move.from, byBalancers = manifests::hasFront(setup.cluster) && !otherControlPlanes;

@@ -9,17 +9,14 @@
 #include "cmd/roll.hpp"
 #include "cmd/roll_look.hpp"
 #include "cmd/rotation_look.hpp"
+#include "cmd/sealed_look.hpp"
 #include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
 
-#include "certs/cms.hpp"
-#include "certs/verify.hpp"
-#include "certs/x509.hpp"
 #include "config/audit.hpp"
 #include "config/load.hpp"
 #include "config/store.hpp"
 #include "config/v1alpha1.hpp"
-#include "kube/reading.hpp"
 #include "manifests/security.hpp"
 #include "phases/certificates.hpp"
 #include "phases/node.hpp"
@@ -256,18 +253,9 @@ private:
     return known(name, [&] {
       auto world = machine_.world();
       auto seen = parseFilesReport(name, plan::runOnNode(reconfigure::runOn(intent_, name, Task::look, "how its files are"), world, *reporter_));
-      seen.node.receiver = trusted(name, seen.node.receiver);
+      seen.node.receiver = receiverOf(name, seen.node.receiver, intent_.roll.setup.cluster, machine_.host());
       return seen;
     });
-  }
-
-  /// Secrets are sealed for nobody else than who has a certificate of the cluster's authority.
-  std::string trusted(const std::string& name, const std::string& receiver) {
-    const auto shown = certs::X509Certificate::parseAll(receiver, "the API server's certificate of " + name);
-    const auto authorities = certs::X509Certificate::parseAll(machine_.host().read(phases::certificateFile(intent_.roll.setup.cluster, "ca")).value_or(""), "ca.crt");
-    if (std::ranges::none_of(authorities, [&](const auto& each) { return shown.front().signedBy(each); }))
-      throw Error(fmt::format("what {} shows as its API server's certificate is not of this cluster", name), "look at its /etc/kubernetes/pki");
-    return shown.front().pem();
   }
 
   /// Looked at anew only after something has been done there.
@@ -336,8 +324,7 @@ struct NodeReconfigureOptions {
 
 config::Setup setupHere(const NodeReconfigureOptions& options, Machine& machine) {
   auto setup = ownControlPlane({}, machine).setup;
-  std::vector<std::string> warnings;
-  setup.cluster = config::clusterFromDocuments(parseYaml(fromBase64(options.cluster).value_or(""), "--cluster"), warnings);
+  setup.cluster = config::clusterFromText(fromBase64(options.cluster).value_or(""), "--cluster");
   takeWishes(setup.cluster.pki, machine.host());
   lookAtFront(setup, machine.host());
   return setup;
@@ -347,16 +334,11 @@ config::Setup setupHere(const NodeReconfigureOptions& options, Machine& machine)
 plan::File keysThatCame(const config::Setup& setup, Machine& machine) {
   auto cluster = ownControlPlane({}, machine);
   const auto name = reconfigure::secretOf(setup.node.name);
-  const auto secret = cluster.client.get({"v1", "Secret", "kube-system", name});
-  const auto sealed = secret ? fromBase64(stringAt(*secret, "data.keys")) : std::nullopt;
-  if (!sealed || sealed->empty()) throw Error(fmt::format("the keys have not come (Secret kube-system/{})", name), "kubestrap reconfigure, where it is driven from, sends them");
-  auto& host = machine.host();
-  const auto certificate = phases::certificateFile(setup.cluster, "apiserver");
-  const auto text = certs::openCms(*sealed, {.passphrase = {}, .certificate = certs::X509Certificate::parse(host.read(certificate).value_or(""), certificate.string()).pem(),
-                                             .key = Secret(host.read(phases::keyFile(setup.cluster, "apiserver")).value_or(""))});
+  const auto text = opened(cluster.client, name, reconfigure::keysMember, setup.cluster, machine.host());
+  if (!text) throw Error(fmt::format("the keys have not come (Secret kube-system/{})", name), "kubestrap reconfigure, where it is driven from, sends them");
   const auto file = manifests::encryptionFile(setup.cluster);
-  phases::encryption::parse(text.reveal(), file.string());
-  return {.path = file, .content = text.reveal(), .mode = 0600, .secrecy = plan::Secrecy::secret};
+  phases::encryption::parse(text->reveal(), file.string());
+  return {.path = file, .content = text->reveal(), .mode = 0600, .secrecy = plan::Secrecy::secret};
 }
 
 plan::Resources workOf(Task task, const config::Setup& setup, const NodeReconfigureOptions& options, Machine& machine) {

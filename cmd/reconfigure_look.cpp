@@ -1,5 +1,6 @@
 #include "cmd/reconfigure_look.hpp"
 
+#include "cmd/node_report.hpp"
 #include "cmd/roll.hpp"
 #include "config/audit.hpp"
 #include "manifests/security.hpp"
@@ -60,10 +61,7 @@ std::string reportOf(const FilesSeen& seen) {
 }
 
 FilesSeen parseFilesReport(const std::string& node, const std::string& log) {
-  std::string last;
-  for (const auto& line : split(log, '\n'))
-    if (line.starts_with("{")) last = line;
-  const auto report = parseJson(last.empty() ? "{}" : last, "the report of " + node);
+  const auto report = reportIn(log, "the report of " + node);
   if (!report.contains("changes")) throw Error(fmt::format("{} does not say how its files are", node), "kubestrap there may be of another version");
   FilesSeen seen{.node = {.name = node, .settled = report["changes"].empty(), .keysDigest = stringAt(report, "keysDigest"), .receiver = stringAt(report, "receiver")}, .changes = {}};
   seen.node.writingKey = stringAt(report, "writingKey");

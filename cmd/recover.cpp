@@ -149,7 +149,7 @@ public:
   void cleanUp(const std::optional<std::vector<std::string>>& gone) {
     auto client = awaitApi();
     std::vector<std::string> removed;
-    for (const auto& node : client.list("v1", "Node", "", "node-role.kubernetes.io/control-plane")) {
+    for (const auto& node : client.list("v1", "Node", "", std::string(kube::controlPlaneLabel))) {
       const auto name = stringAt(node, "metadata.name");
       if (name == local_.name || (gone && std::ranges::find(*gone, name) == gone->end())) continue;
       client.mergePatch({"v1", "Node", "", name}, Value::object({{"metadata", {{"annotations", {{manifests::allowUnlabelAnnotation, "true"}}}}}}));

@@ -88,7 +88,7 @@ ExitCode rollEtcdHere(const RollEtcdOptions& options) {
   auto cluster = ownControlPlane({}, machine);
   std::vector<std::string> warnings;
   auto& setup = cluster.setup;
-  setup.cluster = config::clusterFromDocuments(parseYaml(fromBase64(options.cluster).value_or(""), "--cluster"), warnings);
+  setup.cluster = config::clusterFromText(fromBase64(options.cluster).value_or(""), "--cluster");
   if (options.patches) setup.request.patches = readPatches(machine.host(), *options.patches, warnings);
   machine.useRuntime(foundSocket({}));
   auto world = machine.world();

@@ -8,11 +8,10 @@
 #include "cmd/renewal.hpp"
 #include "cmd/roll_look.hpp"
 #include "cmd/rotation_look.hpp"
+#include "cmd/sealed_look.hpp"
 #include "cmd/wishes.hpp"
 #include "cmd/workflow.hpp"
 
-#include "certs/cms.hpp"
-#include "certs/verify.hpp"
 #include "certs/x509.hpp"
 #include "kube/reading.hpp"
 #include "manifests/hosted.hpp"
@@ -153,7 +152,7 @@ private:
   }
 
   void lookAt(const Value& node, rotation::Seen& seen) {
-    rotation::NodeSeen other{.name = stringAt(node, "metadata.name"), .controlPlane = kube::labelOf(node, "node-role.kubernetes.io/control-plane").has_value(),
+    rotation::NodeSeen other{.name = stringAt(node, "metadata.name"), .controlPlane = kube::isControlPlane(node),
                              .ready = kube::isReady(node)};
     if (other.name == intent_.setup.node.name || (!other.controlPlane && !rotation::isKnownToWorkers(intent_.authority))) return;
     // Until something is prepared there is nothing that they could be asked.
@@ -180,12 +179,7 @@ private:
     auto world = machine_.world();
     takeReport(other, plan::runOnNode(rotation::runOn(intent_, other.name, "how far it is", rotation::commandOnNode(intent_, std::nullopt, rotation::Kubelet::follows)), world,
                                       *reporter_));
-    if (!other.controlPlane) return;
-    const auto receiver = certs::X509Certificate::parseAll(other.receiver, "the API server's certificate of " + other.name);
-    const auto authorities = certs::X509Certificate::parseAll(machine_.host().read(phases::certificateFile(intent_.setup.cluster, "ca")).value_or(""), "ca.crt");
-    if (std::ranges::none_of(authorities, [&](const auto& each) { return receiver.front().signedBy(each); }))
-      throw Error(fmt::format("what {} shows as its API server's certificate is not of this cluster", other.name), "look at its /etc/kubernetes/pki");
-    other.receiver = receiver.front().pem();
+    if (other.controlPlane) other.receiver = receiverOf(other.name, other.receiver, intent_.setup.cluster, machine_.host());
   }
 
   Machine& machine_;
@@ -295,14 +289,10 @@ config::Setup setupHere(const NodeRotateOptions& options, Machine& machine) {
 /// The next authority's key, as it was sealed for this node (decision D24).
 Secret unsealedKey(const config::Setup& setup, Machine& machine) {
   auto cluster = ownControlPlane(std::nullopt, machine);
-  const auto name = "kubestrap-rotation-" + setup.node.name;
-  const auto secret = cluster.client.get({"v1", "Secret", "kube-system", name});
-  const auto sealed = secret && secret->contains("data") ? fromBase64((*secret)["data"].value("next.key", std::string())) : std::nullopt;
-  if (!sealed) throw Error(fmt::format("the key of the next authority has not come (Secret kube-system/{})", name), "kubestrap certs rotate-ca, where it is driven from, sends it");
-  auto& host = machine.host();
-  const auto certificate = phases::certificateFile(setup.cluster, "apiserver");
-  return certs::openCms(*sealed, {.passphrase = {}, .certificate = certs::X509Certificate::parse(host.read(certificate).value_or(""), certificate.string()).pem(),
-                                  .key = Secret(host.read(phases::keyFile(setup.cluster, "apiserver")).value_or(""))});
+  const auto name = rotation::secretOf(setup.node.name);
+  auto key = opened(cluster.client, name, rotation::keyMember, setup.cluster, machine.host());
+  if (!key) throw Error(fmt::format("the key of the next authority has not come (Secret kube-system/{})", name), "kubestrap certs rotate-ca, where it is driven from, sends it");
+  return *std::move(key);
 }
 
 void checkKey(const std::string& authority, const rotation::Generation& generation, const std::string& which) {

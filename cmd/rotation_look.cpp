@@ -1,5 +1,7 @@
 #include "cmd/rotation_look.hpp"
 
+#include "cmd/node_report.hpp"
+
 #include "certs/x509.hpp"
 #include "kube/kubeconfig.hpp"
 #include "kube/reading.hpp"
@@ -136,10 +138,7 @@ std::string reportOf(const rotation::NodeSeen& seen, host::Host& host, const con
 }
 
 void takeReport(rotation::NodeSeen& seen, const std::string& log) {
-  std::string last;
-  for (const auto& line : split(log, '\n'))
-    if (line.starts_with("{")) last = line;
-  const auto report = parseJson(last.empty() ? "{}" : last, "the report of " + seen.name);
+  const auto report = reportIn(log, "the report of " + seen.name);
   const auto stage = rotation::parseStage(stringAt(report, "stage"));
   if (!stage) throw Error(fmt::format("{} does not say how far it is", seen.name), "kubestrap there may be of another version");
   const auto says = [&](const char* member) { return report.contains(member) && report[member] == true; };

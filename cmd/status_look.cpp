@@ -25,7 +25,7 @@ namespace {
 using namespace phases::status;
 namespace paths = config::paths;
 
-constexpr std::string_view controlPlaneLabel = "node-role.kubernetes.io/control-plane", admission = "admissionregistration.k8s.io/v1";
+constexpr std::string_view admission = "admissionregistration.k8s.io/v1";
 
 void describe(const config::Cluster& cluster, Seen& seen) {
   seen.cluster = cluster.name;
@@ -41,7 +41,7 @@ NodeSeen nodeSeen(const Value& node) {
   NodeSeen seen{.name = stringAt(node, "metadata.name"),
                 .address = addressOf(node),
                 .kubelet = stringAt(node, "status.nodeInfo.kubeletVersion"),
-                .controlPlane = kube::labelOf(node, controlPlaneLabel).has_value(),
+                .controlPlane = kube::isControlPlane(node),
                 .ready = kube::isReady(node)};
   if (const auto* labels = find(node, "metadata.labels")) seen.labels = *labels;
   if (const auto* annotations = find(node, "metadata.annotations")) seen.givenLabels = annotations->value(std::string(phases::status::givenLabelsNotice), "");

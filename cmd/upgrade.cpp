@@ -385,7 +385,7 @@ std::optional<std::string> lackOfKubelet(const UpgradeOptions& options, const co
   if (options.kubelet && !machine.host().status(program)) return fmt::format("there is no {} on it", program.string());
   const auto found = versionOf(program, machine.host());
   if (found == wanted) return std::nullopt;
-  return fmt::format("its {} is {}, and not {}", program.string(), found.empty() ? "no kubelet" : found, wanted);
+  return "its " + isNot(program, found, wanted);
 }
 
 // ---- flags

@@ -154,7 +154,7 @@ ExitCode upgradeWorkers(const WorkersOptions& options, const std::vector<std::st
   refuseWhileRotating(machine.host(), "an upgrade");
   auto cluster = ownControlPlane(options.kubeconfig, machine);
   const auto intent = intentOf(options, cluster, machine);
-  WorkersLook looking({names, options.selector.value_or("")}, intent.width, machine.clock());
+  WorkersLook looking({names, options.selector.value_or("")}, intent, machine.clock());
   auto seen = looking.look(cluster.client);
   if (options.dryRun) return planWorkers(intent, std::move(seen), looking, cluster.client);
   const auto before = behindIn(intent, seen);

@@ -1,5 +1,6 @@
 #include "cmd/workers_look.hpp"
 
+#include "cmd/node_report.hpp"
 #include "kube/quantity.hpp"
 #include "kube/reading.hpp"
 #include "manifests/components.hpp"
@@ -23,13 +24,8 @@ using phases::workers::Report;
 using phases::workers::Room;
 using phases::workers::Seen;
 
-constexpr const char* controlPlaneLabel = "node-role.kubernetes.io/control-plane";
 /// Between two times that a pod is asked to move, and how long one without a node is not thought to be without room.
 constexpr auto asksAgain = std::chrono::seconds(3), findsRoom = std::chrono::seconds(10);
-
-bool isControlPlane(const Value& node) { return kube::labelOf(node, controlPlaneLabel).has_value(); }
-
-std::string nameOf(const Value& pod) { return stringAt(pod, "metadata.namespace") + "/" + stringAt(pod, "metadata.name"); }
 
 /// Pods of which a field of the API has this value.
 std::vector<Value> podsBy(const std::string& field, const std::string& value, kube::Client& client) {
@@ -97,21 +93,18 @@ NodeSeen nodeSeen(const Value& node) {
 PodSeen podSeen(const Value& pod) {
   const auto* owners = find(pod, "metadata.ownerReferences");
   const bool owned = owners && owners->is_array() && std::ranges::any_of(*owners, [](const Value& each) { return each.value("controller", false); });
-  return {.name = nameOf(pod), .ending = find(pod, "metadata.deletionTimestamp") != nullptr, .alone = !owned, .refused = {}, .wants = requestedBy(pod)};
+  return {.name = plan::podName(pod), .ending = find(pod, "metadata.deletionTimestamp") != nullptr, .alone = !owned, .refused = {}, .wants = requestedBy(pod)};
 }
 
 bool hasToMove(const Value& pod, const std::string& node) { return plan::mayMove(pod, node) && !kube::labelOf(pod, manifests::nodeOpLabel); }
 
 /// What a program said was wrong, or its last words.
 std::string lastWords(const std::string& log) {
-  std::string last, error;
-  for (const auto& line : split(log, '\n')) {
-    const auto text = trim(line);
-    if (text.empty()) continue;
-    last = text;
-    if (text.starts_with("error: ")) error = text.substr(std::string_view("error: ").size());
-  }
-  return !error.empty() ? error : last.empty() ? "it said nothing" : last;
+  std::string error;
+  for (const auto& line : split(log, '\n'))
+    if (const auto text = trim(line); text.starts_with("error: ")) error = text.substr(std::string_view("error: ").size());
+  if (error.empty()) error = lastLine(log);
+  return error.empty() ? "it said nothing" : error;
 }
 
 std::string troubleOf(const Value& pod) {
@@ -150,7 +143,7 @@ Duration WorkersLook::lasts(const std::string& what, bool holds) {
 std::set<std::string> WorkersLook::meantIn(const std::vector<Value>& nodes, kube::Client& client) const {
   std::set<std::string> all, labelled;
   for (const auto& node : nodes)
-    if (!isControlPlane(node)) all.insert(stringAt(node, "metadata.name"));
+    if (!kube::isControlPlane(node)) all.insert(stringAt(node, "metadata.name"));
   for (const auto& name : meant_.names)
     if (!all.contains(name))
       throw Error(fmt::format("there is no worker {}", name), fmt::format("the workers are {}; on control planes: kubestrap upgrade node", join(std::vector<std::string>(all.begin(), all.end()), ", ")),
@@ -198,16 +191,21 @@ void WorkersLook::lookAtOps(Seen& seen, kube::Client& client) {
   }
 }
 
-/// All of them where somebody's turn may begin, since then it matters where there is room; else those of nodes that have their turn.
+/// Only then it matters where there is room.
+bool WorkersLook::mayBeginTurns(const Seen& seen) const {
+  const auto waits = [&](const NodeSeen& node) { return node.wanted && isBehind(intent_, node) && !isInTurn(node); };
+  return static_cast<std::size_t>(std::ranges::count_if(seen.nodes, phases::workers::isInTurn)) < intent_.width && std::ranges::any_of(seen.nodes, waits);
+}
+
+/// All of them where somebody's turn may begin; else those of nodes that have their turn.
 void WorkersLook::lookAtPods(Seen& seen, kube::Client& client) {
-  const auto inTurn = [](const NodeSeen& node) { return node.turn == phases::workers::Turn::its || node.turn == phases::workers::Turn::staysClosed; };
   pods_.clear();
   std::vector<Value> pods;
-  if (first_ || static_cast<std::size_t>(std::ranges::count_if(seen.nodes, inTurn)) < width_) {
+  if (first_ || mayBeginTurns(seen)) {
     pods = client.list("v1", "Pod", "");
   } else {
     for (const auto& node : seen.nodes)
-      if (inTurn(node))
+      if (isInTurn(node))
         for (auto& pod : podsBy("spec.nodeName", node.name, client)) pods.push_back(std::move(pod));
   }
   std::set<std::string> there;
@@ -239,7 +237,7 @@ void WorkersLook::lookAtHomeless(Seen& seen, kube::Client& client) {
 
 void WorkersLook::lookAtTimes(Seen& seen) {
   for (auto& node : seen.nodes) {
-    const bool inTurn = node.turn == phases::workers::Turn::its || node.turn == phases::workers::Turn::staysClosed;
+    const bool inTurn = phases::workers::isInTurn(node);
     node.asks = lasts("asks " + node.name, !node.look.phase.empty() && !node.report);
     node.drains = lasts("drains " + node.name, inTurn && node.swap.phase.empty());
     node.swaps = lasts("swaps " + node.name, !node.swap.phase.empty());
@@ -275,7 +273,7 @@ void WorkersLook::empty(const std::set<std::string>& nodes, Seen& seen, kube::Cl
       const auto [asked, isNew] = asked_.try_emplace(pod.name, now);
       if (!isNew && now - asked->second < asksAgain) continue;
       asked->second = now;
-      const auto document = std::ranges::find(pods_[node.name], pod.name, [](const Value& each) { return ::kubestrap::cmd::nameOf(each); });
+      const auto document = std::ranges::find(pods_[node.name], pod.name, plan::podName);
       try {
         pod.refused = plan::evict(client, *document, how);
       } catch (const Interrupted&) {
@@ -293,10 +291,7 @@ void WorkersLook::empty(const std::set<std::string>& nodes, Seen& seen, kube::Cl
 std::string reportOf(const Report& report) { return Value::object({{"obstacles", Value(report.obstacles)}}).dump(); }
 
 Report workersReportIn(const std::string& log) {
-  std::string last;
-  for (const auto& line : split(log, '\n'))
-    if (line.starts_with("{")) last = line;
-  const auto report = parseJson(last.empty() ? "{}" : last, "its report");
+  const auto report = reportIn(log, "its report");
   if (!report.contains("obstacles")) throw Error("it does not say whether it can be upgraded; kubestrap there may be of another version");
   return {report["obstacles"].get<std::vector<std::string>>()};
 }

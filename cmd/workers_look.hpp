@@ -23,7 +23,7 @@ struct Workers {
 /// Looks again and again, and remembers what clocks of other machines cannot tell: since when something is so.
 class WorkersLook {
 public:
-  WorkersLook(Workers meant, std::size_t width, plan::Clock& clock) : meant_(std::move(meant)), width_(width), clock_(clock) {}
+  WorkersLook(Workers meant, phases::workers::Intent intent, plan::Clock& clock) : meant_(std::move(meant)), intent_(std::move(intent)), clock_(clock) {}
 
   /// Throws Error (usage) for a name that is no worker's.
   phases::workers::Seen look(kube::Client& client);
@@ -35,13 +35,14 @@ private:
   std::set<std::string> meantIn(const std::vector<Value>& nodes, kube::Client& client) const;
   phases::workers::OpSeen opSeen(const Value& pod, kube::Client& client, bool first);
   void lookAtOps(phases::workers::Seen& seen, kube::Client& client);
+  bool mayBeginTurns(const phases::workers::Seen& seen) const;
   void lookAtPods(phases::workers::Seen& seen, kube::Client& client);
   void lookAtHomeless(phases::workers::Seen& seen, kube::Client& client);
   void lookAtTimes(phases::workers::Seen& seen);
   Duration lasts(const std::string& what, bool holds);
 
   Workers meant_;
-  std::size_t width_;
+  phases::workers::Intent intent_;
   plan::Clock& clock_;
   bool first_ = true;
   std::map<std::string, TimePoint> since_;   ///< what holds, and since when

@@ -30,6 +30,11 @@ std::string storedText(const Cluster& cluster) {
   return emitYamlStream(documents);
 }
 
+Cluster clusterFromText(const std::string& text, const std::string& source) {
+  std::vector<std::string> warnings;
+  return clusterFromDocuments(parseYaml(text, source), warnings);
+}
+
 Cluster clusterFromDocuments(const std::vector<Document>& documents, std::vector<std::string>& warnings) {
   std::vector<Problem> problems;
   ClusterDocuments decoded;

@@ -23,7 +23,10 @@ std::vector<Value> storedDocuments(const Cluster& cluster);
 /// All that clusterFromDocuments needs as one stream: for kubestrap on another machine.
 std::string storedText(const Cluster& cluster);
 
-/// The opposite: a Cluster from the stored documents (those of the kinds that are there, in any order;
+/// The opposite of storedText, of this kubestrap's own making. Throws Problems.
+Cluster clusterFromText(const std::string& text, const std::string& source);
+
+/// A Cluster from the stored documents (those of the kinds that are there, in any order;
 /// ClusterConfiguration must be). Stored documents may be of another kubeadm's making: fields that are not known here
 /// are warnings, no errors, and a missing encryptionAlgorithm means RSA-2048. Throws Problems.
 Cluster clusterFromDocuments(const std::vector<Document>& documents, std::vector<std::string>& warnings);

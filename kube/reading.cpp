@@ -40,6 +40,8 @@ std::vector<std::string> internalAddresses(const Value& node) {
   return found;
 }
 
+bool isControlPlane(const Value& node) { return labelOf(node, controlPlaneLabel).has_value(); }
+
 bool isReady(const Value& object) {
   const auto* ready = readyCondition(object);
   return ready && stringAt(*ready, "status") == "True";

@@ -21,6 +21,10 @@ long numberAt(const Value& object, std::string_view dottedPath);
 /// The addresses of type InternalIP of a Node, in its order.
 std::vector<std::string> internalAddresses(const Value& node);
 
+/// What Nodes of control planes are labelled with.
+inline constexpr std::string_view controlPlaneLabel = "node-role.kubernetes.io/control-plane";
+bool isControlPlane(const Value& node);
+
 /// Whether the condition Ready of a Node or a Pod is true.
 bool isReady(const Value& object);
 /// Whether pods of the host's network can run on a Node: it is Ready, or lacks nothing but a pod network (the words are the kubelet's,

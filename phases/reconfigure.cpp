@@ -9,6 +9,7 @@
 #include "phases/certificates.hpp"
 #include "phases/node.hpp"
 #include "phases/renewal.hpp"
+#include "phases/sealed.hpp"
 #include "phases/security.hpp"
 #include "support/encoding.hpp"
 #include "support/text.hpp"
@@ -50,16 +51,7 @@ bool isFlagged(const Intent& intent, const Value& podTemplate) {
 bool areFlagged(const Intent& intent, const Seen& seen) { return isFlagged(intent, seen.roll.components.at("kube-apiserver").podTemplate); }
 
 plan::Object secretFor(const Intent& intent, const NodeSeen& node, plan::ApplyMode mode) {
-  plan::Object object{.document = Value::object({{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "Opaque"},
-                                                 {"metadata", Value::object({{"name", secretOf(node.name)}, {"namespace", "kube-system"}})}}),
-                      .mode = mode,
-                      .access = access(intent),
-                      .fills = {},
-                      .secrecy = plan::Secrecy::secret};
-  if (mode != plan::ApplyMode::apply) return object;
-  object.document["data"] = Value::object({{"keys", ""}});
-  object.fills = {{Pointer("/data/keys"), plan::FileFor{manifests::encryptionFile(setupOf(intent).cluster), node.receiver}}};
-  return object;
+  return sealed({.access = access(intent), .secret = secretOf(node.name), .member = std::string(keysMember), .file = manifests::encryptionFile(setupOf(intent).cluster), .receiver = node.receiver}, mode);
 }
 
 Next onOther(const Intent& intent, const NodeSeen& node, Task task, std::string what) {

@@ -45,8 +45,9 @@ struct Intent {
 plan::Resources onNode(const config::Setup& setup, const std::vector<std::string>& goingNames);
 /// Its API server encrypts by the file that is there.
 plan::Condition encryptsByItsFile(const config::Setup& setup);
-/// Where the file of keys waits for another node, sealed for it.
+/// Where the file of keys waits for another node, sealed for it, and as which member.
 std::string secretOf(const std::string& node);
+inline constexpr std::string_view keysMember = "keys";
 
 /// Whether something may lie encrypted, whatever configurations say: then the keys of every control plane node matter.
 bool hasKeys(const Intent& intent, const Seen& seen);

@@ -3,6 +3,7 @@
 #include "manifests/cluster_objects.hpp"
 #include "manifests/node_op.hpp"
 #include "phases/node.hpp"
+#include "phases/sealed.hpp"
 #include "support/encoding.hpp"
 #include "support/text.hpp"
 
@@ -78,19 +79,8 @@ std::string said(const Goal& goal, const Intent& intent) {
   return {};
 }
 
-std::string secretName(const std::string& node) { return "kubestrap-rotation-" + node; }
-
 plan::Object sealedKey(const Intent& intent, const NodeSeen& node, plan::ApplyMode mode) {
-  plan::Object object{.document = Value::object({{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "Opaque"},
-                                                 {"metadata", Value::object({{"name", secretName(node.name)}, {"namespace", "kube-system"}})}}),
-                      .mode = mode,
-                      .access = intent.nodes.access,
-                      .fills = {},
-                      .secrecy = plan::Secrecy::secret};
-  if (mode != plan::ApplyMode::apply) return object;
-  object.document["data"] = Value::object({{"next.key", ""}});
-  object.fills = {{Pointer("/data/next.key"), plan::FileFor{staged(intent.authority, "next.key"), node.receiver}}};
-  return object;
+  return sealed({.access = intent.nodes.access, .secret = secretOf(node.name), .member = std::string(keyMember), .file = staged(intent.authority, "next.key"), .receiver = node.receiver}, mode);
 }
 
 bool isSelf(const Intent& intent, const NodeSeen& node) { return node.name == intent.setup.node.name; }
@@ -238,6 +228,8 @@ plan::RunOnNode runOn(const Intent& intent, const std::string& node, const std::
           .what = fmt::format("{}: {}", node, what),
           .patience = onNodePatience};
 }
+
+std::string secretOf(const std::string& node) { return "kubestrap-rotation-" + node; }
 
 std::vector<std::string> commandOnNode(const Intent& intent, std::optional<Stage> stage, Kubelet kubelet) {
   std::vector<std::string> command{"kubestrap", "node", "rotate", intent.authority, "--pki", intent.setup.cluster.pki.folder.string()};

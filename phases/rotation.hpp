@@ -128,6 +128,10 @@ std::optional<roll::Intent> rollNow(const Intent& intent, const Seen& seen);
 /// The look after a step that went well.
 Seen assumed(const Intent& intent, Seen seen, const plan::Next& done);
 
+/// Where the next authority's key waits for another node, sealed for it, and as which member.
+std::string secretOf(const std::string& node);
+inline constexpr std::string_view keyMember = "next.key";
+
 /// The command that does on another node what is wanted there; without a stage it only tells how far the node is.
 std::vector<std::string> commandOnNode(const Intent& intent, std::optional<Stage> stage, Kubelet kubelet);
 /// By a pod on that node.

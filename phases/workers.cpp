@@ -32,7 +32,6 @@ bool isOlder(const std::string& version, const std::string& than) {
   return one && other && *one < *other;
 }
 
-bool isInTurn(const NodeSeen& node) { return node.turn == Turn::its || node.turn == Turn::staysClosed; }
 bool hasEnded(const OpSeen& op) { return op.phase == "Succeeded" || op.phase == "Failed"; }
 
 /// One whose pods move away, or will in a moment.
@@ -281,6 +280,8 @@ std::optional<Left> unwell(const Intent& intent, const NodeSeen& node) {
 }
 
 } // namespace
+
+bool isInTurn(const NodeSeen& node) { return node.turn == Turn::its || node.turn == Turn::staysClosed; }
 
 std::string_view nameOf(Turn turn) { return turns[static_cast<std::size_t>(turn)]; }
 

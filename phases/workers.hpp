@@ -102,6 +102,7 @@ struct Intent {
 
 inline constexpr Duration swapPatience = std::chrono::minutes(15), readyPatience = std::chrono::minutes(5);
 
+bool isInTurn(const NodeSeen& node);       ///< its pods move, or its kubelet is replaced
 std::string_view nameOf(Turn turn); ///< "ahead"; "" of none
 Turn turnOf(std::string_view name);
 

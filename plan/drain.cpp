@@ -28,8 +28,6 @@ std::vector<Value> movable(kube::Client& client, const std::string& node) {
   return pods;
 }
 
-std::string nameOf(const Value& pod) { return stringAt(pod, "metadata.namespace") + "/" + stringAt(pod, "metadata.name"); }
-
 void cordon(kube::Client& client, const std::string& node) {
   client.mergePatch({"v1", "Node", "", node}, {{"spec", {{"unschedulable", true}}}});
 }
@@ -43,6 +41,8 @@ std::string whyRefused(const Value& answer) {
 }
 
 } // namespace
+
+std::string podName(const Value& pod) { return stringAt(pod, "metadata.namespace") + "/" + stringAt(pod, "metadata.name"); }
 
 bool mayMove(const Value& pod, const std::string& node) {
   const auto phase = stringAt(pod, "status.phase");
@@ -86,7 +86,7 @@ void perform(const Drain& wanted, const Change& change, const Context& context) 
     std::vector<std::string> names;
     for (const auto& pod : pods) {
       const auto why = stringAt(pod, "metadata.deletionTimestamp").empty() ? evict(client, pod) : "";
-      names.push_back(why.empty() ? nameOf(pod) : fmt::format("{} ({})", nameOf(pod), why));
+      names.push_back(why.empty() ? podName(pod) : fmt::format("{} ({})", podName(pod), why));
     }
     return fmt::format("{} still on it: {}", pods.size(), join(names, ", "));
   });

@@ -7,6 +7,8 @@
 
 namespace kubestrap::plan {
 
+std::string podName(const Value& pod); ///< "default/web-1"
+
 /// Whether a pod on that node has to move before the machine is worked on: no pod of a DaemonSet or of a file, nor one that has ended.
 bool mayMove(const Value& pod, const std::string& node);
 

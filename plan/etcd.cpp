@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::string_view clientUrlsAnnotation = "kubeadm.kubernetes.io/etcd.advertise-client-urls";
 constexpr std::string_view podLabels = "component=etcd,tier=control-plane";
-constexpr std::string_view controlPlaneLabel = "node-role.kubernetes.io/control-plane";
 constexpr int clientPort = 2379;
 
 /// Where the cluster's members are reached. A kubelet that registers before the API server has its PriorityClasses is refused its static pods, and
@@ -30,7 +29,7 @@ std::vector<std::string> endpointsOf(kube::Client& api) {
     for (auto& url : split(*urls, ',')) endpoints.push_back(std::move(url));
   }
   if (endpoints.empty())
-    for (const auto& node : api.list("v1", "Node", "", std::string(controlPlaneLabel)))
+    for (const auto& node : api.list("v1", "Node", "", std::string(kube::controlPlaneLabel)))
       if (const auto addresses = kube::internalAddresses(node); !addresses.empty())
         endpoints.push_back("https://" + joinHostPort(addresses.front(), clientPort));
   std::sort(endpoints.begin(), endpoints.end());

@@ -18,8 +18,6 @@ namespace paths = config::paths;
 
 constexpr std::string_view serverAnnotation = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint";
 
-bool isControlPlane(const Value& node) { return kube::labelOf(node, "node-role.kubernetes.io/control-plane").has_value(); }
-
 enum class Voice { ready, unready, silent };
 
 struct Said {
@@ -162,7 +160,7 @@ void lookAtClusterLeft(Setup& setup, World& world) {
     kube::Client client(world.http, kubeconfig, known.server);
     known.mayDeleteNode = true;
     for (const auto& node : client.list("v1", "Node", ""))
-      if (isControlPlane(node) && stringAt(node, "metadata.name") != setup.node.name) ++known.otherControlPlanes;
+      if (kube::isControlPlane(node) && stringAt(node, "metadata.name") != setup.node.name) ++known.otherControlPlanes;
     if (!setup.node.controlPlane || known.otherControlPlanes == 0) return;
     if (auto other = otherServer(client, kubeconfig, setup.node.name, world); !other.empty()) known.server = std::move(other);
     if (known.etcdPeerUrl.empty()) return;

@@ -10,14 +10,6 @@ namespace kubestrap::plan {
 
 namespace {
 
-/// Its own words at the end, without the empty lines.
-std::string lastWords(const std::string& log) {
-  std::string last;
-  for (const auto& line : split(log, '\n'))
-    if (const auto text = trim(line); !text.empty()) last = text;
-  return last.empty() ? "it said nothing" : last;
-}
-
 std::string waitingFor(const Value& pod) {
   const auto* containers = find(pod, "status.containerStatuses");
   for (const auto& container : containers ? *containers : Value::array())
@@ -37,8 +29,10 @@ public:
     });
     const bool well = awaitEnd();
     const auto said = log();
-    if (!well)
-      throw Error(fmt::format("{}: {}", wanted_.what, lastWords(said)), fmt::format("kubectl -n kube-system logs {}", key_.name));
+    if (!well) {
+      const auto last = lastLine(said);
+      throw Error(fmt::format("{}: {}", wanted_.what, last.empty() ? "it said nothing" : last), fmt::format("kubectl -n kube-system logs {}", key_.name));
+    }
     remove();
     return said;
   }

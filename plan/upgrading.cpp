@@ -46,7 +46,7 @@ void lookAtNodes(Upgrading& seen, kube::Client& client) {
     seen.nodes.push_back({.name = stringAt(node, "metadata.name"),
                           .kubelet = stringAt(node, "status.nodeInfo.kubeletVersion"),
                           .ready = kube::isReady(node),
-                          .controlPlane = kube::labelOf(node, "node-role.kubernetes.io/control-plane").has_value(),
+                          .controlPlane = kube::isControlPlane(node),
                           .versions = {}});
   for (const auto& pod : client.list("v1", "Pod", "kube-system", "tier=control-plane"))
     for (auto& node : seen.nodes)

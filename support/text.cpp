@@ -43,6 +43,13 @@ std::string_view trim(std::string_view text) {
   return text.substr(start, text.find_last_not_of(whiteSpace) - start + 1);
 }
 
+std::string lastLine(std::string_view text) {
+  std::string last;
+  for (const auto& line : split(text, '\n'))
+    if (const auto trimmed = trim(line); !trimmed.empty()) last = trimmed;
+  return last;
+}
+
 std::string lower(std::string_view text) {
   std::string result(text);
   for (char& c : result)

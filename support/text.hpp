@@ -11,6 +11,7 @@ std::vector<std::string> split(std::string_view text, char separator); ///< "a,,
 std::vector<std::string> words(std::string_view line);                 ///< separated by any white space
 std::string join(std::span<const std::string> parts, std::string_view separator);
 std::string_view trim(std::string_view text); ///< without white space at both ends
+std::string lastLine(std::string_view text);  ///< the last one that is not empty, trimmed; "" where there is none
 std::string lower(std::string_view text);     ///< ASCII only
 std::string replaceAll(std::string text, std::string_view from, std::string_view to);
 

@@ -81,7 +81,7 @@ public:
 
   void upgrade() {
     plan::World world{host, cri, api, clock, entropy};
-    cmd::WorkersLook looking(meant, intent.width, clock);
+    cmd::WorkersLook looking(meant, intent, clock);
     kube::Client client(api, kube::parseKubeconfig(host.text("/etc/kubernetes/admin.conf"), "admin.conf"), "https://10.0.0.11:6443");
     workers::Progress progress;
     const auto next = [&] {

@@ -5,6 +5,12 @@
 using namespace kubestrap;
 using Strings = std::vector<std::string>;
 
+TEST_CASE("the last line of a text is the last that says something") {
+  CHECK(lastLine("one\n  two \n\n") == "two");
+  CHECK(lastLine(" \n\n").empty());
+  CHECK(lastLine("").empty());
+}
+
 TEST_CASE("split keeps empty parts, but nothing has no parts") {
   CHECK(split("a,,b", ',') == Strings{"a", "", "b"});
   CHECK(split("a", ',') == Strings{"a"});
