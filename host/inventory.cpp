@@ -143,7 +143,8 @@ bool runs(const ServiceState& state) { return state.active == "active" || state.
 Value processesOf(Host& host, const ServiceState& kubeletUnit) {
   std::map<std::string, unsigned> counts;
   for (const auto& [pid, command] : processes(host)) {
-    if (std::ranges::any_of(components, [&](std::string_view each) { return command.starts_with(each); })) ++counts[command];
+    // Named anew: clang 14 takes no structured binding into a lambda.
+    if (std::ranges::any_of(components, [&program = command](std::string_view each) { return program.starts_with(each); })) ++counts[command];
     if (!command.starts_with("containerd-shim")) continue;
     const auto words = argumentsOf(pid, host);
     if (std::ranges::find(words, "k8s.io") != words.end()) ++counts["pods in the runtime"];
