@@ -179,7 +179,6 @@ struct Status {
   bool isWell() const { return asked == installed && missing.empty() && (pods.empty() || pods == "ready"); }
 };
 
-bool makesPods(const config::ObjectName& object) { return object.kind == "Deployment" || object.kind == "DaemonSet" || object.kind == "StatefulSet"; }
 
 Status statusOf(const std::string& name, const config::Setup& setup, kube::Client& client, plan::World& world) {
   Status status{.name = name, .asked = config::findAddon(setup.cluster.kubestrap.addons, name) != nullptr, .missing = {}, .pods = {}, .images = {}};
@@ -193,7 +192,7 @@ Status statusOf(const std::string& name, const config::Setup& setup, kube::Clien
     const kube::ObjectKey key{each.apiVersion, each.kind, each.nameSpace, each.name};
     auto live = client.get(key);
     if (!live && each.kind != "Job") status.missing.push_back(key.string()); // which may be gone when it is done
-    else if (live && makesPods(each)) workloads.push_back({each.kind, each.nameSpace, each.name}), found.push_back(*std::move(live));
+    else if (live && manifests::isWorkload(each.kind)) workloads.push_back({each.kind, each.nameSpace, each.name}), found.push_back(*std::move(live));
   }
   status.images = manifests::imagesIn(found);
   if (workloads.empty()) return status;

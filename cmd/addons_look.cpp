@@ -102,10 +102,10 @@ void markThoseOfOthers(config::AddonSeen& seen, const config::Setup& setup, kube
   const auto isRecorded = [&](const config::ObjectName& name) {
     return std::ranges::any_of(setup.request.addons, [&](const auto& each) { return std::ranges::find(each.second.installed, name) != each.second.installed.end(); });
   };
-  for (auto& document : seen.manifest) {
+  for (const auto& document : seen.manifest) {
     const auto name = manifests::nameOf(document);
     if (!manifests::holdsData(name) || isRecorded(name)) continue;
-    if (client.get({name.apiVersion, name.kind, name.nameSpace, name.name})) manifests::markAsOfOthers(document);
+    if (client.get({name.apiVersion, name.kind, name.nameSpace, name.name})) seen.ofOthers.push_back(name);
   }
 }
 

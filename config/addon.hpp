@@ -50,6 +50,8 @@ struct AddonSeen {
   Path from;                         ///< where the manifest was read
   std::vector<Value> manifest;       ///< its documents; lists are unfolded
   std::vector<ObjectName> installed; ///< what an earlier run has recorded, in its order
+  std::map<ObjectName, std::string> jobs; ///< of these the Jobs that were made: a digest of each
+  std::vector<ObjectName> ofOthers;  ///< of the manifest what was there before it
 };
 
 } // namespace kubestrap::config

@@ -19,8 +19,6 @@ using config::Addon;
 using config::AddonValues;
 using config::Cluster;
 
-constexpr std::string_view kOfOthers = "of others"; ///< what `status` of a marked object is
-
 struct Making {
   const Cluster& cluster;
   const Addon& addon;
@@ -45,11 +43,6 @@ Value* configMapWith(std::vector<Value>& objects, const std::string& file) {
   return findObject(objects, "ConfigMap", [&](const Value& each) { return each.contains("data") && each["data"].contains(file); });
 }
 
-bool isWorkload(const Value& object) {
-  const auto kind = stringAt(object, "kind");
-  return kind == "Deployment" || kind == "DaemonSet" || kind == "StatefulSet";
-}
-
 struct Container {
   Value* workload = nullptr;
   Value* container = nullptr;
@@ -58,7 +51,7 @@ struct Container {
 /// A container of a Deployment or DaemonSet, by its name.
 Container containerNamed(std::vector<Value>& objects, std::string_view name) {
   for (auto& object : objects) {
-    if (!isWorkload(object) || !find(object, "spec.template.spec.containers")) continue;
+    if (!isWorkload(stringAt(object, "kind")) || !find(object, "spec.template.spec.containers")) continue;
     for (auto& container : object["spec"]["template"]["spec"]["containers"])
       if (stringAt(container, "name") == name) return {&object, &container};
   }
@@ -198,7 +191,7 @@ void adjustCilium(Making& making) {
 
 std::string nameSpaceOf(const Making& making, std::string_view otherwise) {
   for (const auto& object : making.objects)
-    if (isWorkload(object)) return stringAt(object, "metadata.namespace");
+    if (isWorkload(stringAt(object, "kind"))) return stringAt(object, "metadata.namespace");
   return std::string(otherwise);
 }
 
@@ -329,16 +322,9 @@ constexpr Adjuster adjusters[] = {{"flannel", adjustFlannel},       {"calico", a
                                   {"metallb", adjustMetallb},       {"traefik", adjustIngress},       {"ingress-nginx", adjustIngress},
                                   {"metrics-server", adjustMetricsServer}, {"local-path", adjustLocalPath}};
 
-/// `status` is what a look at the cluster has said of it.
-std::string takeMark(Value& object) {
-  auto mark = stringAt(object, "status");
-  object.erase("status");
-  return mark;
-}
-
-bool wasThere(const Value& object, std::string_view mark) {
+bool wasThere(const config::ObjectName& object, const std::vector<config::ObjectName>& ofOthers) {
   constexpr std::string_view initial[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
-  return mark == kOfOthers || (stringAt(object, "kind") == "Namespace" && std::ranges::find(initial, stringAt(object, "metadata.name")) != std::end(initial));
+  return std::ranges::find(ofOthers, object) != ofOthers.end() || (object.kind == "Namespace" && std::ranges::find(initial, object.name) != std::end(initial));
 }
 
 } // namespace
@@ -351,13 +337,13 @@ AddonObjects addonObjects(const Cluster& cluster, const Addon& addon, const conf
   AddonObjects made;
   for (auto& object : objects) {
     replaceImages(object, values);
-    const auto mark = takeMark(object);
-    if (wasThere(object, mark)) made.ofOthers.push_back(nameOf(object));
+    const auto name = nameOf(object);
+    if (wasThere(name, seen.ofOthers)) made.ofOthers.push_back(name);
     object["metadata"]["labels"][std::string(addonLabel)] = addon.name;
-    const auto kind = stringAt(object, "kind");
+    const auto& kind = name.kind;
     if (kind == "Job") {
-      const auto& digest = made.jobs[nameOf(object)] = sha256Hex(sorted(object).dump()).substr(0, 16);
-      if (mark == digest) made.done.push_back(nameOf(object));
+      const auto& digest = made.jobs[name] = sha256Hex(sorted(object).dump()).substr(0, 16);
+      if (const auto recorded = seen.jobs.find(name); recorded != seen.jobs.end() && recorded->second == digest) made.done.insert(*recorded);
     }
     if (kind == "CustomResourceDefinition") made.definitions.push_back(stringAt(object, "metadata.name"));
     (kind == "Namespace" || kind == "CustomResourceDefinition" ? made.first : isLate(kind) ? made.last : made.rest).push_back(std::move(object));
@@ -373,7 +359,7 @@ bool holdsData(const config::ObjectName& object) {
   return object.kind == "Namespace" || object.kind == "CustomResourceDefinition" || object.kind == "PersistentVolume" || object.kind == "PersistentVolumeClaim";
 }
 
-void markAsOfOthers(Value& document) { document["status"] = kOfOthers; }
+bool isWorkload(std::string_view kind) { return kind == "Deployment" || kind == "DaemonSet" || kind == "StatefulSet"; }
 
 std::vector<Value> inOrder(const AddonObjects& objects) {
   std::vector<Value> all;
@@ -408,19 +394,12 @@ Value addonRecord(std::string_view name, const std::vector<config::ObjectName>& 
           {"data", {{"objects", emitYaml(list)}}}};
 }
 
-std::vector<config::ObjectName> recordedObjects(const Value& configMap) {
-  std::vector<config::ObjectName> objects;
-  const auto list = parseYamlValue(stringAt(configMap, "data.objects", "[]"), stringAt(configMap, "metadata.name"));
-  for (const auto& each : list) objects.push_back({stringAt(each, "apiVersion"), stringAt(each, "kind"), stringAt(each, "namespace"), stringAt(each, "name")});
-  return objects;
-}
-
 void takeRecord(config::AddonSeen& seen, const Value& configMap) {
-  seen.installed = recordedObjects(configMap);
-  const auto list = parseYamlValue(stringAt(configMap, "data.objects", "[]"), stringAt(configMap, "metadata.name"));
-  for (auto& document : seen.manifest)
-    for (std::size_t i = 0; i < seen.installed.size(); ++i)
-      if (const auto digest = stringAt(list[i], "digest"); !digest.empty() && seen.installed[i] == nameOf(document)) document["status"] = digest;
+  seen.installed.clear();
+  for (const auto& each : parseYamlValue(stringAt(configMap, "data.objects", "[]"), stringAt(configMap, "metadata.name"))) {
+    seen.installed.push_back({stringAt(each, "apiVersion"), stringAt(each, "kind"), stringAt(each, "namespace"), stringAt(each, "name")});
+    if (auto digest = stringAt(each, "digest"); !digest.empty()) seen.jobs[seen.installed.back()] = std::move(digest);
+  }
 }
 
 } // namespace kubestrap::manifests

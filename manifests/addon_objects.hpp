@@ -18,15 +18,15 @@ struct AddonObjects {
   std::vector<Value> last;              ///< what the API server asks before it answers: webhooks, aggregated APIs
   std::vector<config::ObjectName> ofOthers; ///< of these what was there before: it stays when the add-on goes
   std::map<config::ObjectName, std::string> jobs; ///< the digest of each
-  std::vector<config::ObjectName> done;           ///< Jobs that the cluster has recorded just as they are here
+  std::map<config::ObjectName, std::string> done; ///< of these the ones that the cluster has recorded just as they are here
 };
 
 /// What the API server asks before it answers.
 bool isLate(std::string_view kind);
 /// What goes with data of others: a namespace, a definition, a volume.
 bool holdsData(const config::ObjectName& object);
-/// Says of a manifest's object that it was there before the add-on: in `status`, which is never applied.
-void markAsOfOthers(Value& document);
+/// What makes pods, and says how many of them are ready.
+bool isWorkload(std::string_view kind);
 
 /// Throws Error where the manifest has not what a value of the configuration belongs to, or contradicts the cluster's networks.
 AddonObjects addonObjects(const config::Cluster& cluster, const config::Addon& addon, const config::AddonSeen& seen);
@@ -38,8 +38,6 @@ std::vector<config::ObjectName> namesOf(const std::vector<Value>& objects);
 
 /// The ConfigMap in which the cluster has what an add-on consists of; and the opposite.
 Value addonRecord(std::string_view name, const std::vector<config::ObjectName>& objects, const std::map<config::ObjectName, std::string>& jobs = {});
-std::vector<config::ObjectName> recordedObjects(const Value& configMap);
-/// Takes what it consists of from its record, and which of its Jobs were made, as a mark of the manifest's.
 void takeRecord(config::AddonSeen& seen, const Value& configMap);
 config::ObjectName addonRecordName(std::string_view name);
 /// What every object of an add-on is labelled with.

@@ -24,6 +24,7 @@ using config::Setup;
 using plan::Access;
 using plan::Phase;
 using plan::Resources;
+using Digests = std::map<ObjectName, std::string>; ///< of Jobs
 
 Access accessOf(const Setup& setup) { return setup.request.kubeconfig ? Access{*setup.request.kubeconfig, {}} : asAdmin(setup); }
 
@@ -39,9 +40,9 @@ std::vector<Pointer> initialOnly(const Value& document) {
 }
 
 /// A Job that is done is left alone: it may have been taken away since.
-void appendObjects(Resources& resources, const std::vector<Value>& documents, const Access& access, const std::vector<ObjectName>& done = {}) {
+void appendObjects(Resources& resources, const std::vector<Value>& documents, const Access& access, const Digests& done = {}) {
   for (const auto& each : documents) {
-    if (std::ranges::find(done, manifests::nameOf(each)) != done.end()) continue;
+    if (done.contains(manifests::nameOf(each))) continue;
     const auto secrecy = stringAt(each, "kind") == "Secret" ? plan::Secrecy::secret : plan::Secrecy::open;
     resources.push_back(plan::Object{.document = each, .access = access, .fills = {}, .secrecy = secrecy, .initialOnly = initialOnly(each), .judge = plan::Judge::server});
   }
@@ -50,10 +51,8 @@ void appendObjects(Resources& resources, const std::vector<Value>& documents, co
 plan::Object absent(const ObjectName& name, const Access& access) {
   Value document{{"apiVersion", name.apiVersion}, {"kind", name.kind}, {"metadata", {{"name", name.name}}}};
   if (!name.nameSpace.empty()) document["metadata"]["namespace"] = name.nameSpace;
-  return {.document = std::move(document), .mode = plan::ApplyMode::absent, .access = access, .fills = {}, .initialOnly = {}, .judge = plan::Judge::server};
+  return {.document = std::move(document), .mode = plan::ApplyMode::absent, .access = access, .fills = {}, .initialOnly = {}, .awaited = true};
 }
-
-using Digests = std::map<ObjectName, std::string>;
 
 plan::Object record(std::string_view name, const std::vector<ObjectName>& objects, const Digests& jobs, const Access& access) {
   return {.document = manifests::addonRecord(name, objects, jobs), .access = access, .fills = {}, .initialOnly = {}};
@@ -101,7 +100,7 @@ Records recordsOf(const std::vector<ObjectName>& installed, const std::vector<Ob
 std::vector<plan::RolledOut::Workload> workloads(const std::vector<Value>& objects) {
   std::vector<plan::RolledOut::Workload> found;
   for (const auto& each : objects)
-    if (const auto kind = stringAt(each, "kind"); kind == "Deployment" || kind == "DaemonSet" || kind == "StatefulSet")
+    if (const auto kind = stringAt(each, "kind"); manifests::isWorkload(kind))
       found.push_back({kind, stringAt(each, "metadata.namespace"), stringAt(each, "metadata.name")});
   return found;
 }
@@ -126,9 +125,7 @@ Resources addon(const Setup& setup, const Phase& phase) {
   const auto all = manifests::inOrder(made);
   // Recorded before it is made, and what goes is recorded until it is gone: a run that is stopped leaves nothing that nobody knows of.
   const auto records = recordsOf(seen->installed, without(made.ofOthers, manifests::namesOf(all)));
-  Digests done;
-  for (const auto& each : made.done) done[each] = made.jobs.at(each);
-  Resources resources{record(phase.name, records.before, done, access)};
+  Resources resources{record(phase.name, records.before, made.done, access)};
   appendObjects(resources, made.first, access);
   if (!made.definitions.empty())
     resources.push_back(plan::Condition{.what = fmt::format("the cluster serves the kinds of {}", phase.name),
@@ -140,7 +137,7 @@ Resources addon(const Setup& setup, const Phase& phase) {
   appendObjects(resources, made.rest, access, made.done);
   appendObjects(resources, made.last, access);
   for (const auto& each : without(recordedBesides({std::string(phase.name)}, setup), records.surplus)) resources.push_back(absent(each, access));
-  if (!records.surplus.empty() || done.size() < made.jobs.size()) appendLastRecord(resources, phase.name, record(phase.name, records.after, made.jobs, access), setup);
+  if (!records.surplus.empty() || made.done.size() < made.jobs.size()) appendLastRecord(resources, phase.name, record(phase.name, records.after, made.jobs, access), setup);
   if (auto of = workloads(all); setup.request.addonPatience && !of.empty())
     resources.push_back(plan::Condition{.what = fmt::format("the pods of {} are ready", phase.name),
                                         .probe = plan::RolledOut{access, std::move(of)},

@@ -210,7 +210,7 @@ Change look(const Object& wanted, const Context& context) {
   return change;
 }
 
-/// Waits until what was deleted is gone: others may have to tidy up behind it first.
+/// Waits until what was deleted is gone.
 void awaitGone(const ObjectKey& key, const Value& deleted, const Change& change, Client& client, const Context& context) {
   const Condition gone{.what = fmt::format("{} is gone", key.string()),
                        .probe = {},
@@ -309,7 +309,7 @@ void enact(const Object& wanted, const Change& change, const Context& context) {
     switch (wanted.mode) {
     case ApplyMode::absent:
       client.remove(key);
-      if (live && wanted.judge == Judge::server) awaitGone(key, *live, change, client, context);
+      if (live && wanted.awaited) awaitGone(key, *live, change, client, context);
       return;
     case ApplyMode::createOnly:
       if (!live) client.create(filled(wanted, live, client, context));
@@ -326,7 +326,7 @@ void enact(const Object& wanted, const Change& change, const Context& context) {
       if (!overwritesTheSame(wanted, now, change)) return void(otherwise = std::move(now));
     }
     auto document = filled(wanted, live, client, context);
-    if (live && key.kind == "Job" && wanted.judge == Judge::server) {
+    if (live && key.kind == "Job") {
       // What a Job does cannot be changed: it is made anew.
       client.remove(key);
       awaitGone(key, *live, change, client, context);

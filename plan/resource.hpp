@@ -232,6 +232,7 @@ struct Object {
   /// Members that are only set when the object is made: afterwards they are the operator's (replicas, Corefile).
   std::vector<Pointer> initialOnly;
   Judge judge = Judge::engine;
+  bool awaited = false; ///< one that is to be absent, until it is: others may have to tidy up behind it first
 };
 
 // ---- waiting

@@ -49,6 +49,12 @@ const std::string kPool = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ip
 const std::string kSpeaker = "/apis/apps/v1/namespaces/metallb-system/daemonsets/speaker";
 const std::string kAccount = "/api/v1/namespaces/metallb-system/serviceaccounts/speaker";
 
+std::vector<config::ObjectName> installedBy(const Value& record) {
+  config::AddonSeen seen;
+  manifests::takeRecord(seen, record);
+  return seen.installed;
+}
+
 class WithAddon : public Machine {
 public:
   WithAddon() {
@@ -128,7 +134,7 @@ TEST_CASE("what a newer manifest lacks goes, but for namespaces and definitions"
                          "addon/metallb: update ConfigMap kube-system/kubestrap-addon-metallb (differs in data.objects)"});
   CHECK(!machine.api.object(kAccount));
   CHECK(machine.api.object("/api/v1/namespaces/metallb-system"));
-  const auto recorded = manifests::recordedObjects(*machine.api.object(kRecord));
+  const auto recorded = installedBy(*machine.api.object(kRecord));
   CHECK(std::ranges::count(recorded, config::ObjectName{"v1", "Namespace", "", "metallb-system"}) == 1); // it goes when the add-on does
   CHECK(changesOf(machine.run(phases::addonsWorkflow(), plan::Mode::plan)) == Lines{});
 }
@@ -223,7 +229,7 @@ TEST_CASE("an add-on is removed with all that was recorded of it, and the config
   machine.init();
   machine.adjust = [&](config::Setup& setup) {
     setup.cluster.kubestrap.addons = {};
-    setup.request.addons["metallb"] = {.from = {}, .manifest = {}, .installed = manifests::recordedObjects(*machine.api.object(kRecord))};
+    setup.request.addons["metallb"] = {.from = {}, .manifest = {}, .installed = installedBy(*machine.api.object(kRecord))};
   };
   machine.listener.lines.clear();
   machine.run(phases::addonsRemoval());
@@ -354,7 +360,7 @@ TEST_CASE("what is being deleted is no object that can be kept") {
 TEST_CASE("what another add-on has too stays when one goes") {
   WithAddon machine;
   machine.init();
-  const auto recorded = manifests::recordedObjects(*machine.api.object(kRecord));
+  const auto recorded = installedBy(*machine.api.object(kRecord));
   machine.adjust = [&](config::Setup& setup) {
     setup.request.addons["metallb"] = {.from = {}, .manifest = {}, .installed = recorded};
     setup.request.addons["traefik"] = {.from = {}, .manifest = {}, .installed = {{"v1", "Namespace", "", "metallb-system"}}};
