@@ -195,7 +195,16 @@ std::string nameSpaceOf(const Making& making, std::string_view otherwise) {
   return std::string(otherwise);
 }
 
+/// As MetalLB's own documentation asks for: in mode ipvs every node has the address of every service on a link, and would answer for it.
+void refuseLooseArp(const Making& making) {
+  const auto& proxy = making.cluster.proxy.document;
+  const auto* strict = find(proxy, "ipvs.strictARP");
+  if (making.cluster.proxyDisabled || stringAt(proxy, "mode") != "ipvs" || (strict && *strict == true)) return;
+  throw Error("metallb: every node would answer for its addresses, since kube-proxy's mode is ipvs", "ipvs: {strictARP: true} in the KubeProxyConfiguration", ExitCode::refused);
+}
+
 void adjustMetallb(Making& making) {
+  refuseLooseArp(making);
   const auto& values = making.values;
   const auto nameSpace = nameSpaceOf(making, "metallb-system");
   const auto object = [&](const char* kind, const std::string& name, Value spec) {

@@ -173,6 +173,20 @@ TEST_CASE("MetalLB's pools come after its definitions and before its webhook, wh
   for (const auto& each : objects) CHECK(each.at("metadata").at("labels").at("kubestrap.io/addon") == "metallb");
 }
 
+TEST_CASE("MetalLB is refused where every node would answer for its addresses") {
+  auto cluster = referenceSetup().cluster;
+  const auto make = [&] { return addonObjects(cluster, {.name = "metallb", .source = {}, .values = {}}, {.from = "m", .manifest = documents(workload("DaemonSet", "speaker")), .installed = {}}); };
+  cluster.proxy.document["mode"] = "nftables";
+  CHECK_NOTHROW(make());
+  cluster.proxy.document["mode"] = "ipvs";
+  CHECK_THROWS_WITH_AS(make(), "metallb: every node would answer for its addresses, since kube-proxy's mode is ipvs", Error);
+  cluster.proxy.document["ipvs"]["strictARP"] = true;
+  CHECK_NOTHROW(make());
+  cluster.proxy.document["ipvs"]["strictARP"] = false;
+  cluster.proxyDisabled = true;
+  CHECK_NOTHROW(make());
+}
+
 TEST_CASE("the four ways in which requests reach an ingress controller") {
   const auto nginx = services + workload("Deployment", "controller", ", args: [/nginx, --publish-service=a/b]");
   SUBCASE("an address of a load balancer") {
