@@ -1,5 +1,6 @@
 #include "cmd/control_plane.hpp"
 
+#include "config/rolling.hpp"
 #include "kube/reading.hpp"
 #include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
@@ -39,7 +40,7 @@ phases::pivot::NodeSeen nodeSeen(const Value& node) {
 }
 
 phases::pivot::DaemonSetSeen daemonSetSeen(const Value& set) {
-  return {.revision = kube::annotationOf(set.at("spec").at("template"), manifests::revisionAnnotation).value_or(""),
+  return {.revision = kube::annotationOf(set.at("spec").at("template"), config::revisionAnnotation).value_or(""),
           .observed = kube::numberAt(set, "status.observedGeneration") == kube::numberAt(set, "metadata.generation"),
           .desired = static_cast<int>(kube::numberAt(set, "status.desiredNumberScheduled")),
           .available = static_cast<int>(kube::numberAt(set, "status.numberAvailable")),

@@ -11,6 +11,7 @@
 
 #include "certs/catalogue.hpp"
 #include "config/load.hpp"
+#include "config/rolling.hpp"
 #include "etcd/health.hpp"
 #include "kube/reading.hpp"
 #include "manifests/components.hpp"
@@ -207,7 +208,7 @@ private:
   }
 
   void abortPlan(kube::Client& client) {
-    const kube::ObjectKey key{"v1", "ConfigMap", "kube-system", std::string(manifests::planName)};
+    const kube::ObjectKey key{"v1", "ConfigMap", "kube-system", std::string(config::planName)};
     const auto plan = client.get(key);
     if (!plan) return;
     const auto state = stringAt(*plan, "data.state");

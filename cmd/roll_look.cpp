@@ -3,6 +3,7 @@
 #include "cmd/control_plane.hpp"
 #include "cmd/etcd_access.hpp"
 #include "cmd/own_cluster.hpp"
+#include "config/rolling.hpp"
 #include "config/store.hpp"
 #include "etcd/health.hpp"
 #include "kube/reading.hpp"
@@ -62,7 +63,7 @@ void lookAtContainers(const Value& pod, kube::Client& client, PodSeen& seen) {
 
 PodSeen podSeen(const Value& pod, kube::Client& client, Watched& watched) {
   PodSeen seen{.name = stringAt(pod, "metadata.name"), .node = stringAt(pod, "spec.nodeName"), .uid = stringAt(pod, "metadata.uid"),
-               .revision = kube::annotationOf(pod, manifests::revisionAnnotation).value_or(""), .phase = stringAt(pod, "status.phase"),
+               .revision = kube::annotationOf(pod, config::revisionAnnotation).value_or(""), .phase = stringAt(pod, "status.phase"),
                .ready = kube::isReady(pod), .ending = find(pod, "metadata.deletionTimestamp") != nullptr, .trouble = {}};
   lookAtContainers(pod, client, seen);
   watched.put(seen);

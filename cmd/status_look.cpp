@@ -6,6 +6,7 @@
 #include "cmd/node_look.hpp"
 #include "cmd/own_cluster.hpp"
 
+#include "config/rolling.hpp"
 #include "etcd/health.hpp"
 #include "kube/reading.hpp"
 #include "manifests/components.hpp"
@@ -84,7 +85,7 @@ std::optional<TimePoint> momentAt(const Value& object, std::string_view path) {
 }
 
 void lookAtPlan(kube::Client& client, Seen& seen) {
-  const auto plan = client.get({"v1", "ConfigMap", "kube-system", std::string(manifests::planName)});
+  const auto plan = client.get({"v1", "ConfigMap", "kube-system", std::string(config::planName)});
   if (!plan) return;
   seen.plan = PlanSeen{.operation = stringAt(*plan, "data.operation"),
                        .state = stringAt(*plan, "data.state"),

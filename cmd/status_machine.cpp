@@ -5,6 +5,7 @@
 #include "cmd/status_look.hpp"
 
 #include "certs/x509.hpp"
+#include "config/rolling.hpp"
 #include "guard/disk.hpp"
 #include "host/facts.hpp"
 #include "kube/reading.hpp"
@@ -61,7 +62,7 @@ StandbySeen standbySeen(guard::Component component, manifests::Slot slot, const 
     const auto pod = parseYamlValue(text, seen.component);
     seen.unfit = guard::unfitStandby(component, slot, pod);
     if (!seen.unfit.empty()) return seen;
-    seen.revision = kube::annotationOf(pod, manifests::revisionAnnotation).value_or("");
+    seen.revision = kube::annotationOf(pod, config::revisionAnnotation).value_or("");
     if (const auto* container = manifests::containerOf(pod, seen.component)) seen.image = stringAt(*container, "image");
     whatCanBe("images", [&] { seen.imageThere = cri.hasImage(seen.image); });
   } catch (const Interrupted&) {

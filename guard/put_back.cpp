@@ -1,5 +1,6 @@
 #include "guard/put_back.hpp"
 
+#include "config/rolling.hpp"
 #include "kube/reading.hpp"
 #include "kube/revisions.hpp"
 #include "manifests/hosted.hpp"
@@ -14,7 +15,7 @@ namespace kubestrap::guard {
 namespace {
 
 std::string revisionOf(const Value* podTemplate) {
-  return podTemplate ? kube::annotationOf(*podTemplate, manifests::revisionAnnotation).value_or("") : "";
+  return podTemplate ? kube::annotationOf(*podTemplate, config::revisionAnnotation).value_or("") : "";
 }
 
 } // namespace

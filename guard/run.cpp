@@ -1,5 +1,6 @@
 #include "guard/run.hpp"
 
+#include "config/rolling.hpp"
 #include "guard/disk.hpp"
 #include "guard/healer.hpp"
 #include "guard/put_back.hpp"
@@ -41,7 +42,7 @@ kube::Kubeconfig identityIn(host::Host& host, const std::string& file) {
 }
 
 std::string revisionOf(const std::optional<Value>& standby) {
-  return standby ? kube::annotationOf(*standby, manifests::revisionAnnotation).value_or("") : "";
+  return standby ? kube::annotationOf(*standby, config::revisionAnnotation).value_or("") : "";
 }
 
 class Loop {

@@ -1,5 +1,6 @@
 #include "guard/told.hpp"
 
+#include "config/rolling.hpp"
 #include "guard/disk.hpp"
 #include "kube/reading.hpp"
 #include "manifests/components.hpp"
@@ -89,7 +90,7 @@ std::optional<phases::guard::Rolling> rollingIn(const Told::Absentable& plan) {
   if (!plan || !*plan) return {};
   const auto notes = Value::parse(stringAt(**plan, "data.notes"), nullptr, false);
   if (!notes.is_object()) return {};
-  const auto name = stringAt(notes, manifests::rollingNote), to = stringAt(notes, manifests::toNote), from = stringAt(notes, manifests::fromNote);
+  const auto name = stringAt(notes, config::rollingNote), to = stringAt(notes, config::toNote), from = stringAt(notes, config::fromNote);
   const auto component = std::ranges::find(manifests::hostedComponents, name);
   if (component == manifests::hostedComponents.end() || to.empty() || from.empty()) return {};
   return phases::guard::Rolling{static_cast<Component>(component - manifests::hostedComponents.begin()), to, from};
@@ -104,7 +105,7 @@ DaemonSetSeen daemonSetIn(Component component, const std::optional<Value>& daemo
     seen.updated = static_cast<int>(kube::numberAt(*daemonSet, "status.updatedNumberScheduled"));
   const auto* podTemplate = find(*daemonSet, "spec.template");
   if (!podTemplate) return seen;
-  seen.revision = kube::annotationOf(*podTemplate, manifests::revisionAnnotation).value_or("");
+  seen.revision = kube::annotationOf(*podTemplate, config::revisionAnnotation).value_or("");
   try {
     seen.slot = manifests::slotOf(kube::annotationOf(*podTemplate, manifests::slotAnnotation).value_or(""));
     const auto rescue = manifests::rescuePodOf(manifests::component(nameOf(component)), *podTemplate);

@@ -1,6 +1,7 @@
 #include "guard/watcher.hpp"
 
 #include "config/assemble.hpp"
+#include "config/rolling.hpp"
 #include "guard/report.hpp"
 #include "manifests/guard.hpp"
 #include "support/encoding.hpp"
@@ -18,7 +19,7 @@ using phases::guard::Moment;
 
 namespace {
 
-const kube::ObjectKey planKey{"v1", "ConfigMap", "kube-system", std::string(manifests::planName)};
+const kube::ObjectKey planKey{"v1", "ConfigMap", "kube-system", std::string(config::planName)};
 const kube::ObjectKey clusterInfoKey{"v1", "ConfigMap", "kube-public", "cluster-info"};
 
 /// What a question says that may be refused (429, 403, ...): the next round asks again. No answer at all goes on to the caller.

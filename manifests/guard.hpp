@@ -25,8 +25,6 @@ std::string guardLease(std::string_view node);
 inline constexpr std::string_view guardAnnotation = "kubestrap.io/guard";
 /// A label of it, for whoever looks for guards.
 inline constexpr std::string_view guardLabel = "kubestrap.io/guard";
-/// ConfigMap in kube-system: an operation over several nodes, and in data.state how far it is.
-inline constexpr std::string_view planName = "kubestrap-plan";
 
 /// What node.json says: "bootstrap", "selfhosted" or "leaving", and the components that are held.
 Value nodeState(std::string_view mode, const std::vector<std::string>& held);
@@ -41,8 +39,6 @@ std::vector<Value> putBackRights();
 /// What keeps guards from doing anything else with these rights: it has to be there before they are.
 std::vector<Value> putBackPolicy();
 inline constexpr std::string_view putBackRole = "kubestrap:guard-put-back";
-/// What the driver of a roll notes in the plan, by these names: the component, the revision that it gets, and the one before.
-inline constexpr std::string_view rollingNote = "rolling", toNote = "to", fromNote = "from";
 
 /// Forbids that the addresses of the Service kubernetes are emptied (decision D20): an API server that stops, or starts, removes its own.
 std::vector<Value> keepEndpointsPolicy();

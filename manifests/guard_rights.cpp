@@ -1,4 +1,5 @@
 // What guards may do in the cluster, and the policies that stand beside them.
+#include "config/rolling.hpp"
 #include "manifests/guard.hpp"
 #include "manifests/hosted.hpp"
 
@@ -32,7 +33,7 @@ const RightRow rights[] = {
     // Its own Lease; a policy sees to it that it is its own. Creating knows no names.
     {"kube-system", "coordination.k8s.io", "leases", {}, {"create", "patch"}},
     // Whether an operation is under way, in which no standby is written and no rescue ended.
-    {"kube-system", "", "configmaps", {planName}, {"get"}},
+    {"kube-system", "", "configmaps", {config::planName}, {"get"}},
     // Where the API servers of other nodes are.
     {"kube-public", "", "configmaps", {"cluster-info"}, {"get"}},
     // The addresses of the Service kubernetes: a node with a ready API server puts its own back.
@@ -162,7 +163,7 @@ std::vector<Value> ownLeasePolicy() {
 
 /// A guard that is somebody else's shall not make it a template of its own: what would let it out of its container, or brings other programs.
 std::vector<CheckRow> putBackChecks() {
-  const auto revision = [](std::string_view object) { return fmt::format("int({}.spec.template.metadata.annotations['{}'])", object, revisionAnnotation); };
+  const auto revision = [](std::string_view object) { return fmt::format("int({}.spec.template.metadata.annotations['{}'])", object, config::revisionAnnotation); };
   const auto repository = [](std::string_view container) { return fmt::format("{0}.image.substring(0, {0}.image.lastIndexOf(':'))", container); };
   const auto seconds = [](std::string_view object) { return fmt::format("(has({0}.spec.minReadySeconds) ? {0}.spec.minReadySeconds : 0)", object); };
   const std::string pod = "object.spec.template.spec", oldPod = "oldObject.spec.template.spec";

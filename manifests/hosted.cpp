@@ -1,5 +1,6 @@
 #include "manifests/hosted.hpp"
 
+#include "config/rolling.hpp"
 #include "manifests/flags.hpp"
 #include "support/error.hpp"
 #include "support/text.hpp"
@@ -171,7 +172,7 @@ std::string rescueName(const Component& component) { return fmt::format("{}-resc
 
 /// Made of `source`, a pod or a template, whose patched labels and annotations it keeps.
 Value rescuePodWith(const Component& component, const Value& source, std::string_view revision, Value spec) {
-  auto own = metadata(component, source, "rescue", Value::object({{activationAnnotation, "0"}, {revisionAnnotation, revision}}));
+  auto own = metadata(component, source, "rescue", Value::object({{activationAnnotation, "0"}, {config::revisionAnnotation, revision}}));
   own["name"] = rescueName(component);
   own["namespace"] = "kube-system";
   return sorted(Value::object({{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", std::move(own)}, {"spec", std::move(spec)}}));
@@ -183,7 +184,7 @@ Value daemonSetWith(const Component& component, const Value& source, Value spec,
   spec["automountServiceAccountToken"] = false;
   spec["nodeSelector"] = Value::object({{"node-role.kubernetes.io/control-plane", ""}, {selfHostedLabel, "true"}});
   spec["tolerations"] = Value::array({Value::object({{"operator", "Exists"}})});
-  const Value annotations = Value::object({{revisionAnnotation, std::to_string(revision)}, {slotAnnotation, slotName(slot)}});
+  const Value annotations = Value::object({{config::revisionAnnotation, std::to_string(revision)}, {slotAnnotation, slotName(slot)}});
   const Value strategy = Value::object({{"rollingUpdate", Value::object({{"maxSurge", 1}, {"maxUnavailable", 0}})}, {"type", "RollingUpdate"}});
   const Value selector = Value::object({{componentLabel, component.name}, {hostingLabel, "self"}});
   return sorted(Value::object(
@@ -291,7 +292,7 @@ Value rescuePodOf(const Component& component, const Value& podTemplate) {
     spec.erase(field);
   move(spec, slotAddress(slotOf(annotation(slotAnnotation))), slotAddress(Slot::rescue));
   spec["priority"] = 2000001000; // the kubelet does not resolve the class
-  auto rescue = rescuePodWith(component, podTemplate, annotation(revisionAnnotation), std::move(spec));
+  auto rescue = rescuePodWith(component, podTemplate, annotation(config::revisionAnnotation), std::move(spec));
   if (const auto unfit = notFitForStaticPod(rescue); !unfit.empty())
     throw Error(fmt::format("no static pod can be made of the template of {}: it has {}", component.name, unfit));
   return rescue;

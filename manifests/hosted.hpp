@@ -33,7 +33,6 @@ inline constexpr std::string_view componentLabel = "kubestrap.io/component";   /
 inline constexpr std::string_view hostingLabel = "kubestrap.io/hosting";       ///< self: a DaemonSet's pod; rescue: a static one
 inline constexpr std::string_view selfHostedLabel = "kubestrap.io/self-hosted"; ///< "true" on Nodes that DaemonSets' pods may come to
 inline constexpr std::string_view slotAnnotation = "kubestrap.io/slot";         ///< of a template: "blue"
-inline constexpr std::string_view revisionAnnotation = "kubestrap.io/revision"; ///< of a template, and of the standby made of it: "3"
 /// On a template: a sign of what its component reads once, as it was when the template came. Another sign makes new pods of it.
 inline constexpr std::string_view readAnnotation = "kubestrap.io/read";
 /// Counts the times that a standby was promoted; the mirror pod that has it proves that the kubelet has taken that manifest up.

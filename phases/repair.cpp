@@ -1,5 +1,6 @@
 #include "phases/repair.hpp"
 
+#include "config/rolling.hpp"
 #include "manifests/guard.hpp"
 #include "phases/node.hpp"
 #include "support/error.hpp"
@@ -113,7 +114,7 @@ plan::Step made(const std::string& component, const Setup& setup, const Seen& se
     return {fmt::format("{}: its DaemonSet made from the configuration", component), {plan::Object{.document = manifests::daemonSet(row, setup, slot, 1), .access = asAdmin(setup)}}};
   int revision = 0;
   const auto* annotations = find(standby->second.pod, "metadata.annotations");
-  const auto text = annotations && annotations->contains(manifests::revisionAnnotation) ? annotations->at(std::string(manifests::revisionAnnotation)).get<std::string>() : "";
+  const auto text = annotations && annotations->contains(config::revisionAnnotation) ? annotations->at(std::string(config::revisionAnnotation)).get<std::string>() : "";
   std::from_chars(text.data(), text.data() + text.size(), revision);
   return {fmt::format("{}: its DaemonSet made of what stands by on {}", component, setup.node.name),
           {plan::Object{.document = manifests::daemonSetOf(row, standby->second.pod, standby->second.slot, slot, std::max(1, revision)), .access = asAdmin(setup)}}};

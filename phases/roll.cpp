@@ -1,5 +1,6 @@
 #include "phases/roll.hpp"
 
+#include "config/rolling.hpp"
 #include "config/store.hpp"
 #include "manifests/components.hpp"
 #include "manifests/flags.hpp"
@@ -46,7 +47,7 @@ std::string annotation(const Value& podTemplate, std::string_view name) {
   return annotations && annotations->contains(name) ? annotations->at(std::string(name)).get<std::string>() : "";
 }
 
-std::string revisionOf(const Value& podTemplate) { return annotation(podTemplate, manifests::revisionAnnotation); }
+std::string revisionOf(const Value& podTemplate) { return annotation(podTemplate, config::revisionAnnotation); }
 int numberOf(const std::string& revision) {
   int number = 0;
   std::from_chars(revision.data(), revision.data() + revision.size(), number);
@@ -111,7 +112,7 @@ Value templateOf(const Value& daemonSet) { return daemonSet.at("spec").at("templ
 /// What the stage wants, in the slot and with the number that the component has now.
 Value inPlace(const Stage& stage, const ComponentSeen& component) {
   auto document = daemonSet(stage, component, slotOf(component.podTemplate), 0);
-  document["spec"]["template"]["metadata"]["annotations"][std::string(manifests::revisionAnnotation)] = revisionOf(component.podTemplate);
+  document["spec"]["template"]["metadata"]["annotations"][std::string(config::revisionAnnotation)] = revisionOf(component.podTemplate);
   return document;
 }
 
@@ -145,11 +146,11 @@ plan::Object gone(std::string_view apiVersion, std::string_view kind, const std:
 
 /// What guards go by then (phases/guard.hpp). A component that goes on by what it has is left to its driver.
 std::map<std::string, std::string> notes(const std::string& component, int to, const std::string& from) {
-  return {{std::string(manifests::rollingNote), component}, {std::string(manifests::toNote), std::to_string(to)}, {std::string(manifests::fromNote), from}};
+  return {{std::string(config::rollingNote), component}, {std::string(config::toNote), std::to_string(to)}, {std::string(config::fromNote), from}};
 }
 /// From here on the revision before does not fit any more, or need not.
 std::map<std::string, std::string> noNotes() {
-  return {{std::string(manifests::rollingNote), ""}, {std::string(manifests::toNote), ""}, {std::string(manifests::fromNote), ""}};
+  return {{std::string(config::rollingNote), ""}, {std::string(config::toNote), ""}, {std::string(config::fromNote), ""}};
 }
 
 // ---- rehearsals: each node shows that it has the image, and that its program knows the command line

@@ -1,8 +1,10 @@
 #include "plan/operation.hpp"
 
+#include "config/rolling.hpp"
 #include "kube/reading.hpp"
 #include "plan/kinds.hpp"
 #include "plan/run.hpp"
+#include "support/log.hpp"
 
 #include <fmt/format.h>
 
@@ -15,7 +17,7 @@ constexpr auto pause = std::chrono::seconds(1);
 /// For an API server that does not answer: it may be the one that is being replaced.
 constexpr auto apiPatience = std::chrono::seconds(60);
 
-const kube::ObjectKey planKey{"v1", "ConfigMap", "kube-system", std::string(planName)};
+const kube::ObjectKey planKey{"v1", "ConfigMap", "kube-system", std::string(config::planName)};
 
 bool isUnderWay(const std::string& state) { return !state.empty() && state != "done" && state != "aborted"; }
 
@@ -76,7 +78,7 @@ private:
   static Value document(const std::vector<std::pair<std::string, std::string>>& data) {
     Value value = Value::object({{"apiVersion", "v1"},
                                  {"kind", "ConfigMap"},
-                                 {"metadata", Value::object({{"name", planName}, {"namespace", "kube-system"}})},
+                                 {"metadata", Value::object({{"name", config::planName}, {"namespace", "kube-system"}})},
                                  {"data", Value::object()}});
     for (const auto& [key, text] : data) value["data"][key] = text;
     return value;
@@ -110,11 +112,11 @@ private:
   /// The notes of a roll go with its plan, and guards would not put back any more what does not get on. When they have, or the DaemonSet is gone, nothing rolls.
   void refuseIfRolling(const Value& found, kube::Client& client) const {
     const auto notes = allNotesIn(found);
-    const auto name = stringAt(found, "data.operation"), component = stringAt(notes, rollingNote);
+    const auto name = stringAt(found, "data.operation"), component = stringAt(notes, config::rollingNote);
     if (operation_.endsAll || name == operation_.name || component.empty() || !isUnderWay(stringAt(found, "data.state"))) return;
     const auto set = client.get({"apps/v1", "DaemonSet", "kube-system", component});
     const auto* podTemplate = set ? find(*set, "spec.template") : nullptr;
-    if (!podTemplate || kube::annotationOf(*podTemplate, rollingRevision) != stringAt(notes, rollingTo)) return;
+    if (!podTemplate || kube::annotationOf(*podTemplate, config::revisionAnnotation) != stringAt(notes, config::toNote)) return;
     throw Error(fmt::format("{} was giving {} another revision when its driver was not heard of any more", name, component),
                 fmt::format("go on with it, or roll back, first: kubestrap {}", name), ExitCode::refused);
   }

@@ -25,12 +25,4 @@ struct Operation {
 /// Throws Error (refused) when somebody else is, or when another operation has left a component half rolled; Error with cause and hint when it is stuck, or when patience is over. What was done stays,
 /// and the next run goes on from there.
 void perform(const Operation& operation, World& world, Reporter& reporter);
-
-/// What the plan's ConfigMap is called.
-inline constexpr std::string_view planName = "kubestrap-plan";
-/// What a step notes while a component gets another revision, which guards put back when nobody goes on.
-inline constexpr std::string_view rollingNote = "rolling", rollingTo = "to";
-/// On the template of that DaemonSet: which revision it is.
-inline constexpr std::string_view rollingRevision = "kubestrap.io/revision";
-
 } // namespace kubestrap::plan

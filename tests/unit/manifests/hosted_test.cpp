@@ -1,3 +1,4 @@
+#include "config/rolling.hpp"
 #include "manifests/hosted.hpp"
 
 #include "manifests/front.hpp"
@@ -75,7 +76,7 @@ TEST_CASE("a DaemonSet's template makes the rescue pod that there was, whatever 
     for (const auto colour : {Slot::blue, Slot::green}) {
       CAPTURE(name);
       auto wanted = rescuePod(component(name), setup);
-      wanted["metadata"]["annotations"][std::string(revisionAnnotation)] = "7";
+      wanted["metadata"]["annotations"][std::string(config::revisionAnnotation)] = "7";
       const auto set = daemonSet(component(name), setup, colour, 7);
       CHECK(sameDocument(rescuePodOf(component(name), set["spec"]["template"]), wanted));
     }

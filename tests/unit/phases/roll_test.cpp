@@ -1,3 +1,4 @@
+#include "config/rolling.hpp"
 #include "phases/roll.hpp"
 
 #include "manifests/trial.hpp"
@@ -54,7 +55,7 @@ Seen begun(const std::string& component, const Intent& intent, std::size_t after
   auto seen = pivoted({"n1", "n2", "n3"});
   steps(intent, seen, after);
   auto& own = seen.components.at(component);
-  const auto old = own.before.at("metadata").at("annotations").at(std::string(manifests::revisionAnnotation)).get<std::string>();
+  const auto old = own.before.at("metadata").at("annotations").at(std::string(config::revisionAnnotation)).get<std::string>();
   for (auto& each : own.pods) each.revision = old;
   auto fresh = pod(component, "n1", seen.controlPlane.daemonSets.at(component).revision);
   fresh.name = "new";
