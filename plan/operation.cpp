@@ -59,6 +59,19 @@ public:
     write({{"refreshed", formatRfc3339(context_.world.clock.now())}, {"step", step.name}, {"notes", notes_.dump()}});
   }
 
+  /// The same while a step is at work, which does not end for an API server that is away, nor for somebody who has taken over: what is written next says so.
+  void giveSign(const std::string& step) {
+    const auto now = context_.world.clock.now();
+    if (now - written_ < refreshed) return;
+    written_ = now; // so that an API server that is away is not asked all the time
+    try {
+      writeOnce({{"refreshed", formatRfc3339(now)}, {"step", step}});
+    } catch (const Interrupted&) { // noticed where the step waits
+    } catch (const Error& error) {
+      log::info(1, "{}", error.message());
+    }
+  }
+
   /// So that guards do not go by it, if there is somebody to tell; the first error is the one to tell the operator.
   void giveUp() {
     try {
@@ -127,14 +140,16 @@ private:
   }
 
   void write(const std::vector<std::pair<std::string, std::string>>& data) {
-    withPatience(context_, planKey.string(), [&] {
-      auto client = connect(operation_.access, context_);
-      // An answer that was lost makes the version look outdated: what counts is who holds it.
-      const auto found = client.get(planKey);
-      if (!found || stringAt(*found, "data.holder") != operation_.holder)
-        throw Error("somebody else has taken the operation over", "look at ConfigMap kube-system/kubestrap-plan");
-      remember(client.mergePatch(planKey, versioned(document(data), stringAt(*found, "metadata.resourceVersion"))));
-    });
+    withPatience(context_, planKey.string(), [&] { writeOnce(data); });
+  }
+
+  void writeOnce(const std::vector<std::pair<std::string, std::string>>& data) {
+    auto client = connect(operation_.access, context_);
+    // An answer that was lost makes the version look outdated: what counts is who holds it.
+    const auto found = client.get(planKey);
+    if (!found || stringAt(*found, "data.holder") != operation_.holder)
+      throw Error("somebody else has taken the operation over", "look at ConfigMap kube-system/kubestrap-plan");
+    remember(client.mergePatch(planKey, versioned(document(data), stringAt(*found, "metadata.resourceVersion"))));
   }
 
   const Operation& operation_;
@@ -142,6 +157,28 @@ private:
   std::string version_;
   TimePoint written_{};
   Value notes_ = Value::object();
+};
+
+/// Tells what another one tells, and gives a sign where a step waits: it may do so for longer than a driver is thought to live.
+class GivingSigns : public Reporter {
+public:
+  GivingSigns(Reporter& inner, Plan& plan, std::string step) : inner_(inner), plan_(plan), step_(std::move(step)) {}
+
+  void phaseBegins(std::string_view phase, std::string_view summary) override { inner_.phaseBegins(phase, summary); }
+  void phaseEnds(std::string_view phase) override { inner_.phaseEnds(phase); }
+  void phaseSkipped(std::string_view phase) override { inner_.phaseSkipped(phase); }
+  void planned(std::string_view phase, const Change& change) override { inner_.planned(phase, change); }
+  void done(std::string_view phase, const Change& change, Duration took) override { inner_.done(phase, change, took); }
+  void waiting(std::string_view phase, const Change& change, Duration elapsed, Duration patience, std::string_view seen) override {
+    inner_.waiting(phase, change, elapsed, patience, seen);
+    plan_.giveSign(step_);
+  }
+  void warning(std::string_view phase, std::string_view text) override { inner_.warning(phase, text); }
+
+private:
+  Reporter& inner_;
+  Plan& plan_;
+  std::string step_;
 };
 
 /// How long one thing has been waited for.
@@ -196,7 +233,8 @@ void drive(const Operation& operation, Plan& plan, World& world, const Context& 
     if (step.name == last) throw Error(fmt::format("{} had no effect", step.name), "somebody else may be changing it back");
     last = step.name;
     plan.begin(step);
-    enactAll(step.work, step.name, operation.name, world, *context.reporter);
+    GivingSigns reporter(*context.reporter, plan, step.name);
+    enactAll(step.work, step.name, operation.name, world, reporter);
   }
 }
 

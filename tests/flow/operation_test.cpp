@@ -189,6 +189,32 @@ TEST_CASE("a wait is told of, its driver gives signs meanwhile, and it ends with
   CHECK(driven.planSays("state") == "aborted");
 }
 
+TEST_CASE("a driver gives signs while a step waits, also where an API server is away for a while") {
+  Driven driven;
+  std::set<std::string> signs;
+  const auto begin = driven.machine.clock.now();
+  const auto answers = driven.machine.api.reachable;
+  driven.machine.api.intercept = [&](const net::Request& request) -> std::optional<net::Response> {
+    if (!has(request.url, "/configmaps/awaited")) return std::nullopt;
+    signs.insert(driven.planSays("refreshed"));
+    CHECK(driven.planSays("step") == "waits");
+    const auto elapsed = driven.machine.clock.now() - begin;
+    const bool away = elapsed > std::chrono::seconds(60) && elapsed < std::chrono::seconds(90);
+    driven.machine.api.reachable = [=](const net::Request& each) { return (!away || !has(each.url, "/kubestrap-plan")) && answers(each); };
+    if (elapsed > std::chrono::minutes(3)) driven.machine.api.put(configMap("awaited"));
+    return std::nullopt;
+  };
+  driven.next = [&]() -> plan::Next {
+    if (driven.stored("awaited")) return plan::Done{};
+    return plan::Step{"waits", {plan::Condition{.what = "it is there", .probe = plan::ObjectExists{driven.access(), "v1", "ConfigMap", "kube-system", "awaited"},
+                                                .patience = std::chrono::minutes(5), .hint = "wait"}}};
+  };
+  driven.perform();
+  CHECK(signs.size() > 10);
+  CHECK(signs.size() < 20);
+  CHECK(driven.planSays("state") == "done");
+}
+
 TEST_CASE("a step that comes again had no effect, and what cannot go on says why") {
   Driven driven;
   driven.next = [&]() -> plan::Next { return plan::Step{"one", {plan::Object{.document = configMap("one"), .access = driven.access()}}}; };
