@@ -210,7 +210,9 @@ public:
 
   /// What will be another, and by which steps.
   RollPlan plan() {
+    intent_.planning = true;
     auto seen = look();
+    intent_.planning = false;
     seen.roll = phases::roll::seenOnce(std::move(seen.roll));
     const auto silent = plan::silentReporter();
     auto world = machine_.world();
@@ -301,6 +303,8 @@ ExitCode tellPlan(const RollPlan& plan, bool exitCode) {
 
 ExitCode runReconfigure(const ReconfigureOptions& options) {
   if (options.file.empty() && !options.rotatesKey) throw Error("there is no file", "name one with --filename", ExitCode::usage);
+  if (options.file == "-" && !options.dryRun && !options.yes)
+    throw Error("standard input is the file, and cannot answer whether it is to be done", "--yes does it without asking, --dry-run shows it", ExitCode::usage);
   Machine machine(globals().rootfs);
   refuseWhileRotating(machine.host(), "reconfigure");
   Reconfiguration reconfiguration(options, machine);
@@ -347,7 +351,9 @@ plan::Resources workOf(Task task, const config::Setup& setup, const NodeReconfig
   case Task::files: return reconfigure::onNode(setup, options.goingNames);
   case Task::takeKeys: return {keysThatCame(setup, machine)};
   case Task::loadKeys: return {reconfigure::encryptsByItsFile(setup)};
-  case Task::forgetKeys: return reconfigure::forgotten(setup);
+  case Task::forgetKeys:
+    if (const auto keys = keysHere(setup.cluster, machine.host())) return reconfigure::forgotten(setup, *keys);
+    return {};
   }
   return {};
 }

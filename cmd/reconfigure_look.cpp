@@ -18,7 +18,8 @@ std::optional<encryption::Keys> keysHere(const config::Cluster& cluster, host::H
   const auto file = manifests::encryptionFile(cluster);
   const auto text = host.read(file);
   if (!text || config::encryptsByArguments(cluster)) return std::nullopt;
-  return encryption::parse(*text, file.string());
+  auto keys = encryption::parse(*text, file.string());
+  return encryption::hasKey(keys) ? std::optional(std::move(keys)) : std::nullopt;
 }
 
 void refuseWhileEncryptionMoves(const config::Cluster& stored, host::Host& host, std::string_view what) {
@@ -31,8 +32,8 @@ void refuseWhileEncryptionMoves(const config::Cluster& stored, host::Host& host,
 
 void refuseLeftKeys(const config::Cluster& stored, host::Host& host, std::string_view what) {
   const auto file = manifests::encryptionFile(stored);
-  if (stored.kubestrap.encryption || config::encryptsByArguments(stored) || !host.status(file)) return;
-  throw Error(fmt::format("{} has to wait: {} is there, and the cluster's configuration does not speak of it", what, file.string()),
+  if (stored.kubestrap.encryption || !keysHere(stored, host)) return;
+  throw Error(fmt::format("{} has to wait: {} has keys, and the cluster's configuration does not speak of it", what, file.string()),
               "run kubestrap reconfigure as it was run last; a file that was made by hand is named in apiServer.extraArgs (encryption-provider-config)", ExitCode::refused);
 }
 

@@ -18,7 +18,7 @@ struct FilesSeen {
 
 /// This machine.
 FilesSeen lookAtFiles(const config::Setup& setup, const std::vector<std::string>& goingNames, plan::World& world, plan::Reporter& reporter);
-/// The keys of this machine; nothing: it has none, or they are the operator's own.
+/// What this machine's API server encrypts and decrypts by; nothing: there is no key, or it is the operator's own.
 std::optional<phases::encryption::Keys> keysHere(const config::Cluster& cluster, host::Host& host);
 
 /// Throws Error (refused) where encryption comes or goes and has not come to its end: `what` would build API servers of what the cluster keeps of its

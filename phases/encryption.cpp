@@ -143,6 +143,10 @@ std::string describe(const Keys& keys) {
   return join(names, ", ");
 }
 
+bool hasKey(const Keys& keys) { return !encrypting(keys).empty(); }
+
+Keys withoutKeys(const Keys& keys) { return {.resources = keys.resources, .providers = {identity()}}; }
+
 bool rotates(const Keys& keys) { return encrypting(keys).size() > 1; }
 
 std::string digest(const Keys& keys) { return sha256Hex(emit(keys)); }

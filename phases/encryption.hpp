@@ -31,6 +31,10 @@ Keys parse(std::string_view text, const std::string& source);
 std::string emit(const Keys& keys);
 /// "identity, key1": for people.
 std::string describe(const Keys& keys);
+/// Whether there is a key.
+bool hasKey(const Keys& keys);
+/// Nothing is encrypted, and no key is there.
+Keys withoutKeys(const Keys& keys);
 /// Whether there are two keys: one takes the other's place.
 bool rotates(const Keys& keys);
 /// The same for the same file, and says nothing of the keys.

@@ -73,12 +73,16 @@ std::optional<Next> filesFollow(const Intent& intent, const Seen& seen) {
 
 // ---- keys
 
+plan::File keysFile(const Setup& setup, const Keys& keys) {
+  return {.path = manifests::encryptionFile(setup.cluster), .content = encryption::emit(keys), .mode = 0600, .secrecy = plan::Secrecy::secret};
+}
+
 std::string keysSaid(const Keys& keys) { return fmt::format("knows the keys {}", encryption::describe(keys)); }
 
 /// This machine first: the others get what it has. Keys that were put into the cluster for joining nodes are outdated then.
 Next keysStep(const Intent& intent, const Seen& seen, const Keys& keys) {
   const auto& setup = setupOf(intent);
-  Resources work{plan::File{.path = manifests::encryptionFile(setup.cluster), .content = encryption::emit(keys), .mode = 0600, .secrecy = plan::Secrecy::secret}};
+  Resources work{keysFile(setup, keys)};
   if (seen.uploadedCerts)
     work.push_back(plan::Object{.document = Value::object({{"apiVersion", "v1"}, {"kind", "Secret"}, {"metadata", Value::object({{"name", "kubeadm-certs"}, {"namespace", "kube-system"}})}}),
                                 .mode = plan::ApplyMode::absent, .access = access(intent)});
@@ -107,9 +111,9 @@ std::optional<Next> allGoByIt(const Intent& intent, const Seen& seen) {
   return std::nullopt;
 }
 
-Next forgetStep(const Intent& intent) {
+Next forgetStep(const Intent& intent, const Keys& keys) {
   const auto& setup = setupOf(intent);
-  return Step{fmt::format("{}: forgets the keys", setup.node.name), forgotten(setup)};
+  return Step{fmt::format("{}: forgets the keys", setup.node.name), forgotten(setup, keys)};
 }
 
 Next storeStep(const Intent& intent, const Seen& seen) {
@@ -168,7 +172,7 @@ std::optional<Next> keysFollow(const Intent& intent, const Seen& seen) {
   case Does::nothing: return std::nullopt;
   case Does::file: return keysStep(intent, seen, move.keys);
   case Does::store: return storeStep(intent, seen);
-  case Does::forget: return forgetStep(intent);
+  case Does::forget: return forgetStep(intent, *seen.keys);
   }
   return std::nullopt;
 }
@@ -209,9 +213,7 @@ plan::Condition encryptsByItsFile(const Setup& setup) {
           .hint = "look at the API server's log: why it does not take the file"};
 }
 
-plan::Resources forgotten(const Setup& setup) {
-  return {plan::Absent{.path = manifests::encryptionFile(setup.cluster), .reason = "nothing is encrypted any more"}};
-}
+plan::Resources forgotten(const Setup& setup, const Keys& keys) { return {keysFile(setup, encryption::withoutKeys(keys))}; }
 
 bool hasKeys(const Intent& intent, const Seen& seen) { return !intent.keysByHand && (seen.keys || areFlagged(intent, seen)); }
 
@@ -231,7 +233,7 @@ plan::RunOnNode runOn(const Intent& intent, const std::string& node, Task task, 
   std::vector<std::string> command{"kubestrap", "node", "reconfigure", "--task", std::string(name(task)), "--cluster", base64(config::storedText(setupOf(intent).cluster))};
   for (const auto& each : intent.goingNames) command.insert(command.end(), {"--going-name", each});
   return {.access = access(intent),
-          .pod = manifests::nodeOpPod(intent.nodes.image, node, "reconfigure", command),
+          .pod = manifests::nodeOpPod(intent.nodes.image, node, intent.planning ? "reconfigure-plan" : "reconfigure", command),
           .what = fmt::format("{}: {}", node, what),
           .patience = onNodePatience};
 }

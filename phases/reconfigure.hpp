@@ -37,6 +37,7 @@ struct Intent {
   roll::Intent roll;                     ///< with how things shall be
   std::vector<std::string> goingNames;   ///< of certSANs: those that are not wanted any more
   encryption::Wish encryption;
+  bool planning = false;   ///< nothing will be done: pods that look do not take the place of those of a run
   bool keysByHand = false; ///< arguments say by which file API servers encrypt: keys are left alone
   NodeAccess nodes;
 };
@@ -52,8 +53,8 @@ inline constexpr std::string_view keysMember = "keys";
 /// Whether something may lie encrypted, whatever configurations say: then the keys of every control plane node matter.
 bool hasKeys(const Intent& intent, const Seen& seen);
 
-/// Nothing is encrypted any more.
-plan::Resources forgotten(const config::Setup& setup);
+/// Nothing is encrypted any more. The file stays, without a key: the standby, and a revision that comes back, name it until guards have the one after.
+plan::Resources forgotten(const config::Setup& setup, const encryption::Keys& keys);
 /// Whether a step writes every object anew: what only the driver can know to have been done.
 bool storesAnew(const plan::Step& step);
 
