@@ -28,6 +28,8 @@ using phases::guard::Seen;
 namespace {
 
 constexpr Duration turnLength = std::chrono::seconds(1), shortestPause = std::chrono::milliseconds(100);
+/// While etcd begins, after a power loss: each second counts, and there is nothing yet to be asked that costs anything. Not for ever: etcd may not come.
+constexpr Duration beginningTurn = std::chrono::milliseconds(200), beginning = std::chrono::minutes(1);
 const config::Path statusFile = config::Path(manifests::guardStatusFolder) / "guard.json";
 const config::Path memoryFile = config::Path(manifests::guardStatusFolder) / "guard-memory.json";
 
@@ -73,7 +75,10 @@ public:
     for (const auto& action : decision.actions)
       if (!stop_.stop_requested()) act(action);
     publish(seen, decision);
+    waitsForEtcd_ = !seen.etcdReady && !seen.apiAnswers && sinceBoot() - state_.began < beginning;
   }
+
+  Duration turnLasts() const { return waitsForEtcd_ ? beginningTurn : turnLength; }
 
   /// What it goes with has been renewed, or whom it trusts. Throws Error while it cannot be read; looks into it only when it was written.
   bool hasOtherIdentity() {
@@ -245,6 +250,7 @@ private:
   Value status_, remembered_;
   Seen learned_; ///< of the API's last round
   phases::guard::Moment learnedAt_{};
+  bool waitsForEtcd_ = false;
   Watcher watcher_;
   Healer healer_;
 };
@@ -271,7 +277,7 @@ void guardOn(const Options& options, host::Host& host, const std::stop_token& to
       log::warn(error.what());
     }
     std::unique_lock lock(mutex);
-    wake.wait_for(lock, own.get_token(), std::max(shortestPause, begin + turnLength - sinceBoot()), [] { return false; });
+    wake.wait_for(lock, own.get_token(), std::max(shortestPause, begin + loop.turnLasts() - sinceBoot()), [] { return false; });
   }
   own.request_stop(); // its threads end
 }
