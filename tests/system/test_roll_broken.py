@@ -265,3 +265,55 @@ def test_power_of_one_node_and_then_of_all_in_the_middle_of_an_upgrade(three):
         is_well(node)
     assert versions(first) == {f"v{NEW}"}
     assert remains(first) == ""
+
+
+# ---- the disk
+
+# Folders of a machine on a file system of their own, which can be full while etcd and the runtime have room.
+SMALL = """
+mkdir /disk; mount -t tmpfs -o size=8m disk /disk
+for folder in "$@"; do mkdir -p "/disk$folder" "$folder"; mount --bind "/disk$folder" "$folder"; done
+"""
+FILL = "dd if=/dev/zero of=/disk/filling bs=1k 2>/dev/null; df /disk | grep -q 100%"
+# It is full as soon as the API server gets another revision.
+FILL_IN_THE_MIDDLE = """
+revision() { kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-system get daemonset kube-apiserver -o jsonpath='{.metadata.generation}'; }
+before=$(revision)
+while now=$(revision); [ -z "$now" ] || [ "$now" = "$before" ]; do sleep 0.2; done
+""" + FILL
+
+
+@pytest.fixture(scope="module")
+def small(lab):
+    machine = lab.machine("n2", OLD, also=(NEW,))
+    machine.sh(SMALL, "/etc/kubernetes", "/var/lib/kubestrap")
+    made = machine.init("--self-hosted", config=machine.config(version=OLD, layout=None), timeout=600)
+    assert made.code == 0, str(made)
+    lab.install_pod_network(machine)
+    machine.wait_ready()
+    is_well(machine)
+    return machine
+
+
+def test_an_upgrade_on_a_disk_that_takes_no_more_leaves_what_serves_and_goes_on_with_room_again(small):
+    upgrade = ("kubestrap", "upgrade", "apply", f"v{NEW}", "--yes", "--soak", "10s")
+    asked = probes(small)
+    small.sh(FILL)
+    full = small.try_(*upgrade, timeout=900)
+    assert full.code == 1 and "No space left on device" in full.err, str(full)
+    assert answers(small)
+    small.run("rm", "/disk/filling")
+
+    with trouble(small, FILL_IN_THE_MIDDLE):
+        full = small.try_(*upgrade, timeout=900)
+    small.sh("df /disk | grep -q 100%")
+    assert full.code == 1 and "No space left on device" in full.err, str(full)
+    assert answers(small)
+    small.run("rm", "/disk/filling")
+
+    done = small.try_(*upgrade, timeout=900)
+    assert done.code == 0, str(done)
+    none_failed(asked)
+    assert versions(small) == {f"v{NEW}"}
+    assert remains(small) == ""
+    is_well(small)
