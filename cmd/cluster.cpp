@@ -39,6 +39,14 @@ const std::string& fileOf(const ClusterOptions& options) {
 
 using Planner = std::function<fleet::Plan(const fleet::Wish&, const fleet::Seen&)>;
 
+/// What an operation asks before it begins, and how it is called.
+struct Kind {
+  std::string_view result;
+  Planner planner;
+  Fleet::Settings settings;
+  std::function<void(const Fleet&)> confirm;
+};
+
 /// Signals, and what else may end it: the loss of the lock.
 struct Stopping {
   SignalWatch signals;
@@ -47,11 +55,11 @@ struct Stopping {
 };
 
 /// A run that was stopped here may go on there for a while.
-FleetLook lookWhenQuiet(const Fleet& fleet, const fleet::Wish& wish, const Planner& planner, SystemClock& clock) {
+FleetLook lookWhenQuiet(const Fleet& fleet, const fleet::Wish& wish, const Kind& kind, SystemClock& clock) {
   std::string told;
   for (const auto began = clock.now();;) {
-    auto look = fleet.look();
-    const auto busy = join(planner(wish, look.seen).busy, ", ");
+    auto look = fleet.look(kind.settings);
+    const auto busy = join(kind.planner(wish, look.seen).busy, ", ");
     if (busy.empty()) return look;
     if (busy != told) log::write(0, fmt::format("waiting: another kubestrap is at work on {}", busy));
     told = busy;
@@ -83,7 +91,7 @@ ExitCode runPlan(const ClusterOptions& options) {
   SignalWatch signals;
   Fleet fleet(fileOf(options), signals.token());
   const auto wish = fleet.wish(options.prune);
-  const auto plan = fleet::planApply(wish, fleet.look().seen);
+  const auto plan = fleet::planApply(wish, fleet.look(Fleet::Settings::compared).seen);
   if (const auto as = format(globals()); as != Format::text) printResult(planDocument("ClusterPlan", wish, plan), as);
   else fmt::print("{}", planText(wish, plan));
   refuseStuck(plan);
@@ -118,13 +126,6 @@ ExitCode runInventory(const ClusterOptions& options) {
   return ExitCode::done;
 }
 
-/// What an operation asks before it begins, and how it is called.
-struct Kind {
-  std::string_view result;
-  Planner planner;
-  std::function<void(const Fleet&)> confirm;
-};
-
 /// Before it is asked and begun: on a terminal as people read it, else as an event.
 void tellPlan(const fleet::Wish& wish, const fleet::Plan& plan) {
   if (format(globals()) == Format::text) {
@@ -158,7 +159,7 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
   SystemClock clock(stopping.source.get_token());
   Fleet fleet(fileOf(options), stopping.source.get_token());
   const auto wish = fleet.wish(options.prune);
-  auto look = fleet.look();
+  auto look = fleet.look(kind.settings);
   auto plan = kind.planner(wish, look.seen);
   if (plan.steps.empty() || plan.stuck()) {
     tellPlan(wish, plan);
@@ -171,7 +172,7 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
     stopping.source.request_stop();
   });
   // What was seen before may be another operator's, who has ended meanwhile.
-  look = lookWhenQuiet(fleet, wish, kind.planner, clock);
+  look = lookWhenQuiet(fleet, wish, kind, clock);
   plan = kind.planner(wish, look.seen);
   tellPlan(wish, plan);
   refuseStuck(plan);
@@ -201,10 +202,10 @@ void confirmByName(const Fleet& fleet) {
 }
 
 ExitCode runApply(const ClusterOptions& options) {
-  return operate(options, {"ClusterApplyResult", fleet::planApply, [](const Fleet&) { confirmOrEnd(); }});
+  return operate(options, {"ClusterApplyResult", fleet::planApply, Fleet::Settings::compared, [](const Fleet&) { confirmOrEnd(); }});
 }
 
-ExitCode runDestroy(const ClusterOptions& options) { return operate(options, {"ClusterDestroyResult", fleet::planDestroy, confirmByName}); }
+ExitCode runDestroy(const ClusterOptions& options) { return operate(options, {"ClusterDestroyResult", fleet::planDestroy, Fleet::Settings::left, confirmByName}); }
 
 using Options = std::shared_ptr<ClusterOptions>;
 

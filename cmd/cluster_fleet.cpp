@@ -28,6 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using phases::fleet::HostSeen;
+using phases::fleet::SettingsSeen;
 using phases::fleet::Task;
 
 /// One question for all that is to be known. Only what cannot break JSON is put into it.
@@ -71,6 +72,13 @@ std::string textOf(const std::string& fileName) {
   std::ifstream file(fileName, std::ios::binary);
   if (!file) throw Error(fmt::format("there is no file {} that can be read", fileName), "name it with --file", ExitCode::usage);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// A control plane that runs in its own cluster, with nothing under way on the machine that speaks for it.
+bool mayBeCompared(const FleetLook& look) {
+  const auto status = look.status.find(look.seen.asked);
+  const auto& host = look.seen.of(look.seen.asked);
+  return status != look.status.end() && stringAt(status->second, "cluster.hosting") == "self" && host.begun.empty() && host.busy.empty();
 }
 
 } // namespace
@@ -127,6 +135,36 @@ HostSeen hostSeen(const Value& answer) {
   return seen;
 }
 
+std::string streamOf(const std::vector<Value>& documents) {
+  std::string text;
+  for (const auto& document : documents) text += "---\n" + document.dump() + "\n";
+  return text;
+}
+
+Error errorOf(const std::string& errors, int code) {
+  constexpr std::size_t wordsKept = 12;
+  std::vector<std::string> said;
+  std::string hint;
+  for (const auto& line : split(trim(errors), '\n')) {
+    const auto text = trim(line);
+    if (text.empty() || text.starts_with('{') || text.starts_with("warning: ")) continue;
+    if (text.starts_with("try: ")) hint = text.substr(5);
+    else said.emplace_back(text.starts_with("error: ") ? text.substr(7) : text);
+  }
+  if (said.size() > wordsKept) said.erase(said.begin(), said.end() - wordsKept);
+  return Error(said.empty() ? fmt::format("it ended with {}", code) : kubestrap::join(said, "; "), hint, code == static_cast<int>(ExitCode::refused) ? ExitCode::refused : ExitCode::failed);
+}
+
+SettingsSeen settingsSeen(const host::CommandResult& ended) {
+  SettingsSeen seen;
+  if (ended.exitCode != 0) {
+    const auto error = errorOf(ended.errors, ended.exitCode);
+    return {.steps = {}, .refused = error.message(), .hint = error.hint()};
+  }
+  for (const auto& step : parseJson(ended.output, "the answer of reconfigure").value("steps", Value::array())) seen.steps.push_back(step.is_string() ? step.get<std::string>() : stringAt(step, "name"));
+  return seen;
+}
+
 void learnNodes(const config::ClusterFile& file, FleetLook& look) {
   for (const auto& host : file.inventory.hosts) {
     const auto status = look.status.find(host.name);
@@ -179,7 +217,7 @@ nodes::Target Fleet::targetOf(const config::InventoryHost& host) const {
 
 host::CommandResult Fleet::run(const std::string& host, const nodes::Errand& errand) const { return ssh_.run(targetOf(*file_.find(host)), errand); }
 
-FleetLook Fleet::look() const {
+FleetLook Fleet::look(Settings settings) const {
   FleetLook look;
   std::mutex mutex;
   const auto& hosts = file_.inventory.hosts;
@@ -202,7 +240,19 @@ FleetLook Fleet::look() const {
     look.seen.hosts[hosts[at].name] = std::move(seen);
   });
   learnNodes(file_, look);
+  if (settings == Settings::compared && mayBeCompared(look)) look.seen.settings = compare(look.seen.asked);
   return look;
+}
+
+SettingsSeen Fleet::compare(const std::string& host) const {
+  try {
+    return settingsSeen(run(host, {.script = "exec kubestrap reconfigure -f - --merge --dry-run -o json", .arguments = {}, .input = streamOf(config::settingsDocuments(file_)),
+                                   .timeout = std::chrono::minutes(2)}));
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    return {.steps = {}, .refused = error.message(), .hint = error.hint()};
+  }
 }
 
 } // namespace kubestrap::cmd

@@ -37,13 +37,15 @@ public:
   phases::fleet::Wish wish(bool prune);
   const Cargo& cargo(phases::fleet::Task task) const;
 
-  /// One connection and one question for each machine, many at once.
-  FleetLook look() const;
+  /// One connection and one question for each machine, many at once; and, where they are to be compared, one more for the settings.
+  enum class Settings { compared, left };
+  FleetLook look(Settings settings = Settings::left) const;
   /// Throws Unreachable.
   host::CommandResult run(const std::string& host, const nodes::Errand& errand) const;
 
 private:
   nodes::Target targetOf(const config::InventoryHost& host) const;
+  phases::fleet::SettingsSeen compare(const std::string& host) const;
 
   std::stop_token stop_;
   config::ClusterFile file_;
@@ -65,6 +67,13 @@ inline constexpr std::size_t fleetWidth = 32;
 
 /// What a machine's answer to the look comes to.
 phases::fleet::HostSeen hostSeen(const Value& answer);
+/// What a kubestrap is given on its standard input.
+std::string streamOf(const std::vector<Value>& documents);
+/// What a kubestrap that failed has said, but for its events.
+Error errorOf(const std::string& errors, int code);
+
+/// What `reconfigure --dry-run` answers.
+phases::fleet::SettingsSeen settingsSeen(const host::CommandResult& ended);
 /// The control plane whose API server answers, and the nodes that it tells of.
 void learnNodes(const config::ClusterFile& file, FleetLook& look);
 

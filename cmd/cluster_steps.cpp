@@ -70,21 +70,6 @@ exit $code
 
 constexpr auto patience = std::chrono::hours(1); // kubestrap has its own, for whatever it waits for
 constexpr std::chrono::seconds gatePatience = std::chrono::minutes(3), pause = std::chrono::seconds(3);
-constexpr std::size_t wordsKept = 12;
-
-/// What a kubestrap that failed has said, but for its events.
-Error errorOf(const std::string& errors, int code) {
-  std::vector<std::string> said;
-  std::string hint;
-  for (const auto& line : split(trim(errors), '\n')) {
-    const auto text = trim(line);
-    if (text.empty() || text.starts_with('{') || text.starts_with("warning: ")) continue;
-    if (text.starts_with("try: ")) hint = text.substr(5);
-    else said.emplace_back(text.starts_with("error: ") ? text.substr(7) : text);
-  }
-  if (said.size() > wordsKept) said.erase(said.begin(), said.end() - wordsKept);
-  return Error(said.empty() ? fmt::format("it ended with {}", code) : kubestrap::join(said, "; "), hint, code == static_cast<int>(ExitCode::refused) ? ExitCode::refused : ExitCode::failed);
-}
 
 /// Gates of an upgrade that open by themselves: the node before is not back yet.
 constexpr std::string_view passing[] = {"ClusterAnswers", "ControlPlaneNodesReady", "NodesReady", "EtcdHealthy"};
@@ -103,12 +88,6 @@ void withPatience(std::stop_token stop, const std::function<void()>& step) {
     }
     clock.sleep(pause);
   }
-}
-
-std::string streamOf(const std::vector<Value>& documents) {
-  std::string text;
-  for (const auto& document : documents) text += "---\n" + document.dump() + "\n";
-  return text;
 }
 
 } // namespace
@@ -234,6 +213,7 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   case Task::upgradeNode: return withPatience(fleet_.stop(), [&] { upgradeNode(*host); });
   case Task::join: return join(*host);
   case Task::forget: kubestrap(asked_, {"node", "remove", step.host, "--yes"}); return;
+  case Task::settings: kubestrap(step.host, {"reconfigure", "-f", "-", "--merge", "--yes"}, config::settingsDocuments(fleet_.file())); return;
   case Task::label: kubestrap(asked_, {"node", "label", step.host, "--file", "-"}, {{{"labels", host->labels}}}); return;
   case Task::remove: kubestrap(asked_, {"node", "remove", step.host, "--yes", "--drain"}); return;
   case Task::reset: kubestrap(step.host, {"reset", "--force"}); return;

@@ -42,7 +42,7 @@ using phases::reconfigure::Task;
 
 struct ReconfigureOptions : RollOptions {
   std::string file;
-  bool rotatesKey = false, yes = false, exitCode = false;
+  bool merges = false, rotatesKey = false, yes = false, exitCode = false;
 };
 
 // ---- what is wished
@@ -92,7 +92,17 @@ void refuseOthers(const config::Cluster& present, const config::Cluster& wanted)
     throw Error("security.encryptionAtRest.resources cannot change while these are encrypted", "first without encryptionAtRest, then with the other resources", ExitCode::refused);
 }
 
-/// Documents as init takes them: what it decides by itself, and they do not say, is as it is.
+/// What a document does not say, as it is: all of it, or what cannot be another anyhow.
+void complete(Value& document, const config::Cluster& present, bool merges) {
+  const bool own = stringAt(document, "kind") == config::v1alpha1::kind;
+  if (!own && stringAt(document, "kind") != "ClusterConfiguration") return;
+  auto now = own ? config::kubestrapConfigurationDocument(present) : config::clusterConfigurationDocument(present);
+  if (!merges) now = own ? withoutSecurity(std::move(now)) : withoutChangeable(std::move(now));
+  now.merge_patch(document);
+  document = std::move(now);
+}
+
+/// Documents as init takes them, made complete.
 std::vector<Document> documentsOf(const ReconfigureOptions& options, const config::Cluster& present, Machine& machine) {
   if (options.file.empty()) return {};
   auto documents = withAuditPolicy(machine.readDocuments(options.file), machine.host());
@@ -100,12 +110,7 @@ std::vector<Document> documentsOf(const ReconfigureOptions& options, const confi
   auto problems = config::validateDocuments(documents, warnings);
   if (!problems.empty()) throw Problems(std::move(problems));
   for (const auto& warning : warnings) log::warn(warning);
-  const auto now = config::kubestrapConfigurationDocument(present);
-  for (auto& document : documents) {
-    if (stringAt(document.value, "kind") != config::v1alpha1::kind) continue;
-    for (const auto* member : {"layout", "hosting", "endpoint"})
-      if (!document.value.contains(member) && now.contains(member)) document.value[member] = now.at(member);
-  }
+  for (auto& document : documents) complete(document.value, present, options.merges);
   return documents;
 }
 
@@ -397,6 +402,7 @@ Command reconfigureCommand() {
     return {{.name = "filename", .into = &options->file, .doc = "The documents as they shall be; - is standard input", .letter = 'f', .value = "FILE"},
             {.name = "patches", .into = &options->patches, .doc = "The folder of patches that the control plane was made with", .value = "FOLDER"},
             kubeconfigFlag(options->kubeconfig),
+            {.name = "merge", .into = &options->merges, .doc = "What the documents leave out stays as it is, instead of being taken away"},
             {.name = "rotate-encryption-key", .into = &options->rotatesKey, .doc = "Encrypt with another key, and write everything anew by it"},
             {.name = "dry-run", .into = &options->dryRun, .doc = "Only show what would be changed, and by which steps"},
             {.name = "exit-code", .into = &options->exitCode, .doc = "End with 4 when something was, or would be, changed"},

@@ -1,5 +1,6 @@
 #include "config/inventory.hpp"
 
+#include "config/audit.hpp"
 #include "config/load.hpp"
 #include "config/rules.hpp"
 #include "config/v1alpha1.hpp"
@@ -215,6 +216,18 @@ ClusterFile loadClusterFile(const std::vector<Document>& documents, const Random
   file.name = metadata && !metadata->name.empty() ? metadata->name : stringAt(documentOf(file, "ClusterConfiguration"), "clusterName", "kubernetes");
   file.endpoint = endpointOf(file);
   return file;
+}
+
+std::vector<Value> settingsDocuments(const ClusterFile& file) {
+  std::vector<Value> documents;
+  for (const auto& document : file.documents) {
+    const auto kind = stringAt(document.value, "kind");
+    if (kind != "ClusterConfiguration" && kind != v1alpha1::kind && kind != auditPolicyKind) continue;
+    documents.push_back(document.value);
+    documents.back().erase("kubernetesVersion");
+    documents.back().erase("addons");
+  }
+  return documents;
 }
 
 std::vector<Value> initDocuments(const ClusterFile& file, const InventoryHost& host) {

@@ -74,6 +74,9 @@ struct ClusterFile {
 /// Throws Problems with everything that is wrong with the file, its other documents included.
 ClusterFile loadClusterFile(const std::vector<Document>& documents, const RandomBytes& random, std::vector<std::string>& warnings);
 
+/// What `reconfigure` is given: the file's settings of the control plane, but for the version, which `upgrade` changes, and add-ons.
+std::vector<Value> settingsDocuments(const ClusterFile& file);
+
 /// What `init` is given on that machine: the documents of the file, with its name, address and taints.
 std::vector<Value> initDocuments(const ClusterFile& file, const InventoryHost& host);
 /// What `join` is given there. Its registration is that of the file's InitConfiguration; `discovery` is as in a JoinConfiguration.

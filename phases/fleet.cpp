@@ -142,6 +142,16 @@ void removals(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>&
   if (!kept.empty()) plan.notes.push_back(fmt::format("in the cluster and not in the file: {}; --prune takes them out", join(kept, ", ")));
 }
 
+/// After everything else at the control planes. A kubestrap that is about to be replaced may not know the question.
+std::vector<Step> settingsFollow(const Seen& seen, const std::vector<Step>& preparing, Plan& plan) {
+  const auto& settings = seen.settings;
+  const bool old = std::ranges::any_of(preparing, [&](const Step& each) { return each.host == seen.asked && each.task == Task::copyBinary; });
+  if (old && !settings.refused.empty()) plan.notes.push_back("settings are compared by the next apply, when kubestrap there is the file's");
+  else if (!settings.refused.empty()) plan.notes.push_back(fmt::format("settings stay as they are: {}{}", settings.refused, settings.hint.empty() ? "" : "; " + settings.hint));
+  if (settings.steps.empty()) return {};
+  return {{seen.asked, Task::settings, join(settings.steps, "; "), true}};
+}
+
 } // namespace
 
 std::map<std::string, std::optional<std::string>> labelChanges(const std::map<std::string, std::string>& wanted, const Labels& has) {
@@ -178,6 +188,7 @@ std::string_view nameOf(Task task) {
   case Task::upgradeNode: return "upgrade node";
   case Task::init: return "init";
   case Task::join: return "join";
+  case Task::settings: return "reconfigure";
   case Task::label: return "label";
   case Task::remove: return "drain, node remove";
   case Task::reset: return "reset";
@@ -221,7 +232,8 @@ Plan planApply(const Wish& wish, const Seen& seen) {
   removals(wish, seen, plan, gone, living);
   std::vector<Step> upgrading;
   upgrades(wish, seen, plan, preparing, upgrading);
-  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &labels, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
+  auto settings = settingsFollow(seen, preparing, plan);
+  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &settings, &labels, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
   return plan;
 }
 
@@ -249,15 +261,16 @@ bool isLost(State state) { return state == State::failed || state == State::left
 
 bool isUpgrade(const Step& step) { return step.task == Task::upgrade || step.task == Task::upgradeNode; }
 
-/// Changes who is in etcd, or what the cluster knows of a node: one after the other.
+/// Changes who is in etcd, what API servers run, or what the cluster knows of a node: one after the other.
 bool takesTurn(const Step& step) {
-  return isUpgrade(step) || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
+  return isUpgrade(step) || step.task == Task::settings || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
 }
 
 /// Whether a step cannot be without this earlier one.
 bool needs(const Step& step, const Step& earlier) {
   if (step.task == Task::reset) return false;
   if (isUpgrade(step) && isUpgrade(earlier)) return true; // where one node does not get well, the next one is not touched
+  if (step.task == Task::label && earlier.task == Task::settings) return false;
   return earlier.host == step.host || ((step.task == Task::join || step.task == Task::label) && earlier.task == Task::init);
 }
 

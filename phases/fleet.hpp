@@ -57,17 +57,24 @@ struct NodeSeen {
   Labels labels;
 };
 
+/// What `reconfigure` says, on the control plane that speaks for the cluster, of the file's settings.
+struct SettingsSeen {
+  std::vector<std::string> steps; ///< by which they would come; none: they are as the file says
+  std::string refused, hint;      ///< why they cannot come; empty: they can
+};
+
 struct Seen {
   std::map<std::string, HostSeen> hosts;
   std::string asked; ///< the control plane that told of the nodes; empty: no API server answers
   std::string version; ///< of the cluster, as it keeps it; empty: not known
   std::vector<NodeSeen> nodes;
+  SettingsSeen settings = {};
 
   const HostSeen& of(const std::string& host) const;
   const NodeSeen* node(std::string_view name) const;
 };
 
-enum class Task { copyBinary, copyImage, copyBundle, load, prepare, forget, upgrade, upgradeNode, init, join, label, remove, reset };
+enum class Task { copyBinary, copyImage, copyBundle, load, prepare, forget, upgrade, upgradeNode, init, join, settings, label, remove, reset };
 /// "copy kubestrap"
 std::string_view nameOf(Task task);
 

@@ -8,6 +8,7 @@ import yaml
 from kubelab import cni
 from operating import Operator, Switch
 from test_bundle import BUNDLE, KEY, make_bundle, strip
+from test_pivot import is_self_hosted, none_failed, pivot, probes
 from test_reset import HOSTS, is_as_before, names
 from testbed import OLDER, VERSION, Machine
 
@@ -228,3 +229,40 @@ def test_a_newer_version_in_the_file_upgrades_control_planes_and_the_kubelets_th
     n1.wait_ready()
     assert operator.steps() == {}
     assert w1.try_("ls", "/etc/kubernetes/admin.conf").code != 0 and w1.sh("ls -d /run/kubestrap-* 2>/dev/null || true") == ""
+
+
+def settings(operator: Operator, kind: str, **members) -> None:
+    """Other members of a document of the file."""
+    told = list(yaml.safe_load_all(operator.file.read_text()))
+    (document,) = [each for each in told if each["kind"] == kind]
+    document.update(members)
+    operator.file.write_text(yaml.safe_dump_all(told, sort_keys=False))
+
+
+@pytest.mark.long
+def test_other_settings_in_the_file_come_to_a_cluster_that_stands(lab, tmp_path):
+    machines = [lab.machine("n1"), lab.machine("w1")]
+    n1 = machines[0]
+    operator = Operator(lab, tmp_path)
+    operator.describe(machines)
+    operator.must("apply", "--yes")
+    lab.install_pod_network(n1)
+    n1.wait_nodes_ready()
+    pivot(n1)
+    n1.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(n1))
+    assert operator.steps() == {}
+
+    settings(operator, "ClusterConfiguration", apiServer={"extraArgs": [{"name": "event-ttl", "value": "2h"}], "certSANs": ["api.example.org"]})
+    assert operator.steps() == {"n1": ["reconfigure"]}
+    asked = probes(n1)
+    operator.must("apply", "--yes")
+    none_failed(asked)
+    assert "--event-ttl=2h" in n1.kubectl("-n", "kube-system", "get", "daemonset", "kube-apiserver", "-o", "yaml")
+    assert "DNS:api.example.org" in n1.run("openssl", "x509", "-in", "/etc/kubernetes/pki/apiserver.crt", "-noout", "-ext", "subjectAltName")
+    assert operator.steps() == {}
+
+    settings(operator, "ClusterConfiguration", apiServer={})  # which says nothing
+    assert operator.steps() == {}
+    settings(operator, "ClusterConfiguration", networking={"podSubnet": "10.99.0.0/16"})
+    planned = operator.must("plan")
+    assert "settings stay as they are: a roll cannot change networking.podSubnet" in planned.out, planned.out

@@ -57,6 +57,14 @@ TEST_CASE("the first control plane whose API server answers tells of the nodes")
   CHECK(look.seen.nodes[0].labels.given == std::vector<std::string>{"a"});
 }
 
+TEST_CASE("what reconfigure says of the settings is taken, and its refusal with its remedy") {
+  CHECK(settingsSeen({.exitCode = 0, .output = R"({"kind":"OperationPlan","changed":false,"steps":[]})", .errors = {}}).steps.empty());
+  CHECK(settingsSeen({.exitCode = 0, .output = R"({"steps":[{"name":"one"},{"name":"two"}]})", .errors = {}}).steps == std::vector<std::string>{"one", "two"});
+  const auto refused = settingsSeen({.exitCode = 3, .output = {}, .errors = "warning: w\nerror: a roll cannot change etcd\n  try: it can change others\n"});
+  CHECK(refused.refused == "a roll cannot change etcd");
+  CHECK(refused.hint == "it can change others");
+}
+
 TEST_CASE("status has a row for each machine, and for nodes that the file does not have") {
   const auto file = fileOf({{"n1", "control-plane"}, {"w1", "worker"}, {"w2", "worker"}, {"w3", "worker"}});
   FleetLook look;

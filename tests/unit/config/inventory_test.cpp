@@ -128,6 +128,15 @@ TEST_CASE("init is given the file's documents with what is the machine's own") {
   CHECK(documents[1]["kind"] == "ClusterConfiguration");
 }
 
+TEST_CASE("a control plane that stands is given the settings of the file, without version and add-ons") {
+  const auto file = fileOf(stream({inventoryOf(three), cluster("kubernetesVersion: v1.37.2\nnetworking: {podSubnet: 10.244.0.0/16}\n"), init(""),
+                                   "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\naddons: [{name: metrics-server, source: /m.yaml}]\n"}));
+  const auto documents = settingsDocuments(file);
+  REQUIRE(documents.size() == 2);
+  CHECK(documents.front() == Value{{"apiVersion", "kubeadm.k8s.io/v1beta4"}, {"kind", "ClusterConfiguration"}, {"networking", {{"podSubnet", "10.244.0.0/16"}}}});
+  CHECK(documents.back() == Value{{"apiVersion", "kubestrap.io/v1alpha1"}, {"kind", "KubestrapConfiguration"}});
+}
+
 TEST_CASE("join goes by the registration of the file, too, and a control plane gets its address and key") {
   const auto file = fileOf(stream({inventoryOf(three), init("localAPIEndpoint: {bindPort: 7443}\nnodeRegistration: {criSocket: unix:///run/x.sock}\n")}));
   const Value discovery{{"file", {{"kubeConfigPath", "/x"}}}};

@@ -328,6 +328,35 @@ TEST_CASE("a newer version in the file is an upgrade: control planes, then kubel
   }
 }
 
+TEST_CASE("settings come last at the control planes, and what cannot come is told") {
+  const auto wish = wishOf({"n1", "n2"}, {"w1"});
+  auto seen = made(wish);
+  seen.settings.steps = {"kube-apiserver: revision 2", "the cluster's configuration"};
+  CHECK(stepsOf(planApply(wish, seen)) == Lines{"n1: reconfigure (kube-apiserver: revision 2; the cluster's configuration)"});
+
+  auto upgrading = wish;
+  upgrading.version = upgrading.kubelet = "v1.37.2";
+  upgrading.hosts.back().labels = {{"disk", "ssd"}};
+  seen.version = "v1.36.3";
+  for (auto& node : seen.nodes) node.version = "v1.36.3";
+  for (const auto* name : {"n1", "n2"}) seen.hosts[name].apiServer = "v1.36.3";
+  forget(seen, "n2");
+  seen.hosts["n2"] = bare();
+  const auto all = rounds(planApply(upgrading, seen));
+  const auto roundOf = [&](const std::string& step) { return std::ranges::find_if(all, [&](const Lines& round) { return std::ranges::find(round, step) != round.end(); }) - all.begin(); };
+  CHECK(roundOf("n1 reconfigure") > roundOf("n1 upgrade node"));
+  CHECK(roundOf("n1 reconfigure") > roundOf("n2 join"));
+  CHECK(roundOf("n1 reconfigure") < static_cast<std::ptrdiff_t>(all.size()));
+  CHECK(rounds(planApply(upgrading, seen), {"n1 upgrade apply"}).back() != Lines{"n1 reconfigure"});
+
+  auto refused = made(wish);
+  refused.settings = {.steps = {}, .refused = "a roll cannot change networking.podSubnet", .hint = "leave it"};
+  CHECK(planApply(wish, refused).notes == Lines{"settings stay as they are: a roll cannot change networking.podSubnet; leave it"});
+  CHECK(planApply(wish, refused).steps.empty());
+  refused.hosts["n1"].binary = "old";
+  CHECK(planApply(wish, refused).notes == Lines{"settings are compared by the next apply, when kubestrap there is the file's"});
+}
+
 TEST_CASE("no cluster goes back to an older version, and one that the file says nothing of stays") {
   auto wish = wishOf({"n1"}, {});
   auto seen = made(wish);
