@@ -161,7 +161,11 @@ SettingsSeen settingsSeen(const host::CommandResult& ended) {
     const auto error = errorOf(ended.errors, ended.exitCode);
     return {.steps = {}, .refused = error.message(), .hint = error.hint()};
   }
-  for (const auto& step : parseJson(ended.output, "the answer of reconfigure").value("steps", Value::array())) seen.steps.push_back(step.is_string() ? step.get<std::string>() : stringAt(step, "name"));
+  const auto answer = parseJson(ended.output, "the answer of reconfigure");
+  const auto changes = answer.value("changes", Value::array());
+  // A roll that has not come to its end is waited for: a step that changes nothing.
+  if (std::ranges::all_of(changes, [](const Value& each) { return stringAt(each, "verb") == "keep"; })) return seen;
+  for (const auto& step : answer.value("steps", Value::array())) seen.steps.push_back(stringAt(step, "name"));
   return seen;
 }
 

@@ -59,7 +59,9 @@ TEST_CASE("the first control plane whose API server answers tells of the nodes")
 
 TEST_CASE("what reconfigure says of the settings is taken, and its refusal with its remedy") {
   CHECK(settingsSeen({.exitCode = 0, .output = R"({"kind":"OperationPlan","changed":false,"steps":[]})", .errors = {}}).steps.empty());
-  CHECK(settingsSeen({.exitCode = 0, .output = R"({"steps":[{"name":"one"},{"name":"two"}]})", .errors = {}}).steps == std::vector<std::string>{"one", "two"});
+  CHECK(settingsSeen({.exitCode = 0, .output = R"({"changes":[{"verb":"keep"},{"verb":"update"}],"steps":[{"name":"one"},{"name":"two"}]})", .errors = {}}).steps ==
+        std::vector<std::string>{"one", "two"});
+  CHECK(settingsSeen({.exitCode = 0, .output = R"({"changes":[{"verb":"keep"}],"steps":[{"name":"wait until a roll has ended"}]})", .errors = {}}).steps.empty());
   const auto refused = settingsSeen({.exitCode = 3, .output = {}, .errors = "warning: w\nerror: a roll cannot change etcd\n  try: it can change others\n"});
   CHECK(refused.refused == "a roll cannot change etcd");
   CHECK(refused.hint == "it can change others");
