@@ -46,17 +46,6 @@ std::vector<Text> textsAt(const host::Path& path, const config::Setup& setup, ho
   return texts;
 }
 
-/// What says nothing is left out, as the API server does it. In a CustomResourceDefinition it may stand for something.
-void dropNulls(Value& value) {
-  if (value.is_array())
-    for (auto& item : value) dropNulls(item);
-  if (!value.is_object()) return;
-  for (auto member = value.begin(); member != value.end();) {
-    if (member->is_null()) member = value.erase(member);
-    else dropNulls(*member++);
-  }
-}
-
 void unfold(Value document, const std::string& where, std::vector<Value>& objects) {
   if (document.is_null()) return;
   const auto kind = stringAt(document, "kind");
@@ -70,7 +59,7 @@ void unfold(Value document, const std::string& where, std::vector<Value>& object
     throw Error(fmt::format("{} is no object of Kubernetes: it needs apiVersion, kind and metadata.name", where), "take it out of the manifest");
   document.erase("status");
   if (kind == "CustomResourceDefinition") document["metadata"].erase("creationTimestamp");
-  else dropNulls(document);
+  else dropNulls(document); // in a CustomResourceDefinition it may stand for something
   objects.push_back(std::move(document));
 }
 

@@ -43,7 +43,7 @@ using Planner = std::function<fleet::Plan(const fleet::Wish&, const fleet::Seen&
 struct Kind {
   std::string_view result;
   Planner planner;
-  Fleet::Settings settings;
+  bool compares; ///< the cluster's settings with the file's
   std::function<void(const Fleet&)> confirm;
 };
 
@@ -54,12 +54,18 @@ struct Stopping {
   std::stop_callback<std::function<void()>> bySignal{signals.token(), [this] { source.request_stop(); }};
 };
 
+FleetLook lookAndCompare(const Fleet& fleet) {
+  auto look = fleet.look();
+  fleet.compareSettings(look);
+  return look;
+}
+
 /// A run that was stopped here may go on there for a while.
-FleetLook lookWhenQuiet(const Fleet& fleet, const fleet::Wish& wish, const Kind& kind, SystemClock& clock) {
+FleetLook lookWhenQuiet(const Fleet& fleet, const fleet::Wish& wish, const Planner& planner, SystemClock& clock) {
   std::string told;
   for (const auto began = clock.now();;) {
-    auto look = fleet.look(kind.settings);
-    const auto busy = join(kind.planner(wish, look.seen).busy, ", ");
+    auto look = fleet.look();
+    const auto busy = join(planner(wish, look.seen).busy, ", ");
     if (busy.empty()) return look;
     if (busy != told) log::write(0, fmt::format("waiting: another kubestrap is at work on {}", busy));
     told = busy;
@@ -91,7 +97,7 @@ ExitCode runPlan(const ClusterOptions& options) {
   SignalWatch signals;
   Fleet fleet(fileOf(options), signals.token());
   const auto wish = fleet.wish(options.prune);
-  const auto plan = fleet::planApply(wish, fleet.look(Fleet::Settings::compared).seen);
+  const auto plan = fleet::planApply(wish, lookAndCompare(fleet).seen);
   if (const auto as = format(globals()); as != Format::text) printResult(planDocument("ClusterPlan", wish, plan), as);
   else fmt::print("{}", planText(wish, plan));
   refuseStuck(plan);
@@ -159,7 +165,7 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
   SystemClock clock(stopping.source.get_token());
   Fleet fleet(fileOf(options), stopping.source.get_token());
   const auto wish = fleet.wish(options.prune);
-  auto look = fleet.look(kind.settings);
+  auto look = kind.compares ? lookAndCompare(fleet) : fleet.look();
   auto plan = kind.planner(wish, look.seen);
   if (plan.steps.empty() || plan.stuck()) {
     tellPlan(wish, plan);
@@ -172,7 +178,8 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
     stopping.source.request_stop();
   });
   // What was seen before may be another operator's, who has ended meanwhile.
-  look = lookWhenQuiet(fleet, wish, kind, clock);
+  look = lookWhenQuiet(fleet, wish, kind.planner, clock);
+  if (kind.compares) fleet.compareSettings(look);
   plan = kind.planner(wish, look.seen);
   tellPlan(wish, plan);
   refuseStuck(plan);
@@ -202,10 +209,10 @@ void confirmByName(const Fleet& fleet) {
 }
 
 ExitCode runApply(const ClusterOptions& options) {
-  return operate(options, {"ClusterApplyResult", fleet::planApply, Fleet::Settings::compared, [](const Fleet&) { confirmOrEnd(); }});
+  return operate(options, {"ClusterApplyResult", fleet::planApply, true, [](const Fleet&) { confirmOrEnd(); }});
 }
 
-ExitCode runDestroy(const ClusterOptions& options) { return operate(options, {"ClusterDestroyResult", fleet::planDestroy, Fleet::Settings::left, confirmByName}); }
+ExitCode runDestroy(const ClusterOptions& options) { return operate(options, {"ClusterDestroyResult", fleet::planDestroy, false, confirmByName}); }
 
 using Options = std::shared_ptr<ClusterOptions>;
 

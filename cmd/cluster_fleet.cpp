@@ -74,6 +74,8 @@ std::string textOf(const std::string& fileName) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
+constexpr auto comparing = std::chrono::minutes(15); // other control planes may be asked by a pod each
+
 /// A control plane that runs in its own cluster, with nothing under way on the machine that speaks for it.
 bool mayBeCompared(const FleetLook& look) {
   const auto status = look.status.find(look.seen.asked);
@@ -155,16 +157,26 @@ Error errorOf(const std::string& errors, int code) {
   return Error(said.empty() ? fmt::format("it ended with {}", code) : kubestrap::join(said, "; "), hint, code == static_cast<int>(ExitCode::refused) ? ExitCode::refused : ExitCode::failed);
 }
 
+std::vector<std::string> settingsCommand(const config::ClusterFile& file) {
+  std::vector<std::string> words{"reconfigure", "-f", "-", "--merge"};
+  const auto init = config::initDocuments(file, file.first()).front();
+  if (const auto folder = stringAt(init, "patches.directory"); !folder.empty()) words.insert(words.end(), {"--patches", folder});
+  return words;
+}
+
 SettingsSeen settingsSeen(const host::CommandResult& ended) {
   SettingsSeen seen;
   if (ended.exitCode != 0) {
     const auto error = errorOf(ended.errors, ended.exitCode);
-    return {.steps = {}, .refused = error.message(), .hint = error.hint()};
+    (error.exitCode() == ExitCode::refused ? seen.refused : seen.failed) = error.message();
+    seen.hint = error.hint();
+    return seen;
   }
   const auto answer = parseJson(ended.output, "the answer of reconfigure");
   const auto changes = answer.value("changes", Value::array());
-  // A roll that has not come to its end is waited for: a step that changes nothing.
-  if (std::ranges::all_of(changes, [](const Value& each) { return stringAt(each, "verb") == "keep"; })) return seen;
+  // Settings are what the cluster keeps: it follows at the end of all. What else would change is another kubestrap's, or a roll's that has not come to its end.
+  constexpr std::string_view kept[] = {"ConfigMap kube-system/kubeadm-config", "ConfigMap kube-system/kubestrap-config"};
+  if (std::ranges::none_of(changes, [&](const Value& each) { return stringAt(each, "verb") != "keep" && std::ranges::find(kept, stringAt(each, "subject")) != std::end(kept); })) return seen;
   for (const auto& step : answer.value("steps", Value::array())) seen.steps.push_back(stringAt(step, "name"));
   return seen;
 }
@@ -221,7 +233,7 @@ nodes::Target Fleet::targetOf(const config::InventoryHost& host) const {
 
 host::CommandResult Fleet::run(const std::string& host, const nodes::Errand& errand) const { return ssh_.run(targetOf(*file_.find(host)), errand); }
 
-FleetLook Fleet::look(Settings settings) const {
+FleetLook Fleet::look() const {
   FleetLook look;
   std::mutex mutex;
   const auto& hosts = file_.inventory.hosts;
@@ -244,18 +256,22 @@ FleetLook Fleet::look(Settings settings) const {
     look.seen.hosts[hosts[at].name] = std::move(seen);
   });
   learnNodes(file_, look);
-  if (settings == Settings::compared && mayBeCompared(look)) look.seen.settings = compare(look.seen.asked);
   return look;
+}
+
+void Fleet::compareSettings(FleetLook& look) const {
+  if (mayBeCompared(look)) look.seen.settings = compare(look.seen.asked);
 }
 
 SettingsSeen Fleet::compare(const std::string& host) const {
   try {
-    return settingsSeen(run(host, {.script = "exec kubestrap reconfigure -f - --merge --dry-run -o json", .arguments = {}, .input = streamOf(config::settingsDocuments(file_)),
-                                   .timeout = std::chrono::minutes(2)}));
+    auto words = settingsCommand(file_);
+    words.insert(words.end(), {"--dry-run", "-o", "json"});
+    return settingsSeen(run(host, {.script = "exec kubestrap \"$@\"", .arguments = std::move(words), .input = streamOf(config::settingsDocuments(file_)), .timeout = comparing}));
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {
-    return {.steps = {}, .refused = error.message(), .hint = error.hint()};
+    return {.steps = {}, .refused = {}, .failed = error.message(), .hint = error.hint()};
   }
 }
 

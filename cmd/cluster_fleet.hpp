@@ -37,9 +37,10 @@ public:
   phases::fleet::Wish wish(bool prune);
   const Cargo& cargo(phases::fleet::Task task) const;
 
-  /// One connection and one question for each machine, many at once; and, where they are to be compared, one more for the settings.
-  enum class Settings { compared, left };
-  FleetLook look(Settings settings = Settings::left) const;
+  /// One connection and one question for each machine, many at once.
+  FleetLook look() const;
+  /// One question more, at the control plane that speaks for the cluster.
+  void compareSettings(FleetLook& look) const;
   /// Throws Unreachable.
   host::CommandResult run(const std::string& host, const nodes::Errand& errand) const;
 
@@ -72,6 +73,8 @@ std::string streamOf(const std::vector<Value>& documents);
 /// What a kubestrap that failed has said, but for its events.
 Error errorOf(const std::string& errors, int code);
 
+/// How a control plane is told the settings of the file.
+std::vector<std::string> settingsCommand(const config::ClusterFile& file);
 /// What `reconfigure --dry-run` answers.
 phases::fleet::SettingsSeen settingsSeen(const host::CommandResult& ended);
 /// The control plane whose API server answers, and the nodes that it tells of.

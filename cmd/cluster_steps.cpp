@@ -213,7 +213,12 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   case Task::upgradeNode: return withPatience(fleet_.stop(), [&] { upgradeNode(*host); });
   case Task::join: return join(*host);
   case Task::forget: kubestrap(asked_, {"node", "remove", step.host, "--yes"}); return;
-  case Task::settings: kubestrap(step.host, {"reconfigure", "-f", "-", "--merge", "--yes"}, config::settingsDocuments(fleet_.file())); return;
+  case Task::settings: {
+    auto words = settingsCommand(fleet_.file());
+    words.emplace_back("--yes");
+    kubestrap(step.host, words, config::settingsDocuments(fleet_.file()));
+    return;
+  }
   case Task::label: kubestrap(asked_, {"node", "label", step.host, "--file", "-"}, {{{"labels", host->labels}}}); return;
   case Task::remove: kubestrap(asked_, {"node", "remove", step.host, "--yes", "--drain"}); return;
   case Task::reset: kubestrap(step.host, {"reset", "--force"}); return;

@@ -98,6 +98,7 @@ void complete(Value& document, const config::Cluster& present, bool merges) {
   if (!own && stringAt(document, "kind") != "ClusterConfiguration") return;
   auto now = own ? config::kubestrapConfigurationDocument(present) : config::clusterConfigurationDocument(present);
   if (!merges) now = own ? withoutSecurity(std::move(now)) : withoutChangeable(std::move(now));
+  dropNulls(document); // which would take away
   now.merge_patch(document);
   document = std::move(now);
 }
@@ -368,13 +369,13 @@ ExitCode reconfigureHere(const NodeReconfigureOptions& options) {
   if (!task) throw Error("there is no task " + options.task, {}, ExitCode::usage);
   Machine machine(globals().rootfs);
   machine.useRuntime(foundSocket({}));
-  const auto lock = machine.host().lock("reconfigure");
   const auto setup = setupHere(options, machine);
   auto world = machine.world();
   if (*task == Task::look) {
     fmt::print("{}\n", reportOf(lookAtFiles(setup, options.goingNames, world, *plan::silentReporter())));
     return ExitCode::done;
   }
+  const auto lock = machine.host().lock("reconfigure");
   const auto reporter = reporterFor(plan::Mode::apply);
   plan::enactAll(workOf(*task, setup, options, machine), options.task, "reconfigure", world, *reporter);
   return ExitCode::done;
@@ -402,7 +403,7 @@ Command reconfigureCommand() {
     return {{.name = "filename", .into = &options->file, .doc = "The documents as they shall be; - is standard input", .letter = 'f', .value = "FILE"},
             {.name = "patches", .into = &options->patches, .doc = "The folder of patches that the control plane was made with", .value = "FOLDER"},
             kubeconfigFlag(options->kubeconfig),
-            {.name = "merge", .into = &options->merges, .doc = "What the documents leave out stays as it is, instead of being taken away"},
+            {.name = "merge", .into = &options->merges, .doc = "What the documents leave out stays as it is, instead of being taken away; a list is taken as a whole"},
             {.name = "rotate-encryption-key", .into = &options->rotatesKey, .doc = "Encrypt with another key, and write everything anew by it"},
             {.name = "dry-run", .into = &options->dryRun, .doc = "Only show what would be changed, and by which steps"},
             {.name = "exit-code", .into = &options->exitCode, .doc = "End with 4 when something was, or would be, changed"},

@@ -25,14 +25,29 @@ std::optional<encryption::Keys> keysHere(const config::Cluster& cluster, host::H
 void refuseWhileEncryptionMoves(const config::Cluster& stored, host::Host& host, std::string_view what) {
   refuseLeftKeys(stored, host, what);
   const auto file = manifests::encryptionFile(stored);
-  if (stored.kubestrap.encryption && !config::encryptsByArguments(stored) && !host.status(file))
-    throw Error(fmt::format("{} has to wait: {} is absent, and the cluster's configuration says that API servers encrypt by it", what, file.string()),
+  if (stored.kubestrap.encryption && !config::encryptsByArguments(stored) && !keysHere(stored, host))
+    throw Error(fmt::format("{} has to wait: {} has no key, and the cluster's configuration says that API servers encrypt by it", what, file.string()),
                 "run kubestrap reconfigure as it was run last, or bring the file from another control plane node", ExitCode::refused);
 }
 
+namespace {
+
+/// What cannot be read may be keys that somebody has made by hand.
+bool mayHaveKeys(const config::Cluster& stored, host::Host& host) {
+  try {
+    return keysHere(stored, host).has_value();
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error&) {
+    return true;
+  }
+}
+
+} // namespace
+
 void refuseLeftKeys(const config::Cluster& stored, host::Host& host, std::string_view what) {
   const auto file = manifests::encryptionFile(stored);
-  if (stored.kubestrap.encryption || !keysHere(stored, host)) return;
+  if (stored.kubestrap.encryption || !mayHaveKeys(stored, host)) return;
   throw Error(fmt::format("{} has to wait: {} has keys, and the cluster's configuration does not speak of it", what, file.string()),
               "run kubestrap reconfigure as it was run last; a file that was made by hand is named in apiServer.extraArgs (encryption-provider-config)", ExitCode::refused);
 }

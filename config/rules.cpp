@@ -126,14 +126,7 @@ constexpr std::string_view calicoEncapsulations[] = {"vxlan", "ipip", "none"};
 constexpr std::string_view metallbModes[] = {"l2"};
 constexpr std::string_view ingressExposures[] = {"loadBalancer", "nodePort", "hostNetwork", "externalIPs"};
 bool isMebibytes(std::string_view text) { return parseMebibytes(text).has_value(); }
-/// Of the core group (Kubernetes: api/core/v1/register.go), but for events, which may lie elsewhere.
-constexpr std::string_view coreResources[] = {"configmaps", "endpoints", "limitranges", "namespaces", "nodes", "persistentvolumeclaims", "persistentvolumes", "pods",
-                                              "podtemplates", "replicationcontrollers", "resourcequotas", "secrets", "serviceaccounts", "services"};
-/// An API server takes any name, and encrypts nothing by one that it does not know.
-bool isEncryptedResource(std::string_view text) {
-  const bool isCore = text.find('.') == text.npos;
-  return isCore ? std::ranges::find(coreResources, text) != std::end(coreResources) : isDns1123Subdomain(text) && text != "events.events.k8s.io";
-}
+bool isEncryptedResource(std::string_view text) { return isDns1123Subdomain(text) && text != "events" && text != "events.events.k8s.io"; }
 constexpr std::string_view encryptionProviders[] = {"secretbox", "aescbc", "aesgcm"};
 constexpr std::string_view endpointModes[] = {"local", "vip", "external", "single"};
 
@@ -245,7 +238,7 @@ const Rule endpointMode{.choices = endpointModes};
 const Rule mebibytes{"is not a whole number of Mi or Gi", "like 100Mi", text<isMebibytes>};
 const Rule count{"is not a count", "a whole number from 0", isWithin<0, 1000000>};
 const Rule encryptionProvider{.choices = encryptionProviders};
-const Rule encryptedResource{"is not a resource that can be encrypted", "a plural of the core group, or one with its group, like secrets or deployments.apps",
+const Rule encryptedResource{"is not a resource that can be encrypted", "a plural, outside the core group with its group, like secrets or deployments.apps",
                              text<isEncryptedResource>};
 
 } // namespace kubestrap::config::rules

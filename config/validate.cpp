@@ -255,11 +255,24 @@ void checkVip(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::
 
 } // namespace
 
+namespace {
+
+/// Of the core group (Kubernetes: api/core/v1/register.go), but for events, which may lie elsewhere.
+constexpr std::string_view coreResources[] = {"configmaps", "endpoints", "limitranges", "namespaces", "nodes", "persistentvolumeclaims", "persistentvolumes", "pods",
+                                              "podtemplates", "replicationcontrollers", "resourcequotas", "secrets", "serviceaccounts", "services"};
+
+/// An API server takes any name, and encrypts nothing by one that it does not know.
+bool isUnknown(const std::string& resource) { return resource.find('.') == resource.npos && std::ranges::find(coreResources, resource) == std::end(coreResources); }
+
+} // namespace
+
 void validateSecurity(const v1alpha1::KubestrapConfiguration& kubestrap, const schema::Report& report) {
   if (!kubestrap.security || !kubestrap.security->encryptionAtRest || !kubestrap.security->encryptionAtRest->resources) return;
   const auto& resources = *kubestrap.security->encryptionAtRest->resources;
   const auto place = at("security.encryptionAtRest.resources");
   if (resources.empty()) report.add(place, "there is none to encrypt", "like secrets; or no encryptionAtRest");
+  for (const auto& each : resources)
+    if (isUnknown(each)) report.add(place, fmt::format("the core group has no {}", each), "a plural, outside the core group with its group, like secrets or deployments.apps");
   for (auto each = resources.begin(); each != resources.end(); ++each)
     if (std::find(resources.begin(), each, *each) != each) report.add(place, fmt::format("{} is there twice", *each), "each once");
 }

@@ -75,10 +75,10 @@ public:
     for (const auto& action : decision.actions)
       if (!stop_.stop_requested()) act(action);
     publish(seen, decision);
-    waitsForEtcd_ = !seen.etcdReady && !seen.apiAnswers && sinceBoot() - state_.began < beginning;
+    waitsForEtcd_ = !seen.etcdReady && !seen.apiAnswers;
   }
 
-  Duration turnLasts() const { return waitsForEtcd_ ? beginningTurn : turnLength; }
+  Duration turnLasts() const { return waitsForEtcd_ && sinceBoot() - state_.began < beginning ? beginningTurn : turnLength; }
 
   /// What it goes with has been renewed, or whom it trusts. Throws Error while it cannot be read; looks into it only when it was written.
   bool hasOtherIdentity() {

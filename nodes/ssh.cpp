@@ -35,11 +35,6 @@ fs::path privateFolder() {
   throw Error("no folder for ssh's sockets could be made below /tmp", "see whether /tmp can be written to");
 }
 
-std::string lastLine(std::string_view text) {
-  const auto lines = split(trim(text), '\n');
-  return lines.empty() ? "" : std::string(trim(lines.back()));
-}
-
 } // namespace
 
 std::vector<std::string> remoteCommand(const Errand& errand) {

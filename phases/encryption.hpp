@@ -55,7 +55,7 @@ plan::Resources begun(const config::Setup& setup);
 
 /// What is known of all nodes, whose API servers go by the same file.
 struct Seen {
-  std::optional<Keys> keys;      ///< nothing: there is no file
+  std::optional<Keys> keys;      ///< nothing: there is no key
   bool flagged = false;          ///< API servers are told the file
   bool storedAnew = false;       ///< everything has been written since the first of these keys is the first
   bool configured = false;       ///< the cluster's configuration says what is wished: all of it was written by some key that is there
@@ -71,7 +71,7 @@ enum class Does {
   nothing, ///< it is as far as it can be; what remains is the API servers' flags
   file,    ///< all nodes get this file
   store,   ///< every object is written anew
-  forget   ///< no node keeps a file
+  forget   ///< no node keeps a key
 };
 struct Move {
   Does does = Does::nothing;

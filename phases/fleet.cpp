@@ -146,8 +146,9 @@ void removals(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>&
 std::vector<Step> settingsFollow(const Seen& seen, const std::vector<Step>& preparing, Plan& plan) {
   const auto& settings = seen.settings;
   const bool old = std::ranges::any_of(preparing, [&](const Step& each) { return each.host == seen.asked && each.task == Task::copyBinary; });
-  if (old && !settings.refused.empty()) plan.notes.push_back("settings are compared by the next apply, when kubestrap there is the file's");
+  if (old && !(settings.refused + settings.failed).empty()) plan.notes.push_back("settings are compared by the next apply, when kubestrap there is the file's");
   else if (!settings.refused.empty()) plan.notes.push_back(fmt::format("settings stay as they are: {}{}", settings.refused, settings.hint.empty() ? "" : "; " + settings.hint));
+  else if (!settings.failed.empty()) plan.troubles.push_back({seen.asked, fmt::format("its settings cannot be compared with the file's: {}", settings.failed), settings.hint});
   if (settings.steps.empty()) return {};
   return {{seen.asked, Task::settings, join(settings.steps, "; "), true}};
 }
@@ -270,6 +271,7 @@ bool takesTurn(const Step& step) {
 bool needs(const Step& step, const Step& earlier) {
   if (step.task == Task::reset) return false;
   if (isUpgrade(step) && isUpgrade(earlier)) return true; // where one node does not get well, the next one is not touched
+  if (step.task == Task::settings && (isUpgrade(earlier) || (earlier.task == Task::join && earlier.controlPlane))) return true;
   if (step.task == Task::label && earlier.task == Task::settings) return false;
   return earlier.host == step.host || ((step.task == Task::join || step.task == Task::label) && earlier.task == Task::init);
 }

@@ -60,7 +60,9 @@ struct NodeSeen {
 /// What `reconfigure` says, on the control plane that speaks for the cluster, of the file's settings.
 struct SettingsSeen {
   std::vector<std::string> steps; ///< by which they would come; none: they are as the file says
-  std::string refused, hint;      ///< why they cannot come; empty: they can
+  std::string refused;            ///< why they cannot come; empty: they can
+  std::string failed;             ///< why that could not be seen; empty: it was
+  std::string hint;               ///< of either
 };
 
 struct Seen {

@@ -158,7 +158,7 @@ std::optional<Next> keysFollow(const Intent& intent, const Seen& seen) {
   if (auto stuck = unknownKeys(intent, seen)) return stuck;
   if (auto stuck = unreadable(intent, seen)) return stuck;
   if (!seen.keys && flagged)
-    return plan::Stuck{fmt::format("{} is absent on this machine, and API servers encrypt by it", manifests::encryptionFile(setupOf(intent).cluster).string()),
+    return plan::Stuck{fmt::format("{} on this machine has no key, and API servers encrypt by it", manifests::encryptionFile(setupOf(intent).cluster).string()),
                        "bring it from another control plane node, or run this there"};
   if (auto stuck = otherResources(intent, seen)) return stuck;
   if (auto step = othersKnow(intent, seen)) return step;
@@ -177,14 +177,14 @@ std::optional<Next> keysFollow(const Intent& intent, const Seen& seen) {
   return std::nullopt;
 }
 
-/// The template before cannot read what lies encrypted by now, or names a file that is gone: nothing is put back.
+/// The template before cannot read what lies encrypted by now, or goes by keys that are gone: nothing is put back.
 std::optional<Next> noWayBack(const Intent& intent, const roll::Failure& failure, const Seen& seen) {
   if (intent.keysByHand || failure.component != "kube-apiserver" || failure.back.is_null()) return std::nullopt;
   const bool flagged = isFlagged(intent, failure.back);
   const auto unfit = std::ranges::find_if(seen.nodes, [&](const NodeSeen& node) { return flagged ? node.keysDigest.empty() : !node.writingKey.empty(); });
   if (unfit == seen.nodes.end()) return std::nullopt;
   return plan::Stuck{fmt::format("{}; and it does not go back to the revision before, {}", failure.cause,
-                                 flagged ? fmt::format("whose file of keys is absent on {}", unfit->name) : fmt::format("which could not read what {} has encrypted", unfit->name)),
+                                 flagged ? fmt::format("whose keys are absent on {}", unfit->name) : fmt::format("which could not read what {} has encrypted", unfit->name)),
                      fmt::format("mend the cause, then run kubestrap {} again", intent.roll.command)};
 }
 

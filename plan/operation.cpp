@@ -38,8 +38,9 @@ public:
       const auto now = formatRfc3339(context_.world.clock.now());
       const auto wanted = document({{"operation", operation_.name}, {"state", operation_.state}, {"holder", operation_.holder},
                                     {"since", now}, {"refreshed", now}, {"step", ""}, {"notes", notes_.dump()}});
-      if (found) remember(client.mergePatch(planKey, versioned(wanted, stringAt(*found, "metadata.resourceVersion"))));
-      else remember(client.create(wanted));
+      if (found) client.mergePatch(planKey, versioned(wanted, stringAt(*found, "metadata.resourceVersion")));
+      else client.create(wanted);
+      written_ = context_.world.clock.now();
     });
   }
 
@@ -134,11 +135,6 @@ private:
                 fmt::format("go on with it, or roll back, first: kubestrap {}", name), ExitCode::refused);
   }
 
-  void remember(const Value& stored) {
-    version_ = stringAt(stored, "metadata.resourceVersion");
-    written_ = context_.world.clock.now();
-  }
-
   void write(const std::vector<std::pair<std::string, std::string>>& data) {
     withPatience(context_, planKey.string(), [&] { writeOnce(data); });
   }
@@ -149,12 +145,12 @@ private:
     const auto found = client.get(planKey);
     if (!found || stringAt(*found, "data.holder") != operation_.holder)
       throw Error("somebody else has taken the operation over", "look at ConfigMap kube-system/kubestrap-plan");
-    remember(client.mergePatch(planKey, versioned(document(data), stringAt(*found, "metadata.resourceVersion"))));
+    client.mergePatch(planKey, versioned(document(data), stringAt(*found, "metadata.resourceVersion")));
+    written_ = context_.world.clock.now();
   }
 
   const Operation& operation_;
   const Context& context_;
-  std::string version_;
   TimePoint written_{};
   Value notes_ = Value::object();
 };

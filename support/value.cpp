@@ -119,6 +119,16 @@ bool comesBefore(std::string_view a, std::string_view b) {
 }
 } // namespace
 
+void dropNulls(Value& value) {
+  if (value.is_array())
+    for (auto& item : value) dropNulls(item);
+  if (!value.is_object()) return;
+  for (auto member = value.begin(); member != value.end();) {
+    if (member->is_null()) member = value.erase(member);
+    else dropNulls(*member++);
+  }
+}
+
 Value sorted(const Value& document) {
   if (document.is_array()) {
     Value result = Value::array();

@@ -34,6 +34,9 @@ bool covers(const Value& found, const Value& wanted);
 /// The dotted paths at which `found` does not cover `wanted`, for a change's reason; at most `limit` of them.
 std::vector<std::string> differences(const Value& found, const Value& wanted, std::size_t limit = 5);
 
+/// Takes out of all mappings what says nothing, as the API server does it.
+void dropNulls(Value& value);
+
 /// The document with every mapping's keys in alphabetical order, as Go writes them to YAML ("n2" before "n10").
 Value sorted(const Value& document);
 

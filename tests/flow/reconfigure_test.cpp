@@ -259,6 +259,11 @@ TEST_CASE("other commands wait where the cluster's configuration does not speak 
   CHECK_THROWS_AS(cmd::refuseLeftKeys(before, machine.host, "join"), Error);
   CHECK_NOTHROW(cmd::refuseWhileEncryptionMoves(after, machine.host, "an upgrade"));
   CHECK_NOTHROW(cmd::refuseWhileEncryptionMoves(byHand, machine.host, "an upgrade"));
+  machine.host.put(kKeys, "kind: EncryptionConfiguration\nresources: [{resources: [secrets], providers: [{kms: {}}]}]\n");
+  CHECK_THROWS_WITH_AS(cmd::refuseLeftKeys(before, machine.host, "join"), doctest::Contains("join has to wait"), Error);
+  machine.host.put(kKeys, encryption::emit({.resources = {"secrets"}, .providers = {{.name = "identity", .key = {}, .secret = {}}}}));
+  CHECK_NOTHROW(cmd::refuseWhileEncryptionMoves(before, machine.host, "an upgrade"));
+  CHECK_THROWS_AS(cmd::refuseWhileEncryptionMoves(after, machine.host, "an upgrade"), Error); // the configuration has not followed yet
   machine.host.files.erase(kKeys);
   CHECK_NOTHROW(cmd::refuseWhileEncryptionMoves(before, machine.host, "an upgrade"));
   CHECK_NOTHROW(cmd::refuseLeftKeys(after, machine.host, "join")); // they come with the other shared files

@@ -59,12 +59,14 @@ TEST_CASE("the first control plane whose API server answers tells of the nodes")
 
 TEST_CASE("what reconfigure says of the settings is taken, and its refusal with its remedy") {
   CHECK(settingsSeen({.exitCode = 0, .output = R"({"kind":"OperationPlan","changed":false,"steps":[]})", .errors = {}}).steps.empty());
-  CHECK(settingsSeen({.exitCode = 0, .output = R"({"changes":[{"verb":"keep"},{"verb":"update"}],"steps":[{"name":"one"},{"name":"two"}]})", .errors = {}}).steps ==
+  CHECK(settingsSeen({.exitCode = 0, .output = R"({"changes":[{"verb":"update","subject":"ConfigMap kube-system/kubeadm-config"}],"steps":[{"name":"one"},{"name":"two"}]})", .errors = {}}).steps ==
         std::vector<std::string>{"one", "two"});
-  CHECK(settingsSeen({.exitCode = 0, .output = R"({"changes":[{"verb":"keep"}],"steps":[{"name":"wait until a roll has ended"}]})", .errors = {}}).steps.empty());
+  CHECK(settingsSeen({.exitCode = 0, .output = R"({"changes":[{"verb":"update","subject":"DaemonSet kube-system/kube-apiserver"},{"verb":"keep","subject":"ConfigMap kube-system/kubeadm-config"}],"steps":[{"name":"wait"}]})", .errors = {}}).steps.empty());
   const auto refused = settingsSeen({.exitCode = 3, .output = {}, .errors = "warning: w\nerror: a roll cannot change etcd\n  try: it can change others\n"});
   CHECK(refused.refused == "a roll cannot change etcd");
   CHECK(refused.hint == "it can change others");
+  CHECK(refused.failed.empty());
+  CHECK(settingsSeen({.exitCode = 1, .output = {}, .errors = "error: the API server does not answer\n"}).failed == "the API server does not answer");
 }
 
 TEST_CASE("status has a row for each machine, and for nodes that the file does not have") {

@@ -44,7 +44,7 @@ TEST_CASE("what is wrong with an audit log, or what is to be encrypted, is told 
   CHECK(problem(with("security: {encryptionAtRest: {}}\n")).find("security.encryptionAtRest.provider: missing") != std::string::npos);
   CHECK(problem(with("security: {encryptionAtRest: {provider: kms}}\n")).find("\"kms\" is not known (expected one of secretbox, aescbc, aesgcm)") != std::string::npos);
   CHECK(problem(with("security: {encryptionAtRest: {provider: aesgcm, resources: ['*.*']}}\n")).find("is not a resource that can be encrypted") != std::string::npos);
-  CHECK(problem(with("security: {encryptionAtRest: {provider: aesgcm, resources: [secret]}}\n")).find("is not a resource that can be encrypted") != std::string::npos);
+  CHECK(problem(with("security: {encryptionAtRest: {provider: aesgcm, resources: [secret]}}\n")).find("security.encryptionAtRest.resources: the core group has no secret") != std::string::npos);
   CHECK(problem(with("security: {encryptionAtRest: {provider: aesgcm, resources: []}}\n")).find("security.encryptionAtRest.resources: there is none to encrypt") != std::string::npos);
   CHECK(problem(with("security: {encryptionAtRest: {provider: aesgcm, resources: [secrets, configmaps, secrets]}}\n")).find("secrets is there twice") != std::string::npos);
   CHECK(problem(with("security: {encryptionAtRest: {provider: aesgcm, rotateEvery: 720h}}\n")).find("reserved") != std::string::npos);

@@ -263,7 +263,7 @@ TEST_CASE("an API server does not go back to a revision that cannot read what li
   const auto off = to(at("v1.36.3"));
   const auto done = steps(off, gone);
   REQUIRE(flagOf(gone, flag).empty());
-  CHECK(std::get<plan::Stuck>(back(off, gone)).cause.find("whose file of keys is absent on n1") != std::string::npos);
+  CHECK(std::get<plan::Stuck>(back(off, gone)).cause.find("whose keys are absent on n1") != std::string::npos);
 }
 
 TEST_CASE("other resources wait until those that are encrypted are not any more, though nothing was stored of it yet") {
