@@ -204,7 +204,7 @@ TEST_CASE("without its own file a machine does not go on where API servers encry
   seen.roll.components.at(apiServer).podTemplate = templateOf(apiServer, encrypting(), manifests::Slot::blue, 1);
   const auto coming = phases::reconfigure::next(to(encrypting()), {}, seen);
   REQUIRE(std::holds_alternative<plan::Stuck>(coming));
-  CHECK(std::get<plan::Stuck>(coming).cause.find("encryption.yaml is absent") != std::string::npos);
+  CHECK(std::get<plan::Stuck>(coming).cause.find("encryption.yaml on this machine has no key") != std::string::npos);
 }
 
 TEST_CASE("a file that lacks the key by which another node encrypts is not brought to it") {
