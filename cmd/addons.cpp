@@ -179,7 +179,6 @@ struct Status {
   bool isWell() const { return asked == installed && missing.empty() && (pods.empty() || pods == "ready"); }
 };
 
-
 Status statusOf(const std::string& name, const config::Setup& setup, kube::Client& client, plan::World& world) {
   Status status{.name = name, .asked = config::findAddon(setup.cluster.kubestrap.addons, name) != nullptr, .missing = {}, .pods = {}, .images = {}};
   const auto seen = setup.request.addons.find(name);

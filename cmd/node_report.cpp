@@ -1,7 +1,6 @@
 #include "cmd/node_report.hpp"
 
 #include "support/text.hpp"
-#include "support/yaml.hpp"
 
 namespace kubestrap::cmd {
 

@@ -253,10 +253,6 @@ void checkVip(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::
         report.add(at("endpoint.vip.address"), fmt::format("{} is an address of the cluster's {}, in {}", vip->address, what, subnet.string()), "an unused one of the nodes' own network");
 }
 
-} // namespace
-
-namespace {
-
 /// Of the core group (Kubernetes: api/core/v1/register.go), but for events, which may lie elsewhere.
 constexpr std::string_view coreResources[] = {"configmaps", "endpoints", "limitranges", "namespaces", "nodes", "persistentvolumeclaims", "persistentvolumes", "pods",
                                               "podtemplates", "replicationcontrollers", "resourcequotas", "secrets", "serviceaccounts", "services"};

@@ -76,6 +76,14 @@ def pivot(node, command: str = "pivot") -> str:
     return done.err
 
 
+def begin_self_hosted(lab, machine, **config) -> None:
+    """In one go, and before there is a pod network."""
+    made = machine.init("--self-hosted", config=machine.config(layout=None, **config), timeout=600)
+    assert made.code == 0, str(made)
+    lab.install_pod_network(machine)
+    machine.wait_ready()
+
+
 def test_a_hosted_control_plane_begins_with_static_pods_in_slots(node):
     node.until("its static pods are ready", lambda: is_kept_by_files(node))
     listening = node.run("ss", "-Hltn")

@@ -7,7 +7,7 @@ import time
 import pytest
 import yaml
 
-from test_pivot import SERVICE, is_self_hosted, none_failed, pivot, probes, three_control_planes
+from test_pivot import SERVICE, begin_self_hosted, is_self_hosted, none_failed, pivot, probes, three_control_planes
 from test_roll import remains, revisions, stored
 from testbed import Probe
 
@@ -61,10 +61,7 @@ def in_etcd(node, key: str) -> bytes:
 @pytest.fixture(scope="module")
 def node(lab):
     machine = lab.machine("n1")
-    made = machine.init("--self-hosted", config=machine.config(layout=None), timeout=600)
-    assert made.code == 0, str(made)
-    lab.install_pod_network(machine)
-    machine.wait_ready()
+    begin_self_hosted(lab, machine)
     machine.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(machine))
     machine.until("no roll is under way", lambda: "wait until" not in reconfigure(machine, stored(machine), "--dry-run").out)
     return machine

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from kubelab import versions as kubelab_versions
-from test_pivot import SERVICE, cold_start, hosted, is_self_hosted, none_failed, pivot, probes, three_control_planes
+from test_pivot import SERVICE, begin_self_hosted, cold_start, hosted, is_self_hosted, none_failed, pivot, probes, three_control_planes
 from testbed import Probe
 
 OLD, NEW = "1.36.3", "1.37.2"
@@ -81,12 +81,8 @@ def writes_went_on(written: Probe, moves: int) -> None:
 @pytest.fixture(scope="module")
 def node(lab):
     machine = lab.machine("n1", OLD, also=(NEW,))
-    # In one go, and before there is a pod network.
-    made = machine.init("--self-hosted", config=machine.config(version=OLD, layout=None), timeout=600)
-    assert made.code == 0, str(made)
+    begin_self_hosted(lab, machine, version=OLD)
     assert "layout: hosted" in machine.kubectl("-n", "kube-system", "get", "configmap", "kubestrap-config", "-o", "yaml")
-    lab.install_pod_network(machine)
-    machine.wait_ready()
     machine.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(machine))
     return machine
 

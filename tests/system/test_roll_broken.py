@@ -9,7 +9,7 @@ import time
 import pytest
 
 from test_faults import Writer
-from test_pivot import cold_start, is_self_hosted, none_failed, pivot, probes
+from test_pivot import begin_self_hosted, cold_start, is_self_hosted, none_failed, pivot, probes
 from test_pivot_recovery import WEBHOOK
 from test_roll import NEW, OLD, ends_as_before, reconfigure, remains, revisions, stored, versions
 from test_surviving import API_SERVER, BLUE, GREEN, SCHEDULER, answers, is_well, ready_slots, three_control_planes, with_event_ttl
@@ -20,10 +20,7 @@ pytestmark = pytest.mark.long
 @pytest.fixture(scope="module")
 def node(lab):
     machine = lab.machine("n1", OLD, also=(NEW,))
-    made = machine.init("--self-hosted", config=machine.config(version=OLD, layout=None), timeout=600)
-    assert made.code == 0, str(made)
-    lab.install_pod_network(machine)
-    machine.wait_ready()
+    begin_self_hosted(lab, machine, version=OLD)
     is_well(machine)
     return machine
 
@@ -287,10 +284,7 @@ while now=$(revision); [ -z "$now" ] || [ "$now" = "$before" ]; do sleep 0.2; do
 def small(lab):
     machine = lab.machine("n2", OLD, also=(NEW,))
     machine.sh(SMALL, "/etc/kubernetes", "/var/lib/kubestrap")
-    made = machine.init("--self-hosted", config=machine.config(version=OLD, layout=None), timeout=600)
-    assert made.code == 0, str(made)
-    lab.install_pod_network(machine)
-    machine.wait_ready()
+    begin_self_hosted(lab, machine, version=OLD)
     is_well(machine)
     return machine
 
