@@ -68,25 +68,29 @@ Value memory(const phases::guard::State& state) {
     if (own.demoted) item["demoted"] = own.demoted->count();
     document[std::string(nameOf(component))] = std::move(item);
   }
-  if (const auto& roll = state.roll; roll.proved)
-    document["proved"] = Value::object({{"component", nameOf(roll.rolling->component)}, {"to", roll.rolling->to}, {"from", roll.rolling->from}});
+  const auto& roll = state.roll;
+  for (const auto& [name, holds] : {std::pair("proved", roll.proved), {"rolledBack", roll.rolledBack}})
+    if (holds) document[name] = Value::object({{"component", nameOf(roll.rolling->component)}, {"to", roll.rolling->to}, {"from", roll.rolling->from}});
   return document;
 }
 
 namespace {
 
-/// The roll that has proved itself, lest a guard that was restarted puts it back.
-void recallRoll(const Value& proved, phases::guard::RollState& roll) {
-  const auto component = std::ranges::find(manifests::hostedComponents, stringAt(proved, "component"));
+/// The roll that has proved itself, lest a guard that was restarted puts it back; or went back, which is still to be told.
+void recallRoll(const Value& memory, const char* name, bool phases::guard::RollState::*holds, phases::guard::RollState& roll) {
+  const auto* found = memory.is_object() ? find(memory, name) : nullptr;
+  if (!found) return;
+  const auto component = std::ranges::find(manifests::hostedComponents, stringAt(*found, "component"));
   if (component == manifests::hostedComponents.end()) return;
-  roll.rolling = {.component = static_cast<Component>(component - manifests::hostedComponents.begin()), .to = stringAt(proved, "to"), .from = stringAt(proved, "from")};
-  roll.proved = true;
+  roll.rolling = {.component = static_cast<Component>(component - manifests::hostedComponents.begin()), .to = stringAt(*found, "to"), .from = stringAt(*found, "from")};
+  roll.*holds = true;
 }
 
 } // namespace
 
 void recall(const Value& memory, phases::guard::State& state) {
-  if (const auto* proved = memory.is_object() ? find(memory, "proved") : nullptr) recallRoll(*proved, state.roll);
+  recallRoll(memory, "proved", &phases::guard::RollState::proved, state.roll);
+  recallRoll(memory, "rolledBack", &phases::guard::RollState::rolledBack, state.roll);
   for (Component component = 0; component < phases::guard::count; ++component) {
     auto& own = state.components[component];
     const auto number = [&](std::string_view field) -> std::optional<phases::guard::Moment> {

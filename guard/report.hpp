@@ -16,7 +16,7 @@ Value report(const std::string& node, const phases::guard::Seen& seen, const pha
 /// The guard's Lease with the report in it; `now` is for readers, no guard goes by it.
 Value leaseOf(const std::string& node, const Value& report, TimePoint now);
 
-/// What is remembered over a restart of the guard, though not of the machine: demotions and patience.
+/// What is remembered over a restart of the guard, though not of the machine: demotions, patience, and how a roll came out.
 Value memory(const phases::guard::State& state);
 /// Puts it into a state that begins. What is none of it is passed over.
 void recall(const Value& memory, phases::guard::State& state);

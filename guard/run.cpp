@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 
 namespace kubestrap::guard {
 
@@ -178,14 +179,19 @@ private:
     }
   }
 
+  /// In a thread of its own, so that an API that is slow to answer keeps nothing from being promoted. It is over long before it is tried again.
   void putBackRevision(const phases::guard::PutBack& back) {
-    const auto& [component, to, from] = back.rolling;
-    log::info(0, "putting revision {} of {} in force again, since {}", from, nameOf(component), back.why);
-    attempt("putting a revision back", [&] {
-      net::CurlTransport transport(stop_);
-      Limited limited(transport, Watcher::limit);
-      kube::Client client(limited, identity_, options_.targets.front);
-      if (!putBack(client, back.rolling)) log::info(0, "{}: another revision than {} is in force by now", nameOf(component), to);
+    const auto& rolling = back.rolling;
+    log::info(0, "putting revision {} of {} in force again, since {}", rolling.from, nameOf(rolling.component), back.why);
+    puttingBack_ = std::jthread([this, rolling] {
+      try {
+        net::CurlTransport transport(stop_);
+        Limited limited(transport, Watcher::limit);
+        kube::Client client(limited, identity_, options_.targets.front);
+        if (!putBack(client, rolling)) log::info(0, "{}: another revision than {} is in force by now", nameOf(rolling.component), rolling.to);
+      } catch (const std::exception& error) {
+        log::warn(fmt::format("putting a revision back: {}", error.what()));
+      }
     });
   }
 
@@ -253,6 +259,7 @@ private:
   bool waitsForEtcd_ = false;
   Watcher watcher_;
   Healer healer_;
+  std::jthread puttingBack_;
 };
 
 } // namespace

@@ -90,7 +90,10 @@ void rememberMembership(const Seen& seen, State& state, Moment now) {
 /// The first look says nothing about a driver: the plan may be an old one.
 void rememberPlan(const Seen& seen, State& state, Moment now, Duration passed) {
   if (!seen.planSign) return;
-  if (state.planSign && *state.planSign != *seen.planSign) state.planMoved = now;
+  if (state.planSign && *state.planSign != *seen.planSign) {
+    state.planMoved = now;
+    state.roll.rolledBack = false;
+  }
   state.planSilence = state.planSign == seen.planSign ? state.planSilence + passed : Duration::zero();
   state.planSign = seen.planSign;
 }
@@ -107,7 +110,7 @@ void rememberRoll(const Seen& seen, RollState& roll, Duration passed, const Timi
   const bool same = roll.rolling == seen.rolling, known = same && roll.revision == set->revision;
   if (!known)
     roll = {.rolling = seen.rolling, .revision = set->revision, .reached = set->updated, .proved = same && roll.proved,
-            .wentBack = same && roll.revision == seen.rolling->to && set->revision == seen.rolling->from};
+            .wentBack = same && roll.revision == seen.rolling->to && set->revision == seen.rolling->from, .rolledBack = same && roll.rolledBack};
   roll.still = known && set->updated <= roll.reached ? roll.still + passed : Duration::zero();
   roll.reached = std::max(roll.reached, set->updated);
   roll.whole = known && set->rolledOut ? roll.whole + passed : Duration::zero();
@@ -358,10 +361,11 @@ void putBack(const Seen& seen, Decision& decision, const Timings& timings) {
   auto& roll = state.roll;
   if (!set || !set->exists || roll.proved) return;
   const auto patience = timings.putBack + timings.putBackPerRank * static_cast<Duration::rep>(seen.rank);
-  if (state.planSilence < timings.putBack) return;
-  if (roll.wentBack)
+  if (roll.wentBack && state.planSilence >= timings.putBack) roll.rolledBack = true;
+  if (roll.rolledBack)
     decision.conditions.push_back({"RolledBack", fmt::format("{}: revision {} is in force again, since {} did not get on and its driver was not heard of",
                                                              nameOf(rolling.component), rolling.from, rolling.to)});
+  if (state.planSilence < timings.putBack) return;
   if (set->revision != rolling.to || set->rolledOut || std::min(state.planSilence, roll.still) < patience) return;
   decision.actions.emplace_back(PutBack{rolling, fmt::format("its roll has not got on for {}, and no sign of its driver was seen for {}", seconds(roll.still), seconds(state.planSilence))});
   roll.still = patience - std::min(patience, Duration(timings.driver)); // should it not come to that, again in a while

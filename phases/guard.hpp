@@ -137,6 +137,7 @@ struct RollState {
   Duration whole{};     ///< it is everywhere, and available, since
   bool proved = false;  ///< it was so for long: nothing is put back any more
   bool wentBack = false; ///< the revision before was seen in force after the new one
+  bool rolledBack = false; ///< and nobody drove it then, nor does since
 };
 
 struct State {

@@ -47,6 +47,16 @@ TEST_CASE("a guard that is restarted remembers which roll has proved itself") {
   }
 }
 
+TEST_CASE("a guard that is restarted remembers which roll went back while nobody drove it") {
+  auto state = begin(std::chrono::hours(1));
+  state.roll = {.rolling = Rolling{.component = scheduler, .to = "4", .from = "3"}, .revision = "3", .rolledBack = true};
+  auto later = begin(std::chrono::hours(2));
+  recall(memory(state), later);
+  CHECK(later.roll.rolledBack);
+  CHECK_FALSE(later.roll.proved);
+  CHECK(later.roll.rolling == state.roll.rolling);
+}
+
 TEST_CASE("a guard that is restarted remembers demotions of this start of the machine, and no others") {
   auto state = begin(std::chrono::hours(1));
   state.components[apiServer].stable = std::chrono::seconds(40);

@@ -48,6 +48,18 @@ TEST_CASE("a roll that does not get on is put back ten minutes after its driver 
   CHECK(node.done() == "put back kube-apiserver 3");
 }
 
+TEST_CASE("what went back while nobody drove it is told after a restart of the guard as well, until somebody drives again") {
+  auto node = inRoll();
+  node.turns(12min);
+  REQUIRE(node.reports("RolledBack"));
+  node.state = begin(node.now);
+  node.state.roll = {.rolling = kRolling, .rolledBack = true};
+  node.turns(5s);
+  CHECK(node.reports("RolledBack"));
+  drivenTurns(node, 20s);
+  CHECK_FALSE(node.reports("RolledBack"));
+}
+
 TEST_CASE("a driver that ended before the new revision was in force leaves nothing to tell of") {
   auto node = inRoll();
   node.of(apiServer).daemonSet->revision = "3";
