@@ -197,6 +197,9 @@ public:
     seen.rotated = rotated_;
     seen.storedBy = storedBy_;
     seen.uploadedCerts = asksOthers_ && cluster_.client.get({"v1", "Secret", "kube-system", "kubeadm-certs"}).has_value();
+    if (asksOthers_)
+      for (const auto& node : seen.nodes)
+        if (cluster_.client.get({"v1", "Secret", "kube-system", reconfigure::secretOf(node.name)})) seen.carriers.push_back(node.name);
     return seen;
   }
 

@@ -35,6 +35,7 @@ constexpr auto onNodePatience = std::chrono::minutes(10);
 /// An API server looks at its file once a minute.
 constexpr auto loading = std::chrono::minutes(3);
 constexpr std::string_view filesSaid = "certificate and audit policy as they shall be";
+constexpr std::string_view carriersGone = "what has carried keys to other nodes is removed";
 constexpr std::string_view storing = "every object is written anew: ";
 
 const Setup& setupOf(const Intent& intent) { return intent.roll.setup; }
@@ -100,6 +101,14 @@ std::optional<Next> othersKnow(const Intent& intent, const Seen& seen) {
   return std::nullopt;
 }
 
+/// Secrets that a run which was killed has left, and whose node has its keys by now.
+std::optional<Next> noneIsCarried(const Intent& intent, const Seen& seen) {
+  if (seen.carriers.empty()) return std::nullopt;
+  Resources work;
+  for (const auto& node : seen.carriers) work.push_back(secretFor(intent, {.name = node}, plan::ApplyMode::absent));
+  return Step{std::string(carriersGone), std::move(work)};
+}
+
 std::optional<Next> allGoByIt(const Intent& intent, const Seen& seen) {
   if (!seen.keys) return std::nullopt;
   const auto what = fmt::format("goes by the keys {}", encryption::describe(*seen.keys));
@@ -162,6 +171,7 @@ std::optional<Next> keysFollow(const Intent& intent, const Seen& seen) {
                        "bring it from another control plane node, or run this there"};
   if (auto stuck = otherResources(intent, seen)) return stuck;
   if (auto step = othersKnow(intent, seen)) return step;
+  if (auto step = noneIsCarried(intent, seen)) return step;
   if (flagged)
     if (auto step = allGoByIt(intent, seen)) return step;
   auto wish = intent.encryption;
@@ -291,6 +301,10 @@ Seen assumed(const Intent& intent, Seen seen, const Next& done) {
   if (!step) return seen;
   if (step->name.ends_with(filesSaid)) {
     if (auto* node = nodeOf(seen, step->name)) node->settled = true;
+    return seen;
+  }
+  if (step->name == carriersGone) {
+    seen.carriers.clear();
     return seen;
   }
   if (assumeKeys(intent, *step, seen)) return seen;

@@ -153,6 +153,21 @@ TEST_CASE("keys go to another node sealed, and never in the words of a pod") {
   CHECK(std::get<plan::RunOnNode>(std::get<plan::Task>(others[1])).pod.dump().find(seen.keys->providers.back().secret.reveal()) == std::string::npos);
 }
 
+TEST_CASE("a Secret with keys that was left by a run which was killed goes once its node has them") {
+  auto seen = seenOf({"n1", "n2"});
+  const auto intent = to(encrypting());
+  steps(intent, seen, 2);
+  seen.carriers = {"n2"};
+  const auto gives = phases::reconfigure::next(intent, {}, seen);
+  CHECK(std::get<plan::Step>(gives).name == "n2: knows the keys identity, key1");
+  seen = assumed(intent, std::move(seen), gives);
+  const auto removes = std::get<plan::Step>(phases::reconfigure::next(intent, {}, seen));
+  REQUIRE(removes.work.size() == 1);
+  CHECK(std::get<plan::Object>(removes.work.front()).mode == plan::ApplyMode::absent);
+  CHECK(stringAt(std::get<plan::Object>(removes.work.front()).document, "metadata.name") == "kubestrap-keys-n2");
+  CHECK(steps(intent, seen).front() == removes.name);
+}
+
 TEST_CASE("whatever the driver was at when it was killed, another one comes to the same end") {
   for (const auto* from : {"n1", "n2"}) {
     auto whole = seenOf({"n1", "n2"});
