@@ -1,8 +1,10 @@
 #!/bin/bash
-# build.sh [dev|asan|release|fuzz]: installs the packages that a build needs where they are missing, and builds a preset (release by default).
+# build.sh [--packages] [dev|asan|release|fuzz]: installs the packages that a build needs where they are missing, and builds a preset (release by
+# default); with --packages it only installs.
 # The binary lies at build/PRESET/kubestrap, and beside the release's its container image (image/README.md); fuzz builds the fuzzers only (tests/fuzz/README.md).
 set -euo pipefail
 cd "$(dirname "$0")"
+[ "${1:-}" = --packages ] && only_packages=1 && shift
 preset=${1:-release}
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # where dpkg's tools are; `su` without `-` leaves them out
 
@@ -23,6 +25,7 @@ if ((${#missing[@]})); then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
+[ -z "${only_packages:-}" ] || exit 0
 
 # Compiled once is compiled for every clone of this checkout on the machine.
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
