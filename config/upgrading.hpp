@@ -36,6 +36,7 @@ struct Upgrading {
     std::string name;
     std::string kubelet; ///< "v1.36.3"
     bool ready = false, controlPlane = false;
+    bool diskPressure = false; ///< its kubelet says that its disks have too little room, and removes images and pods
     std::map<std::string, std::string> versions; ///< of its components by their images' tags: "kube-apiserver" -> "v1.36.3"
   };
   std::vector<Node> nodes;

@@ -6,10 +6,10 @@ namespace kubestrap::kube {
 
 namespace {
 
-const Value* readyCondition(const Value& object) {
+const Value* condition(const Value& object, std::string_view type) {
   const auto* conditions = find(object, "status.conditions");
   if (!conditions || !conditions->is_array()) return nullptr;
-  const auto found = std::ranges::find_if(*conditions, [](const Value& each) { return stringAt(each, "type") == "Ready"; });
+  const auto found = std::ranges::find_if(*conditions, [&](const Value& each) { return stringAt(each, "type") == type; });
   return found == conditions->end() ? nullptr : &*found;
 }
 
@@ -42,13 +42,15 @@ std::vector<std::string> internalAddresses(const Value& node) {
 
 bool isControlPlane(const Value& node) { return labelOf(node, controlPlaneLabel).has_value(); }
 
-bool isReady(const Value& object) {
-  const auto* ready = readyCondition(object);
-  return ready && stringAt(*ready, "status") == "True";
+bool hasCondition(const Value& object, std::string_view type) {
+  const auto* found = condition(object, type);
+  return found && stringAt(*found, "status") == "True";
 }
 
+bool isReady(const Value& object) { return hasCondition(object, "Ready"); }
+
 bool runsHostPods(const Value& node) {
-  const auto* ready = readyCondition(node);
+  const auto* ready = condition(node, "Ready");
   return ready && (stringAt(*ready, "status") == "True" ||
                    (stringAt(*ready, "status") == "False" && stringAt(*ready, "message").starts_with("container runtime network not ready")));
 }

@@ -25,7 +25,9 @@ std::vector<std::string> internalAddresses(const Value& node);
 inline constexpr std::string_view controlPlaneLabel = "node-role.kubernetes.io/control-plane";
 bool isControlPlane(const Value& node);
 
-/// Whether the condition Ready of a Node or a Pod is true.
+/// Whether the condition of that type ("DiskPressure") is true.
+bool hasCondition(const Value& object, std::string_view type);
+/// Whether the condition Ready of a Node or a Pod is.
 bool isReady(const Value& object);
 /// Whether pods of the host's network can run on a Node: it is Ready, or lacks nothing but a pod network (the words are the kubelet's,
 /// pkg/kubelet/runtime.go).

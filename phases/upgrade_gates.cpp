@@ -91,6 +91,17 @@ Observations otherNodes(const Setup& setup, const Facts&) {
   return {warning(fmt::format("not Ready: {}", join(absent, ", ")))};
 }
 
+/// A roll goes to every control plane from here; a plain one is upgraded by itself, and looks at its own disks then.
+Observations pressed(const Setup& setup, const Facts&) {
+  std::vector<std::string> rolled, others;
+  for (const auto& node : seen(setup).nodes)
+    if (node.diskPressure && node.name != setup.node.name) (node.controlPlane && manifests::isHosted(setup.cluster) ? rolled : others).push_back(node.name);
+  Observations found;
+  if (!rolled.empty()) found.push_back(error(fmt::format("the kubelets of these control planes say that their disks have too little room: {}", join(rolled, ", "))));
+  if (!others.empty()) found.push_back(warning(fmt::format("the kubelets of these nodes say that their disks have too little room: {}", join(others, ", "))));
+  return found;
+}
+
 Observations etcdHealth(const Setup& setup, const Facts&) {
   const auto& etcd = seen(setup).etcd;
   Observations found;
@@ -198,6 +209,8 @@ constexpr Row rows[] = {
     {{"StaticPodManifest", "a manifest of the control plane is missing"}, "run it on a control plane node", On::plain, manifestsAreThere},
     {{"ControlPlaneNodesReady", "this node is not Ready"}, "look at: journalctl -u kubelet", On::controlPlane, ownNode},
     {{"NodesReady", "other nodes are not Ready"}, "they are upgraded when they are back", On::everyNode, otherNodes},
+    {{"DiskPressure", "kubelets of other nodes say that their disks have too little room; an error where the roll goes there, too"},
+     "free some there: their kubelets remove images, the new version's too", On::everyNode, pressed},
     {{"EtcdHealthy", "most members of etcd are not healthy, or would not be while this node's restarts; an alarm is raised"},
      "look at etcd's pods: kubectl -n kube-system get pods -l component=etcd", On::controlPlane, etcdHealth},
     {{"EtcdVersion", "etcd would leave out a minor version"}, "", On::controlPlane, etcdVersion},

@@ -100,6 +100,18 @@ TEST_CASE("another node that is down is told and does not stop it; this one does
   CHECK(spoken(setup) == Said{"error ControlPlaneNodesReady", "warning NodesReady"});
 }
 
+TEST_CASE("a kubelet elsewhere that lacks room is told, and keeps a roll away from its control plane") {
+  auto setup = healthy();
+  setup.request.upgrading.nodes[1].controlPlane = true;
+  setup.request.upgrading.nodes[2].controlPlane = false;
+  for (auto& node : setup.request.upgrading.nodes) node.diskPressure = true;
+  CHECK(spoken(setup) == Said{"warning DiskPressure"});
+  setup.cluster.kubestrap.layout = config::Layout::hosted;
+  CHECK(spoken(setup) == Said{"error DiskPressure", "warning DiskPressure"});
+  setup.request.upgrading.nodes[1].diskPressure = setup.request.upgrading.nodes[2].diskPressure = false;
+  CHECK(spoken(setup) == Said{});
+}
+
 TEST_CASE("etcd has to keep its quorum while this node's member restarts") {
   auto setup = healthy();
   setup.request.upgrading.etcd.silent = {"https://10.0.0.13:2379"};
