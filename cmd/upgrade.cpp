@@ -102,8 +102,9 @@ void tell(const plan::GapMeter::Gap& gap) {
 
 void tellWhatFollows(const config::Setup& setup) {
   const auto& upgrading = setup.request.upgrading;
-  fmt::print("The {} {} is at {}.\n", setup.node.controlPlane ? "control plane of" : "kubelet's configuration of", setup.node.name, setup.cluster.version.tag());
-  if (setup.node.controlPlane && !upgrading.addonsNow)
+  const bool plain = setup.node.controlPlane && !manifests::isHosted(setup.cluster);
+  fmt::print("The {} {} is at {}.\n", plain ? "control plane of" : "kubelet's configuration of", setup.node.name, setup.cluster.version.tag());
+  if (plain && !upgrading.addonsNow)
     fmt::print("CoreDNS and kube-proxy wait for the other control planes: {}. Run there, one after the other: kubestrap upgrade node\n", upgrading.addonsWaitFor);
   std::vector<std::string> kubelets;
   for (const auto& node : upgrading.nodes)
@@ -275,11 +276,19 @@ ExitCode perform(const Run& run, const UpgradeOptions& options, const config::Se
   return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
 }
 
-/// Control planes of layout hosted are upgraded as a whole, by a roll of their DaemonSets.
+/// It may come to speak to any API server, and is never newer than one.
+void refuseNewerKubelet(const UpgradeOptions& options, const config::Setup& setup, Machine& machine) {
+  if (!options.kubelet || options.drained) return;
+  const auto found = readVersion(versionOf(*options.kubelet, machine.host()));
+  const auto& version = setup.cluster.version;
+  if (found && std::pair(version.major, version.minor) < std::pair(found->major, found->minor))
+    throw Error(fmt::format("{} is {}, and the cluster is at {}: a kubelet is never newer than the API servers", *options.kubelet, found->tag(), version.tag()),
+                fmt::format("first kubestrap upgrade apply {}", found->tag()), ExitCode::refused);
+}
+
+/// Control planes of layout hosted are upgraded as a whole, by a roll of their DaemonSets; each by itself gets its kubelet and its settings only.
 void refuseUnhosted(Upgrade what, const config::Setup& setup) {
-  if (what == Upgrade::node)
-    throw Error("control planes of layout hosted are upgraded as a whole", fmt::format("kubestrap upgrade apply {}, on any of them", setup.cluster.version.tag()),
-                ExitCode::refused);
+  if (what == Upgrade::node) return;
   if (setup.cluster.kubestrap.hosting != config::Hosting::self)
     throw Error("this control plane of layout hosted is not in its own cluster yet, and only there can it be upgraded", "run kubestrap pivot first", ExitCode::refused);
 }
@@ -362,7 +371,7 @@ ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std:
     if (isHosted) return rollBack(options, setup);
     throw Error("a plain control plane goes back by itself when it does not get well, and not after that",
                 "an older version of the API server: kubestrap upgrade apply VERSION --force; etcd keeps its own", ExitCode::refused);
-  case Upgrade::node: break;
+  case Upgrade::node: refuseNewerKubelet(options, setup, machine); break;
   }
   return perform({phases::upgradeNodeWorkflow(), nameOf("upgrade node", onlyPhase), onlyPhase}, options, setup, facts, machine);
 }

@@ -1,10 +1,11 @@
-// The story of `upgrade` in the plain layout: one node of a control plane after the other, then the workers. The tables at the end are read
-// from top to bottom.
+// The story of `upgrade` in the plain layout: one node of a control plane after the other, then the workers. In the layout hosted a control plane has
+// nothing but its kubelet from here. The tables at the end are read from top to bottom.
 #include "phases/upgrade.hpp"
 #include "phases/workflows.hpp"
 
 #include "manifests/cluster_objects.hpp"
 #include "manifests/components.hpp"
+#include "manifests/hosted.hpp"
 #include "manifests/kubelet.hpp"
 #include "manifests/static_pods.hpp"
 #include "phases/bundle.hpp"
@@ -155,7 +156,10 @@ Resources running(const Setup& setup, Names names) {
 
 // ---- preflight
 
-Resources images(const Setup& setup, const Phase&) { return setup.node.controlPlane ? controlPlaneImages(setup) : Resources{}; }
+/// Of layout hosted all but the kubelet is the roll's.
+bool ownsItsControlPlane(const Setup& setup) { return setup.node.controlPlane && !manifests::isHosted(setup.cluster); }
+
+Resources images(const Setup& setup, const Phase&) { return ownsItsControlPlane(setup) ? controlPlaneImages(setup) : Resources{}; }
 
 // ---- backup
 
@@ -170,7 +174,7 @@ Resources snapshot(const Setup& setup) {
 
 /// What the way back needs, and a run that finds no API server; nothing where nothing is replaced.
 Resources backup(const Setup& setup, const Phase&) {
-  if (!setup.node.controlPlane) return {};
+  if (!ownsItsControlPlane(setup)) return {};
   const auto pods = podsOf(setup, Which::wanted, {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"});
   if (std::ranges::all_of(pods, [&](const auto& each) { return isFormer(setup, each); })) return {};
   Resources resources{plan::File{.path = upgradeConfiguration, .content = upgrading(setup).configuration, .mode = 0600, .folderMode = 0700}};
@@ -209,7 +213,7 @@ Resources takesUpItsKubeconfig(const Setup& setup, std::string_view name) {
 
 /// The API server and etcd are away together, once: an API server without its etcd hangs, and the kubelet with it, for a minute and more.
 Resources controlPlane(const Setup& setup, const Phase& phase) {
-  if (!setup.node.controlPlane) return {};
+  if (!ownsItsControlPlane(setup)) return {};
   auto resources = certificates(setup);
   append(resources, auditLog(setup));
   append(resources, running(setup, {"kube-apiserver", "etcd"}));
@@ -223,7 +227,7 @@ Resources controlPlane(const Setup& setup, const Phase& phase) {
 /// The way back: everything as it was, but for an etcd that is well: its data may not suit the former one any more, and it serves the
 /// former API server as well.
 Resources formerControlPlane(const Setup& setup, const Phase&) {
-  if (!setup.node.controlPlane) return {};
+  if (!ownsItsControlPlane(setup)) return {};
   const auto pods = podsOf(setup, Which::former, {"kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"});
   if (pods.empty()) return {};
   plan::ReplaceStaticPods replace{.patience = setup.request.timeouts.upgradeManifests};
@@ -251,7 +255,7 @@ Resources kubeletSettings(const Setup& setup, const Phase&) {
 
 /// A kubelet is never newer than the API server that it speaks to: on a control plane that is its own.
 Resources kubeletKubeconfig(const Setup& setup, const Phase&) {
-  if (!setup.node.controlPlane) return {};
+  if (!ownsItsControlPlane(setup)) return {};
   Resources resources{rotatedKubeletConf(setup)};
   append(resources, kubeletTakesUpItsKubeconfig(setup));
   return resources;
@@ -275,10 +279,10 @@ Resources joiningRights(const Setup& setup, const Phase&) {
 }
 
 template <Resources (*addon)(const Setup&, const Phase&)> Resources afterTheLast(const Setup& setup, const Phase& phase) {
-  return setup.node.controlPlane && upgrading(setup).addonsNow ? addon(setup, phase) : Resources{};
+  return ownsItsControlPlane(setup) && upgrading(setup).addonsNow ? addon(setup, phase) : Resources{};
 }
 
-Resources tidy(const Setup& setup, const Phase&) { return setup.node.controlPlane ? keptNoLonger("the upgrade is done") : Resources{}; }
+Resources tidy(const Setup& setup, const Phase&) { return ownsItsControlPlane(setup) ? keptNoLonger("the upgrade is done") : Resources{}; }
 
 const Phase addons[] = {{"coredns", "CoreDNS, once no control plane is left to be upgraded", afterTheLast<coreDns>},
                         {"kube-proxy", "kube-proxy, once no control plane is left to be upgraded", afterTheLast<kubeProxy>}};

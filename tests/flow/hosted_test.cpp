@@ -61,6 +61,27 @@ TEST_CASE("hosted components begin as static pods in the slot rescue, and the sa
   CHECK(machine.effectsOf([&] { machine.init(); }) == 0);
 }
 
+TEST_CASE("an upgrade of a hosted control plane's node is one of its kubelet: manifests, standbys and kubeconfigs stay") {
+  Hosted hosted;
+  auto& machine = hosted.machine;
+  machine.init();
+  auto setup = machine.setup();
+  setup.node.controlPlane = true;
+  setup.request.upgrading.upgradesEtcd = setup.request.upgrading.addonsNow = true;
+  setup.cluster.images.etcd = "registry.k8s.io/etcd:9.9.9-0";
+  auto kubelet = machine.host.text(paths::kubeletConfig.string());
+  machine.host.put(paths::kubeletConfig.string(), kubelet + "maxPods: 40\n", 0644);
+  plan::World world{machine.host, machine.cri, *machine.http, machine.clock, machine.entropy};
+  auto facts = machine.host.machine;
+  facts.runtime = machine.cri.facts();
+  const auto before = machine.effects().size();
+  plan::run(phases::upgradeNodeWorkflow(), {.only = {}, .skip = {"preflight"}}, setup, facts, world, plan::Mode::apply, machine.listener, "upgrade node");
+  Lines done(machine.effects().begin() + static_cast<std::ptrdiff_t>(before), machine.effects().end());
+  std::erase_if(done, [](const auto& effect) { return effect.find("/var/lib/kubestrap/") != std::string::npos; });
+  CHECK(done == Lines{"write /var/lib/kubelet/config.yaml", "restart kubelet"});
+  CHECK(machine.host.text(paths::kubeletConfig.string()) == kubelet);
+}
+
 TEST_CASE("renewal makes nothing of a hosted control plane anew: its components go by a file of credentials") {
   Hosted hosted;
   auto& machine = hosted.machine;
