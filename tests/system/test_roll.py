@@ -7,7 +7,8 @@ import time
 import pytest
 
 from kubelab import versions as kubelab_versions
-from test_pivot import SERVICE, begin_self_hosted, cold_start, hosted, is_self_hosted, none_failed, pivot, probes, three_control_planes
+import workloads
+from test_pivot import SERVICE, begin_self_hosted, cold_start, finds_nothing_wrong, is_self_hosted, none_failed, pivot, probes, three_control_planes
 from testbed import Probe
 
 OLD, NEW = "1.36.3", "1.37.2"
@@ -142,6 +143,22 @@ def test_an_upgrade_of_a_minor_version_loses_no_request(node):
     node.until("it runs in its own cluster", lambda: is_self_hosted(node))
     again = node.run("kubestrap", "upgrade", "apply", f"v{NEW}", "--yes", "-o", "json")
     assert '"changed": false' in again
+    workloads.work(node, "n1")
+
+
+def test_its_kubelet_follows_and_the_node_takes_pods_again(node):
+    newer = f"/opt/kubernetes/{NEW}/kubelet"
+    began = time.monotonic()
+    asked = Probe(node, 6443)
+    done = node.try_("kubestrap", "upgrade", "node", "--kubelet", newer, "--drain-timeout", "60s", timeout=400)
+    assert done.code == 0, str(done)
+    node.until("the node tells of its new kubelet", lambda: node.get("node", "n1")["status"]["nodeInfo"]["kubeletVersion"] == f"v{NEW}")
+    node.until("it runs in its own cluster", lambda: is_self_hosted(node))
+    node.until("all is ready", lambda: node.wait_ready() is None)
+    result = asked.end()
+    print(f"upgrade node: {time.monotonic() - began:.1f} s; {len(result['failed'])} of {result['requests']} requests failed, longest gap {result['longestGap']:.2f} s")
+    assert not node.get("node", "n1")["spec"].get("unschedulable")
+    finds_nothing_wrong(node)
 
 
 @pytest.mark.long
@@ -189,12 +206,22 @@ def test_the_standby_follows_once_the_revision_has_lasted(node):
     node.until("it is the standby", lambda: standbys() == wanted, patience=200)
 
 
-def begin(node, configuration: str, revision: str):
-    """A roll of the scheduler that has got as far as to a new revision."""
+def begin(node, configuration: str):
     node.write("/root/wanted.yaml", configuration)
-    driver = node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml", "--yes")
-    node.until("a new revision has come", lambda: revisions(node)["kube-scheduler"] != revision)
+    return node.popen("kubestrap", "reconfigure", "-f", "/root/wanted.yaml", "--yes")
+
+
+def begin_revision(node, configuration: str):
+    """A roll of the scheduler that has got as far as to a new revision."""
+    before = revisions(node)["kube-scheduler"]
+    driver = begin(node, configuration)
+    node.until("a new revision has come", lambda: revisions(node)["kube-scheduler"] != before)
     return driver
+
+
+def kill(node, driver) -> None:
+    node.sh("kill -9 $(pidof kubestrap | tr ' ' '\\n' | while read p; do grep -qz reconfigure /proc/$p/cmdline && echo $p; done)")
+    driver.wait(timeout=30)
 
 
 def goes_on(node, configuration: str, verbose: bool) -> None:
@@ -206,13 +233,13 @@ def goes_on(node, configuration: str, verbose: bool) -> None:
     assert remains(node) == ""
 
 
-@pytest.mark.long
 def test_a_roll_whose_driver_is_killed_goes_on(node):
     wanted = with_arguments(stored(node), "scheduler", v="2")
     asked = probes(node)
-    driver = begin(node, wanted, revisions(node)["kube-scheduler"])
-    node.sh("kill -9 $(pidof kubestrap | tr ' ' '\\n' | while read p; do grep -qz reconfigure /proc/$p/cmdline && echo $p; done)")
-    driver.wait(timeout=30)
+    driver = begin(node, wanted)
+    node.until("it is rehearsed", lambda: remains(node) != "")
+    kill(node, driver)
+    kill(node, begin_revision(node, wanted))
     goes_on(node, wanted, verbose=True)
     none_failed(asked)
 
@@ -220,7 +247,7 @@ def test_a_roll_whose_driver_is_killed_goes_on(node):
 @pytest.mark.long
 def test_a_roll_that_loses_its_power_goes_on(node):
     wanted = re.sub(r"scheduler:\n  extraArgs:\n(  .*\n?)+", "scheduler: {}\n", stored(node))
-    driver = begin(node, wanted, revisions(node)["kube-scheduler"])
+    driver = begin_revision(node, wanted)
     cold_start(node)
     driver.wait(timeout=30)
     goes_on(node, wanted, verbose=False)
@@ -249,6 +276,7 @@ def test_an_upgrade_of_three_nodes_loses_no_request(three):
     members = json.loads(first.run("kubestrap", "etcd", "status", "-o", "json"))["members"]
     assert sorted(each["name"] for each in members if each["role"] != "learner") == ["n1", "n2", "n3"], members
     assert remains(first) == ""
+    workloads.work(first, *(each.name for each in three))
     for node in three[:3]:
         node.until("it runs in its own cluster", lambda: is_self_hosted(node))
         assert node.try_("test", "-e", "/etc/kubernetes/manifests/etcd-second.yaml").code == 1

@@ -5,8 +5,10 @@ import time
 
 import pytest
 
+import workloads
 from test_certs import shown
 from test_join import ADMIN, CERTIFICATE_KEY, IGNORED, etcd_members, join, join_words, with_endpoint
+from test_pivot import finds_nothing_wrong
 from testbed import OLDER, VERSION, Machine, Probe
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -135,6 +137,8 @@ def test_what_was_written_before_is_there_and_the_cluster_works(node):
     node.get("configmap", "patches-kube-apiserver")
     node.start_pod("after", "n1")
     node.until("the API server reaches the kubelet", lambda: "serving :8080" in node.kubectl("logs", "after"))
+    workloads.work(node, "n1")
+    finds_nothing_wrong(node)
     assert "etcd.db" in node.run("ls", "/var/lib/kubestrap/upgrade")
     assert node.run("ls", "/var/lib/kubestrap/upgrade").split() == ["etcd.db"]
 
