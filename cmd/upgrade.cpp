@@ -284,9 +284,27 @@ void refuseUnhosted(Upgrade what, const config::Setup& setup) {
     throw Error("this control plane of layout hosted is not in its own cluster yet, and only there can it be upgraded", "run kubestrap pivot first", ExitCode::refused);
 }
 
-ExitCode applyHosted(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
+/// How far a roll is can be seen in the cluster, and one that is to do a part of the work would do all of it, or take back what has been done.
+void refusePartOfRoll(const config::Setup& setup, const std::optional<std::string>& onlyPhase) {
+  const auto& skipped = setup.request.skipPhases;
+  plan::check({.only = onlyPhase, .skip = skipped}, phases::upgradeApplyWorkflow());
+  const auto remedy = fmt::format("kubestrap upgrade apply {} goes on from where it is, to the end; bundle and preflight can be done, or left out, by themselves", setup.cluster.version.tag());
+  if (onlyPhase && !phases::standsAloneInRoll(*onlyPhase))
+    throw Error(fmt::format("control planes of layout hosted are upgraded by a roll, of which {} is no part that can be done by itself", *onlyPhase), remedy, ExitCode::refused);
+  const auto kept = std::ranges::find_if_not(skipped, phases::standsAloneInRoll);
+  if (kept != skipped.end())
+    throw Error(fmt::format("control planes of layout hosted are upgraded by a roll, from which {} cannot be left out", *kept), remedy, ExitCode::refused);
+}
+
+plan::Outcome judgeHosted(const config::Setup& setup, const config::Facts& facts, Machine& machine) {
+  auto skipped = setup.request.skipPhases;
+  std::erase(skipped, "bundle"); // by now it has been loaded, or left out
   auto world = machine.world();
-  plan::run(phases::upgradeHostedWorkflow(), {.only = {}, .skip = setup.request.skipPhases}, setup, facts, world, plan::Mode::plan, *plan::textReporter(stderr, 0), "upgrade apply");
+  return plan::run(phases::upgradeHostedWorkflow(), {.only = {}, .skip = std::move(skipped)}, setup, facts, world, plan::Mode::plan, *plan::textReporter(stderr, 0), "upgrade apply");
+}
+
+ExitCode applyHosted(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
+  judgeHosted(setup, facts, machine);
   return rollToVersion(setup.cluster.version, rollOptions(options, setup));
 }
 
@@ -351,11 +369,16 @@ ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std:
   if (options.printConfig) fmt::print(stderr, "{}", emitYaml(config::clusterConfigurationDocument(setup.cluster)));
   const bool isHosted = manifests::isHosted(setup.cluster) && setup.node.controlPlane;
   if (isHosted) refuseUnhosted(what, setup);
+  if (isHosted && what == Upgrade::apply) refusePartOfRoll(setup, onlyPhase);
   if (saved) refuseWhatHasMoved(*saved, options, setup, facts, machine);
   switch (what) {
   case Upgrade::plan: return runPlan(options, setup, facts, machine);
   case Upgrade::diff: return runDiff(options, setup, facts, machine);
   case Upgrade::apply:
+    if (isHosted && onlyPhase) {
+      judgeHosted(setup, facts, machine);
+      return ExitCode::done;
+    }
     if (isHosted) return setup.request.dryRun ? runPlan(options, setup, facts, machine) : applyHosted(options, setup, facts, machine);
     return perform({phases::upgradeApplyWorkflow(), nameOf("upgrade apply", onlyPhase), onlyPhase, true}, options, setup, facts, machine);
   case Upgrade::rollback:

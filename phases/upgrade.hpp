@@ -20,6 +20,9 @@ plan::Findings judgeUpgrade(const config::Setup& setup, const config::Facts& fac
 /// The same of a further node, for which the cluster's version has been decided.
 plan::Findings judgeUpgradeOfNode(const config::Setup& setup, const config::Facts& facts);
 
+/// Whether a phase of `upgrade apply` can be done, or left out, by itself where control planes are rolled. All others are one thing there.
+bool standsAloneInRoll(std::string_view phase);
+
 /// Where the kubelet's program lies.
 config::Path kubeletProgramOf(const config::Setup& setup);
 /// The kubelet's program is as that file, or as it is where none is named, and the kubelet runs by it. Its pods have moved away.

@@ -1,6 +1,7 @@
 #include "phases/upgrade.hpp"
 
 #include "config/versions.hpp"
+#include "phases/workflows.hpp"
 
 #include <doctest/doctest.h>
 
@@ -148,6 +149,12 @@ TEST_CASE("everything that stands in the way is told at once, each with a remedy
   setup.request.upgrading.certificateEnds["/etc/kubernetes/pki/ca.crt"] = setup.request.upgrading.now + std::chrono::hours(24);
   CHECK(spoken(setup) == Said{"error ControlPlaneNodesReady", "error EtcdHealthy", "error FailClosedWebhooks", "warning CertificatesEnd"});
   for (const auto& finding : judgeUpgrade(setup, sound())) CHECK_MESSAGE(!finding.remedy.empty(), finding.check);
+}
+
+TEST_CASE("of a roll gates and bundle can be done, or left out, by themselves, and no other phase of upgrade apply") {
+  for (const auto* phase : {"bundle", "preflight"}) CHECK(standsAloneInRoll(phase));
+  for (const auto& phase : plan::phaseNames(upgradeApplyWorkflow()))
+    if (phase != "bundle" && phase != "preflight") CHECK_FALSE_MESSAGE(standsAloneInRoll(phase), phase);
 }
 
 TEST_CASE("docs/upgrade.md tells of every gate") {
