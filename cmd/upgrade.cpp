@@ -81,6 +81,8 @@ Value resultOf(std::string_view kind, const config::Setup& setup) {
   return value;
 }
 
+Value nodeAsValue(const config::Setup& setup) { return {{"name", setup.node.name}, {"role", setup.node.controlPlane ? "control-plane" : "worker"}}; }
+
 Value asValue(const std::vector<ComponentStep>& steps) {
   Value list = Value::array();
   for (const auto& step : steps) list.push_back({{"name", step.name}, {"node", step.node}, {"currentVersion", step.now}, {"newVersion", step.then}});
@@ -170,7 +172,7 @@ Plan begunPlan(const config::Setup& setup, const config::Facts& facts) {
 /// In layout hosted by the roll of the DaemonSets, else by the phases on this node.
 Plan completed(Plan made, const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine, plan::Reporter& reporter) {
   if (manifests::isHosted(setup.cluster)) {
-    auto roll = planRollToVersion(setup.cluster.version, rollOptions(options, setup), reporter);
+    auto roll = VersionRoll(setup.cluster.version, rollOptions(options, setup), machine).plan(reporter);
     made.steps = std::move(roll.steps);
     made.outcome = std::move(roll.outcome);
   } else made.outcome = planned(setup, facts, machine, reporter);
@@ -262,7 +264,7 @@ ExitCode perform(const Run& run, const UpgradeOptions& options, const config::Se
   if (meter) gap = meter->end();
   if (const auto as = format(globals()); as != Format::text) {
     auto document = resultOf(dryRun ? "UpgradePlan" : "UpgradeResult", setup);
-    document["node"] = {{"name", setup.node.name}, {"role", setup.node.controlPlane ? "control-plane" : "worker"}};
+    document["node"] = nodeAsValue(setup);
     document["changed"] = outcome.changed();
     document["changes"] = dryRun ? changesWithDiffs(outcome) : changesAsValue(outcome);
     document["warnings"] = outcome.warnings;
@@ -303,15 +305,60 @@ plan::Outcome judgeHosted(const config::Setup& setup, const config::Facts& facts
   return plan::run(phases::upgradeHostedWorkflow(), {.only = {}, .skip = std::move(skipped)}, setup, facts, world, plan::Mode::plan, *plan::textReporter(stderr, 0), "upgrade apply");
 }
 
-ExitCode applyHosted(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
-  judgeHosted(setup, facts, machine);
-  return rollToVersion(setup.cluster.version, rollOptions(options, setup));
+struct Rolled {
+  std::string from;
+  std::vector<std::string> steps, warnings;
+};
+
+ExitCode tellRolled(const Rolled& rolled, std::string_view outcome, const UpgradeOptions& options, const config::Setup& setup) {
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result("UpgradeResult");
+    document.update({{"from", rolled.from}, {"to", setup.cluster.version.tag()}});
+    document["node"] = nodeAsValue(setup);
+    document["changed"] = !rolled.steps.empty();
+    document["steps"] = stepsAsValue(rolled.steps);
+    document["warnings"] = rolled.warnings;
+    printResult(document, as);
+  } else if (!outcome.empty()) fmt::print(stderr, "{}\n", outcome);
+  return options.exitCode && !rolled.steps.empty() ? ExitCode::differs : ExitCode::done;
 }
 
-ExitCode rollBack(const UpgradeOptions& options, const config::Setup& setup) {
-  auto roll = rollOptions(options, setup);
-  roll.dryRun = setup.request.dryRun;
-  return rollToVersion(setup.cluster.version, roll);
+void confirmRoll(VersionRoll& roll, const config::Setup& setup) {
+  const auto plan = roll.plan(*plan::silentReporter());
+  if (plan.steps.empty()) return;
+  tellRoll(plan, stderr);
+  fmt::print(stderr, "This upgrades all control planes from {} to {}, one after the other.\n", setup.request.upgrading.from.tag(), setup.cluster.version.tag());
+  confirmOrEnd();
+}
+
+ExitCode applyHosted(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine, const std::optional<std::string>& onlyPhase) {
+  const auto& upgrading = setup.request.upgrading;
+  Rolled rolled{.from = upgrading.from.tag(), .steps = {}, .warnings = judgeHosted(setup, facts, machine).warnings};
+  if (onlyPhase) return tellRolled(rolled, {}, options, setup);
+  VersionRoll roll(setup.cluster.version, rollOptions(options, setup), machine);
+  if (!options.yes && !upgrading.force) confirmRoll(roll, setup);
+  rolled.steps = roll.perform();
+  for (const auto* more : {&upgrading.unheeded, &roll.warnings()}) rolled.warnings.insert(rolled.warnings.end(), more->begin(), more->end());
+  return tellRolled(rolled, fmt::format("the control plane runs {}", setup.cluster.version.tag()), options, setup);
+}
+
+ExitCode planRollBack(VersionRoll& roll, const UpgradeOptions& options, const config::Setup& setup) {
+  const auto plan = roll.plan(*plan::silentReporter());
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result("UpgradePlan");
+    document.update({{"to", setup.cluster.version.tag()}, {"changed", !plan.steps.empty()}});
+    document["steps"] = stepsAsValue(plan.steps);
+    document["changes"] = changesWithDiffs(plan.outcome);
+    printResult(document, as);
+  } else tellRoll(plan, stdout);
+  return options.exitCode && !plan.steps.empty() ? ExitCode::differs : ExitCode::done;
+}
+
+ExitCode rollBack(const UpgradeOptions& options, const config::Setup& setup, Machine& machine) {
+  VersionRoll roll(setup.cluster.version, rollOptions(options, setup), machine);
+  if (setup.request.dryRun) return planRollBack(roll, options, setup);
+  Rolled rolled{.from = setup.request.upgrading.server, .steps = roll.perform(), .warnings = roll.warnings()};
+  return tellRolled(rolled, fmt::format("the control plane runs {}", setup.cluster.version.tag()), options, setup);
 }
 
 std::string nameOf(std::string command, const std::optional<std::string>& phase) { return phase ? command + " phase " + *phase : command; }
@@ -375,14 +422,10 @@ ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std:
   case Upgrade::plan: return runPlan(options, setup, facts, machine);
   case Upgrade::diff: return runDiff(options, setup, facts, machine);
   case Upgrade::apply:
-    if (isHosted && onlyPhase) {
-      judgeHosted(setup, facts, machine);
-      return ExitCode::done;
-    }
-    if (isHosted) return setup.request.dryRun ? runPlan(options, setup, facts, machine) : applyHosted(options, setup, facts, machine);
+    if (isHosted) return setup.request.dryRun && !onlyPhase ? runPlan(options, setup, facts, machine) : applyHosted(options, setup, facts, machine, onlyPhase);
     return perform({phases::upgradeApplyWorkflow(), nameOf("upgrade apply", onlyPhase), onlyPhase, true}, options, setup, facts, machine);
   case Upgrade::rollback:
-    if (isHosted) return rollBack(options, setup);
+    if (isHosted) return rollBack(options, setup, machine);
     throw Error("a plain control plane goes back by itself when it does not get well, and not after that",
                 "an older version of the API server: kubestrap upgrade apply VERSION --force; etcd keeps its own", ExitCode::refused);
   case Upgrade::node: break;
@@ -553,7 +596,7 @@ Command upgradeCommand() {
                                                   [run](const auto& given, const std::string& phase) { return run(Upgrade::node, given, phase); }})}};
   Command rollback{.name = "rollback",
                    .summary = "Take an upgrade back that has not come to its end, on control planes of layout hosted",
-                   .flags = [options] { return chosen(allFlags(*options), {"dry-run", "kubeconfig", "soak"}); },
+                   .flags = [options] { return chosen(allFlags(*options), {"dry-run", "exit-code", "kubeconfig", "soak"}); },
                    .run = [run](const auto& given) { return run(Upgrade::rollback, given, std::nullopt); }};
   return {.name = "upgrade",
           .summary = "Upgrade a cluster to another version of Kubernetes",

@@ -39,6 +39,7 @@ constexpr ConfigurationKind kind{"UpgradeConfiguration", "upgrade, which goes by
 /// What the file's part for this command says; a flag that was given counts before it.
 struct Wish {
   std::string version;
+  bool asksForRenewal = false; ///< by name, and not by default
   bool renewsCertificates = true, upgradesEtcd = true, force = false, experimental = false, releaseCandidates = false, dryRun = false;
   std::string patches, pullPolicy = "IfNotPresent";
   std::vector<std::string> ignored, skipped;
@@ -46,6 +47,7 @@ struct Wish {
 
 template <class Part> void takeNodesPart(Wish& wish, const Part& part) {
   wish.renewsCertificates = part.certificateRenewal.value_or(true);
+  wish.asksForRenewal = part.certificateRenewal.value_or(false);
   wish.upgradesEtcd = part.etcdUpgrade.value_or(true);
   wish.dryRun = part.dryRun.value_or(false);
   wish.patches = part.patches ? part.patches->directory : "";
@@ -76,7 +78,7 @@ Wish wishOf(Upgrade what, const UpgradeConfiguration& file, const UpgradeOptions
   case Upgrade::rollback: break;
   }
   if (options.kubernetesVersion) wish.version = *options.kubernetesVersion;
-  if (options.certificateRenewal) wish.renewsCertificates = *options.certificateRenewal;
+  if (options.certificateRenewal) wish.renewsCertificates = wish.asksForRenewal = *options.certificateRenewal;
   if (options.etcdUpgrade) wish.upgradesEtcd = *options.etcdUpgrade;
   if (options.experimental) wish.experimental = *options.experimental;
   if (options.releaseCandidates) wish.releaseCandidates = *options.releaseCandidates;
@@ -201,8 +203,9 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   request.skipPhases = wish.skipped;
   if (!wish.patches.empty()) request.patches = readPatches(host, wish.patches, warnings);
   auto& upgrading = request.upgrading;
-  // A roll of control planes of layout hosted leaves certificates as they are.
-  upgrading.renewsCertificates = wish.renewsCertificates && controlPlane && !manifests::isHosted(setup.cluster);
+  const bool rolls = controlPlane && manifests::isHosted(setup.cluster);
+  upgrading.renewsCertificates = wish.renewsCertificates && controlPlane && !rolls;
+  if (rolls && wish.asksForRenewal) upgrading.unheeded.push_back("a roll of control planes of layout hosted leaves certificates as they are; on each of them: kubestrap certs renew all");
   upgrading.upgradesEtcd = wish.upgradesEtcd;
   upgrading.force = wish.force;
   upgrading.experimental = wish.experimental;
@@ -217,7 +220,8 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   upgrading.configuration = emitYamlStream(documents);
   if (upgrading.renewsCertificates) takeWishes(setup.cluster.pki, host);
   if (upgrading.renewsCertificates) request.renewal = {.wanted = renewableHere(host, {setup.cluster, true}), .within = renewalMargin(setup.cluster)};
-  for (const auto& warning : warnings) log::warn(warning);
+  for (const auto* told : {&warnings, &upgrading.unheeded})
+    for (const auto& warning : *told) log::warn(warning);
 
   auto& runtime = machine.useRuntime(setup.node.criSocket);
   lookFurther(facts, controlPlane ? phases::Purpose::joinControlPlane : phases::Purpose::joinWorker, setup, machine, runtime);

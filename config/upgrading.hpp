@@ -20,6 +20,7 @@ struct Upgrading {
   bool force = false, experimental = false, releaseCandidates = false;
   std::string kubeletProgram; ///< a file that takes the place of the kubelet's program; empty: it stays
   Duration drainPatience = std::chrono::minutes(5);
+  std::vector<std::string> unheeded; ///< what was asked for and is not done, in sentences
 
   // this node
   Version from; ///< what the cluster's configuration says
