@@ -117,6 +117,12 @@ std::vector<std::string> VersionRoll::perform() {
   return stepsPerformed({.name = intent_.command, .access = cluster_.access, .holder = cluster_.setup.node.name, .next = next}, machine_);
 }
 
+void VersionRoll::refuseWithoutWayBack() {
+  if (const auto stuck = phases::roll::cannotGoBack(intent_, lookOnce())) throw Error(stuck->cause, stuck->remedy, ExitCode::refused);
+}
+
+std::string VersionRoll::toRollBack() { return phases::roll::toRollBack(intent_, lookOnce()); }
+
 phases::roll::Seen VersionRoll::look(Watched& watched) {
   auto seen = lookAtRoll(cluster_.client, intent_.setup.cluster, machine_.clock().now(), watched);
   if (intent_.rollsEtcd) seen.etcd = lookAtEtcd(machine_, intent_.setup.cluster, cluster_.client);

@@ -50,6 +50,10 @@ public:
   RollPlan plan(plan::Reporter& reporter);
   /// Does it, and says by which steps.
   std::vector<std::string> perform();
+  /// Throws Error (refused) where the API server may have stored already what one of that version cannot read.
+  void refuseWithoutWayBack();
+  /// From which version it goes back; empty: there is nothing to roll back.
+  std::string toRollBack();
   const std::vector<std::string>& warnings() const { return warnings_; }
 
 private:

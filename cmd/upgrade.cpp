@@ -312,7 +312,7 @@ struct Rolled {
 
 ExitCode tellRolled(const Rolled& rolled, std::string_view outcome, const UpgradeOptions& options, const config::Setup& setup) {
   if (const auto as = format(globals()); as != Format::text) {
-    auto document = result("UpgradeResult");
+    auto document = result(setup.request.dryRun ? "UpgradePlan" : "UpgradeResult");
     document.update({{"from", rolled.from}, {"to", setup.cluster.version.tag()}});
     document["node"] = nodeAsValue(setup);
     document["changed"] = !rolled.steps.empty();
@@ -336,17 +336,18 @@ ExitCode applyHosted(const UpgradeOptions& options, const config::Setup& setup, 
   Rolled rolled{.from = upgrading.from.tag(), .steps = {}, .warnings = judgeHosted(setup, facts, machine).warnings};
   if (onlyPhase) return tellRolled(rolled, {}, options, setup);
   VersionRoll roll(setup.cluster.version, rollOptions(options, setup), machine);
+  roll.refuseWithoutWayBack();
   if (!options.yes && !upgrading.force) confirmRoll(roll, setup);
   rolled.steps = roll.perform();
   for (const auto* more : {&upgrading.unheeded, &roll.warnings()}) rolled.warnings.insert(rolled.warnings.end(), more->begin(), more->end());
   return tellRolled(rolled, fmt::format("the control plane runs {}", setup.cluster.version.tag()), options, setup);
 }
 
-ExitCode planRollBack(VersionRoll& roll, const UpgradeOptions& options, const config::Setup& setup) {
+ExitCode planRollBack(const std::string& from, VersionRoll& roll, const UpgradeOptions& options, const config::Setup& setup) {
   const auto plan = roll.plan(*plan::silentReporter());
   if (const auto as = format(globals()); as != Format::text) {
     auto document = result("UpgradePlan");
-    document.update({{"to", setup.cluster.version.tag()}, {"changed", !plan.steps.empty()}});
+    document.update({{"from", from}, {"to", setup.cluster.version.tag()}, {"changed", !plan.steps.empty()}});
     document["steps"] = stepsAsValue(plan.steps);
     document["changes"] = changesWithDiffs(plan.outcome);
     printResult(document, as);
@@ -355,10 +356,16 @@ ExitCode planRollBack(VersionRoll& roll, const UpgradeOptions& options, const co
 }
 
 ExitCode rollBack(const UpgradeOptions& options, const config::Setup& setup, Machine& machine) {
+  const auto to = setup.cluster.version.tag();
   VersionRoll roll(setup.cluster.version, rollOptions(options, setup), machine);
-  if (setup.request.dryRun) return planRollBack(roll, options, setup);
-  Rolled rolled{.from = setup.request.upgrading.server, .steps = roll.perform(), .warnings = roll.warnings()};
-  return tellRolled(rolled, fmt::format("the control plane runs {}", setup.cluster.version.tag()), options, setup);
+  const auto from = roll.toRollBack();
+  if (from.empty())
+    return tellRolled({.from = to, .steps = {}, .warnings = roll.warnings()},
+                      fmt::format("there is nothing to roll back: the control plane runs {}, which is what the cluster's configuration says", to), options, setup);
+  roll.refuseWithoutWayBack();
+  if (setup.request.dryRun) return planRollBack(from, roll, options, setup);
+  Rolled rolled{.from = from, .steps = roll.perform(), .warnings = roll.warnings()};
+  return tellRolled(rolled, fmt::format("the control plane runs {}", to), options, setup);
 }
 
 std::string nameOf(std::string command, const std::optional<std::string>& phase) { return phase ? command + " phase " + *phase : command; }

@@ -343,17 +343,6 @@ plan::Step change(const Stage& stage, const Intent& intent, const Seen& seen) {
   return step;
 }
 
-/// An API server of a newer minor version that behaves like one may have stored what an older one cannot read.
-std::optional<Next> cannotGoBack(const Intent& intent, const Seen& seen) {
-  const auto* container = manifests::containerOf(of(seen, "kube-apiserver").podTemplate, "kube-apiserver");
-  if (!container) return std::nullopt;
-  const auto version = readVersion(manifests::tagOf(stringAt(*container, "image")));
-  if (!version || version->minor <= intent.setup.cluster.version.minor) return std::nullopt;
-  if (!manifests::flagOf(container->at("command").get<std::vector<std::string>>(), "emulated-version").empty()) return std::nullopt;
-  return plan::Stuck{fmt::format("{} is past the point from which the API server can go back to {}", version->tag(), intent.setup.cluster.version.tag()),
-                     "it behaves as its own version already; only a snapshot of etcd leads back"};
-}
-
 /// One node after the other. All members answer before the next one begins, so that there is always one to spare.
 std::optional<Next> etcdOnItsWay(const Intent& intent, const Seen& seen) {
   const auto node = etcdsTurn(intent.setup, seen.etcd);
@@ -369,6 +358,20 @@ std::optional<Next> etcdOnItsWay(const Intent& intent, const Seen& seen) {
     return *std::move(step);
   }
   return std::nullopt;
+}
+
+/// The command line of the API server that is in force.
+std::vector<std::string> apiServersCommand(const Seen& seen) {
+  const auto found = seen.components.find("kube-apiserver");
+  const auto* container = found == seen.components.end() ? nullptr : manifests::containerOf(found->second.podTemplate, "kube-apiserver");
+  return container ? container->at("command").get<std::vector<std::string>>() : std::vector<std::string>{};
+}
+
+/// The tag of the image in a component's template; empty: there is none.
+std::string tagInForce(std::string_view component, const Seen& seen) {
+  const auto found = seen.components.find(std::string(component));
+  const auto* container = found == seen.components.end() ? nullptr : manifests::containerOf(found->second.podTemplate, component);
+  return container ? manifests::tagOf(stringAt(*container, "image")) : "";
 }
 
 Next forward(const Intent& intent, const Seen& seen) {
@@ -480,6 +483,25 @@ std::optional<Failure> ofCanaries(const Seen& seen) {
 }
 
 } // namespace
+
+/// An API server of a newer minor version that behaves like one may have stored what an older one cannot read.
+std::optional<plan::Stuck> cannotGoBack(const Intent& intent, const Seen& seen) {
+  const auto version = readVersion(tagInForce("kube-apiserver", seen));
+  if (!version || version->minor <= intent.setup.cluster.version.minor) return std::nullopt;
+  if (!manifests::flagOf(apiServersCommand(seen), "emulated-version").empty()) return std::nullopt;
+  return plan::Stuck{fmt::format("{} is past the point from which the API server can go back to {}", version->tag(), intent.setup.cluster.version.tag()),
+                     fmt::format("it behaves as its own version already: kubestrap upgrade apply {} goes on to the end; only a snapshot of etcd leads back", version->tag())};
+}
+
+std::string toRollBack(const Intent& back, const Seen& seen) {
+  for (const auto component : manifests::hostedComponents)
+    if (const auto tag = tagInForce(component, seen); !tag.empty() && tag != imageTag(component, back.setup)) return tag;
+  const auto command = apiServersCommand(seen);
+  const bool onTheWay = !manifests::flagOf(command, "emulated-version").empty() ||
+                        manifests::flagOf(command, "etcd-servers").find(manifests::secondEtcdForApiServers(back.setup.node)) != std::string::npos || etcdIsUnderWay(seen.etcd);
+  const bool tried = seen.mayPutBack || !seen.rehearsals.empty() || std::ranges::any_of(seen.canaries, [](const auto& each) { return each.second.exists; });
+  return onTheWay || tried ? back.setup.cluster.version.tag() : "";
+}
 
 Resources afterwards(const Setup& setup) {
   Resources all;

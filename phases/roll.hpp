@@ -88,6 +88,13 @@ plan::Resources changes(const Intent& intent, const Seen& seen);
 /// What in `seen` shows that the roll went wrong. Nothing: all is well so far.
 std::optional<Failure> failureIn(const Intent& intent, const Seen& seen);
 
+/// Why the API server cannot go to the version of the intent any more; nothing: it can.
+std::optional<plan::Stuck> cannotGoBack(const Intent& intent, const Seen& seen);
+
+/// The version to which an upgrade went that has not come to its end, `back` being the way to where it began: that one's own where nothing but attempts are left.
+/// Empty: there is no such upgrade.
+std::string toRollBack(const Intent& back, const Seen& seen);
+
 /// The next step; with a failure the way back, which ends Stuck with its cause.
 plan::Next next(const Intent& intent, const std::optional<Failure>& failure, const Seen& seen);
 

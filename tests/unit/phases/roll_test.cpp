@@ -443,6 +443,48 @@ TEST_CASE("the old version can be had back for as long as the new one behaves li
   CHECK(std::get<plan::Stuck>(refused).cause.find("past the point") != std::string::npos);
 }
 
+TEST_CASE("who is past the way back is told how to go on, before anything is begun; until then there is one") {
+  auto seen = pivoted({"n1"});
+  const auto intent = toNextMinor();
+  Intent back{.setup = at("v1.36.3"), .command = "upgrade", .emulates = {}, .afterwards = {}};
+  back.setup.cluster.version = parseVersion("v1.36.3");
+  steps(intent, seen, 2);
+  CHECK_FALSE(cannotGoBack(back, seen));
+  steps(intent, seen, 1);
+  const auto stuck = cannotGoBack(back, seen);
+  REQUIRE(stuck);
+  CHECK(stuck->remedy.find("kubestrap upgrade apply v1.37.2 goes on to the end") != std::string::npos);
+  CHECK_FALSE(cannotGoBack(intent, seen));
+}
+
+TEST_CASE("there is something to roll back from the first attempt of an upgrade to its end, and nothing before or after") {
+  auto seen = pivoted({"n1"});
+  const auto intent = toNextMinor();
+  Intent back{.setup = at("v1.36.3"), .command = "upgrade", .emulates = {}, .afterwards = {}};
+  back.setup.cluster.version = parseVersion("v1.36.3");
+  CHECK(toRollBack(back, seen).empty());
+  steps(intent, seen, 1);
+  CHECK(toRollBack(back, seen) == "v1.36.3"); // nothing but attempts
+  steps(intent, seen, 1);
+  CHECK(toRollBack(back, seen) == "v1.37.2");
+  steps(intent, seen);
+  CHECK(toRollBack(intent, seen).empty()); // the cluster's configuration says the new version by now
+  seen.etcd = {{.name = "n1-second", .peerUrl = "https://10.88.0.11:2382", .version = "3.7.0", .leads = true}};
+  CHECK_FALSE(toRollBack(intent, seen).empty());
+}
+
+TEST_CASE("a roll back that was killed on its way is not over while the API servers know two places of etcd") {
+  auto seen = pivoted({"n1"});
+  auto back = Intent{.setup = at("v1.36.3"), .command = "upgrade", .emulates = {}, .rollsEtcd = true, .afterwards = {}};
+  back.setup.cluster.version = parseVersion("v1.36.3");
+  seen.etcd = {{.name = "n1-second", .peerUrl = "https://10.88.0.11:2382", .version = "3.7.0", .leads = true}};
+  steps(back, seen, 2);
+  seen.etcd.clear();
+  seen.rehearsals.clear();
+  seen.mayPutBack = false;
+  CHECK(toRollBack(back, seen) == "v1.36.3");
+}
+
 TEST_CASE("etcd gets its new version while the API servers know both of its places") {
   auto seen = pivoted({"n1"});
   auto intent = toNextMinor();
