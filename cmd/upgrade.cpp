@@ -158,7 +158,8 @@ Value documentOf(const Plan& plan, const config::Setup& setup, const UpgradeOpti
 }
 
 RollOptions rollOptions(const UpgradeOptions& options, const config::Setup& setup) {
-  RollOptions roll{.kubeconfig = options.kubeconfig, .patches = options.patches};
+  RollOptions roll{.kubeconfig = options.kubeconfig};
+  if (const auto& folder = setup.request.patchesDirectory; !folder.empty()) roll.patches = folder; // of the flag, or of UpgradeConfiguration
   roll.etcd = setup.request.upgrading.upgradesEtcd;
   if (options.soak) roll.soak = parseDuration(*options.soak);
   return roll;
@@ -603,7 +604,7 @@ Command upgradeCommand() {
                                                   [run](const auto& given, const std::string& phase) { return run(Upgrade::node, given, phase); }})}};
   Command rollback{.name = "rollback",
                    .summary = "Take an upgrade back that has not come to its end, on control planes of layout hosted",
-                   .flags = [options] { return chosen(allFlags(*options), {"dry-run", "exit-code", "kubeconfig", "soak"}); },
+                   .flags = [options] { return chosen(allFlags(*options), {"config", "dry-run", "exit-code", "kubeconfig", "patches", "soak"}); },
                    .run = [run](const auto& given) { return run(Upgrade::rollback, given, std::nullopt); }};
   return {.name = "upgrade",
           .summary = "Upgrade a cluster to another version of Kubernetes",

@@ -45,12 +45,14 @@ struct Wish {
   std::vector<std::string> ignored, skipped;
 };
 
+template <class Part> std::string patchesOf(const Part& part) { return part.patches ? part.patches->directory : ""; }
+
 template <class Part> void takeNodesPart(Wish& wish, const Part& part) {
   wish.renewsCertificates = part.certificateRenewal.value_or(true);
   wish.asksForRenewal = part.certificateRenewal.value_or(false);
   wish.upgradesEtcd = part.etcdUpgrade.value_or(true);
   wish.dryRun = part.dryRun.value_or(false);
-  wish.patches = part.patches ? part.patches->directory : "";
+  wish.patches = patchesOf(part);
   wish.ignored = part.ignorePreflightErrors;
   wish.skipped = part.skipPhases;
   if (!part.imagePullPolicy.empty()) wish.pullPolicy = part.imagePullPolicy;
@@ -73,9 +75,13 @@ Wish wishOf(Upgrade what, const UpgradeConfiguration& file, const UpgradeOptions
     wish.experimental = file.plan.allowExperimentalUpgrades.value_or(false);
     wish.releaseCandidates = file.plan.allowRCUpgrades.value_or(false);
     wish.ignored = file.plan.ignorePreflightErrors;
+    wish.patches = patchesOf(file.apply); // it says what apply would do
     break;
-  case Upgrade::diff: wish.version = file.diff.kubernetesVersion; break;
-  case Upgrade::rollback: break;
+  case Upgrade::diff:
+    wish.version = file.diff.kubernetesVersion;
+    wish.patches = patchesOf(file.apply);
+    break;
+  case Upgrade::rollback: wish.patches = patchesOf(file.apply); break;
   }
   if (options.kubernetesVersion) wish.version = *options.kubernetesVersion;
   if (options.certificateRenewal) wish.renewsCertificates = wish.asksForRenewal = *options.certificateRenewal;
@@ -201,6 +207,7 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   request.timeouts = config::timeouts(*file.timeouts);
   request.ignorePreflightErrors = wish.ignored;
   request.skipPhases = wish.skipped;
+  request.patchesDirectory = wish.patches;
   if (!wish.patches.empty()) request.patches = readPatches(host, wish.patches, warnings);
   auto& upgrading = request.upgrading;
   const bool rolls = controlPlane && manifests::isHosted(setup.cluster);
