@@ -7,9 +7,11 @@
 #include "manifests/guard.hpp"
 #include "manifests/node_op.hpp"
 #include "manifests/second_etcd.hpp"
+#include "manifests/static_pods.hpp"
 #include "manifests/trial.hpp"
 #include "phases/in_cluster.hpp"
 #include "phases/node.hpp"
+#include "phases/upgrade.hpp"
 #include "support/encoding.hpp"
 #include "support/version.hpp"
 
@@ -328,6 +330,14 @@ std::optional<Next> atRest(const Intent& intent, const Seen& seen) {
   return std::nullopt;
 }
 
+/// What alone leads back once the new version behaves as itself, or etcd has its own.
+std::optional<Next> snapshotFirst(const Intent& intent, const Seen& seen) {
+  if (seen.hasSnapshot) return std::nullopt;
+  auto work = snapshot(intent, seen);
+  if (work.empty()) return std::nullopt;
+  return plan::Step{fmt::format("{}: a snapshot of etcd in {}", intent.setup.node.name, upgradeSnapshot.string()), std::move(work)};
+}
+
 plan::Step change(const Stage& stage, const Intent& intent, const Seen& seen) {
   const auto& present = of(seen, stage.component).podTemplate;
   const auto slot = manifests::otherColour(slotOf(present));
@@ -381,6 +391,7 @@ Next forward(const Intent& intent, const Seen& seen) {
   for (const auto& stage : left) {
     if (!isAt(stage, of(seen, stage.component))) {
       if (auto wait = atRest(intent, seen)) return *std::move(wait);
+      if (auto step = snapshotFirst(intent, seen)) return *std::move(step);
       return change(stage, intent, seen);
     }
     if (auto wait = rolled(stage.component, intent, seen)) return *std::move(wait);
@@ -490,7 +501,8 @@ std::optional<plan::Stuck> cannotGoBack(const Intent& intent, const Seen& seen) 
   if (!version || version->minor <= intent.setup.cluster.version.minor) return std::nullopt;
   if (!manifests::flagOf(apiServersCommand(seen), "emulated-version").empty()) return std::nullopt;
   return plan::Stuck{fmt::format("{} is past the point from which the API server can go back to {}", version->tag(), intent.setup.cluster.version.tag()),
-                     fmt::format("it behaves as its own version already: kubestrap upgrade apply {} goes on to the end; only a snapshot of etcd leads back", version->tag())};
+                     fmt::format("it behaves as its own version already: kubestrap upgrade apply {} goes on to the end; only a snapshot of etcd leads back, which is {} on the machine where the upgrade began",
+                                 version->tag(), upgradeSnapshot.string())};
 }
 
 std::string toRollBack(const Intent& back, const Seen& seen) {
@@ -507,6 +519,26 @@ Resources afterwards(const Setup& setup) {
   Resources all;
   for (const auto& part : {coreDns, kubeProxy, kubeadmConfig, kubeletConfig}) append(all, part(setup, {}));
   return all;
+}
+
+/// Which roll a snapshot is of is said by a file that is written before it: the versions, and the API server's DaemonSet as it is before its first new template. A driver that
+/// was killed finds the same there, and takes none again. A roll that has been put back finds another DaemonSet, and takes a new one: writes have gone on since. From the first
+/// new template on none is taken any more, whichever machine goes on, since the driver before has taken one.
+Resources snapshot(const Intent& intent, const Seen& seen) {
+  const auto& cluster = intent.setup.cluster;
+  const auto own = seen.components.find("kube-apiserver");
+  if (own == seen.components.end() || !cluster.etcd.isLocal() || (intent.emulates.empty() && !intent.rollsEtcd) || etcdIsUnderWay(seen.etcd)) return {};
+  const auto all = stages(intent);
+  if (remaining(intent, seen).size() < all.size() || isAt(all.front(), own->second)) return {};
+  return {plan::File{.path = upgradeOfSnapshot,
+                     .content = fmt::format("{} to {}, etcd {}, kube-apiserver {}\n", tagInForce("kube-apiserver", seen), imageTag("kube-apiserver", intent.setup), imageTag("etcd", intent.setup),
+                                        own->second.spec),
+                     .mode = 0600,
+                     .folderMode = 0700},
+          plan::Task{plan::SaveEtcdSnapshot{.access = etcdAccessOf(cluster, asAdmin(intent.setup)),
+                                            .endpoint = manifests::etcdClientUrl(intent.setup.node),
+                                            .file = upgradeSnapshot,
+                                            .newerThan = upgradeOfSnapshot}}};
 }
 
 Resources changes(const Intent& intent, const Seen& seen) {
@@ -621,6 +653,7 @@ Seen assumed(const Intent& intent, Seen seen, const Next& done) {
   }
   for (const auto& resource : step->work) {
     if (const auto* object = std::get_if<plan::Object>(&resource)) assume(*object, seen);
+    if (const auto* task = std::get_if<plan::Task>(&resource); task && std::holds_alternative<plan::SaveEtcdSnapshot>(*task)) seen.hasSnapshot = true;
     assumeMoved(intent, resource, seen);
   }
   return seen;

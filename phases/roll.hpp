@@ -30,6 +30,7 @@ struct PodSeen {
 
 struct ComponentSeen {
   Value podTemplate; ///< of its DaemonSet
+  std::string spec = {}; ///< of its DaemonSet: another one with every change of it, and in no other DaemonSet
   Value before;      ///< the template that it had before that one, of its ControllerRevision; null: it has had no other
   int updated = 0;     ///< nodes with a pod of the present template
   std::string nudges;  ///< how often its controller was made to look again
@@ -51,6 +52,7 @@ struct Seen {
   std::vector<PodSeen> rehearsals;
   std::map<std::string, CanarySeen> canaries;             ///< by component
   bool stored = false; ///< the cluster's configuration is the one that is rolled to
+  bool hasSnapshot = false; ///< what `snapshot` wants lies on the driver's machine
   bool mayPutBack = false; ///< guards may put a revision back that does not get on
 };
 
@@ -84,6 +86,9 @@ plan::Resources afterwards(const config::Setup& setup);
 /// What will be another when it is over: DaemonSets, with the slot and revision that they have now, so that a comparison shows what matters; and what
 /// comes afterwards.
 plan::Resources changes(const Intent& intent, const Seen& seen);
+
+/// What etcd has stored before an upgrade changes what stores it, or how; empty: this roll needs none, or has come too far.
+plan::Resources snapshot(const Intent& intent, const Seen& seen);
 
 /// What in `seen` shows that the roll went wrong. Nothing: all is well so far.
 std::optional<Failure> failureIn(const Intent& intent, const Seen& seen);

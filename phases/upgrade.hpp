@@ -13,6 +13,8 @@ namespace kubestrap::phases {
 inline const config::Path upgradeFolder = config::paths::state / "upgrade";
 inline const config::Path upgradeConfiguration = upgradeFolder / "configuration.yaml";
 inline const config::Path upgradeSnapshot = upgradeFolder / "etcd.db";
+/// Of which roll that snapshot is, where control planes are rolled.
+inline const config::Path upgradeOfSnapshot = upgradeFolder / "etcd.db.of";
 config::Path formerManifest(std::string_view component); ///< ".../manifests/etcd.yaml"
 
 /// Whether a cluster may go from its version to the wanted one, and whether it is in a state to do so.

@@ -183,7 +183,15 @@ Observations images(const Setup& setup, const Facts& facts) {
   return pullsNever(setup, Purpose::joinControlPlane) ? imagesPresent(setup, facts) : registryAnswers(setup, facts);
 }
 
+/// A roll does so only where nothing else would lead back.
+bool takesSnapshot(const Setup& setup) {
+  if (!manifests::isHosted(setup.cluster)) return true;
+  const auto now = readVersion(seen(setup).etcd.version), wanted = readVersion(manifests::tagOf(setup.cluster.images.etcd));
+  return setup.cluster.version.minor > seen(setup).from.minor || (seen(setup).upgradesEtcd && now && wanted && *now < *wanted);
+}
+
 Observations snapshotFits(const Setup& setup, const Facts& facts) {
+  if (!takesSnapshot(setup)) return {};
   const auto disk = facts.disks.find(config::paths::kubelet.string());
   const auto size = static_cast<std::uint64_t>(std::max<std::int64_t>(0, seen(setup).etcd.size));
   if (disk == facts.disks.end() || disk->second.freeBytes >= 2 * size) return {};
@@ -224,7 +232,7 @@ constexpr Row rows[] = {
     {{"ImagePull", "images are missing, and may not be pulled or their registry does not answer"}, "import them: ctr -n k8s.io images import FILE",
      On::controlPlane, images},
     {{"DiskSpace", "there is too little room for images, etcd, or its snapshot"}, "free some", On::controlPlane, diskSpace},
-    {{"SnapshotSpace", "a snapshot of etcd does not fit"}, "free some", On::plain, snapshotFits},
+    {{"SnapshotSpace", "a snapshot of etcd does not fit"}, "free some", On::controlPlane, snapshotFits},
 };
 
 bool concerns(On on, const Setup& setup, bool first) {

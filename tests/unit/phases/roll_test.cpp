@@ -457,6 +457,45 @@ TEST_CASE("who is past the way back is told how to go on, before anything is beg
   CHECK_FALSE(cannotGoBack(intent, seen));
 }
 
+TEST_CASE("what etcd has stored is kept before an upgrade's first template, once, and not where an older version could go on by what there is") {
+  const std::string kept = "n1: a snapshot of etcd in /var/lib/kubestrap/upgrade/etcd.db", tried = "every node tries the new command lines";
+  const auto fresh = [] {
+    auto seen = pivoted({"n1", "n2"});
+    seen.hasSnapshot = false;
+    seen.components.at(apiServer).spec = "uid, generation 1";
+    return seen;
+  };
+  auto seen = fresh();
+  auto intent = toNextMinor();
+  CHECK(steps(intent, seen, 3) == std::vector<std::string>{tried, kept, "kube-apiserver v1.37.2, as 1.36: revision 2, in slot green"});
+  seen.hasSnapshot = false; // another machine goes on
+  CHECK(steps(intent, seen, 1).front() == "kube-apiserver v1.37.2: revision 3, in slot blue");
+  auto patched = toNextMinor();
+  patched.emulates.clear();
+  seen = fresh();
+  CHECK(steps(patched, seen, 2).back() == "kube-apiserver v1.37.2: revision 2, in slot green");
+  seen = fresh();
+  seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true}};
+  patched.rollsEtcd = true;
+  CHECK(steps(patched, seen, 2).back() == kept);
+  patched.setup.cluster.etcd.external = config::ExternalEtcd{};
+  intent.setup.cluster.etcd.external = config::ExternalEtcd{};
+  CHECK(snapshot(intent, fresh()).empty());
+}
+
+TEST_CASE("which upgrade a snapshot is of is said beside it: a roll that was put back takes another one") {
+  const auto intent = toNextMinor();
+  auto seen = pivoted({"n1"});
+  const auto said = [&] { return std::get<plan::File>(snapshot(intent, seen).at(0)).content; };
+  seen.components.at(apiServer).spec = "uid, generation 1";
+  CHECK(said() == "v1.36.3 to v1.37.2, etcd 3.7.0-0, kube-apiserver uid, generation 1\n");
+  const auto& task = std::get<plan::SaveEtcdSnapshot>(std::get<plan::Task>(snapshot(intent, seen).at(1)));
+  CHECK(task.newerThan == std::get<plan::File>(snapshot(intent, seen).at(0)).path);
+  const auto before = said();
+  seen.components.at(apiServer).spec = "uid, generation 3";
+  CHECK(said() != before);
+}
+
 TEST_CASE("there is something to roll back from the first attempt of an upgrade to its end, and nothing before or after") {
   auto seen = pivoted({"n1"});
   const auto intent = toNextMinor();

@@ -123,6 +123,24 @@ TEST_CASE("etcd has to keep its quorum while this node's member restarts") {
   CHECK(spoken(setup) == Said{"error EtcdHealthy", "error EtcdVersion"});
 }
 
+TEST_CASE("a snapshot of etcd has to fit where one is taken: a roll takes none for a patch version alone") {
+  auto facts = sound();
+  facts.disks[config::paths::kubelet.string()] = {.mountPoint = "/var", .freeBytes = std::uint64_t{1} << 20};
+  const auto lacks = [&](const config::Setup& setup) {
+    return std::ranges::any_of(judgeUpgrade(setup, facts), [](const auto& each) { return each.check == "SnapshotSpace" && each.severity == plan::Severity::error; });
+  };
+  for (const auto layout : {config::Layout::plain, config::Layout::hosted}) {
+    auto setup = healthy();
+    setup.cluster.kubestrap.layout = layout;
+    setup.request.upgrading.etcd.size = std::int64_t{1} << 20;
+    CHECK(lacks(setup));
+    setup.request.upgrading.from = parseVersion("v1.37.1");
+    CHECK(lacks(setup)); // etcd's version changes
+    setup.request.upgrading.etcd.version = "3.7.0";
+    CHECK(lacks(setup) == (layout == config::Layout::plain));
+  }
+}
+
 TEST_CASE("a webhook that nobody serves stands in the way, one that is served is told") {
   auto setup = healthy();
   setup.request.upgrading.webhooks = {{.name = "a", .service = "policy/a", .unready = false}};
