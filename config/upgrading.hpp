@@ -37,6 +37,7 @@ struct Upgrading {
     std::string name;
     std::string kubelet; ///< "v1.36.3"
     bool ready = false, controlPlane = false;
+    bool lacksPodNetwork = false; ///< that is all it lacks to be Ready, and a control plane's pods do without
     bool diskPressure = false; ///< its kubelet says that its disks have too little room, and removes images and pods
     std::map<std::string, std::string> versions; ///< of its components by their images' tags: "kube-apiserver" -> "v1.36.3"
   };

@@ -101,6 +101,27 @@ TEST_CASE("another node that is down is told and does not stop it; this one does
   CHECK(spoken(setup) == Said{"error ControlPlaneNodesReady", "warning NodesReady"});
 }
 
+TEST_CASE("a control plane that is away keeps a roll from beginning, unless all it lacks is a pod network; a worker, and an upgrade of one node, do not") {
+  auto setup = healthy();
+  setup.cluster.kubestrap.layout = config::Layout::hosted;
+  auto& nodes = setup.request.upgrading.nodes;
+  nodes[1].controlPlane = nodes[2].controlPlane = true;
+  nodes[1].ready = false;
+  CHECK(spoken(setup) == Said{"error NodesReady"});
+  CHECK(judgeUpgrade(setup, sound()).front().remedy.find("kubestrap node remove") != std::string::npos);
+  REQUIRE(judgeUpgradeOfNode(setup, sound()).size() == 1);
+  CHECK(judgeUpgradeOfNode(setup, sound()).front().severity == plan::Severity::warning);
+  nodes[1].lacksPodNetwork = true;
+  CHECK(spoken(setup) == Said{"warning NodesReady"});
+  nodes[1].lacksPodNetwork = false;
+  nodes[1].controlPlane = false;
+  CHECK(spoken(setup) == Said{"warning NodesReady"});
+  nodes[2].ready = false;
+  CHECK(spoken(setup) == Said{"error NodesReady", "warning NodesReady"});
+  setup.request.ignorePreflightErrors = {"NodesReady"};
+  CHECK(spoken(setup) == Said{"warning NodesReady", "warning NodesReady"});
+}
+
 TEST_CASE("a kubelet elsewhere that lacks room is told, and keeps a roll away from its control plane") {
   auto setup = healthy();
   setup.request.upgrading.nodes[1].controlPlane = true;
