@@ -544,6 +544,7 @@ Resources snapshot(const Intent& intent, const Seen& seen) {
 Resources changes(const Intent& intent, const Seen& seen) {
   const auto all = stages(intent);
   Resources made;
+  if (etcdMoves(intent, seen)) made.push_back(etcdManifest(intent.setup));
   for (const auto component : manifests::hostedComponents) {
     const auto stage = std::ranges::find(all.rbegin(), all.rend(), component, &Stage::component);
     if (stage == all.rend() || !seen.components.contains(std::string(component))) continue;

@@ -83,8 +83,8 @@ inline constexpr std::string_view nudgedAnnotation = "kubestrap.io/nudged";
 /// Addons and the configuration that the cluster keeps of itself, which comes last.
 plan::Resources afterwards(const config::Setup& setup);
 
-/// What will be another when it is over: DaemonSets, with the slot and revision that they have now, so that a comparison shows what matters; and what
-/// comes afterwards.
+/// What will be another when it is over: DaemonSets, with the slot and revision that they have now, so that a comparison shows what matters; etcd's
+/// manifest on this machine, where its version changes; and what comes afterwards.
 plan::Resources changes(const Intent& intent, const Seen& seen);
 
 /// What etcd has stored before an upgrade changes what stores it, or how; empty: this roll needs none, or has come too far.

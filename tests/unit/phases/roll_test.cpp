@@ -106,6 +106,21 @@ TEST_CASE("what will be another is told in the slots that there are now: the las
   }
 }
 
+TEST_CASE("where etcd's version changes its manifest on this machine is among what will be another") {
+  auto seen = pivoted({"n1"});
+  auto intent = toNextMinor();
+  intent.rollsEtcd = true;
+  seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true}};
+  const auto made = changes(intent, seen);
+  REQUIRE(made.size() == 5);
+  const auto& manifest = std::get<plan::File>(made.front());
+  CHECK(manifest.path == "/etc/kubernetes/manifests/etcd.yaml");
+  CHECK(manifest.content.find("image: registry.k8s.io/etcd:3.7.0-0") != std::string::npos);
+  CHECK(manifest.initialCluster); // what is there stays
+  seen.etcd[0].version = "3.7.0";
+  CHECK(changes(intent, seen).size() == 4);
+}
+
 TEST_CASE("before a component gets another revision it is noted which, and guards may put the one before back; in the end they may not") {
   auto seen = pivoted({"n1", "n2", "n3"});
   const auto intent = toNextMinor();
