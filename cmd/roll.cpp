@@ -9,6 +9,7 @@
 #include "cmd/workflow.hpp"
 #include "config/patches.hpp"
 #include "config/store.hpp"
+#include "manifests/components.hpp"
 #include "manifests/second_etcd.hpp"
 #include "support/encoding.hpp"
 #include "support/log.hpp"
@@ -93,6 +94,7 @@ VersionRoll::VersionRoll(const Version& version, const RollOptions& options, Mac
   const auto present = cluster_.setup.cluster.version;
   intent_ = rollIntent("upgrade", cluster_, storedCluster(cluster_.client, version).value_or(cluster_.setup.cluster), options, machine);
   if (version.minor > present.minor) intent_.emulates = minorOf(present);
+  if (intent_.setup.cluster.etcd.isLocal()) phases::roll::keepNewerEtcd(intent_, imagesOfEtcd());
   intent_.rollsEtcd = options.etcd && rollsEtcd();
 }
 
@@ -136,10 +138,22 @@ phases::roll::Seen VersionRoll::lookOnce() {
   return phases::roll::seenOnce(look(watched));
 }
 
+/// As its pods say, and as the manifests here do: the pod of one that has just got its manifest is not there yet.
+std::vector<std::string> VersionRoll::imagesOfEtcd() {
+  std::vector<std::string> images;
+  const auto add = [&](const Value& pod) {
+    if (const auto* container = manifests::containerOf(pod, "etcd")) images.push_back(stringAt(*container, "image"));
+  };
+  for (const auto& pod : cluster_.client.list("v1", "Pod", "kube-system", "component=etcd")) add(pod);
+  for (const auto& path : {manifests::manifestPath(manifests::component("etcd")), manifests::secondEtcdManifest()})
+    if (const auto text = machine_.host().read(path)) add(parseYamlValue(*text, path.string()));
+  return images;
+}
+
 /// Whether etcd gets its new version, too, on the way. Where it needs one and cannot get it here, that is told.
 bool VersionRoll::rollsEtcd() {
   const auto& wanted = intent_.setup.cluster;
-  if (!wanted.etcd.isLocal() || !phases::etcdIsOutdated(intent_.setup, lookAtEtcd(machine_, wanted, cluster_.client))) return false;
+  if (!wanted.etcd.isLocal() || !phases::roll::etcdLags(intent_, lookAtEtcd(machine_, wanted, cluster_.client))) return false;
   const auto why = manifests::noSecondEtcd(wanted);
   if (!why.empty()) warn(fmt::format("etcd keeps its version, which {} supports as well: {}", wanted.version.tag(), why));
   return why.empty();

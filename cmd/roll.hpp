@@ -59,6 +59,7 @@ public:
 private:
   phases::roll::Seen look(Watched& watched);
   phases::roll::Seen lookOnce();
+  std::vector<std::string> imagesOfEtcd();
   bool rollsEtcd();
   void warn(std::string text);
 

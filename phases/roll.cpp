@@ -71,7 +71,7 @@ std::string imageTag(std::string_view component, const Setup& setup) {
   return manifests::tagOf(setup.cluster.images.*manifests::component(component).image);
 }
 
-bool etcdMoves(const Intent& intent, const Seen& seen) { return intent.rollsEtcd && etcdIsOutdated(intent.setup, seen.etcd); }
+bool etcdMoves(const Intent& intent, const Seen& seen) { return intent.rollsEtcd && etcdLags(intent, seen.etcd); }
 
 /// An API server of a new minor version behaves like the one before it until it has lasted: nothing is stored by then that the old one
 /// could not read. And while etcd moves it knows both places.
@@ -221,8 +221,20 @@ std::optional<Next> tidied(const Intent& intent, const Seen& seen) {
 
 std::string etcdStep(const Setup& setup, const std::string& node) { return fmt::format("{}: etcd {}", node, imageTag("etcd", setup)); }
 
+/// What the other node goes by says the version of Kubernetes, and by that of etcd, unless the image is named.
+config::Cluster withEtcdNamed(const Intent& intent) {
+  auto cluster = intent.setup.cluster;
+  if (!intent.keepsNewerEtcd) return cluster;
+  auto& local = cluster.etcd.local;
+  const auto& image = cluster.images.etcd;
+  local.imageTag = manifests::tagOf(image);
+  local.imageRepository = image.substr(0, image.rfind("/etcd:"));
+  local.tagGiven = local.repositoryGiven = true;
+  return cluster;
+}
+
 plan::RunOnNode rollEtcdOn(const Intent& intent, const std::string& node) {
-  std::vector<std::string> command{"kubestrap", "node", "roll-etcd", "--cluster", base64(config::storedText(intent.setup.cluster))};
+  std::vector<std::string> command{"kubestrap", "node", "roll-etcd", "--cluster", base64(config::storedText(withEtcdNamed(intent)))};
   if (!intent.patchesFolder.empty()) command.insert(command.end(), {"--patches", intent.patchesFolder});
   return {.access = asAdmin(intent.setup),
           .pod = manifests::nodeOpPod(intent.setup.request.ownImage, node, "roll-etcd", command),
@@ -513,6 +525,25 @@ std::string toRollBack(const Intent& back, const Seen& seen) {
                         manifests::flagOf(command, "etcd-servers").find(manifests::secondEtcdForApiServers(back.setup.node)) != std::string::npos || etcdIsUnderWay(seen.etcd);
   const bool tried = seen.mayPutBack || !seen.rehearsals.empty() || std::ranges::any_of(seen.canaries, [](const auto& each) { return each.second.exists; });
   return onTheWay || tried ? back.setup.cluster.version.tag() : "";
+}
+
+void keepNewerEtcd(Intent& intent, const std::vector<std::string>& images) {
+  const auto versionOf = [](const std::string& image) {
+    auto version = readVersion(manifests::tagOf(image)); // with a build behind it
+    if (version) version->preRelease.clear();
+    return version;
+  };
+  auto& kept = intent.setup.cluster.images.etcd;
+  for (const auto& image : images) {
+    const auto version = versionOf(image), wanted = versionOf(kept);
+    if (!version || !wanted || !(*wanted < *version)) continue;
+    kept = image;
+    intent.keepsNewerEtcd = true;
+  }
+}
+
+bool etcdLags(const Intent& intent, const std::vector<EtcdMemberSeen>& members) {
+  return intent.keepsNewerEtcd ? etcdIsUnderWay(members) : etcdIsOutdated(intent.setup, members);
 }
 
 Resources afterwards(const Setup& setup) {

@@ -69,6 +69,7 @@ struct Intent {
   std::string command;   ///< "upgrade": what goes on from where this one ends
   std::string emulates;  ///< "1.36": as what a new API server behaves until it has lasted; empty: as itself from the first moment
   bool rollsEtcd = false; ///< its version is changed, too, where it is another
+  bool keepsNewerEtcd = false; ///< there is a newer one than the wanted version's: only what has begun is brought to its end, with that one
   std::string patchesFolder = {}; ///< for etcd's pods of other nodes: the folder of patches, on each of them; empty: none
   /// By component. With any of them none gets another command line: these begin anew by what they have, and read what has changed.
   std::map<std::string, manifests::Reading> readings = {};
@@ -79,6 +80,11 @@ struct Intent {
 
 /// On a DaemonSet: how often its controller was made to look again.
 inline constexpr std::string_view nudgedAnnotation = "kubestrap.io/nudged";
+
+/// Where a pod of etcd has a newer image than the intent it stays so: an older one refuses what a newer one has stored, and the newer one serves older API servers as well.
+void keepNewerEtcd(Intent& intent, const std::vector<std::string>& images);
+/// Whether etcd's version has to be changed, be it to bring to its end what has begun.
+bool etcdLags(const Intent& intent, const std::vector<EtcdMemberSeen>& members);
 
 /// Addons and the configuration that the cluster keeps of itself, which comes last.
 plan::Resources afterwards(const config::Setup& setup);

@@ -1,7 +1,9 @@
 #include "config/rolling.hpp"
+#include "config/store.hpp"
 #include "phases/roll.hpp"
 
 #include "manifests/trial.hpp"
+#include "support/encoding.hpp"
 #include "tests/unit/phases/pivoted.hpp"
 
 #include <doctest/doctest.h>
@@ -566,6 +568,50 @@ TEST_CASE("etcd gets its new version while the API servers know both of its plac
   CHECK(stepOf(next(intent, {}, seen)) == "kube-apiserver v1.37.2: revision 3, in slot blue");
   steps(intent, seen, 1);
   CHECK(commandOf(seen.components.at(apiServer).podTemplate).find("2383") == std::string::npos);
+}
+
+TEST_CASE("on the way back an etcd that has begun comes to its end with the newer version, and no further one begins") {
+  auto seen = pivoted({"n1"});
+  const std::string own = "https://10.88.0.11:2380", newer = "registry.k8s.io/etcd:3.7.0-0";
+  auto intent = toNextMinor();
+  intent.rollsEtcd = true;
+  seen.etcd = {{.name = "n1", .peerUrl = own, .version = "3.6.8", .leads = true}};
+  steps(intent, seen, 2);
+  seen.etcd = {{.name = "n1-second", .peerUrl = "https://10.88.0.11:2382", .version = "3.7.0", .leads = true}};
+  Intent back{.setup = at("v1.36.3"), .command = "upgrade", .emulates = {}, .rollsEtcd = true, .afterwards = {}};
+  back.setup.cluster.version = parseVersion("v1.36.3");
+  back.setup.cluster.images.etcd = "registry.k8s.io/etcd:3.6.8-0";
+  keepNewerEtcd(back, {"registry.k8s.io/etcd:3.6.8-0", "registry.k8s.io/etcd:3.6.9-0", newer, "registry.k8s.io/etcd:mine"});
+  CHECK(back.setup.cluster.images.etcd == newer);
+  CHECK(etcdLags(back, seen.etcd));
+  const auto done = steps(back, seen, 3);
+  CHECK(done.at(1) == "kube-apiserver v1.36.3, with two places for etcd: revision 3, in slot blue");
+  CHECK(done.back() == "etcd 3.7.0-0 in its own place again");
+  CHECK(steps(back, seen, 1).back() == "kube-apiserver v1.36.3: revision 4, in slot green");
+  // Of three the others stay as they were.
+  CHECK_FALSE(etcdLags(back, {{.name = "n1", .peerUrl = own, .version = "3.7.0", .leads = true}, {.name = "n2", .peerUrl = "https://10.88.0.12:2380", .version = "3.6.8"}}));
+}
+
+TEST_CASE("another node that finishes etcd on the way back is told the newer image, which the version does not say") {
+  auto seen = pivoted({"n1", "n2"});
+  Intent back{.setup = at("v1.36.3"), .command = "upgrade", .emulates = {}, .rollsEtcd = true, .afterwards = {}};
+  back.setup.cluster.version = parseVersion("v1.36.3");
+  back.setup.cluster.images.etcd = "registry.k8s.io/etcd:3.6.8-0";
+  keepNewerEtcd(back, {"registry.example.org/k8s/etcd:3.7.0-0"});
+  seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true}, {.name = "n2-second", .peerUrl = "https://10.88.0.12:2382", .version = "3.7.0"}};
+  steps(back, seen, 2);
+  const auto step = std::get<plan::Step>(next(back, {}, seen));
+  CHECK(step.name == "n2: etcd 3.7.0-0");
+  const auto& command = std::get<plan::RunOnNode>(std::get<plan::Task>(step.work.front())).pod.at("spec").at("containers").at(0).at("command");
+  const auto told = config::clusterFromText(fromBase64(command.at(4).get<std::string>()).value_or(""), "--cluster");
+  CHECK(told.images.etcd == "registry.example.org/k8s/etcd:3.7.0-0");
+}
+
+TEST_CASE("a newer etcd is none where only its build is another") {
+  auto intent = toNextMinor();
+  keepNewerEtcd(intent, {"registry.k8s.io/etcd:3.7.0-1", "registry.k8s.io/etcd:3.7.0"});
+  CHECK(intent.setup.cluster.images.etcd == "registry.k8s.io/etcd:3.7.0-0");
+  CHECK_FALSE(intent.keepsNewerEtcd);
 }
 
 TEST_CASE("etcd gets its new version node by node: one that has begun, then who follows, and the leader last, when all of them answer") {
