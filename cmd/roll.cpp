@@ -102,7 +102,7 @@ RollPlan VersionRoll::plan(plan::Reporter& reporter) {
   auto seen = lookOnce();
   const auto changes = phases::roll::changes(intent_, seen);
   auto world = machine_.world();
-  RollPlan plan{.steps = {}, .outcome = plan::planAll(changes, "roll", world, reporter)};
+  RollPlan plan{.steps = {}, .outcome = plan::planAll(changes, "roll", world, reporter), .hasBegun = phases::roll::hasBegun(intent_, seen)};
   plan.steps = stepsPlanned([&] { return phases::roll::next(intent_, {}, seen); },
                             [&](const plan::Next& done) { seen = phases::roll::assumed(intent_, std::move(seen), done); });
   return plan;

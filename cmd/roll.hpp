@@ -28,6 +28,7 @@ struct RollOptions {
 struct RollPlan {
   std::vector<std::string> steps; ///< as far as they can be foreseen
   plan::Outcome outcome;          ///< what will be another after them
+  bool hasBegun = false;          ///< a run that was stopped has done a part of it
 };
 
 /// What a roll to `wanted` goes by; `command` goes on from where one ends.

@@ -129,6 +129,7 @@ plan::Outcome planned(const config::Setup& setup, const config::Facts& facts, Ma
 }
 
 struct Plan {
+  bool hasBegun = false; ///< a run that was stopped has done a part of it
   std::vector<ComponentStep> components;
   plan::Findings findings;
   std::vector<std::string> steps; ///< of a roll
@@ -167,7 +168,15 @@ RollOptions rollOptions(const UpgradeOptions& options, const config::Setup& setu
 
 /// What can be said without asking the cluster further.
 Plan begunPlan(const config::Setup& setup, const config::Facts& facts) {
-  return {.components = stepsOf(setup), .findings = phases::judgeUpgrade(setup, facts), .steps = {}, .outcome = {}};
+  return {.hasBegun = false, .components = stepsOf(setup), .findings = phases::judgeUpgrade(setup, facts), .steps = {}, .outcome = {}};
+}
+
+/// Whether a plain upgrade to that version was stopped here.
+bool goesOnTo(const Version& version, host::Host& host) {
+  const auto kept = host.read(phases::upgradeConfiguration);
+  if (!kept) return false;
+  const auto documents = parseYaml(*kept, phases::upgradeConfiguration.string());
+  return std::ranges::any_of(documents, [&](const Document& each) { return stringAt(each.value, "kubernetesVersion") == version.tag(); });
 }
 
 /// In layout hosted by the roll of the DaemonSets, else by the phases on this node.
@@ -176,7 +185,11 @@ Plan completed(Plan made, const UpgradeOptions& options, const config::Setup& se
     auto roll = VersionRoll(setup.cluster.version, rollOptions(options, setup), machine).plan(reporter);
     made.steps = std::move(roll.steps);
     made.outcome = std::move(roll.outcome);
-  } else made.outcome = planned(setup, facts, machine, reporter);
+    made.hasBegun = roll.hasBegun;
+  } else {
+    made.hasBegun = goesOnTo(setup.cluster.version, machine.host());
+    made.outcome = planned(setup, facts, machine, reporter);
+  }
   return made;
 }
 
@@ -210,12 +223,13 @@ ExitCode runPlan(const UpgradeOptions& options, const config::Setup& setup, cons
 
 /// A kept plan is done as it stands, or not at all.
 void refuseWhatHasMoved(const Value& saved, const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
-  const auto now = documentOf(completed(begunPlan(setup, facts), options, setup, facts, machine, *plan::silentReporter()), setup, options);
-  const auto differences = moved(saved, now);
+  const auto made = completed(begunPlan(setup, facts), options, setup, facts, machine, *plan::silentReporter());
+  const auto differences = moved(saved, documentOf(made, setup, options));
   if (differences.empty()) return;
   std::vector<Problem> problems;
   for (const auto& each : differences) problems.push_back({.field = "Plan", .message = each, .remedy = {}});
-  problems.back().remedy = "look at what has changed, and make another plan: kubestrap upgrade plan VERSION --save FILE";
+  problems.back().remedy = made.hasBegun ? fmt::format("an upgrade to {} has begun, and goes on with: {}", setup.cluster.version.tag(), withoutPlan(saved))
+                                         : "look at what has changed, and make another plan: kubestrap upgrade plan VERSION --save FILE";
   throw Problems(std::move(problems), ExitCode::refused);
 }
 

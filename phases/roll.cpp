@@ -517,6 +517,10 @@ std::optional<plan::Stuck> cannotGoBack(const Intent& intent, const Seen& seen) 
                                  version->tag(), upgradeSnapshot.string())};
 }
 
+bool hasBegun(const Intent& intent, const Seen& seen) {
+  return !seen.stored && std::ranges::any_of(manifests::hostedComponents, [&](const auto component) { return tagInForce(component, seen) == imageTag(component, intent.setup); });
+}
+
 std::string toRollBack(const Intent& back, const Seen& seen) {
   for (const auto component : manifests::hostedComponents)
     if (const auto tag = tagInForce(component, seen); !tag.empty() && tag != imageTag(component, back.setup)) return tag;

@@ -86,6 +86,9 @@ void keepNewerEtcd(Intent& intent, const std::vector<std::string>& images);
 /// Whether etcd's version has to be changed, be it to bring to its end what has begun.
 bool etcdLags(const Intent& intent, const std::vector<EtcdMemberSeen>& members);
 
+/// Whether a component has got its template of that version already, and the cluster's configuration does not say so yet.
+bool hasBegun(const Intent& intent, const Seen& seen);
+
 /// Addons and the configuration that the cluster keeps of itself, which comes last.
 plan::Resources afterwards(const config::Setup& setup);
 

@@ -541,6 +541,17 @@ TEST_CASE("a roll back that was killed on its way is not over while the API serv
   CHECK(toRollBack(back, seen) == "v1.36.3");
 }
 
+TEST_CASE("an upgrade has begun from the first template of its version to its end") {
+  auto seen = pivoted({"n1"});
+  const auto intent = toNextMinor();
+  steps(intent, seen, 1);
+  CHECK_FALSE(hasBegun(intent, seen));
+  steps(intent, seen, 1);
+  CHECK(hasBegun(intent, seen));
+  steps(intent, seen);
+  CHECK_FALSE(hasBegun(intent, seen));
+}
+
 TEST_CASE("etcd gets its new version while the API servers know both of its places") {
   auto seen = pivoted({"n1"});
   auto intent = toNextMinor();
