@@ -292,13 +292,6 @@ private:
   std::map<std::string, plan::Outcome> files_;         ///< what would be changed there
 };
 
-void tell(const RollPlan& plan, std::FILE* out) {
-  const auto reporter = plan::textReporter(out, globals().verbosity.value_or(0));
-  for (const auto& [phase, change] : plan.outcome.changes) reporter->planned(phase, change);
-  tellSteps(plan.steps, out);
-  if (plan.steps.empty()) fmt::print(out, "nothing to do\n");
-}
-
 ExitCode tellPlan(const RollPlan& plan, bool exitCode) {
   if (const auto as = format(globals()); as != Format::text) {
     auto document = result("OperationPlan");
@@ -306,7 +299,7 @@ ExitCode tellPlan(const RollPlan& plan, bool exitCode) {
     document["steps"] = stepsAsValue(plan.steps);
     document["changes"] = changesWithDiffs(plan.outcome);
     printResult(document, as);
-  } else tell(plan, stdout);
+  } else tellRoll(plan, stdout);
   return exitCode && !plan.steps.empty() ? ExitCode::differs : ExitCode::done;
 }
 
@@ -320,7 +313,7 @@ ExitCode runReconfigure(const ReconfigureOptions& options) {
   if (options.dryRun) return tellPlan(reconfiguration.plan(), options.exitCode);
   if (!options.yes)
     if (const auto plan = reconfiguration.plan(); !plan.steps.empty()) {
-      tell(plan, stderr);
+      tellRoll(plan, stderr);
       confirmOrEnd();
     }
   const auto& cluster = reconfiguration.cluster();

@@ -9,6 +9,7 @@
 #include "cmd/workflow.hpp"
 #include "config/patches.hpp"
 #include "config/store.hpp"
+#include "manifests/components.hpp"
 #include "manifests/second_etcd.hpp"
 #include "support/encoding.hpp"
 #include "support/log.hpp"
@@ -26,54 +27,7 @@ namespace {
 using phases::roll::Failure;
 using phases::roll::Intent;
 
-phases::roll::Seen look(const Intent& intent, ControlPlane& cluster, Machine& machine, Watched& watched) {
-  auto seen = lookAtRoll(cluster.client, intent.setup.cluster, machine.clock().now(), watched);
-  if (intent.rollsEtcd) seen.etcd = lookAtEtcd(machine, intent.setup.cluster, cluster.client);
-  return seen;
-}
-
-ExitCode roll(const Intent& intent, ControlPlane& cluster, Machine& machine, bool dryRun, std::string_view outcome) {
-  Watched watched(machine.clock());
-  const auto looked = [&] { return look(intent, cluster, machine, watched); };
-  if (dryRun) {
-    auto seen = phases::roll::seenOnce(looked());
-    return planOperation([&] { return phases::roll::next(intent, {}, seen); },
-                         [&](const plan::Next& done) { seen = phases::roll::assumed(intent, std::move(seen), done); });
-  }
-  std::optional<Failure> failure;
-  const auto next = [&] {
-    const auto seen = looked();
-    if (!failure) failure = phases::roll::failureIn(intent, seen);
-    return phases::roll::next(intent, failure, seen);
-  };
-  return performOperation({.name = intent.command, .access = cluster.access, .holder = cluster.setup.node.name, .next = next}, machine, outcome);
-}
-
-/// Whether etcd gets its new version, too, on the way. Where it needs one and cannot get it here, that is told.
-bool rollsEtcd(const Intent& intent, ControlPlane& cluster, Machine& machine) {
-  const auto& wanted = intent.setup.cluster;
-  if (!wanted.etcd.isLocal() || !phases::etcdIsOutdated(intent.setup, lookAtEtcd(machine, wanted, cluster.client))) return false;
-  const auto why = manifests::noSecondEtcd(wanted);
-  if (!why.empty()) log::warn(fmt::format("etcd keeps its version, which {} supports as well: {}", wanted.version.tag(), why));
-  return why.empty();
-}
-
 std::string minorOf(const Version& version) { return fmt::format("{}.{}", version.major, version.minor); }
-
-struct Rolling {
-  ControlPlane cluster;
-  Intent intent;
-};
-
-Rolling toVersion(const Version& version, const RollOptions& options, Machine& machine) {
-  auto cluster = hostedControlPlane("upgrade", options.kubeconfig, machine);
-  refuseWhileEncryptionMoves(cluster.setup.cluster, machine.host(), "an upgrade");
-  const auto present = cluster.setup.cluster.version;
-  auto intent = rollIntent("upgrade", cluster, storedCluster(cluster.client, version).value_or(cluster.setup.cluster), options, machine);
-  if (version.minor > present.minor) intent.emulates = minorOf(present);
-  intent.rollsEtcd = options.etcd && rollsEtcd(intent, cluster, machine);
-  return {std::move(cluster), std::move(intent)};
-}
 
 // ---- etcd's new version, on a node that is not the driver's
 
@@ -127,24 +81,87 @@ void tellSteps(const std::vector<std::string>& steps, std::FILE* out) {
   for (const auto& step : steps) fmt::print(out, "  {}\n", step);
 }
 
-RollPlan planRollToVersion(const Version& version, const RollOptions& options, plan::Reporter& reporter) {
-  Machine machine(globals().rootfs);
-  auto [cluster, intent] = toVersion(version, options, machine);
-  Watched watched(machine.clock());
-  auto seen = phases::roll::seenOnce(look(intent, cluster, machine, watched));
-  const auto changes = phases::roll::changes(intent, seen);
-  machine.useRuntime(foundSocket({}));
-  auto world = machine.world();
-  RollPlan plan{.steps = {}, .outcome = plan::planAll(changes, "roll", world, reporter)};
-  plan.steps = stepsPlanned([&] { return phases::roll::next(intent, {}, seen); },
-                            [&](const plan::Next& done) { seen = phases::roll::assumed(intent, std::move(seen), done); });
+void tellRoll(const RollPlan& plan, std::FILE* out) {
+  const auto reporter = plan::textReporter(out, globals().verbosity.value_or(0));
+  for (const auto& [phase, change] : plan.outcome.changes) reporter->planned(phase, change);
+  tellSteps(plan.steps, out);
+  if (plan.steps.empty()) fmt::print(out, "nothing to do\n");
+}
+
+VersionRoll::VersionRoll(const Version& version, const RollOptions& options, Machine& machine)
+    : machine_(machine), cluster_(hostedControlPlane("upgrade", options.kubeconfig, machine)) {
+  refuseWhileEncryptionMoves(cluster_.setup.cluster, machine.host(), "an upgrade");
+  const auto present = cluster_.setup.cluster.version;
+  intent_ = rollIntent("upgrade", cluster_, storedCluster(cluster_.client, version).value_or(cluster_.setup.cluster), options, machine);
+  if (version.minor > present.minor) intent_.emulates = minorOf(present);
+  if (intent_.setup.cluster.etcd.isLocal()) phases::roll::keepNewerEtcd(intent_, imagesOfEtcd());
+  intent_.rollsEtcd = options.etcd && rollsEtcd();
+}
+
+RollPlan VersionRoll::plan(plan::Reporter& reporter) {
+  auto seen = lookOnce();
+  const auto changes = phases::roll::changes(intent_, seen);
+  auto world = machine_.world();
+  RollPlan plan{.steps = {}, .outcome = plan::planAll(changes, "roll", world, reporter), .hasBegun = phases::roll::hasBegun(intent_, seen)};
+  plan.steps = stepsPlanned([&] { return phases::roll::next(intent_, {}, seen); },
+                            [&](const plan::Next& done) { seen = phases::roll::assumed(intent_, std::move(seen), done); });
   return plan;
 }
 
-ExitCode rollToVersion(const Version& version, const RollOptions& options) {
-  Machine machine(globals().rootfs);
-  auto [cluster, intent] = toVersion(version, options, machine);
-  return roll(intent, cluster, machine, options.dryRun, fmt::format("the control plane runs {}", version.tag()));
+std::vector<std::string> VersionRoll::perform() {
+  Watched watched(machine_.clock());
+  std::optional<Failure> failure;
+  const auto next = [&] {
+    const auto seen = look(watched);
+    if (!failure) failure = phases::roll::failureIn(intent_, seen);
+    return phases::roll::next(intent_, failure, seen);
+  };
+  return stepsPerformed({.name = intent_.command, .access = cluster_.access, .holder = cluster_.setup.node.name, .next = next}, machine_);
+}
+
+void VersionRoll::refuseWithoutWayBack() {
+  if (const auto stuck = phases::roll::cannotGoBack(intent_, lookOnce())) throw Error(stuck->cause, stuck->remedy, ExitCode::refused);
+}
+
+std::string VersionRoll::toRollBack() { return phases::roll::toRollBack(intent_, lookOnce()); }
+
+phases::roll::Seen VersionRoll::look(Watched& watched) {
+  auto seen = lookAtRoll(cluster_.client, intent_.setup.cluster, machine_.clock().now(), watched);
+  if (intent_.rollsEtcd) seen.etcd = lookAtEtcd(machine_, intent_.setup.cluster, cluster_.client);
+  auto world = machine_.world();
+  seen.hasSnapshot = std::ranges::all_of(phases::roll::snapshot(intent_, seen), [&](const auto& each) { return plan::verdict(each, world).verb == plan::Verb::keep; });
+  return seen;
+}
+
+phases::roll::Seen VersionRoll::lookOnce() {
+  Watched watched(machine_.clock());
+  return phases::roll::seenOnce(look(watched));
+}
+
+/// As its pods say, and as the manifests here do: the pod of one that has just got its manifest is not there yet.
+std::vector<std::string> VersionRoll::imagesOfEtcd() {
+  std::vector<std::string> images;
+  const auto add = [&](const Value& pod) {
+    if (const auto* container = manifests::containerOf(pod, "etcd")) images.push_back(stringAt(*container, "image"));
+  };
+  for (const auto& pod : cluster_.client.list("v1", "Pod", "kube-system", "component=etcd")) add(pod);
+  for (const auto& path : {manifests::manifestPath(manifests::component("etcd")), manifests::secondEtcdManifest()})
+    if (const auto text = machine_.host().read(path)) add(parseYamlValue(*text, path.string()));
+  return images;
+}
+
+/// Whether etcd gets its new version, too, on the way. Where it needs one and cannot get it here, that is told.
+bool VersionRoll::rollsEtcd() {
+  const auto& wanted = intent_.setup.cluster;
+  if (!wanted.etcd.isLocal() || !phases::roll::etcdLags(intent_, lookAtEtcd(machine_, wanted, cluster_.client))) return false;
+  const auto why = manifests::noSecondEtcd(wanted);
+  if (!why.empty()) warn(fmt::format("etcd keeps its version, which {} supports as well: {}", wanted.version.tag(), why));
+  return why.empty();
+}
+
+void VersionRoll::warn(std::string text) {
+  log::warn(text);
+  warnings_.push_back(std::move(text));
 }
 
 Command rollEtcdOnNodeCommand() {

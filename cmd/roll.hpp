@@ -15,6 +15,8 @@
 
 namespace kubestrap::cmd {
 
+class Watched;
+
 struct RollOptions {
   std::optional<std::string> kubeconfig;
   std::optional<std::string> patches; ///< a folder
@@ -26,9 +28,8 @@ struct RollOptions {
 struct RollPlan {
   std::vector<std::string> steps; ///< as far as they can be foreseen
   plan::Outcome outcome;          ///< what will be another after them
+  bool hasBegun = false;          ///< a run that was stopped has done a part of it
 };
-/// What the roll to a version would do; the changes are told to the reporter, too.
-RollPlan planRollToVersion(const Version& version, const RollOptions& options, plan::Reporter& reporter);
 
 /// What a roll to `wanted` goes by; `command` goes on from where one ends.
 phases::roll::Intent rollIntent(std::string command, const ControlPlane& cluster, config::Cluster wanted, const RollOptions& options, Machine& machine);
@@ -38,7 +39,35 @@ Value changesWithDiffs(const plan::Outcome& outcome);
 /// Prints the steps, as a plan for people ends.
 void tellSteps(const std::vector<std::string>& steps, std::FILE* out);
 
-/// To a version; to the one that the cluster says it has it goes back, as long as that can be.
-ExitCode rollToVersion(const Version& version, const RollOptions& options);
+/// Prints changes and steps, for people.
+void tellRoll(const RollPlan& plan, std::FILE* out);
+
+/// The roll to a version as the machine that drives it sees it; to the one that the cluster says it has it goes back, as long as that can be.
+class VersionRoll {
+public:
+  VersionRoll(const Version& version, const RollOptions& options, Machine& machine);
+
+  /// What it would do; the changes are told to the reporter, too.
+  RollPlan plan(plan::Reporter& reporter);
+  /// Does it, and says by which steps.
+  std::vector<std::string> perform();
+  /// Throws Error (refused) where the API server may have stored already what one of that version cannot read.
+  void refuseWithoutWayBack();
+  /// From which version it goes back; empty: there is nothing to roll back.
+  std::string toRollBack();
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+private:
+  phases::roll::Seen look(Watched& watched);
+  phases::roll::Seen lookOnce();
+  std::vector<std::string> imagesOfEtcd();
+  bool rollsEtcd();
+  void warn(std::string text);
+
+  Machine& machine_;
+  ControlPlane cluster_;
+  phases::roll::Intent intent_;
+  std::vector<std::string> warnings_;
+};
 
 } // namespace kubestrap::cmd

@@ -94,7 +94,8 @@ Seen lookAtRoll(kube::Client& client, const config::Cluster& wanted, TimePoint n
   for (const auto& set : client.list("apps/v1", "DaemonSet", "kube-system", std::string(manifests::componentLabel))) {
     const auto name = stringAt(set, "metadata.name");
     const auto nudges = kube::annotationOf(set, phases::roll::nudgedAnnotation).value_or("");
-    seen.components[name] = {.podTemplate = set.at("spec").at("template"), .before = templateBefore(name, revisions),
+    seen.components[name] = {.podTemplate = set.at("spec").at("template"),
+                             .spec = fmt::format("{}, generation {}", stringAt(set, "metadata.uid"), kube::numberAt(set, "metadata.generation")), .before = templateBefore(name, revisions),
                              .updated = static_cast<int>(kube::numberAt(set, "status.updatedNumberScheduled")),
                              .nudges = nudges, .nudgedFor = nudges.empty() ? std::chrono::hours(1) : watched.age(fmt::format("{} nudged {}", name, nudges)),
                              .proved = kube::annotationOf(set, manifests::provedAnnotation).value_or(""),

@@ -67,4 +67,15 @@ std::vector<std::string> moved(const Value& saved, const Value& now) {
   return all;
 }
 
+std::string withoutPlan(const Value& plan) {
+  auto command = fmt::format("kubestrap upgrade apply {}", stringAt(plan, "to"));
+  const auto made = plan.value("options", Value::object());
+  const bool rolls = plan.contains("steps"); // which leaves certificates alone anyhow
+  if (!rolls && !made.value("certificateRenewal", true)) command += " --certificate-renewal=false";
+  if (!made.value("etcdUpgrade", true)) command += " --etcd-upgrade=false";
+  for (const auto* flag : {"config", "patches"})
+    if (const auto path = stringAt(made, flag); !path.empty()) command += fmt::format(" --{} {}", flag, path);
+  return command;
+}
+
 } // namespace kubestrap::cmd

@@ -19,4 +19,7 @@ Value parsePlan(const std::string& text, const std::string& source);
 /// what keeps from an upgrade then ends it.
 std::vector<std::string> moved(const Value& saved, const Value& now);
 
+/// The command that does what the plan was made for by its version, with the flags that it was made with: where it has begun the plan itself fits no more.
+std::string withoutPlan(const Value& plan);
+
 } // namespace kubestrap::cmd

@@ -81,6 +81,8 @@ Value resultOf(std::string_view kind, const config::Setup& setup) {
   return value;
 }
 
+Value nodeAsValue(const config::Setup& setup) { return {{"name", setup.node.name}, {"role", setup.node.controlPlane ? "control-plane" : "worker"}}; }
+
 Value asValue(const std::vector<ComponentStep>& steps) {
   Value list = Value::array();
   for (const auto& step : steps) list.push_back({{"name", step.name}, {"node", step.node}, {"currentVersion", step.now}, {"newVersion", step.then}});
@@ -128,6 +130,7 @@ plan::Outcome planned(const config::Setup& setup, const config::Facts& facts, Ma
 }
 
 struct Plan {
+  bool hasBegun = false; ///< a run that was stopped has done a part of it
   std::vector<ComponentStep> components;
   plan::Findings findings;
   std::vector<std::string> steps; ///< of a roll
@@ -157,7 +160,8 @@ Value documentOf(const Plan& plan, const config::Setup& setup, const UpgradeOpti
 }
 
 RollOptions rollOptions(const UpgradeOptions& options, const config::Setup& setup) {
-  RollOptions roll{.kubeconfig = options.kubeconfig, .patches = options.patches};
+  RollOptions roll{.kubeconfig = options.kubeconfig};
+  if (const auto& folder = setup.request.patchesDirectory; !folder.empty()) roll.patches = folder; // of the flag, or of UpgradeConfiguration
   roll.etcd = setup.request.upgrading.upgradesEtcd;
   if (options.soak) roll.soak = parseDuration(*options.soak);
   return roll;
@@ -165,16 +169,28 @@ RollOptions rollOptions(const UpgradeOptions& options, const config::Setup& setu
 
 /// What can be said without asking the cluster further.
 Plan begunPlan(const config::Setup& setup, const config::Facts& facts) {
-  return {.components = stepsOf(setup), .findings = phases::judgeUpgrade(setup, facts), .steps = {}, .outcome = {}};
+  return {.hasBegun = false, .components = stepsOf(setup), .findings = phases::judgeUpgrade(setup, facts), .steps = {}, .outcome = {}};
+}
+
+/// Whether a plain upgrade to that version was stopped here.
+bool goesOnTo(const Version& version, host::Host& host) {
+  const auto kept = host.read(phases::upgradeConfiguration);
+  if (!kept) return false;
+  const auto documents = parseYaml(*kept, phases::upgradeConfiguration.string());
+  return std::ranges::any_of(documents, [&](const Document& each) { return stringAt(each.value, "kubernetesVersion") == version.tag(); });
 }
 
 /// In layout hosted by the roll of the DaemonSets, else by the phases on this node.
 Plan completed(Plan made, const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine, plan::Reporter& reporter) {
   if (manifests::isHosted(setup.cluster)) {
-    auto roll = planRollToVersion(setup.cluster.version, rollOptions(options, setup), reporter);
+    auto roll = VersionRoll(setup.cluster.version, rollOptions(options, setup), machine).plan(reporter);
     made.steps = std::move(roll.steps);
     made.outcome = std::move(roll.outcome);
-  } else made.outcome = planned(setup, facts, machine, reporter);
+    made.hasBegun = roll.hasBegun;
+  } else {
+    made.hasBegun = goesOnTo(setup.cluster.version, machine.host());
+    made.outcome = planned(setup, facts, machine, reporter);
+  }
   return made;
 }
 
@@ -208,12 +224,13 @@ ExitCode runPlan(const UpgradeOptions& options, const config::Setup& setup, cons
 
 /// A kept plan is done as it stands, or not at all.
 void refuseWhatHasMoved(const Value& saved, const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
-  const auto now = documentOf(completed(begunPlan(setup, facts), options, setup, facts, machine, *plan::silentReporter()), setup, options);
-  const auto differences = moved(saved, now);
+  const auto made = completed(begunPlan(setup, facts), options, setup, facts, machine, *plan::silentReporter());
+  const auto differences = moved(saved, documentOf(made, setup, options));
   if (differences.empty()) return;
   std::vector<Problem> problems;
   for (const auto& each : differences) problems.push_back({.field = "Plan", .message = each, .remedy = {}});
-  problems.back().remedy = "look at what has changed, and make another plan: kubestrap upgrade plan VERSION --save FILE";
+  problems.back().remedy = made.hasBegun ? fmt::format("an upgrade to {} has begun, and goes on with: {}", setup.cluster.version.tag(), withoutPlan(saved))
+                                         : "look at what has changed, and make another plan: kubestrap upgrade plan VERSION --save FILE";
   throw Problems(std::move(problems), ExitCode::refused);
 }
 
@@ -263,7 +280,7 @@ ExitCode perform(const Run& run, const UpgradeOptions& options, const config::Se
   if (meter) gap = meter->end();
   if (const auto as = format(globals()); as != Format::text) {
     auto document = resultOf(dryRun ? "UpgradePlan" : "UpgradeResult", setup);
-    document["node"] = {{"name", setup.node.name}, {"role", setup.node.controlPlane ? "control-plane" : "worker"}};
+    document["node"] = nodeAsValue(setup);
     document["changed"] = outcome.changed();
     document["changes"] = dryRun ? changesWithDiffs(outcome) : changesAsValue(outcome);
     document["warnings"] = outcome.warnings;
@@ -293,16 +310,86 @@ void refuseUnhosted(Upgrade what, const config::Setup& setup) {
     throw Error("this control plane of layout hosted is not in its own cluster yet, and only there can it be upgraded", "run kubestrap pivot first", ExitCode::refused);
 }
 
-ExitCode applyHosted(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine) {
-  auto world = machine.world();
-  plan::run(phases::upgradeHostedWorkflow(), {.only = {}, .skip = setup.request.skipPhases}, setup, facts, world, plan::Mode::plan, *plan::textReporter(stderr, 0), "upgrade apply");
-  return rollToVersion(setup.cluster.version, rollOptions(options, setup));
+/// How far a roll is can be seen in the cluster, and one that is to do a part of the work would do all of it, or take back what has been done.
+void refusePartOfRoll(const config::Setup& setup, const std::optional<std::string>& onlyPhase) {
+  const auto& skipped = setup.request.skipPhases;
+  plan::check({.only = onlyPhase, .skip = skipped}, phases::upgradeApplyWorkflow());
+  const auto remedy = fmt::format("kubestrap upgrade apply {} goes on from where it is, to the end; bundle and preflight can be done, or left out, by themselves", setup.cluster.version.tag());
+  if (onlyPhase && !phases::standsAloneInRoll(*onlyPhase))
+    throw Error(fmt::format("control planes of layout hosted are upgraded by a roll, of which {} is no part that can be done by itself", *onlyPhase), remedy, ExitCode::refused);
+  const auto kept = std::ranges::find_if_not(skipped, phases::standsAloneInRoll);
+  if (kept != skipped.end())
+    throw Error(fmt::format("control planes of layout hosted are upgraded by a roll, from which {} cannot be left out", *kept), remedy, ExitCode::refused);
 }
 
-ExitCode rollBack(const UpgradeOptions& options, const config::Setup& setup) {
-  auto roll = rollOptions(options, setup);
-  roll.dryRun = setup.request.dryRun;
-  return rollToVersion(setup.cluster.version, roll);
+plan::Outcome judgeHosted(const config::Setup& setup, const config::Facts& facts, Machine& machine) {
+  auto skipped = setup.request.skipPhases;
+  std::erase(skipped, "bundle"); // by now it has been loaded, or left out
+  auto world = machine.world();
+  return plan::run(phases::upgradeHostedWorkflow(), {.only = {}, .skip = std::move(skipped)}, setup, facts, world, plan::Mode::plan, *plan::textReporter(stderr, 0), "upgrade apply");
+}
+
+struct Rolled {
+  std::string from;
+  std::vector<std::string> steps, warnings;
+};
+
+ExitCode tellRolled(const Rolled& rolled, std::string_view outcome, const UpgradeOptions& options, const config::Setup& setup) {
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result(setup.request.dryRun ? "UpgradePlan" : "UpgradeResult");
+    document.update({{"from", rolled.from}, {"to", setup.cluster.version.tag()}});
+    document["node"] = nodeAsValue(setup);
+    document["changed"] = !rolled.steps.empty();
+    document["steps"] = stepsAsValue(rolled.steps);
+    document["warnings"] = rolled.warnings;
+    printResult(document, as);
+  } else if (!outcome.empty()) fmt::print(stderr, "{}\n", outcome);
+  return options.exitCode && !rolled.steps.empty() ? ExitCode::differs : ExitCode::done;
+}
+
+void confirmRoll(VersionRoll& roll, const config::Setup& setup) {
+  const auto plan = roll.plan(*plan::silentReporter());
+  if (plan.steps.empty()) return;
+  tellRoll(plan, stderr);
+  fmt::print(stderr, "This upgrades all control planes from {} to {}, one after the other.\n", setup.request.upgrading.from.tag(), setup.cluster.version.tag());
+  confirmOrEnd();
+}
+
+ExitCode applyHosted(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine, const std::optional<std::string>& onlyPhase) {
+  const auto& upgrading = setup.request.upgrading;
+  Rolled rolled{.from = upgrading.from.tag(), .steps = {}, .warnings = judgeHosted(setup, facts, machine).warnings};
+  if (onlyPhase) return tellRolled(rolled, {}, options, setup);
+  VersionRoll roll(setup.cluster.version, rollOptions(options, setup), machine);
+  roll.refuseWithoutWayBack();
+  if (!options.yes && !upgrading.force) confirmRoll(roll, setup);
+  rolled.steps = roll.perform();
+  for (const auto* more : {&upgrading.unheeded, &roll.warnings()}) rolled.warnings.insert(rolled.warnings.end(), more->begin(), more->end());
+  return tellRolled(rolled, fmt::format("the control plane runs {}", setup.cluster.version.tag()), options, setup);
+}
+
+ExitCode planRollBack(const std::string& from, VersionRoll& roll, const UpgradeOptions& options, const config::Setup& setup) {
+  const auto plan = roll.plan(*plan::silentReporter());
+  if (const auto as = format(globals()); as != Format::text) {
+    auto document = result("UpgradePlan");
+    document.update({{"from", from}, {"to", setup.cluster.version.tag()}, {"changed", !plan.steps.empty()}});
+    document["steps"] = stepsAsValue(plan.steps);
+    document["changes"] = changesWithDiffs(plan.outcome);
+    printResult(document, as);
+  } else tellRoll(plan, stdout);
+  return options.exitCode && !plan.steps.empty() ? ExitCode::differs : ExitCode::done;
+}
+
+ExitCode rollBack(const UpgradeOptions& options, const config::Setup& setup, Machine& machine) {
+  const auto to = setup.cluster.version.tag();
+  VersionRoll roll(setup.cluster.version, rollOptions(options, setup), machine);
+  const auto from = roll.toRollBack();
+  if (from.empty())
+    return tellRolled({.from = to, .steps = {}, .warnings = roll.warnings()},
+                      fmt::format("there is nothing to roll back: the control plane runs {}, which is what the cluster's configuration says", to), options, setup);
+  roll.refuseWithoutWayBack();
+  if (setup.request.dryRun) return planRollBack(from, roll, options, setup);
+  Rolled rolled{.from = from, .steps = roll.perform(), .warnings = roll.warnings()};
+  return tellRolled(rolled, fmt::format("the control plane runs {}", to), options, setup);
 }
 
 std::string nameOf(std::string command, const std::optional<std::string>& phase) { return phase ? command + " phase " + *phase : command; }
@@ -360,15 +447,16 @@ ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std:
   if (options.printConfig) fmt::print(stderr, "{}", emitYaml(config::clusterConfigurationDocument(setup.cluster)));
   const bool isHosted = manifests::isHosted(setup.cluster) && setup.node.controlPlane;
   if (isHosted) refuseUnhosted(what, setup);
+  if (isHosted && what == Upgrade::apply) refusePartOfRoll(setup, onlyPhase);
   if (saved) refuseWhatHasMoved(*saved, options, setup, facts, machine);
   switch (what) {
   case Upgrade::plan: return runPlan(options, setup, facts, machine);
   case Upgrade::diff: return runDiff(options, setup, facts, machine);
   case Upgrade::apply:
-    if (isHosted) return setup.request.dryRun ? runPlan(options, setup, facts, machine) : applyHosted(options, setup, facts, machine);
+    if (isHosted) return setup.request.dryRun && !onlyPhase ? runPlan(options, setup, facts, machine) : applyHosted(options, setup, facts, machine, onlyPhase);
     return perform({phases::upgradeApplyWorkflow(), nameOf("upgrade apply", onlyPhase), onlyPhase, true}, options, setup, facts, machine);
   case Upgrade::rollback:
-    if (isHosted) return rollBack(options, setup);
+    if (isHosted) return rollBack(options, setup, machine);
     throw Error("a plain control plane goes back by itself when it does not get well, and not after that",
                 "an older version of the API server: kubestrap upgrade apply VERSION --force; etcd keeps its own", ExitCode::refused);
   case Upgrade::node: refuseNewerKubelet(options, setup, machine); break;
@@ -539,7 +627,7 @@ Command upgradeCommand() {
                                                   [run](const auto& given, const std::string& phase) { return run(Upgrade::node, given, phase); }})}};
   Command rollback{.name = "rollback",
                    .summary = "Take an upgrade back that has not come to its end, on control planes of layout hosted",
-                   .flags = [options] { return chosen(allFlags(*options), {"dry-run", "kubeconfig", "soak"}); },
+                   .flags = [options] { return chosen(allFlags(*options), {"config", "dry-run", "exit-code", "kubeconfig", "patches", "soak"}); },
                    .run = [run](const auto& given) { return run(Upgrade::rollback, given, std::nullopt); }};
   return {.name = "upgrade",
           .summary = "Upgrade a cluster to another version of Kubernetes",

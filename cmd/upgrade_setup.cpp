@@ -39,16 +39,20 @@ constexpr ConfigurationKind kind{"UpgradeConfiguration", "upgrade, which goes by
 /// What the file's part for this command says; a flag that was given counts before it.
 struct Wish {
   std::string version;
+  bool asksForRenewal = false; ///< by name, and not by default
   bool renewsCertificates = true, upgradesEtcd = true, force = false, experimental = false, releaseCandidates = false, dryRun = false;
   std::string patches, pullPolicy = "IfNotPresent";
   std::vector<std::string> ignored, skipped;
 };
 
+template <class Part> std::string patchesOf(const Part& part) { return part.patches ? part.patches->directory : ""; }
+
 template <class Part> void takeNodesPart(Wish& wish, const Part& part) {
   wish.renewsCertificates = part.certificateRenewal.value_or(true);
+  wish.asksForRenewal = part.certificateRenewal.value_or(false);
   wish.upgradesEtcd = part.etcdUpgrade.value_or(true);
   wish.dryRun = part.dryRun.value_or(false);
-  wish.patches = part.patches ? part.patches->directory : "";
+  wish.patches = patchesOf(part);
   wish.ignored = part.ignorePreflightErrors;
   wish.skipped = part.skipPhases;
   if (!part.imagePullPolicy.empty()) wish.pullPolicy = part.imagePullPolicy;
@@ -71,12 +75,16 @@ Wish wishOf(Upgrade what, const UpgradeConfiguration& file, const UpgradeOptions
     wish.experimental = file.plan.allowExperimentalUpgrades.value_or(false);
     wish.releaseCandidates = file.plan.allowRCUpgrades.value_or(false);
     wish.ignored = file.plan.ignorePreflightErrors;
+    wish.patches = patchesOf(file.apply); // it says what apply would do
     break;
-  case Upgrade::diff: wish.version = file.diff.kubernetesVersion; break;
-  case Upgrade::rollback: break;
+  case Upgrade::diff:
+    wish.version = file.diff.kubernetesVersion;
+    wish.patches = patchesOf(file.apply);
+    break;
+  case Upgrade::rollback: wish.patches = patchesOf(file.apply); break;
   }
   if (options.kubernetesVersion) wish.version = *options.kubernetesVersion;
-  if (options.certificateRenewal) wish.renewsCertificates = *options.certificateRenewal;
+  if (options.certificateRenewal) wish.renewsCertificates = wish.asksForRenewal = *options.certificateRenewal;
   if (options.etcdUpgrade) wish.upgradesEtcd = *options.etcdUpgrade;
   if (options.experimental) wish.experimental = *options.experimental;
   if (options.releaseCandidates) wish.releaseCandidates = *options.releaseCandidates;
@@ -199,10 +207,12 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   request.timeouts = config::timeouts(*file.timeouts);
   request.ignorePreflightErrors = wish.ignored;
   request.skipPhases = wish.skipped;
+  request.patchesDirectory = wish.patches;
   if (!wish.patches.empty()) request.patches = readPatches(host, wish.patches, warnings);
   auto& upgrading = request.upgrading;
-  // A roll of control planes of layout hosted leaves certificates as they are.
-  upgrading.renewsCertificates = wish.renewsCertificates && controlPlane && !manifests::isHosted(setup.cluster);
+  const bool rolls = controlPlane && manifests::isHosted(setup.cluster);
+  upgrading.renewsCertificates = wish.renewsCertificates && controlPlane && !rolls;
+  if (rolls && wish.asksForRenewal) upgrading.unheeded.push_back("a roll of control planes of layout hosted leaves certificates as they are; on each of them: kubestrap certs renew all");
   upgrading.upgradesEtcd = wish.upgradesEtcd;
   upgrading.force = wish.force;
   upgrading.experimental = wish.experimental;
@@ -217,7 +227,8 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   upgrading.configuration = emitYamlStream(documents);
   if (upgrading.renewsCertificates) takeWishes(setup.cluster.pki, host);
   if (upgrading.renewsCertificates) request.renewal = {.wanted = renewableHere(host, {setup.cluster, true}), .within = renewalMargin(setup.cluster)};
-  for (const auto& warning : warnings) log::warn(warning);
+  for (const auto* told : {&warnings, &upgrading.unheeded})
+    for (const auto& warning : *told) log::warn(warning);
 
   auto& runtime = machine.useRuntime(setup.node.criSocket);
   lookFurther(facts, controlPlane ? phases::Purpose::joinControlPlane : phases::Purpose::joinWorker, setup, machine, runtime);

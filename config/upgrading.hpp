@@ -20,6 +20,7 @@ struct Upgrading {
   bool force = false, experimental = false, releaseCandidates = false;
   std::string kubeletProgram; ///< a file that takes the place of the kubelet's program; empty: it stays
   Duration drainPatience = std::chrono::minutes(5);
+  std::vector<std::string> unheeded; ///< what was asked for and is not done, in sentences
 
   // this node
   Version from; ///< what the cluster's configuration says
@@ -36,6 +37,7 @@ struct Upgrading {
     std::string name;
     std::string kubelet; ///< "v1.36.3"
     bool ready = false, controlPlane = false;
+    bool lacksPodNetwork = false; ///< that is all it lacks to be Ready, and a control plane's pods do without
     bool diskPressure = false; ///< its kubelet says that its disks have too little room, and removes images and pods
     std::map<std::string, std::string> versions; ///< of its components by their images' tags: "kube-apiserver" -> "v1.36.3"
   };

@@ -77,6 +77,8 @@ Resources move(const Setup& setup, const Place& from, const Place& to, bool lead
           plan::Absent{.path = from.data / "member", .depth = plan::Absent::Depth::tree, .reason = "its member has left etcd"}};
 }
 
+Value etcdPodHere(const Setup& setup) { return manifests::etcdPod(setup, std::string(plan::InitialCluster::placeholder)); }
+
 const EtcdMemberSeen* at(const Place& place, const std::vector<EtcdMemberSeen>& members) {
   const auto found = std::ranges::find(members, place.peerUrl, &EtcdMemberSeen::peerUrl);
   return found == members.end() ? nullptr : &*found;
@@ -114,6 +116,8 @@ std::string etcdsTurn(const Setup& setup, const std::vector<EtcdMemberSeen>& mem
   return {};
 }
 
+plan::File etcdManifest(const Setup& setup) { return manifest(setup, own(setup), etcdPodHere(setup)); }
+
 std::optional<plan::Step> rollEtcd(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
   const auto here = own(setup), beside = second(setup);
   const auto* first = at(here, members);
@@ -123,7 +127,7 @@ std::optional<plan::Step> rollEtcd(const Setup& setup, const std::vector<EtcdMem
   const auto* other = at(beside, members);
   if (!other) return std::nullopt;
   return plan::Step{fmt::format("etcd {} in its own place again", nameOf(setup)),
-                    move(setup, beside, here, other->leads, manifests::etcdPod(setup, std::string(plan::InitialCluster::placeholder)))};
+                    move(setup, beside, here, other->leads, etcdPodHere(setup))};
 }
 
 } // namespace kubestrap::phases

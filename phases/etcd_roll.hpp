@@ -27,6 +27,9 @@ bool etcdIsOutdated(const config::Setup& setup, const std::vector<EtcdMemberSeen
 /// The node whose turn it is: one that has begun, then those whose member follows, and last of all the leader's. Empty: etcd is as it is to be.
 std::string etcdsTurn(const config::Setup& setup, const std::vector<EtcdMemberSeen>& members);
 
+/// The manifest of this node's member as it is in the end.
+plan::File etcdManifest(const config::Setup& setup);
+
 /// The next step on this node; nothing: etcd here is as it is to be. Its API servers know both members meanwhile.
 std::optional<plan::Step> rollEtcd(const config::Setup& setup, const std::vector<EtcdMemberSeen>& members);
 

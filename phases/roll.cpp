@@ -7,9 +7,11 @@
 #include "manifests/guard.hpp"
 #include "manifests/node_op.hpp"
 #include "manifests/second_etcd.hpp"
+#include "manifests/static_pods.hpp"
 #include "manifests/trial.hpp"
 #include "phases/in_cluster.hpp"
 #include "phases/node.hpp"
+#include "phases/upgrade.hpp"
 #include "support/encoding.hpp"
 #include "support/version.hpp"
 
@@ -69,7 +71,7 @@ std::string imageTag(std::string_view component, const Setup& setup) {
   return manifests::tagOf(setup.cluster.images.*manifests::component(component).image);
 }
 
-bool etcdMoves(const Intent& intent, const Seen& seen) { return intent.rollsEtcd && etcdIsOutdated(intent.setup, seen.etcd); }
+bool etcdMoves(const Intent& intent, const Seen& seen) { return intent.rollsEtcd && etcdLags(intent, seen.etcd); }
 
 /// An API server of a new minor version behaves like the one before it until it has lasted: nothing is stored by then that the old one
 /// could not read. And while etcd moves it knows both places.
@@ -219,8 +221,20 @@ std::optional<Next> tidied(const Intent& intent, const Seen& seen) {
 
 std::string etcdStep(const Setup& setup, const std::string& node) { return fmt::format("{}: etcd {}", node, imageTag("etcd", setup)); }
 
+/// What the other node goes by says the version of Kubernetes, and by that of etcd, unless the image is named.
+config::Cluster withEtcdNamed(const Intent& intent) {
+  auto cluster = intent.setup.cluster;
+  if (!intent.keepsNewerEtcd) return cluster;
+  auto& local = cluster.etcd.local;
+  const auto& image = cluster.images.etcd;
+  local.imageTag = manifests::tagOf(image);
+  local.imageRepository = image.substr(0, image.rfind("/etcd:"));
+  local.tagGiven = local.repositoryGiven = true;
+  return cluster;
+}
+
 plan::RunOnNode rollEtcdOn(const Intent& intent, const std::string& node) {
-  std::vector<std::string> command{"kubestrap", "node", "roll-etcd", "--cluster", base64(config::storedText(intent.setup.cluster))};
+  std::vector<std::string> command{"kubestrap", "node", "roll-etcd", "--cluster", base64(config::storedText(withEtcdNamed(intent)))};
   if (!intent.patchesFolder.empty()) command.insert(command.end(), {"--patches", intent.patchesFolder});
   return {.access = asAdmin(intent.setup),
           .pod = manifests::nodeOpPod(intent.setup.request.ownImage, node, "roll-etcd", command),
@@ -328,6 +342,14 @@ std::optional<Next> atRest(const Intent& intent, const Seen& seen) {
   return std::nullopt;
 }
 
+/// What alone leads back once the new version behaves as itself, or etcd has its own.
+std::optional<Next> snapshotFirst(const Intent& intent, const Seen& seen) {
+  if (seen.hasSnapshot) return std::nullopt;
+  auto work = snapshot(intent, seen);
+  if (work.empty()) return std::nullopt;
+  return plan::Step{fmt::format("{}: a snapshot of etcd in {}", intent.setup.node.name, upgradeSnapshot.string()), std::move(work)};
+}
+
 plan::Step change(const Stage& stage, const Intent& intent, const Seen& seen) {
   const auto& present = of(seen, stage.component).podTemplate;
   const auto slot = manifests::otherColour(slotOf(present));
@@ -341,17 +363,6 @@ plan::Step change(const Stage& stage, const Intent& intent, const Seen& seen) {
   }
   step.work.push_back(put(daemonSet(stage, of(seen, stage.component), slot, revision), intent));
   return step;
-}
-
-/// An API server of a newer minor version that behaves like one may have stored what an older one cannot read.
-std::optional<Next> cannotGoBack(const Intent& intent, const Seen& seen) {
-  const auto* container = manifests::containerOf(of(seen, "kube-apiserver").podTemplate, "kube-apiserver");
-  if (!container) return std::nullopt;
-  const auto version = readVersion(manifests::tagOf(stringAt(*container, "image")));
-  if (!version || version->minor <= intent.setup.cluster.version.minor) return std::nullopt;
-  if (!manifests::flagOf(container->at("command").get<std::vector<std::string>>(), "emulated-version").empty()) return std::nullopt;
-  return plan::Stuck{fmt::format("{} is past the point from which the API server can go back to {}", version->tag(), intent.setup.cluster.version.tag()),
-                     "it behaves as its own version already; only a snapshot of etcd leads back"};
 }
 
 /// One node after the other. All members answer before the next one begins, so that there is always one to spare.
@@ -371,6 +382,20 @@ std::optional<Next> etcdOnItsWay(const Intent& intent, const Seen& seen) {
   return std::nullopt;
 }
 
+/// The command line of the API server that is in force.
+std::vector<std::string> apiServersCommand(const Seen& seen) {
+  const auto found = seen.components.find("kube-apiserver");
+  const auto* container = found == seen.components.end() ? nullptr : manifests::containerOf(found->second.podTemplate, "kube-apiserver");
+  return container ? container->at("command").get<std::vector<std::string>>() : std::vector<std::string>{};
+}
+
+/// The tag of the image in a component's template; empty: there is none.
+std::string tagInForce(std::string_view component, const Seen& seen) {
+  const auto found = seen.components.find(std::string(component));
+  const auto* container = found == seen.components.end() ? nullptr : manifests::containerOf(found->second.podTemplate, component);
+  return container ? manifests::tagOf(stringAt(*container, "image")) : "";
+}
+
 Next forward(const Intent& intent, const Seen& seen) {
   if (auto stuck = cannotGoBack(intent, seen)) return *std::move(stuck);
   const auto left = remaining(intent, seen);
@@ -378,6 +403,7 @@ Next forward(const Intent& intent, const Seen& seen) {
   for (const auto& stage : left) {
     if (!isAt(stage, of(seen, stage.component))) {
       if (auto wait = atRest(intent, seen)) return *std::move(wait);
+      if (auto step = snapshotFirst(intent, seen)) return *std::move(step);
       return change(stage, intent, seen);
     }
     if (auto wait = rolled(stage.component, intent, seen)) return *std::move(wait);
@@ -481,15 +507,79 @@ std::optional<Failure> ofCanaries(const Seen& seen) {
 
 } // namespace
 
+/// An API server of a newer minor version that behaves like one may have stored what an older one cannot read.
+std::optional<plan::Stuck> cannotGoBack(const Intent& intent, const Seen& seen) {
+  const auto version = readVersion(tagInForce("kube-apiserver", seen));
+  if (!version || version->minor <= intent.setup.cluster.version.minor) return std::nullopt;
+  if (!manifests::flagOf(apiServersCommand(seen), "emulated-version").empty()) return std::nullopt;
+  return plan::Stuck{fmt::format("{} is past the point from which the API server can go back to {}", version->tag(), intent.setup.cluster.version.tag()),
+                     fmt::format("it behaves as its own version already: kubestrap upgrade apply {} goes on to the end; only a snapshot of etcd leads back, which is {} on the machine where the upgrade began",
+                                 version->tag(), upgradeSnapshot.string())};
+}
+
+bool hasBegun(const Intent& intent, const Seen& seen) {
+  return !seen.stored && std::ranges::any_of(manifests::hostedComponents, [&](const auto component) { return tagInForce(component, seen) == imageTag(component, intent.setup); });
+}
+
+std::string toRollBack(const Intent& back, const Seen& seen) {
+  for (const auto component : manifests::hostedComponents)
+    if (const auto tag = tagInForce(component, seen); !tag.empty() && tag != imageTag(component, back.setup)) return tag;
+  const auto command = apiServersCommand(seen);
+  const bool onTheWay = !manifests::flagOf(command, "emulated-version").empty() ||
+                        manifests::flagOf(command, "etcd-servers").find(manifests::secondEtcdForApiServers(back.setup.node)) != std::string::npos || etcdIsUnderWay(seen.etcd);
+  const bool tried = seen.mayPutBack || !seen.rehearsals.empty() || std::ranges::any_of(seen.canaries, [](const auto& each) { return each.second.exists; });
+  return onTheWay || tried ? back.setup.cluster.version.tag() : "";
+}
+
+void keepNewerEtcd(Intent& intent, const std::vector<std::string>& images) {
+  const auto versionOf = [](const std::string& image) {
+    auto version = readVersion(manifests::tagOf(image)); // with a build behind it
+    if (version) version->preRelease.clear();
+    return version;
+  };
+  auto& kept = intent.setup.cluster.images.etcd;
+  for (const auto& image : images) {
+    const auto version = versionOf(image), wanted = versionOf(kept);
+    if (!version || !wanted || !(*wanted < *version)) continue;
+    kept = image;
+    intent.keepsNewerEtcd = true;
+  }
+}
+
+bool etcdLags(const Intent& intent, const std::vector<EtcdMemberSeen>& members) {
+  return intent.keepsNewerEtcd ? etcdIsUnderWay(members) : etcdIsOutdated(intent.setup, members);
+}
+
 Resources afterwards(const Setup& setup) {
   Resources all;
   for (const auto& part : {coreDns, kubeProxy, kubeadmConfig, kubeletConfig}) append(all, part(setup, {}));
   return all;
 }
 
+/// Which roll a snapshot is of is said by a file that is written before it: the versions, and the API server's DaemonSet as it is before its first new template. A driver that
+/// was killed finds the same there, and takes none again. A roll that has been put back finds another DaemonSet, and takes a new one: writes have gone on since. From the first
+/// new template on none is taken any more, whichever machine goes on, since the driver before has taken one.
+Resources snapshot(const Intent& intent, const Seen& seen) {
+  const auto& cluster = intent.setup.cluster;
+  const auto own = seen.components.find("kube-apiserver");
+  if (own == seen.components.end() || !cluster.etcd.isLocal() || (intent.emulates.empty() && !intent.rollsEtcd) || etcdIsUnderWay(seen.etcd)) return {};
+  const auto all = stages(intent);
+  if (remaining(intent, seen).size() < all.size() || isAt(all.front(), own->second)) return {};
+  return {plan::File{.path = upgradeOfSnapshot,
+                     .content = fmt::format("{} to {}, etcd {}, kube-apiserver {}\n", tagInForce("kube-apiserver", seen), imageTag("kube-apiserver", intent.setup), imageTag("etcd", intent.setup),
+                                        own->second.spec),
+                     .mode = 0600,
+                     .folderMode = 0700},
+          plan::Task{plan::SaveEtcdSnapshot{.access = etcdAccessOf(cluster, asAdmin(intent.setup)),
+                                            .endpoint = manifests::etcdClientUrl(intent.setup.node),
+                                            .file = upgradeSnapshot,
+                                            .newerThan = upgradeOfSnapshot}}};
+}
+
 Resources changes(const Intent& intent, const Seen& seen) {
   const auto all = stages(intent);
   Resources made;
+  if (etcdMoves(intent, seen)) made.push_back(etcdManifest(intent.setup));
   for (const auto component : manifests::hostedComponents) {
     const auto stage = std::ranges::find(all.rbegin(), all.rend(), component, &Stage::component);
     if (stage == all.rend() || !seen.components.contains(std::string(component))) continue;
@@ -599,6 +689,7 @@ Seen assumed(const Intent& intent, Seen seen, const Next& done) {
   }
   for (const auto& resource : step->work) {
     if (const auto* object = std::get_if<plan::Object>(&resource)) assume(*object, seen);
+    if (const auto* task = std::get_if<plan::Task>(&resource); task && std::holds_alternative<plan::SaveEtcdSnapshot>(*task)) seen.hasSnapshot = true;
     assumeMoved(intent, resource, seen);
   }
   return seen;

@@ -30,6 +30,7 @@ struct PodSeen {
 
 struct ComponentSeen {
   Value podTemplate; ///< of its DaemonSet
+  std::string spec = {}; ///< of its DaemonSet: another one with every change of it, and in no other DaemonSet
   Value before;      ///< the template that it had before that one, of its ControllerRevision; null: it has had no other
   int updated = 0;     ///< nodes with a pod of the present template
   std::string nudges;  ///< how often its controller was made to look again
@@ -51,6 +52,7 @@ struct Seen {
   std::vector<PodSeen> rehearsals;
   std::map<std::string, CanarySeen> canaries;             ///< by component
   bool stored = false; ///< the cluster's configuration is the one that is rolled to
+  bool hasSnapshot = false; ///< what `snapshot` wants lies on the driver's machine
   bool mayPutBack = false; ///< guards may put a revision back that does not get on
 };
 
@@ -67,6 +69,7 @@ struct Intent {
   std::string command;   ///< "upgrade": what goes on from where this one ends
   std::string emulates;  ///< "1.36": as what a new API server behaves until it has lasted; empty: as itself from the first moment
   bool rollsEtcd = false; ///< its version is changed, too, where it is another
+  bool keepsNewerEtcd = false; ///< there is a newer one than the wanted version's: only what has begun is brought to its end, with that one
   std::string patchesFolder = {}; ///< for etcd's pods of other nodes: the folder of patches, on each of them; empty: none
   /// By component. With any of them none gets another command line: these begin anew by what they have, and read what has changed.
   std::map<std::string, manifests::Reading> readings = {};
@@ -78,15 +81,33 @@ struct Intent {
 /// On a DaemonSet: how often its controller was made to look again.
 inline constexpr std::string_view nudgedAnnotation = "kubestrap.io/nudged";
 
+/// Where a pod of etcd has a newer image than the intent it stays so: an older one refuses what a newer one has stored, and the newer one serves older API servers as well.
+void keepNewerEtcd(Intent& intent, const std::vector<std::string>& images);
+/// Whether etcd's version has to be changed, be it to bring to its end what has begun.
+bool etcdLags(const Intent& intent, const std::vector<EtcdMemberSeen>& members);
+
+/// Whether a component has got its template of that version already, and the cluster's configuration does not say so yet.
+bool hasBegun(const Intent& intent, const Seen& seen);
+
 /// Addons and the configuration that the cluster keeps of itself, which comes last.
 plan::Resources afterwards(const config::Setup& setup);
 
-/// What will be another when it is over: DaemonSets, with the slot and revision that they have now, so that a comparison shows what matters; and what
-/// comes afterwards.
+/// What will be another when it is over: DaemonSets, with the slot and revision that they have now, so that a comparison shows what matters; etcd's
+/// manifest on this machine, where its version changes; and what comes afterwards.
 plan::Resources changes(const Intent& intent, const Seen& seen);
+
+/// What etcd has stored before an upgrade changes what stores it, or how; empty: this roll needs none, or has come too far.
+plan::Resources snapshot(const Intent& intent, const Seen& seen);
 
 /// What in `seen` shows that the roll went wrong. Nothing: all is well so far.
 std::optional<Failure> failureIn(const Intent& intent, const Seen& seen);
+
+/// Why the API server cannot go to the version of the intent any more; nothing: it can.
+std::optional<plan::Stuck> cannotGoBack(const Intent& intent, const Seen& seen);
+
+/// The version to which an upgrade went that has not come to its end, `back` being the way to where it began: that one's own where nothing but attempts are left.
+/// Empty: there is no such upgrade.
+std::string toRollBack(const Intent& back, const Seen& seen);
 
 /// The next step; with a failure the way back, which ends Stuck with its cause.
 plan::Next next(const Intent& intent, const std::optional<Failure>& failure, const Seen& seen);

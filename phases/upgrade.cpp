@@ -332,6 +332,11 @@ const plan::Workflow& upgradeHostedWorkflow() {
   return workflow;
 }
 
+bool standsAloneInRoll(std::string_view phase) {
+  const auto judged = plan::phaseNames(upgradeHostedWorkflow());
+  return phase == "bundle" || std::ranges::find(judged, phase) != judged.end();
+}
+
 const plan::Workflow& upgradeNodeWorkflow() {
   using plan::OnFailure;
   static const Phase phases[] = {

@@ -13,12 +13,17 @@ namespace kubestrap::phases {
 inline const config::Path upgradeFolder = config::paths::state / "upgrade";
 inline const config::Path upgradeConfiguration = upgradeFolder / "configuration.yaml";
 inline const config::Path upgradeSnapshot = upgradeFolder / "etcd.db";
+/// Of which roll that snapshot is, where control planes are rolled.
+inline const config::Path upgradeOfSnapshot = upgradeFolder / "etcd.db.of";
 config::Path formerManifest(std::string_view component); ///< ".../manifests/etcd.yaml"
 
 /// Whether a cluster may go from its version to the wanted one, and whether it is in a state to do so.
 plan::Findings judgeUpgrade(const config::Setup& setup, const config::Facts& facts);
 /// The same of a further node, for which the cluster's version has been decided.
 plan::Findings judgeUpgradeOfNode(const config::Setup& setup, const config::Facts& facts);
+
+/// Whether a phase of `upgrade apply` can be done, or left out, by itself where control planes are rolled. All others are one thing there.
+bool standsAloneInRoll(std::string_view phase);
 
 /// Where the kubelet's program lies.
 config::Path kubeletProgramOf(const config::Setup& setup);

@@ -83,12 +83,20 @@ Observations ownNode(const Setup& setup, const Facts&) {
   return {};
 }
 
+/// A roll goes to every control plane, and stands still at one that is away.
 Observations otherNodes(const Setup& setup, const Facts&) {
-  std::vector<std::string> absent;
-  for (const auto& node : seen(setup).nodes)
-    if (node.name != setup.node.name && !node.ready) absent.push_back(node.name + (node.controlPlane ? " (a control plane)" : ""));
-  if (absent.empty()) return {};
-  return {warning(fmt::format("not Ready: {}", join(absent, ", ")))};
+  std::vector<std::string> rolled, others;
+  for (const auto& node : seen(setup).nodes) {
+    if (node.name == setup.node.name || node.ready) continue;
+    if (node.controlPlane && manifests::isHosted(setup.cluster) && !node.lacksPodNetwork) rolled.push_back(node.name);
+    else others.push_back(node.name + (node.controlPlane ? " (a control plane)" : ""));
+  }
+  Observations found;
+  if (!rolled.empty())
+    found.push_back(error(fmt::format("control planes that are not Ready, and to which the roll goes: {}", join(rolled, ", ")),
+                          "bring them back (journalctl -u kubelet, there), or take them out of the cluster: kubestrap node remove NAME"));
+  if (!others.empty()) found.push_back(warning(fmt::format("not Ready: {}", join(others, ", "))));
+  return found;
 }
 
 /// A roll goes to every control plane from here; a plain one is upgraded by itself, and looks at its own disks then.
@@ -183,7 +191,15 @@ Observations images(const Setup& setup, const Facts& facts) {
   return pullsNever(setup, Purpose::joinControlPlane) ? imagesPresent(setup, facts) : registryAnswers(setup, facts);
 }
 
+/// A roll does so only where nothing else would lead back.
+bool takesSnapshot(const Setup& setup) {
+  if (!manifests::isHosted(setup.cluster)) return true;
+  const auto now = readVersion(seen(setup).etcd.version), wanted = readVersion(manifests::tagOf(setup.cluster.images.etcd));
+  return setup.cluster.version.minor > seen(setup).from.minor || (seen(setup).upgradesEtcd && now && wanted && *now < *wanted);
+}
+
 Observations snapshotFits(const Setup& setup, const Facts& facts) {
+  if (!takesSnapshot(setup)) return {};
   const auto disk = facts.disks.find(config::paths::kubelet.string());
   const auto size = static_cast<std::uint64_t>(std::max<std::int64_t>(0, seen(setup).etcd.size));
   if (disk == facts.disks.end() || disk->second.freeBytes >= 2 * size) return {};
@@ -193,24 +209,30 @@ Observations snapshotFits(const Setup& setup, const Facts& facts) {
 /// plain: a control plane whose own static pods are replaced.
 enum class On { everyNode, controlPlane, plain, first };
 
+enum class Weight {
+  usual,
+  firm,   ///< --ignore-preflight-errors does not move it
+  ofRolls ///< where one node is upgraded by itself an error is a warning
+};
+
 struct Row {
   Gate gate;
   std::string_view remedy;
   On on;
   Observations (*judge)(const Setup&, const Facts&);
-  bool firm = false; ///< --ignore-preflight-errors does not move it
+  Weight weight = Weight::usual;
 };
 
 constexpr Row rows[] = {
     {{"IsPrivilegedUser", "it is not root who asks"}, "run it as root", On::everyNode, isRoot},
     {{"ClusterAnswers", "no API server can be asked"}, "look at: kubectl get --raw /readyz", On::everyNode, clusterAnswers},
-    {{"VersionSkew", "a minor version is left out; the version is older, or no release"}, "", On::first, skew, true},
+    {{"VersionSkew", "a minor version is left out; the version is older, or no release"}, "", On::first, skew, Weight::firm},
     {{"KubeletSkew", "kubelets are too old, or newer"}, "", On::first, kubelets},
     {{"StaticPodManifest", "a manifest of the control plane is missing"}, "run it on a control plane node", On::plain, manifestsAreThere},
     {{"ControlPlaneNodesReady", "this node is not Ready"}, "look at: journalctl -u kubelet", On::controlPlane, ownNode},
-    {{"NodesReady", "other nodes are not Ready"}, "they are upgraded when they are back", On::everyNode, otherNodes},
+    {{"NodesReady", "other nodes are not Ready; an error where the roll goes there, too"}, "they are upgraded when they are back", On::everyNode, otherNodes, Weight::ofRolls},
     {{"DiskPressure", "kubelets of other nodes say that their disks have too little room; an error where the roll goes there, too"},
-     "free some there: their kubelets remove images, the new version's too", On::everyNode, pressed},
+     "free some there: their kubelets remove images, the new version's too", On::everyNode, pressed, Weight::ofRolls},
     {{"EtcdHealthy", "most members of etcd are not healthy, or would not be while this node's restarts; an alarm is raised"},
      "look at etcd's pods: kubectl -n kube-system get pods -l component=etcd", On::controlPlane, etcdHealth},
     {{"EtcdVersion", "etcd would leave out a minor version"}, "", On::controlPlane, etcdVersion},
@@ -224,7 +246,7 @@ constexpr Row rows[] = {
     {{"ImagePull", "images are missing, and may not be pulled or their registry does not answer"}, "import them: ctr -n k8s.io images import FILE",
      On::controlPlane, images},
     {{"DiskSpace", "there is too little room for images, etcd, or its snapshot"}, "free some", On::controlPlane, diskSpace},
-    {{"SnapshotSpace", "a snapshot of etcd does not fit"}, "free some", On::plain, snapshotFits},
+    {{"SnapshotSpace", "a snapshot of etcd does not fit"}, "free some", On::controlPlane, snapshotFits},
 };
 
 bool concerns(On on, const Setup& setup, bool first) {
@@ -241,9 +263,10 @@ plan::Findings judge(const Setup& setup, const Facts& facts, bool first) {
   plan::Findings findings;
   for (const auto& row : rows) {
     if (!concerns(row.on, setup, first)) continue;
+    const bool admitted = (row.weight != Weight::firm && isIgnored(setup, row.gate.name)) || (row.weight == Weight::ofRolls && !first);
     for (auto& one : row.judge(setup, facts))
       findings.push_back({.check = std::string(row.gate.name),
-                          .severity = !row.firm && isIgnored(setup, row.gate.name) ? Severity::warning : one.severity,
+                          .severity = admitted ? Severity::warning : one.severity,
                           .evidence = std::move(one.evidence),
                           .remedy = one.remedy.empty() ? std::string(row.remedy) : std::move(one.remedy)});
   }

@@ -47,6 +47,7 @@ void lookAtNodes(Upgrading& seen, kube::Client& client) {
                           .kubelet = stringAt(node, "status.nodeInfo.kubeletVersion"),
                           .ready = kube::isReady(node),
                           .controlPlane = kube::isControlPlane(node),
+                          .lacksPodNetwork = !kube::isReady(node) && kube::runsHostPods(node),
                           .diskPressure = kube::hasCondition(node, "DiskPressure"),
                           .versions = {}});
   for (const auto& pod : client.list("v1", "Pod", "kube-system", "tier=control-plane"))

@@ -54,3 +54,12 @@ TEST_CASE("everything that is another is told") {
   CHECK(moved(now, plan()) == Lines{"it would go to v1.37.2, and was to go to v1.37.3", "kube-apiserver on n1 has v1.36.3, and had v1.36.2", "there is no kubelet on n2 any more",
                                     "DaemonSet kube-apiserver would be changed in another way", "Deployment coredns would not be changed any more"});
 }
+
+TEST_CASE("where a plan has begun the command that goes on has the version and the flags that it was made with") {
+  auto made = plan();
+  CHECK(withoutPlan(made) == "kubestrap upgrade apply v1.37.2");
+  made["options"] = {{"certificateRenewal", false}, {"etcdUpgrade", false}, {"config", "/root/upgrade.yaml"}, {"patches", "/root/patches"}};
+  CHECK(withoutPlan(made) == "kubestrap upgrade apply v1.37.2 --certificate-renewal=false --etcd-upgrade=false --config /root/upgrade.yaml --patches /root/patches");
+  made["steps"] = Value::array(); // of a roll
+  CHECK(withoutPlan(made) == "kubestrap upgrade apply v1.37.2 --etcd-upgrade=false --config /root/upgrade.yaml --patches /root/patches");
+}

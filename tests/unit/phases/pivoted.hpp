@@ -49,6 +49,7 @@ inline phases::roll::Seen pivoted(std::initializer_list<std::string> names) {
     seen.components[name] = {.podTemplate = templateOf(name, at("v1.36.3"), manifests::Slot::blue, 1), .before = {}, .updated = count, .proved = {}, .pods = {}};
     for (const auto& node : names) seen.components[name].pods.push_back(pod(name, node, "1"));
   }
+  seen.hasSnapshot = true;
   seen.controlPlane.leaders = {{manager, {.node = *names.begin(), .fresh = true}}, {scheduler, {.node = *names.begin(), .fresh = true}}};
   return seen;
 }

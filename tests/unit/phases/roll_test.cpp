@@ -1,7 +1,9 @@
 #include "config/rolling.hpp"
+#include "config/store.hpp"
 #include "phases/roll.hpp"
 
 #include "manifests/trial.hpp"
+#include "support/encoding.hpp"
 #include "tests/unit/phases/pivoted.hpp"
 
 #include <doctest/doctest.h>
@@ -104,6 +106,21 @@ TEST_CASE("what will be another is told in the slots that there are now: the las
     const auto& present = seen.components.at(stringAt(wanted, "metadata.name")).podTemplate;
     CHECK(present.at("spec").at("containers").at(0).at("image") == wanted.at("spec").at("template").at("spec").at("containers").at(0).at("image"));
   }
+}
+
+TEST_CASE("where etcd's version changes its manifest on this machine is among what will be another") {
+  auto seen = pivoted({"n1"});
+  auto intent = toNextMinor();
+  intent.rollsEtcd = true;
+  seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true}};
+  const auto made = changes(intent, seen);
+  REQUIRE(made.size() == 5);
+  const auto& manifest = std::get<plan::File>(made.front());
+  CHECK(manifest.path == "/etc/kubernetes/manifests/etcd.yaml");
+  CHECK(manifest.content.find("image: registry.k8s.io/etcd:3.7.0-0") != std::string::npos);
+  CHECK(manifest.initialCluster); // what is there stays
+  seen.etcd[0].version = "3.7.0";
+  CHECK(changes(intent, seen).size() == 4);
 }
 
 TEST_CASE("before a component gets another revision it is noted which, and guards may put the one before back; in the end they may not") {
@@ -443,6 +460,98 @@ TEST_CASE("the old version can be had back for as long as the new one behaves li
   CHECK(std::get<plan::Stuck>(refused).cause.find("past the point") != std::string::npos);
 }
 
+TEST_CASE("who is past the way back is told how to go on, before anything is begun; until then there is one") {
+  auto seen = pivoted({"n1"});
+  const auto intent = toNextMinor();
+  Intent back{.setup = at("v1.36.3"), .command = "upgrade", .emulates = {}, .afterwards = {}};
+  back.setup.cluster.version = parseVersion("v1.36.3");
+  steps(intent, seen, 2);
+  CHECK_FALSE(cannotGoBack(back, seen));
+  steps(intent, seen, 1);
+  const auto stuck = cannotGoBack(back, seen);
+  REQUIRE(stuck);
+  CHECK(stuck->remedy.find("kubestrap upgrade apply v1.37.2 goes on to the end") != std::string::npos);
+  CHECK_FALSE(cannotGoBack(intent, seen));
+}
+
+TEST_CASE("what etcd has stored is kept before an upgrade's first template, once, and not where an older version could go on by what there is") {
+  const std::string kept = "n1: a snapshot of etcd in /var/lib/kubestrap/upgrade/etcd.db", tried = "every node tries the new command lines";
+  const auto fresh = [] {
+    auto seen = pivoted({"n1", "n2"});
+    seen.hasSnapshot = false;
+    seen.components.at(apiServer).spec = "uid, generation 1";
+    return seen;
+  };
+  auto seen = fresh();
+  auto intent = toNextMinor();
+  CHECK(steps(intent, seen, 3) == std::vector<std::string>{tried, kept, "kube-apiserver v1.37.2, as 1.36: revision 2, in slot green"});
+  seen.hasSnapshot = false; // another machine goes on
+  CHECK(steps(intent, seen, 1).front() == "kube-apiserver v1.37.2: revision 3, in slot blue");
+  auto patched = toNextMinor();
+  patched.emulates.clear();
+  seen = fresh();
+  CHECK(steps(patched, seen, 2).back() == "kube-apiserver v1.37.2: revision 2, in slot green");
+  seen = fresh();
+  seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true}};
+  patched.rollsEtcd = true;
+  CHECK(steps(patched, seen, 2).back() == kept);
+  patched.setup.cluster.etcd.external = config::ExternalEtcd{};
+  intent.setup.cluster.etcd.external = config::ExternalEtcd{};
+  CHECK(snapshot(intent, fresh()).empty());
+}
+
+TEST_CASE("which upgrade a snapshot is of is said beside it: a roll that was put back takes another one") {
+  const auto intent = toNextMinor();
+  auto seen = pivoted({"n1"});
+  const auto said = [&] { return std::get<plan::File>(snapshot(intent, seen).at(0)).content; };
+  seen.components.at(apiServer).spec = "uid, generation 1";
+  CHECK(said() == "v1.36.3 to v1.37.2, etcd 3.7.0-0, kube-apiserver uid, generation 1\n");
+  const auto& task = std::get<plan::SaveEtcdSnapshot>(std::get<plan::Task>(snapshot(intent, seen).at(1)));
+  CHECK(task.newerThan == std::get<plan::File>(snapshot(intent, seen).at(0)).path);
+  const auto before = said();
+  seen.components.at(apiServer).spec = "uid, generation 3";
+  CHECK(said() != before);
+}
+
+TEST_CASE("there is something to roll back from the first attempt of an upgrade to its end, and nothing before or after") {
+  auto seen = pivoted({"n1"});
+  const auto intent = toNextMinor();
+  Intent back{.setup = at("v1.36.3"), .command = "upgrade", .emulates = {}, .afterwards = {}};
+  back.setup.cluster.version = parseVersion("v1.36.3");
+  CHECK(toRollBack(back, seen).empty());
+  steps(intent, seen, 1);
+  CHECK(toRollBack(back, seen) == "v1.36.3"); // nothing but attempts
+  steps(intent, seen, 1);
+  CHECK(toRollBack(back, seen) == "v1.37.2");
+  steps(intent, seen);
+  CHECK(toRollBack(intent, seen).empty()); // the cluster's configuration says the new version by now
+  seen.etcd = {{.name = "n1-second", .peerUrl = "https://10.88.0.11:2382", .version = "3.7.0", .leads = true}};
+  CHECK_FALSE(toRollBack(intent, seen).empty());
+}
+
+TEST_CASE("a roll back that was killed on its way is not over while the API servers know two places of etcd") {
+  auto seen = pivoted({"n1"});
+  auto back = Intent{.setup = at("v1.36.3"), .command = "upgrade", .emulates = {}, .rollsEtcd = true, .afterwards = {}};
+  back.setup.cluster.version = parseVersion("v1.36.3");
+  seen.etcd = {{.name = "n1-second", .peerUrl = "https://10.88.0.11:2382", .version = "3.7.0", .leads = true}};
+  steps(back, seen, 2);
+  seen.etcd.clear();
+  seen.rehearsals.clear();
+  seen.mayPutBack = false;
+  CHECK(toRollBack(back, seen) == "v1.36.3");
+}
+
+TEST_CASE("an upgrade has begun from the first template of its version to its end") {
+  auto seen = pivoted({"n1"});
+  const auto intent = toNextMinor();
+  steps(intent, seen, 1);
+  CHECK_FALSE(hasBegun(intent, seen));
+  steps(intent, seen, 1);
+  CHECK(hasBegun(intent, seen));
+  steps(intent, seen);
+  CHECK_FALSE(hasBegun(intent, seen));
+}
+
 TEST_CASE("etcd gets its new version while the API servers know both of its places") {
   auto seen = pivoted({"n1"});
   auto intent = toNextMinor();
@@ -470,6 +579,50 @@ TEST_CASE("etcd gets its new version while the API servers know both of its plac
   CHECK(stepOf(next(intent, {}, seen)) == "kube-apiserver v1.37.2: revision 3, in slot blue");
   steps(intent, seen, 1);
   CHECK(commandOf(seen.components.at(apiServer).podTemplate).find("2383") == std::string::npos);
+}
+
+TEST_CASE("on the way back an etcd that has begun comes to its end with the newer version, and no further one begins") {
+  auto seen = pivoted({"n1"});
+  const std::string own = "https://10.88.0.11:2380", newer = "registry.k8s.io/etcd:3.7.0-0";
+  auto intent = toNextMinor();
+  intent.rollsEtcd = true;
+  seen.etcd = {{.name = "n1", .peerUrl = own, .version = "3.6.8", .leads = true}};
+  steps(intent, seen, 2);
+  seen.etcd = {{.name = "n1-second", .peerUrl = "https://10.88.0.11:2382", .version = "3.7.0", .leads = true}};
+  Intent back{.setup = at("v1.36.3"), .command = "upgrade", .emulates = {}, .rollsEtcd = true, .afterwards = {}};
+  back.setup.cluster.version = parseVersion("v1.36.3");
+  back.setup.cluster.images.etcd = "registry.k8s.io/etcd:3.6.8-0";
+  keepNewerEtcd(back, {"registry.k8s.io/etcd:3.6.8-0", "registry.k8s.io/etcd:3.6.9-0", newer, "registry.k8s.io/etcd:mine"});
+  CHECK(back.setup.cluster.images.etcd == newer);
+  CHECK(etcdLags(back, seen.etcd));
+  const auto done = steps(back, seen, 3);
+  CHECK(done.at(1) == "kube-apiserver v1.36.3, with two places for etcd: revision 3, in slot blue");
+  CHECK(done.back() == "etcd 3.7.0-0 in its own place again");
+  CHECK(steps(back, seen, 1).back() == "kube-apiserver v1.36.3: revision 4, in slot green");
+  // Of three the others stay as they were.
+  CHECK_FALSE(etcdLags(back, {{.name = "n1", .peerUrl = own, .version = "3.7.0", .leads = true}, {.name = "n2", .peerUrl = "https://10.88.0.12:2380", .version = "3.6.8"}}));
+}
+
+TEST_CASE("another node that finishes etcd on the way back is told the newer image, which the version does not say") {
+  auto seen = pivoted({"n1", "n2"});
+  Intent back{.setup = at("v1.36.3"), .command = "upgrade", .emulates = {}, .rollsEtcd = true, .afterwards = {}};
+  back.setup.cluster.version = parseVersion("v1.36.3");
+  back.setup.cluster.images.etcd = "registry.k8s.io/etcd:3.6.8-0";
+  keepNewerEtcd(back, {"registry.example.org/k8s/etcd:3.7.0-0"});
+  seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true}, {.name = "n2-second", .peerUrl = "https://10.88.0.12:2382", .version = "3.7.0"}};
+  steps(back, seen, 2);
+  const auto step = std::get<plan::Step>(next(back, {}, seen));
+  CHECK(step.name == "n2: etcd 3.7.0-0");
+  const auto& command = std::get<plan::RunOnNode>(std::get<plan::Task>(step.work.front())).pod.at("spec").at("containers").at(0).at("command");
+  const auto told = config::clusterFromText(fromBase64(command.at(4).get<std::string>()).value_or(""), "--cluster");
+  CHECK(told.images.etcd == "registry.example.org/k8s/etcd:3.7.0-0");
+}
+
+TEST_CASE("a newer etcd is none where only its build is another") {
+  auto intent = toNextMinor();
+  keepNewerEtcd(intent, {"registry.k8s.io/etcd:3.7.0-1", "registry.k8s.io/etcd:3.7.0"});
+  CHECK(intent.setup.cluster.images.etcd == "registry.k8s.io/etcd:3.7.0-0");
+  CHECK_FALSE(intent.keepsNewerEtcd);
 }
 
 TEST_CASE("etcd gets its new version node by node: one that has begun, then who follows, and the leader last, when all of them answer") {

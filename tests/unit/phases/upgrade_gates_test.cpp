@@ -1,6 +1,7 @@
 #include "phases/upgrade.hpp"
 
 #include "config/versions.hpp"
+#include "phases/workflows.hpp"
 
 #include <doctest/doctest.h>
 
@@ -100,6 +101,27 @@ TEST_CASE("another node that is down is told and does not stop it; this one does
   CHECK(spoken(setup) == Said{"error ControlPlaneNodesReady", "warning NodesReady"});
 }
 
+TEST_CASE("a control plane that is away keeps a roll from beginning, unless all it lacks is a pod network; a worker, and an upgrade of one node, do not") {
+  auto setup = healthy();
+  setup.cluster.kubestrap.layout = config::Layout::hosted;
+  auto& nodes = setup.request.upgrading.nodes;
+  nodes[1].controlPlane = nodes[2].controlPlane = true;
+  nodes[1].ready = false;
+  CHECK(spoken(setup) == Said{"error NodesReady"});
+  CHECK(judgeUpgrade(setup, sound()).front().remedy.find("kubestrap node remove") != std::string::npos);
+  REQUIRE(judgeUpgradeOfNode(setup, sound()).size() == 1);
+  CHECK(judgeUpgradeOfNode(setup, sound()).front().severity == plan::Severity::warning);
+  nodes[1].lacksPodNetwork = true;
+  CHECK(spoken(setup) == Said{"warning NodesReady"});
+  nodes[1].lacksPodNetwork = false;
+  nodes[1].controlPlane = false;
+  CHECK(spoken(setup) == Said{"warning NodesReady"});
+  nodes[2].ready = false;
+  CHECK(spoken(setup) == Said{"error NodesReady", "warning NodesReady"});
+  setup.request.ignorePreflightErrors = {"NodesReady"};
+  CHECK(spoken(setup) == Said{"warning NodesReady", "warning NodesReady"});
+}
+
 TEST_CASE("a kubelet elsewhere that lacks room is told, and keeps a roll away from its control plane") {
   auto setup = healthy();
   setup.request.upgrading.nodes[1].controlPlane = true;
@@ -120,6 +142,24 @@ TEST_CASE("etcd has to keep its quorum while this node's member restarts") {
   CHECK(spoken(setup) == Said{"warning EtcdHealthy"});
   setup.request.upgrading.etcd = {.members = {"https://10.0.0.11:2379"}, .silent = {}, .version = "3.5.9", .trouble = {}, .alarms = {"NOSPACE"}};
   CHECK(spoken(setup) == Said{"error EtcdHealthy", "error EtcdVersion"});
+}
+
+TEST_CASE("a snapshot of etcd has to fit where one is taken: a roll takes none for a patch version alone") {
+  auto facts = sound();
+  facts.disks[config::paths::kubelet.string()] = {.mountPoint = "/var", .freeBytes = std::uint64_t{1} << 20};
+  const auto lacks = [&](const config::Setup& setup) {
+    return std::ranges::any_of(judgeUpgrade(setup, facts), [](const auto& each) { return each.check == "SnapshotSpace" && each.severity == plan::Severity::error; });
+  };
+  for (const auto layout : {config::Layout::plain, config::Layout::hosted}) {
+    auto setup = healthy();
+    setup.cluster.kubestrap.layout = layout;
+    setup.request.upgrading.etcd.size = std::int64_t{1} << 20;
+    CHECK(lacks(setup));
+    setup.request.upgrading.from = parseVersion("v1.37.1");
+    CHECK(lacks(setup)); // etcd's version changes
+    setup.request.upgrading.etcd.version = "3.7.0";
+    CHECK(lacks(setup) == (layout == config::Layout::plain));
+  }
 }
 
 TEST_CASE("a webhook that nobody serves stands in the way, one that is served is told") {
@@ -148,6 +188,12 @@ TEST_CASE("everything that stands in the way is told at once, each with a remedy
   setup.request.upgrading.certificateEnds["/etc/kubernetes/pki/ca.crt"] = setup.request.upgrading.now + std::chrono::hours(24);
   CHECK(spoken(setup) == Said{"error ControlPlaneNodesReady", "error EtcdHealthy", "error FailClosedWebhooks", "warning CertificatesEnd"});
   for (const auto& finding : judgeUpgrade(setup, sound())) CHECK_MESSAGE(!finding.remedy.empty(), finding.check);
+}
+
+TEST_CASE("of a roll gates and bundle can be done, or left out, by themselves, and no other phase of upgrade apply") {
+  for (const auto* phase : {"bundle", "preflight"}) CHECK(standsAloneInRoll(phase));
+  for (const auto& phase : plan::phaseNames(upgradeApplyWorkflow()))
+    if (phase != "bundle" && phase != "preflight") CHECK_FALSE_MESSAGE(standsAloneInRoll(phase), phase);
 }
 
 TEST_CASE("docs/upgrade.md tells of every gate") {
