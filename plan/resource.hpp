@@ -375,9 +375,10 @@ struct ReplaceStaticPods {
   struct Data {
     std::string component;
     Path folder, copy;
+    std::string health; ///< a URL: one that answers there with 200 is well
     enum class Does {
-      keep,   ///< it is copied
-      putBack ///< the copy takes its place, if there is one
+      keep,   ///< it is copied, unless a whole copy is there of a time since which it has not been well
+      putBack ///< the copy takes its place, if there is a whole one
     } does = Does::keep;
   };
   std::vector<Pod> pods; ///< those that ask others come before these: they end in this order

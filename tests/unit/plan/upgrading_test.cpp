@@ -82,10 +82,11 @@ TEST_CASE("what an etcd has stored is copied while it does not run, and put back
     return {};
   };
   auto wanted = world.wanted("etcd:3.7.0-0");
-  wanted.data = {.component = "etcd", .folder = "/var/lib/etcd", .copy = "/kept/etcd", .does = Does::keep};
+  wanted.data = {.component = "etcd", .folder = "/var/lib/etcd", .copy = "/kept/etcd", .health = "http://127.0.0.1:2381/readyz", .does = Does::keep};
   world.make(Task{wanted});
   CHECK_FALSE(ran);
-  CHECK(world.host.text("/kept/etcd/member/db") == "as it was");
+  CHECK(world.host.text("/kept/etcd/whole/member/db") == "as it was");
+  CHECK(world.host.list("/kept/etcd") == std::vector<std::string>{"whole"});
 
   world.host.put("/var/lib/etcd/member/db", "touched by the new one");
   world.host.put("/var/lib/etcd/member/more", "");
@@ -100,6 +101,31 @@ TEST_CASE("what an etcd has stored is copied while it does not run, and put back
   world.make(Task{former});
   CHECK(world.host.text("/var/lib/etcd/member/db") == "as it was");
   CHECK(world.host.list("/var/lib/etcd/member") == std::vector<std::string>{"db"});
+}
+
+TEST_CASE("a copy of what an etcd has stored stays while none is well; one that was cut off, or is older than what one that is well stores, is made anew") {
+  Kubelet world;
+  world.host.onRun = [&](const host::Command& command) -> host::CommandResult {
+    const auto to = command.arguments.back(), from = command.arguments[command.arguments.size() - 2];
+    world.host.put(to + "/member/db", world.host.text(from + "/member/db"));
+    return {};
+  };
+  auto wanted = world.wanted("etcd:3.7.0-0");
+  wanted.data = {.component = "etcd", .folder = "/var/lib/etcd", .copy = "/kept/etcd", .health = "http://127.0.0.1:2381/readyz"};
+  world.host.put(kManifest, pod("etcd:3.7.0-0")); // a run was killed
+  world.host.put("/var/lib/etcd/member/db", "touched");
+  const auto copied = [&](const std::string& name, int health) {
+    world.host.removeTree("/kept/etcd");
+    world.host.put("/kept/etcd/" + name + "/member/db", "earlier");
+    world.api.page("http://127.0.0.1:2381/readyz", health);
+    world.host.now += std::chrono::seconds(1);
+    world.host.put(kManifest, pod("etcd:3.7.0-0"));
+    world.make(Task{wanted});
+    return world.host.text("/kept/etcd/whole/member/db");
+  };
+  CHECK(copied("whole", 500) == "earlier");
+  CHECK(copied("begun", 500) == "touched");
+  CHECK(copied("whole", 200) == "touched");
 }
 
 TEST_CASE("a static pod that is well is left as it is where that is asked for") {
