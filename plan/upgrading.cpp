@@ -3,6 +3,7 @@
 #include "certs/x509.hpp"
 #include "etcd/client.hpp"
 #include "kube/reading.hpp"
+#include "kube/selector.hpp"
 #include "plan/kinds.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
@@ -73,17 +74,9 @@ bool concernsUpgrade(const Value& webhook) {
          });
 }
 
-/// Whether a selector, by the name that each namespace has as a label, leaves kube-system out.
-bool leavesSystemOut(const Value& webhook) {
-  const auto* expressions = find(webhook, "namespaceSelector.matchExpressions");
-  const auto* labels = find(webhook, "namespaceSelector.matchLabels");
-  if (labels && labels->is_object() && !labels->empty()) return true; // kube-system has none but its name, unless somebody gave it some
-  return expressions && expressions->is_array() && std::ranges::any_of(*expressions, [](const Value& each) {
-           const auto key = stringAt(each, "key"), how = stringAt(each, "operator");
-           const auto* values = find(each, "values");
-           const bool system = values && names(*values, {"kube-system"});
-           return key == "kubernetes.io/metadata.name" && ((how == "NotIn" && system) || (how == "In" && !system));
-         });
+bool leavesOut(const Value& webhook, const kube::Labels& nameSpace) {
+  const auto* selector = find(webhook, "namespaceSelector");
+  return selector && !kube::selects(*selector, nameSpace);
 }
 
 bool isServed(const std::string& nameSpace, const std::string& service, kube::Client& client) {
@@ -98,12 +91,14 @@ bool isServed(const std::string& nameSpace, const std::string& service, kube::Cl
 }
 
 void lookAtWebhooks(Upgrading& seen, kube::Client& client) {
+  const auto found = client.get({"v1", "Namespace", "", "kube-system"});
+  const auto system = found ? kube::labelsOf(*found) : kube::Labels{};
   for (const auto* kind : {"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"}) {
     for (const auto& configuration : client.list("admissionregistration.k8s.io/v1", kind, "")) {
       const auto* webhooks = find(configuration, "webhooks");
       if (!webhooks || !webhooks->is_array()) continue;
       for (const auto& webhook : *webhooks) {
-        if (stringAt(webhook, "failurePolicy", "Fail") != "Fail" || !concernsUpgrade(webhook) || leavesSystemOut(webhook)) continue;
+        if (stringAt(webhook, "failurePolicy", "Fail") != "Fail" || !concernsUpgrade(webhook) || leavesOut(webhook, system)) continue;
         Upgrading::Webhook one{.name = fmt::format("{} {}, webhook {}", kind, stringAt(configuration, "metadata.name"), stringAt(webhook, "name"))};
         const auto nameSpace = stringAt(webhook, "clientConfig.service.namespace"), service = stringAt(webhook, "clientConfig.service.name");
         if (!service.empty()) {

@@ -38,6 +38,22 @@ struct Kubelet : SmallWorld {
   bool deaf = false;
 };
 
+constexpr const char* kKubeconfig = "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster:\n    server: https://10.0.0.11:6443\n";
+
+/// A cluster as an upgrade sees it, from n1.
+struct Cluster : SmallWorld {
+  Cluster() {
+    host.put("/etc/kubernetes/admin.conf", kKubeconfig);
+    setup.node.name = "n1";
+  }
+  const config::Upgrading& look() {
+    setup.request.upgrading = {};
+    lookAtUpgrade(setup, {.api = {"/etc/kubernetes/admin.conf", {}}, .authority = {}, .certificate = {}, .key = {}}, world);
+    return setup.request.upgrading;
+  }
+  config::Setup setup;
+};
+
 /// A file that begins as bbolt's do.
 std::string database(std::size_t size) {
   std::string bytes(size, 'x');
@@ -174,4 +190,36 @@ TEST_CASE("the API server's metrics say which outdated APIs are in use") {
   REQUIRE(found.size() == 1); // what stays for good stands in nobody's way
   CHECK(found[0].name == "flowschemas.v1beta3.flowcontrol.apiserver.k8s.io");
   CHECK(found[0].removedIn == "1.37");
+}
+
+TEST_CASE("a webhook is told of unless its selector leaves out what kube-system is labelled with") {
+  Cluster cluster;
+  const std::string nameSpace = "/api/v1/namespaces/kube-system";
+  auto system = *cluster.api.object(nameSpace);
+  system["metadata"]["labels"]["team"] = "platform";
+  cluster.api.put(system);
+  struct Row {
+    const char* selector;
+    std::size_t told;
+  };
+  const Row rows[] = {
+      {R"({})", 1},
+      {R"({"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}})", 1},
+      {R"({"matchLabels": {"team": "platform"}})", 1},
+      {R"({"matchLabels": {"team": "shop"}})", 0},
+      {R"({"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}, "matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]})", 0},
+      {R"({"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]}]})", 0},
+      {R"({"matchExpressions": [{"key": "team", "operator": "Exists"}]})", 1},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.selector);
+    const Value webhook{{"name", "pods.example.org"}, {"namespaceSelector", parseJson(row.selector)}, {"rules", Value::array({{{"resources", {"pods"}}}})},
+                        {"clientConfig", {{"service", {{"namespace", "policy"}, {"name", "webhook"}}}}}};
+    cluster.api.put({{"apiVersion", "admissionregistration.k8s.io/v1"}, {"kind", "ValidatingWebhookConfiguration"}, {"metadata", {{"name", "policy"}}},
+                     {"webhooks", Value::array({webhook})}});
+    const auto& seen = cluster.look();
+    CHECK(seen.unreachable == "");
+    REQUIRE(seen.webhooks.size() == row.told);
+    if (row.told) CHECK(seen.webhooks[0].unready);
+  }
 }
