@@ -119,6 +119,28 @@ void lookAtBudgets(Upgrading& seen, kube::Client& client) {
       seen.disruptionBudgets.push_back(stringAt(budget, "metadata.namespace") + "/" + stringAt(budget, "metadata.name"));
 }
 
+/// Each API server counts what it was asked for by itself, and begins anew with its process.
+void lookAtDeprecated(Upgrading& seen, const Access& access, const Context& context) {
+  auto client = connect(access, context);
+  auto servers = apiServers(client);
+  std::map<std::string, std::string> found;
+  for (const auto& node : seen.nodes) {
+    if (!node.controlPlane) continue;
+    try {
+      const auto server = servers.find(node.name);
+      if (server == servers.end()) throw Error("nobody says where it serves");
+      const auto answer = connect(Access{access.kubeconfig, server->second}, context).raw("GET", "/metrics");
+      if (answer.status != 200) throw Error(fmt::format("it answered {}", answer.status));
+      for (const auto& api : deprecatedApis(answer.body)) found[api.name] = api.removedIn;
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      seen.unasked[node.name] = error.message();
+    }
+  }
+  for (const auto& [name, removedIn] : found) seen.deprecated.push_back({.name = name, .removedIn = removedIn});
+}
+
 void lookAtEtcd(Upgrading::Etcd& seen, const EtcdAccess& access, const Context& context) {
   auto client = connect(access, context);
   seen.members = client.endpoints();
@@ -161,7 +183,7 @@ void lookAtCluster(Setup& setup, const EtcdAccess& etcd, const Context& context)
   lookAtNodes(seen, client);
   perhaps("webhooks", [&] { lookAtWebhooks(seen, client); });
   perhaps("disruption budgets", [&] { lookAtBudgets(seen, client); });
-  perhaps("the API server's metrics", [&] { seen.deprecated = deprecatedApis(client.raw("GET", "/metrics").body); });
+  perhaps("the API servers' metrics", [&] { lookAtDeprecated(seen, etcd.api, context); });
   if (setup.cluster.etcd.isLocal() && setup.node.controlPlane) {
     try {
       lookAtEtcd(seen.etcd, etcd, context);

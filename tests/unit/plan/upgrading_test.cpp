@@ -223,3 +223,27 @@ TEST_CASE("a webhook is told of unless its selector leaves out what kube-system 
     if (row.told) CHECK(seen.webhooks[0].unready);
   }
 }
+
+TEST_CASE("every control plane's API server is asked which outdated APIs are in use, and the one that cannot be asked is named") {
+  Cluster cluster;
+  cluster.api.servers = {"https://10.0.0.11:6443", "https://10.0.0.12:6443"};
+  for (const std::string name : {"n1", "n2", "n3", "w1"}) {
+    Value node{{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", name}}}};
+    if (name != "w1") node["metadata"]["labels"]["node-role.kubernetes.io/control-plane"] = "";
+    cluster.api.put(node);
+    if (name == "w1" || name == "n3") continue;
+    cluster.api.put({{"apiVersion", "v1"}, {"kind", "Pod"},
+                     {"metadata", {{"name", "kube-apiserver-" + name}, {"namespace", "kube-system"}, {"labels", {{"component", "kube-apiserver"}, {"tier", "control-plane"}}},
+                                   {"annotations", {{"kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint", name == "n1" ? "10.0.0.11:6443" : "10.0.0.12:6443"}}}}},
+                     {"spec", {{"nodeName", name}}}});
+  }
+  cluster.api.intercept = [](const net::Request& request) -> std::optional<net::Response> {
+    if (!request.url.ends_with("/metrics")) return std::nullopt;
+    const bool second = request.url.find("10.0.0.12") != request.url.npos;
+    return net::Response{.status = 200, .body = second ? "apiserver_requested_deprecated_apis{group=\"a.example.org\",removed_release=\"1.38\",resource=\"as\",version=\"v1beta1\"} 1\n" : ""};
+  };
+  const auto& seen = cluster.look();
+  REQUIRE(seen.deprecated.size() == 1);
+  CHECK(seen.deprecated[0].name == "as.v1beta1.a.example.org");
+  CHECK(seen.unasked == std::map<std::string, std::string>{{"n3", "nobody says where it serves"}});
+}
