@@ -260,7 +260,9 @@ Resources kubeletKubeconfig(const Setup& setup, const Phase&) {
 Resources kubeletProgram(const Setup& setup, const Phase&) {
   const auto& program = upgrading(setup).kubeletProgram;
   if (program.empty()) return {};
-  Resources resources{plan::Task{plan::Drain{asAdmin(setup), setup.node.name, upgrading(setup).drainPatience}}};
+  using plan::Drain;
+  const auto alone = upgrading(setup).force ? Drain::Alone::ended : Drain::Alone::refused;
+  Resources resources{plan::Task{Drain{asAdmin(setup), setup.node.name, upgrading(setup).drainPatience, alone, Drain::Node::returns}}};
   append(resources, kubeletSwapped(setup, program));
   resources.push_back(plan::Task{plan::Uncordon{asAdmin(setup), setup.node.name}});
   return resources;

@@ -174,6 +174,13 @@ Observations budgets(const Setup& setup, const Facts&) {
   return {warning("disruption budgets that allow no pod to go would block the drain of nodes: " + join(seen(setup).disruptionBudgets, ", "))};
 }
 
+Observations alone(const Setup& setup, const Facts&) {
+  if (seen(setup).alone.empty()) return {};
+  const auto names = join(seen(setup).alone, ", ");
+  if (seen(setup).force) return {warning("pods that nobody makes anew elsewhere end with the drain of this node: " + names, "make them anew afterwards")};
+  return {error("this node is drained for its kubelet, and nobody makes these pods anew elsewhere: " + names, "delete them, or give --force, which ends them")};
+}
+
 // ---- this machine
 
 Observations manifestsAreThere(const Setup& setup, const Facts&) {
@@ -225,6 +232,7 @@ constexpr Row rows[] = {
      "who asks for them: the API server's audit log, annotation k8s.io/deprecated", On::first, deprecated},
     {{"CertificatesEnd", "certificates of this node end within 30 days"}, "", On::controlPlane, certificatesEnd},
     {{"DisruptionBudgets", "budgets allow no pod to go"}, "give these workloads a further replica before their nodes are drained", On::everyNode, budgets},
+    {{"PodsAlone", "with `--kubelet`: nobody makes pods of this node anew elsewhere; a warning with `--force`"}, "", On::everyNode, alone, true},
     {{"CRI", "the container runtime does not answer"}, "look at: systemctl status containerd", On::everyNode, runtimeAnswers},
     {{"ImagePull", "images are missing, and may not be pulled or their registry does not answer"}, "import them: ctr -n k8s.io images import FILE",
      On::controlPlane, images},

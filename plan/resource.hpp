@@ -431,8 +431,16 @@ struct Drain {
   Access access;
   std::string node;
   Duration patience{};
+  enum class Alone {
+    ended,
+    refused ///< it does not begin while there are pods that nobody makes anew elsewhere
+  } alone = Alone::ended;
+  enum class Node {
+    leaves,
+    returns ///< Uncordon opens it later; where pods do not leave it in time, it takes pods again at once
+  } then = Node::leaves;
 };
-/// A node may take new pods again.
+/// A node that Drain has closed may take new pods again; one that somebody else had closed before stays closed.
 struct Uncordon {
   Access access;
   std::string node;

@@ -4,6 +4,7 @@
 #include "etcd/client.hpp"
 #include "kube/reading.hpp"
 #include "kube/selector.hpp"
+#include "plan/drain.hpp"
 #include "plan/kinds.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
@@ -176,6 +177,11 @@ void lookAtCertificates(Upgrading& seen, const Path& folder, host::Host& host) {
   }
 }
 
+void lookAtPods(Setup& setup, kube::Client& client) {
+  for (const auto& pod : client.list("v1", "Pod", ""))
+    if (mayMove(pod, setup.node.name) && isAlone(pod)) setup.request.upgrading.alone.push_back(podName(pod));
+}
+
 void lookAtCluster(Setup& setup, const EtcdAccess& etcd, const Context& context) {
   auto& seen = setup.request.upgrading;
   auto client = connect(etcd.api, context);
@@ -183,6 +189,7 @@ void lookAtCluster(Setup& setup, const EtcdAccess& etcd, const Context& context)
   lookAtNodes(seen, client);
   perhaps("webhooks", [&] { lookAtWebhooks(seen, client); });
   perhaps("disruption budgets", [&] { lookAtBudgets(seen, client); });
+  if (!seen.kubeletProgram.empty()) perhaps("pods of this node", [&] { lookAtPods(setup, client); });
   perhaps("the API servers' metrics", [&] { lookAtDeprecated(seen, etcd.api, context); });
   if (setup.cluster.etcd.isLocal() && setup.node.controlPlane) {
     try {

@@ -40,6 +40,39 @@ struct Kubelet : SmallWorld {
 
 constexpr const char* kKubeconfig = "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster:\n    server: https://10.0.0.11:6443\n";
 
+/// A node that is drained for its kubelet; its pods leave when they are asked to.
+struct Drained : SmallWorld {
+  Drained() {
+    host.put("/etc/kubernetes/admin.conf", kKubeconfig);
+    api.put({{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", "n1"}}}});
+    pod("web-1", true);
+  }
+  void pod(const std::string& name, bool owned) {
+    Value made{{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", {{"name", name}, {"namespace", "default"}}}, {"spec", {{"nodeName", "n1"}}}};
+    if (owned) made["metadata"]["ownerReferences"] = Value::array({{{"kind", "ReplicaSet"}, {"name", "web"}, {"controller", true}}});
+    api.put(made);
+  }
+  void held() {
+    api.intercept = [](const net::Request& request) -> std::optional<net::Response> {
+      if (!request.url.ends_with("/eviction")) return std::nullopt;
+      return net::Response{.status = 429, .headers = {}, .body = R"({"kind":"Status","details":{"causes":[{"message":"The disruption budget web needs 1"}]}})"};
+    };
+  }
+  bool closed() const {
+    const auto node = api.object("/api/v1/nodes/n1");
+    const auto* found = find(*node, "spec.unschedulable");
+    return found && *found == true;
+  }
+  Drain wanted(Drain::Alone alone = Drain::Alone::refused) {
+    return {.access = {"/etc/kubernetes/admin.conf", {}}, .node = "n1", .patience = std::chrono::seconds(10), .alone = alone, .then = Drain::Node::returns};
+  }
+  Uncordon opened() { return {.access = {"/etc/kubernetes/admin.conf", {}}, .node = "n1"}; }
+  void drain() {
+    const Task task{wanted()};
+    enact(task, diff(task, applying()), applying());
+  }
+};
+
 /// A cluster as an upgrade sees it, from n1.
 struct Cluster : SmallWorld {
   Cluster() {
@@ -48,10 +81,12 @@ struct Cluster : SmallWorld {
   }
   const config::Upgrading& look() {
     setup.request.upgrading = {};
+    setup.request.upgrading.kubeletProgram = program;
     lookAtUpgrade(setup, {.api = {"/etc/kubernetes/admin.conf", {}}, .authority = {}, .certificate = {}, .key = {}}, world);
     return setup.request.upgrading;
   }
   config::Setup setup;
+  std::string program;
 };
 
 /// A file that begins as bbolt's do.
@@ -246,4 +281,45 @@ TEST_CASE("every control plane's API server is asked which outdated APIs are in 
   REQUIRE(seen.deprecated.size() == 1);
   CHECK(seen.deprecated[0].name == "as.v1beta1.a.example.org");
   CHECK(seen.unasked == std::map<std::string, std::string>{{"n3", "nobody says where it serves"}});
+}
+
+TEST_CASE_FIXTURE(Drained, "a node that was drained for its kubelet takes pods again; one that somebody else had closed before stays closed") {
+  drain();
+  CHECK(closed());
+  CHECK(make(Task{opened()}) == "update (takes none now)");
+  CHECK_FALSE(closed());
+
+  pod("web-2", true);
+  api.put({{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", "n1"}}}, {"spec", {{"unschedulable", true}}}});
+  drain();
+  CHECK_FALSE(diff(Task{opened()}, looking()).changes());
+  CHECK(closed());
+}
+
+TEST_CASE_FIXTURE(Drained, "a node whose pods do not leave in time takes pods again, unless somebody else had closed it") {
+  held();
+  CHECK(messageOf([&] { drain(); }).find("The disruption budget web needs 1") != std::string::npos);
+  CHECK_FALSE(closed());
+  CHECK_FALSE(diff(Task{opened()}, looking()).changes());
+
+  api.put({{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", "n1"}}}, {"spec", {{"unschedulable", true}}}});
+  messageOf([&] { drain(); });
+  CHECK(closed());
+}
+
+TEST_CASE_FIXTURE(Drained, "pods that nobody makes anew elsewhere are named before a node is closed, unless they may end") {
+  pod("held", false);
+  CHECK(messageOf([&] { drain(); }) == "nobody makes these pods anew elsewhere when node n1 is drained: default/held");
+  CHECK_FALSE(closed());
+  CHECK(api.object("/api/v1/namespaces/default/pods/web-1"));
+  make(Task{wanted(Drain::Alone::ended)});
+  CHECK_FALSE(api.object("/api/v1/namespaces/default/pods/held"));
+}
+
+TEST_CASE_FIXTURE(Cluster, "pods that nobody makes anew elsewhere are looked for where a kubelet is to be put in place") {
+  for (const std::string node : {"n1", "n2"})
+    api.put({{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", {{"name", "on-" + node}, {"namespace", "default"}}}, {"spec", {{"nodeName", node}}}});
+  CHECK(look().alone.empty());
+  program = "/root/kubelet";
+  CHECK(look().alone == std::vector<std::string>{"default/on-n1"});
 }
