@@ -130,14 +130,6 @@ void lookAtEtcd(Machine& machine, const config::Cluster& cluster, kube::Client* 
 
 // ---- what doctor asks besides
 
-Labels labelsOf(const Value& object) {
-  Labels labels;
-  const auto* found = find(object, "metadata.labels");
-  if (found && found->is_object())
-    for (const auto& [name, value] : found->items()) labels[name] = value.get<std::string>();
-  return labels;
-}
-
 /// Whether somebody is ready behind a Service; nothing: the webhook is not in the cluster.
 std::optional<bool> isServed(kube::Client& client, const std::string& backend) {
   const auto slash = backend.find('/');
@@ -162,7 +154,7 @@ std::vector<Labels> controlPlanePods() {
 
 void lookAtWebhooks(kube::Client& client, Seen& seen) {
   const auto nameSpace = client.get({"v1", "Namespace", "", "kube-system"});
-  const auto labels = nameSpace ? labelsOf(*nameSpace) : Labels{};
+  const auto labels = nameSpace ? kube::labelsOf(*nameSpace) : Labels{};
   for (const auto* kind : {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"})
     for (auto configuration : client.list(std::string(admission), kind, "")) {
       configuration["kind"] = kind; // items of a list may lack it

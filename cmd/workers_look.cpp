@@ -91,9 +91,7 @@ NodeSeen nodeSeen(const Value& node) {
 }
 
 PodSeen podSeen(const Value& pod) {
-  const auto* owners = find(pod, "metadata.ownerReferences");
-  const bool owned = owners && owners->is_array() && std::ranges::any_of(*owners, [](const Value& each) { return each.value("controller", false); });
-  return {.name = plan::podName(pod), .ending = find(pod, "metadata.deletionTimestamp") != nullptr, .alone = !owned, .refused = {}, .wants = requestedBy(pod)};
+  return {.name = plan::podName(pod), .ending = find(pod, "metadata.deletionTimestamp") != nullptr, .alone = plan::isAlone(pod), .refused = {}, .wants = requestedBy(pod)};
 }
 
 bool hasToMove(const Value& pod, const std::string& node) { return plan::mayMove(pod, node) && !kube::labelOf(pod, manifests::nodeOpLabel); }

@@ -62,9 +62,11 @@ struct Upgrading {
     std::string name;      ///< "flowschemas.v1beta3.flowcontrol.apiserver.k8s.io"
     std::string removedIn; ///< "1.37"; empty: not known
   };
-  std::vector<Api> deprecated; ///< that were asked for since the API server started
+  std::vector<Api> deprecated; ///< that were asked for since API servers started
+  std::map<std::string, std::string> unasked; ///< by node: why its API server could not be asked for them
   std::map<std::string, TimePoint> certificateEnds; ///< of files of this node
   std::vector<std::string> disruptionBudgets; ///< that allow no pod to go: "default/web"
+  std::vector<std::string> alone; ///< pods on this node that nobody makes anew elsewhere, where a kubelet is to be put in place: "default/web"
   TimePoint now{};
 };
 

@@ -133,7 +133,7 @@ const config::Path dataCopy = upgradeFolder / "etcd";
 std::optional<plan::ReplaceStaticPods::Data> dataOf(const Setup& setup, plan::ReplaceStaticPods::Data::Does does) {
   const auto etcd = podsOf(setup, Which::wanted, {"etcd"});
   if (etcd.empty() || isFormer(setup, etcd.front()) || upgrading(setup).etcd.members.size() > 1) return std::nullopt;
-  return plan::ReplaceStaticPods::Data{"etcd", setup.cluster.etcd.local.dataDir, dataCopy, does};
+  return plan::ReplaceStaticPods::Data{"etcd", setup.cluster.etcd.local.dataDir, dataCopy, readinessUrl(etcd.front()), does};
 }
 
 /// The pods are as they shall be, and ready.
@@ -264,7 +264,9 @@ Resources kubeletKubeconfig(const Setup& setup, const Phase&) {
 Resources kubeletProgram(const Setup& setup, const Phase&) {
   const auto& program = upgrading(setup).kubeletProgram;
   if (program.empty()) return {};
-  Resources resources{plan::Task{plan::Drain{asAdmin(setup), setup.node.name, upgrading(setup).drainPatience}}};
+  using plan::Drain;
+  const auto alone = upgrading(setup).force ? Drain::Alone::ended : Drain::Alone::refused;
+  Resources resources{plan::Task{Drain{asAdmin(setup), setup.node.name, upgrading(setup).drainPatience, alone, Drain::Node::returns}}};
   append(resources, kubeletSwapped(setup, program));
   resources.push_back(plan::Task{plan::Uncordon{asAdmin(setup), setup.node.name}});
   return resources;

@@ -159,6 +159,11 @@ Observations deprecated(const Setup& setup, const Facts&) {
   Observations found;
   if (!gone.empty()) found.push_back(error("somebody asks for APIs that the new version does not have: " + join(gone, ", ")));
   if (!later.empty()) found.push_back(warning("somebody asks for outdated APIs: " + join(later, ", ")));
+  std::vector<std::string> silent;
+  for (const auto& [node, why] : seen(setup).unasked) silent.push_back(fmt::format("{} ({})", node, why));
+  if (!silent.empty())
+    found.push_back(warning("the API servers of these nodes could not be asked which outdated APIs are in use, and others do not know: " + join(silent, ", "),
+                            "make them answer, and look again: kubestrap upgrade plan"));
   return found;
 }
 
@@ -175,6 +180,13 @@ Observations certificatesEnd(const Setup& setup, const Facts&) {
 Observations budgets(const Setup& setup, const Facts&) {
   if (seen(setup).disruptionBudgets.empty()) return {};
   return {warning("disruption budgets that allow no pod to go would block the drain of nodes: " + join(seen(setup).disruptionBudgets, ", "))};
+}
+
+Observations alone(const Setup& setup, const Facts&) {
+  if (seen(setup).alone.empty()) return {};
+  const auto names = join(seen(setup).alone, ", ");
+  if (seen(setup).force) return {warning("pods that nobody makes anew elsewhere end with the drain of this node: " + names, "make them anew afterwards")};
+  return {error("this node is drained for its kubelet, and nobody makes these pods anew elsewhere: " + names, "delete them, or give --force, which ends them")};
 }
 
 // ---- this machine
@@ -238,10 +250,11 @@ constexpr Row rows[] = {
     {{"EtcdVersion", "etcd would leave out a minor version"}, "", On::controlPlane, etcdVersion},
     {{"FailClosedWebhooks", "a webhook that refuses when it does not answer is asked about kube-system; an error if nobody is behind it"},
      "let it leave kube-system out (namespaceSelector), or set its failurePolicy to Ignore for the upgrade", On::controlPlane, webhooks},
-    {{"DeprecatedAPIs", "APIs are in use that the new version does not have (error), or a later one (warning)"},
+    {{"DeprecatedAPIs", "APIs are in use that the new version does not have (error), or a later one, or an API server could not be asked for them (warning)"},
      "who asks for them: the API server's audit log, annotation k8s.io/deprecated", On::first, deprecated},
     {{"CertificatesEnd", "certificates of this node end within 30 days"}, "", On::controlPlane, certificatesEnd},
     {{"DisruptionBudgets", "budgets allow no pod to go"}, "give these workloads a further replica before their nodes are drained", On::everyNode, budgets},
+    {{"PodsAlone", "with `--kubelet`: nobody makes pods of this node anew elsewhere; a warning with `--force`"}, "", On::everyNode, alone, true},
     {{"CRI", "the container runtime does not answer"}, "look at: systemctl status containerd", On::everyNode, runtimeAnswers},
     {{"ImagePull", "images are missing, and may not be pulled or their registry does not answer"}, "import them: ctr -n k8s.io images import FILE",
      On::controlPlane, images},

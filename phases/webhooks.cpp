@@ -9,18 +9,6 @@ namespace kubestrap::phases::status {
 
 namespace {
 
-bool holds(const Value& requirement, const Labels& labels) {
-  const auto found = labels.find(stringAt(requirement, "key"));
-  const auto verb = stringAt(requirement, "operator");
-  const auto values = requirement.value("values", Value::array());
-  const bool there = found != labels.end();
-  const bool among = there && std::ranges::find(values, Value(found->second)) != values.end();
-  if (verb == "In") return among;
-  if (verb == "NotIn") return !among;
-  if (verb == "Exists") return there;
-  return !there;
-}
-
 bool names(const Value& list, std::string_view word) {
   return std::ranges::any_of(list, [&](const Value& each) { return each == "*" || each == word; });
 }
@@ -41,20 +29,12 @@ std::string backendOf(const Value& hook) {
 
 } // namespace
 
-bool selects(const Value& selector, const Labels& labels) {
-  if (!selector.is_object()) return true;
-  const auto equal = selector.value("matchLabels", Value::object());
-  for (const auto& [key, value] : equal.items())
-    if (const auto found = labels.find(key); found == labels.end() || found->second != value.get<std::string>()) return false;
-  return std::ranges::all_of(selector.value("matchExpressions", Value::array()), [&](const Value& each) { return holds(each, labels); });
-}
-
 std::vector<WebhookSeen> webhooksOf(const Value& configuration, const Labels& nameSpace, const std::vector<Labels>& pods) {
   std::vector<WebhookSeen> found;
   for (const auto& hook : configuration.value("webhooks", Value::array())) {
     const auto object = hook.value("objectSelector", Value());
-    const bool chosen = selects(hook.value("namespaceSelector", Value()), nameSpace) &&
-                        std::ranges::any_of(pods, [&](const Labels& labels) { return selects(object, labels); });
+    const bool chosen = kube::selects(hook.value("namespaceSelector", Value()), nameSpace) &&
+                        std::ranges::any_of(pods, [&](const Labels& labels) { return kube::selects(object, labels); });
     found.push_back({.configuration = stringAt(configuration, "metadata.name"),
                      .kind = stringAt(configuration, "kind"),
                      .name = stringAt(hook, "name"),

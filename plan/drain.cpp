@@ -28,8 +28,54 @@ std::vector<Value> movable(kube::Client& client, const std::string& node) {
   return pods;
 }
 
-void cordon(kube::Client& client, const std::string& node) {
-  client.mergePatch({"v1", "Node", "", node}, {{"spec", {{"unschedulable", true}}}});
+bool isClosed(const Value& node) {
+  const auto* closed = find(node, "spec.unschedulable");
+  return closed && *closed == true;
+}
+
+void cordon(kube::Client& client, const Drain& wanted) {
+  const kube::ObjectKey key{"v1", "Node", "", wanted.node};
+  Value patch{{"spec", {{"unschedulable", true}}}};
+  if (wanted.then == Drain::Node::returns) {
+    const auto node = client.get(key);
+    if (node && isClosed(*node)) return; // by an earlier run, which has marked it, or by somebody else, for whom it stays so
+    patch["metadata"]["annotations"][std::string(closedHere)] = "closed";
+  }
+  client.mergePatch(key, patch);
+}
+
+enum class Opened { yes, asBefore };
+
+Opened open(kube::Client& client, const std::string& name) {
+  const kube::ObjectKey key{"v1", "Node", "", name};
+  const auto node = client.get(key);
+  if (!node || !kube::annotationOf(*node, closedHere)) return Opened::asBefore;
+  Value patch{{"spec", {{"unschedulable", nullptr}}}};
+  patch["metadata"]["annotations"][std::string(closedHere)] = nullptr;
+  client.mergePatch(key, patch);
+  return Opened::yes;
+}
+
+/// Told beside why the pods have not left.
+void openAfterAll(const Drain& wanted, kube::Client& client, const Context& context) {
+  std::string told;
+  try {
+    told = fmt::format("node {} {}", wanted.node, open(client, wanted.node) == Opened::yes ? "takes pods again; its kubelet is as it was" : "stays closed, as it had been before");
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    told = fmt::format("node {} stays closed for new pods ({}): kubectl uncordon {}", wanted.node, error.message(), wanted.node);
+  }
+  if (context.reporter) context.reporter->warning(context.phase, told);
+}
+
+void refuseAlone(const Drain& wanted, const std::vector<Value>& pods) {
+  std::vector<std::string> alone;
+  for (const auto& pod : pods)
+    if (isAlone(pod)) alone.push_back(podName(pod));
+  if (alone.empty()) return;
+  throw Error(fmt::format("nobody makes these pods anew elsewhere when node {} is drained: {}", wanted.node, join(alone, ", ")),
+              "delete them, or give --force, which ends them", ExitCode::refused);
 }
 
 /// "The disruption budget web needs 1 healthy pods and has 1 currently" of the answer's causes.
@@ -47,6 +93,11 @@ std::string podName(const Value& pod) { return stringAt(pod, "metadata.namespace
 bool mayMove(const Value& pod, const std::string& node) {
   const auto phase = stringAt(pod, "status.phase");
   return stringAt(pod, "spec.nodeName") == node && !isMirror(pod) && !ownedByDaemonSet(pod) && phase != "Succeeded" && phase != "Failed";
+}
+
+bool isAlone(const Value& pod) {
+  const auto* owners = find(pod, "metadata.ownerReferences");
+  return !owners || !owners->is_array() || std::ranges::none_of(*owners, [](const Value& owner) { return owner.value("controller", false); });
 }
 
 std::string evict(kube::Client& client, const Value& pod, Evicting how) {
@@ -76,11 +127,12 @@ Change needed(const Drain& wanted, const Context& context) {
 
 void perform(const Drain& wanted, const Change& change, const Context& context) {
   auto client = connect(wanted.access, context);
-  cordon(client, wanted.node);
+  if (wanted.alone == Drain::Alone::refused) refuseAlone(wanted, movable(client, wanted.node));
+  cordon(client, wanted);
   const Condition moved{.what = fmt::format("no pod that may move is on node {}", wanted.node), .probe = ApiServerAnswers{wanted.access},
                         .patience = wanted.patience,
                         .hint = "a disruption budget may forbid it: kubectl get pdb -A"};
-  await(moved, change, context, [&]() -> std::optional<std::string> {
+  const auto lack = [&]() -> std::optional<std::string> {
     const auto pods = movable(client, wanted.node);
     if (pods.empty()) return std::nullopt;
     std::vector<std::string> names;
@@ -89,24 +141,33 @@ void perform(const Drain& wanted, const Change& change, const Context& context) 
       names.push_back(why.empty() ? podName(pod) : fmt::format("{} ({})", podName(pod), why));
     }
     return fmt::format("{} still on it: {}", pods.size(), join(names, ", "));
-  });
+  };
+  try {
+    await(moved, change, context, lack);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error&) {
+    if (wanted.then == Drain::Node::returns) openAfterAll(wanted, client, context);
+    throw;
+  }
 }
 
 Change needed(const Uncordon& wanted, const Context& context) {
   Change change{.subject = subject(Task{wanted})};
   withPatience(context, change.subject, [&] {
     const auto node = connect(wanted.access, context).get({"v1", "Node", "", wanted.node});
-    const auto* closed = node ? find(*node, "spec.unschedulable") : nullptr;
-    if (!closed || *closed != true) return;
-    change.verb = Verb::update;
-    change.reason = "takes none now";
+    if (!node) return;
+    const bool marked = kube::annotationOf(*node, closedHere).has_value();
+    if (isClosed(*node)) change.reason = marked ? "takes none now" : "was closed before, and stays so";
+    if (marked) change.verb = Verb::update;
   });
   return change;
 }
 
 void perform(const Uncordon& wanted, const Change&, const Context& context) {
   withPatience(context, wanted.node, [&] {
-    connect(wanted.access, context).mergePatch({"v1", "Node", "", wanted.node}, {{"spec", {{"unschedulable", nullptr}}}});
+    auto client = connect(wanted.access, context);
+    open(client, wanted.node);
   });
 }
 

@@ -160,6 +160,8 @@ void await(const Condition& wanted, const Change& change, const Context& context
 
 /// The cluster's API with the credentials of a file of this machine. Throws NotYet when that is absent.
 kube::Client connect(const Access& access, const Context& context);
+/// Where each node's API server is reached, as the cluster tells of them: "https://10.0.0.12:6443".
+std::map<std::string, std::string> apiServers(kube::Client& client);
 /// etcd's members, found by their pods' annotations (kubeadm: util/etcd/etcd.go). Throws NotYet when files or pods are absent.
 etcd::Client connect(const EtcdAccess& access, const Context& context);
 /// Waits until nobody else has the turn, and takes it; a Lease that nobody has made yet is made.

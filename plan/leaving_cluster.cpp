@@ -74,6 +74,18 @@ std::vector<std::string> serversElsewhere(const kube::Kubeconfig& kubeconfig, ho
 
 } // namespace
 
+std::map<std::string, std::string> apiServers(kube::Client& client) {
+  std::map<std::string, std::string> servers;
+  for (const auto& pod : client.list("v1", "Pod", "kube-system", "component=kube-apiserver,tier=control-plane"))
+    if (const auto endpoint = kube::annotationOf(pod, serverAnnotation)) servers[stringAt(pod, "spec.nodeName")] = "https://" + *endpoint;
+  // Pods of the layout hosted do not say where they serve.
+  const auto info = client.get({"v1", "ConfigMap", "kube-public", "cluster-info"});
+  const auto* notices = info ? find(*info, "data") : nullptr;
+  if (notices && notices->is_object())
+    for (const auto& [node, endpoint] : config::apiServersIn(notices->get<std::map<std::string, std::string>>())) servers.try_emplace(node, endpoint.url());
+  return servers;
+}
+
 std::string answeringServer(const kube::Kubeconfig& kubeconfig, World& world) {
   const auto own = ask(kubeconfig, {}, world);
   if (own.voice == Voice::ready) return {};
@@ -87,18 +99,8 @@ namespace {
 
 /// An API server of another control plane that answers: this node's own ends with its etcd member.
 std::string otherServer(kube::Client& client, const kube::Kubeconfig& kubeconfig, const std::string& node, World& world) {
-  for (const auto& pod : client.list("v1", "Pod", "kube-system", "component=kube-apiserver,tier=control-plane")) {
-    const auto endpoint = kube::annotationOf(pod, serverAnnotation);
-    if (stringAt(pod, "spec.nodeName") == node || !endpoint) continue;
-    const auto server = "https://" + *endpoint;
-    if (answers(kubeconfig, server, world)) return server;
-  }
-  // Pods of the layout hosted do not say where they serve.
-  const auto info = client.get({"v1", "ConfigMap", "kube-public", "cluster-info"});
-  const auto* notices = info ? find(*info, "data") : nullptr;
-  if (!notices || !notices->is_object()) return {};
-  for (const auto& [other, endpoint] : config::apiServersIn(notices->get<std::map<std::string, std::string>>()))
-    if (other != node && answers(kubeconfig, endpoint.url(), world)) return endpoint.url();
+  for (const auto& [other, server] : apiServers(client))
+    if (other != node && answers(kubeconfig, server, world)) return server;
   return {};
 }
 

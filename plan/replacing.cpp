@@ -86,17 +86,23 @@ std::vector<FatalSign> signsOf(const std::vector<StaticPod>& pods) {
   return signs;
 }
 
+/// One that was cut off has another name.
+Path wholeCopy(const ReplaceStaticPods::Data& data) { return data.copy / "whole"; }
+
 /// Why the copy is not one of what was there; nothing when it is.
 std::string whyNotCopied(const ReplaceStaticPods::Data& data, TimePoint began, World& world) {
+  const auto begun = data.copy / "begun";
   try {
     world.host.removeTree(data.copy);
-    world.host.makeFolder(data.copy.parent_path(), 0700);
-    const auto copied = world.host.run({.program = "cp", .arguments = {"--archive", "--reflink=auto", data.folder.string(), data.copy.string()}, .input = {},
+    world.host.makeFolder(data.copy, 0700);
+    const auto copied = world.host.run({.program = "cp", .arguments = {"--archive", "--reflink=auto", data.folder.string(), begun.string()}, .input = {},
                                         .timeout = std::chrono::minutes(1)});
     if (copied.timedOut) return "it takes too long";
     if (copied.exitCode != 0) return std::string(trim(copied.errors));
     const auto found = running({data.component, {}, {}}, world);
-    return found && found->createdAt >= began ? "it was begun anew meanwhile" : "";
+    if (found && found->createdAt >= began) return "it was begun anew meanwhile";
+    world.host.rename(begun, wholeCopy(data));
+    return {};
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {
@@ -107,6 +113,7 @@ std::string whyNotCopied(const ReplaceStaticPods::Data& data, TimePoint began, W
 /// The kubelet goes on meanwhile, so that whoever ends here leaves nothing standing still; it needs longer to see what has ended than this
 /// takes. If it does not, the copy is worth nothing, which is no reason to stop half-way.
 void keep(const ReplaceStaticPods::Data& data, TimePoint began, const Context& context) {
+  if (context.world.host.status(wholeCopy(data))) return; // of a run that was stopped: what lies there now may have been touched since
   const auto trouble = whyNotCopied(data, began, context.world);
   if (trouble.empty()) return;
   context.world.host.removeTree(data.copy);
@@ -116,12 +123,18 @@ void keep(const ReplaceStaticPods::Data& data, TimePoint began, const Context& c
 
 void putBack(const ReplaceStaticPods::Data& data, const Context& context) {
   auto& host = context.world.host;
-  if (!host.status(data.copy)) return;
+  const auto copy = wholeCopy(data);
+  if (!host.status(copy)) return;
   host.service("kubelet", host::Host::ServiceAction::stop);
   end({data.component, {}, {}}, context.world);
   for (const auto& name : host.list(data.folder)) host.removeTree(data.folder / name);
-  runOrThrow(host, "cp", {"--archive", "--reflink=auto", "--no-target-directory", data.copy.string(), data.folder.string()},
-             fmt::format("is there room for it? What was stored lies in {}", data.copy.string()));
+  runOrThrow(host, "cp", {"--archive", "--reflink=auto", "--no-target-directory", copy.string(), data.folder.string()},
+             fmt::format("is there room for it? What was stored lies in {}", copy.string()));
+}
+
+/// One that is well has stored more since a copy was made, which is worth nothing any more.
+void forgetOutdated(const ReplaceStaticPods::Data& data, World& world) {
+  if (world.host.status(data.copy) && isHealthy(data.health, world)) world.host.removeTree(data.copy);
 }
 
 void awaitAnew(const std::vector<StaticPod>& pods, TimePoint began, const Condition& made, const Context& context) {
@@ -161,6 +174,7 @@ Change needed(const ReplaceStaticPods& wanted, const Context& context) {
 
 void perform(const ReplaceStaticPods& wanted, const Change& change, const Context& context) {
   auto& world = context.world;
+  if (wanted.data && wanted.data->does == ReplaceStaticPods::Data::Does::keep) forgetOutdated(*wanted.data, world);
   std::vector<StaticPod> changed;
   // Each manifest is there at any time, as it was or as it shall be: whenever this ends, the kubelet has something to run.
   for (std::size_t i = 0; i < wanted.pods.size(); ++i) {

@@ -375,9 +375,10 @@ struct ReplaceStaticPods {
   struct Data {
     std::string component;
     Path folder, copy;
+    std::string health; ///< a URL: one that answers there with 200 is well
     enum class Does {
-      keep,   ///< it is copied
-      putBack ///< the copy takes its place, if there is one
+      keep,   ///< it is copied, unless a whole copy is there of a time since which it has not been well
+      putBack ///< the copy takes its place, if there is a whole one
     } does = Does::keep;
   };
   std::vector<Pod> pods; ///< those that ask others come before these: they end in this order
@@ -430,8 +431,16 @@ struct Drain {
   Access access;
   std::string node;
   Duration patience{};
+  enum class Alone {
+    ended,
+    refused ///< it does not begin while there are pods that nobody makes anew elsewhere
+  } alone = Alone::ended;
+  enum class Node {
+    leaves,
+    returns ///< Uncordon opens it later; where pods do not leave it in time, it takes pods again at once
+  } then = Node::leaves;
 };
-/// A node may take new pods again.
+/// A node that Drain has closed may take new pods again; one that somebody else had closed before stays closed.
 struct Uncordon {
   Access access;
   std::string node;

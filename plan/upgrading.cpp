@@ -3,6 +3,8 @@
 #include "certs/x509.hpp"
 #include "etcd/client.hpp"
 #include "kube/reading.hpp"
+#include "kube/selector.hpp"
+#include "plan/drain.hpp"
 #include "plan/kinds.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
@@ -74,17 +76,9 @@ bool concernsUpgrade(const Value& webhook) {
          });
 }
 
-/// Whether a selector, by the name that each namespace has as a label, leaves kube-system out.
-bool leavesSystemOut(const Value& webhook) {
-  const auto* expressions = find(webhook, "namespaceSelector.matchExpressions");
-  const auto* labels = find(webhook, "namespaceSelector.matchLabels");
-  if (labels && labels->is_object() && !labels->empty()) return true; // kube-system has none but its name, unless somebody gave it some
-  return expressions && expressions->is_array() && std::ranges::any_of(*expressions, [](const Value& each) {
-           const auto key = stringAt(each, "key"), how = stringAt(each, "operator");
-           const auto* values = find(each, "values");
-           const bool system = values && names(*values, {"kube-system"});
-           return key == "kubernetes.io/metadata.name" && ((how == "NotIn" && system) || (how == "In" && !system));
-         });
+bool leavesOut(const Value& webhook, const kube::Labels& nameSpace) {
+  const auto* selector = find(webhook, "namespaceSelector");
+  return selector && !kube::selects(*selector, nameSpace);
 }
 
 bool isServed(const std::string& nameSpace, const std::string& service, kube::Client& client) {
@@ -99,12 +93,14 @@ bool isServed(const std::string& nameSpace, const std::string& service, kube::Cl
 }
 
 void lookAtWebhooks(Upgrading& seen, kube::Client& client) {
+  const auto found = client.get({"v1", "Namespace", "", "kube-system"});
+  const auto system = found ? kube::labelsOf(*found) : kube::Labels{};
   for (const auto* kind : {"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"}) {
     for (const auto& configuration : client.list("admissionregistration.k8s.io/v1", kind, "")) {
       const auto* webhooks = find(configuration, "webhooks");
       if (!webhooks || !webhooks->is_array()) continue;
       for (const auto& webhook : *webhooks) {
-        if (stringAt(webhook, "failurePolicy", "Fail") != "Fail" || !concernsUpgrade(webhook) || leavesSystemOut(webhook)) continue;
+        if (stringAt(webhook, "failurePolicy", "Fail") != "Fail" || !concernsUpgrade(webhook) || leavesOut(webhook, system)) continue;
         Upgrading::Webhook one{.name = fmt::format("{} {}, webhook {}", kind, stringAt(configuration, "metadata.name"), stringAt(webhook, "name"))};
         const auto nameSpace = stringAt(webhook, "clientConfig.service.namespace"), service = stringAt(webhook, "clientConfig.service.name");
         if (!service.empty()) {
@@ -123,6 +119,28 @@ void lookAtBudgets(Upgrading& seen, kube::Client& client) {
   for (const auto& budget : client.list("policy/v1", "PodDisruptionBudget", ""))
     if (kube::numberAt(budget, "status.disruptionsAllowed") == 0 && kube::numberAt(budget, "status.expectedPods") > 0)
       seen.disruptionBudgets.push_back(stringAt(budget, "metadata.namespace") + "/" + stringAt(budget, "metadata.name"));
+}
+
+/// Each API server counts what it was asked for by itself, and begins anew with its process.
+void lookAtDeprecated(Upgrading& seen, const Access& access, const Context& context) {
+  auto client = connect(access, context);
+  auto servers = apiServers(client);
+  std::map<std::string, std::string> found;
+  for (const auto& node : seen.nodes) {
+    if (!node.controlPlane) continue;
+    try {
+      const auto server = servers.find(node.name);
+      if (server == servers.end()) throw Error("nobody says where it serves");
+      const auto answer = connect(Access{access.kubeconfig, server->second}, context).raw("GET", "/metrics");
+      if (answer.status != 200) throw Error(fmt::format("it answered {}", answer.status));
+      for (const auto& api : deprecatedApis(answer.body)) found[api.name] = api.removedIn;
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      seen.unasked[node.name] = error.message();
+    }
+  }
+  for (const auto& [name, removedIn] : found) seen.deprecated.push_back({.name = name, .removedIn = removedIn});
 }
 
 void lookAtEtcd(Upgrading::Etcd& seen, const EtcdAccess& access, const Context& context) {
@@ -160,6 +178,11 @@ void lookAtCertificates(Upgrading& seen, const Path& folder, host::Host& host) {
   }
 }
 
+void lookAtPods(Setup& setup, kube::Client& client) {
+  for (const auto& pod : client.list("v1", "Pod", ""))
+    if (mayMove(pod, setup.node.name) && isAlone(pod)) setup.request.upgrading.alone.push_back(podName(pod));
+}
+
 void lookAtCluster(Setup& setup, const EtcdAccess& etcd, const Context& context) {
   auto& seen = setup.request.upgrading;
   auto client = connect(etcd.api, context);
@@ -167,7 +190,8 @@ void lookAtCluster(Setup& setup, const EtcdAccess& etcd, const Context& context)
   lookAtNodes(seen, client);
   perhaps("webhooks", [&] { lookAtWebhooks(seen, client); });
   perhaps("disruption budgets", [&] { lookAtBudgets(seen, client); });
-  perhaps("the API server's metrics", [&] { seen.deprecated = deprecatedApis(client.raw("GET", "/metrics").body); });
+  if (!seen.kubeletProgram.empty()) perhaps("pods of this node", [&] { lookAtPods(setup, client); });
+  perhaps("the API servers' metrics", [&] { lookAtDeprecated(seen, etcd.api, context); });
   if (setup.cluster.etcd.isLocal() && setup.node.controlPlane) {
     try {
       lookAtEtcd(seen.etcd, etcd, context);

@@ -189,6 +189,7 @@ TEST_CASE("an etcd that does not run is taken back with its API server") {
   };
   CHECK(machine.upgradeFails().find("what this phase had begun was taken back") != std::string::npos);
   CHECK(machine.tags() == kOld);
+  CHECK(machine.host.text("/var/lib/etcd/member/db") == "as it was");
   CHECK(std::ranges::count(machine.effects(), "stop kubelet") == 1);
 }
 
@@ -253,4 +254,21 @@ TEST_CASE("an upgrade that was killed and then meets a broken API server goes ba
   CHECK(machine.image("kube-apiserver").ends_with("v1.37.2"));
   CHECK(machine.upgradeFails().find("what this phase had begun was taken back") != std::string::npos);
   CHECK(machine.tags()[1] == kOld[1]);
+}
+
+TEST_CASE("an upgrade that was killed after the new etcd had touched the data puts back what was there before the first run") {
+  ControlPlane machine;
+  machine.broken = {"registry.k8s.io/etcd:3.7.0-0"};
+  machine.host.onEffect = [&](const std::string& effect) {
+    if (effect != "restart kubelet") return;
+    machine.host.onEffect = {};
+    machine.host.put("/var/lib/etcd/member/db", "touched by the new one");
+    machine.api.page("http://127.0.0.1:2381/readyz", 500);
+    throw fakes::Killed{};
+  };
+  CHECK_THROWS_AS(machine.upgrade(), fakes::Killed);
+  CHECK(machine.upgradeFails().find("what this phase had begun was taken back") != std::string::npos);
+  CHECK(machine.tags() == kOld);
+  CHECK(machine.host.text("/var/lib/etcd/member/db") == "as it was");
+  CHECK(machine.host.list(kKept) == Lines{"etcd.db"});
 }

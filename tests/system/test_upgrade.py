@@ -9,7 +9,7 @@ import workloads
 from test_certs import shown
 from test_join import ADMIN, CERTIFICATE_KEY, IGNORED, etcd_members, join, join_words, with_endpoint
 from test_pivot import finds_nothing_wrong
-from testbed import OLDER, VERSION, Machine, Probe
+from testbed import OLDER, VERSION, Machine, Probe, pod_with_service
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 MANIFESTS = "/etc/kubernetes/manifests"
@@ -155,7 +155,11 @@ def test_kubeadm_agrees(node):
 
 
 def test_a_kubelet_is_swapped_and_the_node_takes_pods_again(node):
-    swapped = node.try_("kubestrap", "upgrade", "node", "--kubelet", f"/opt/kubernetes/{VERSION}/kubelet", "--drain-timeout", "60s", IGNORED)
+    words = ("kubestrap", "upgrade", "node", "--kubelet", f"/opt/kubernetes/{VERSION}/kubelet", "--drain-timeout", "60s", IGNORED)
+    refused = node.try_(*words)
+    assert refused.code == 3 and "default/after" in refused.err and "--force" in refused.err, str(refused)
+    assert not node.get("node", "n1")["spec"].get("unschedulable")
+    swapped = node.try_(*words, "--force")
     assert swapped.code == 0, str(swapped)
     node.until("the node tells of its new kubelet", lambda: node.get("node", "n1")["status"]["nodeInfo"]["kubeletVersion"] == f"v{VERSION}")
     # A new kubelet may make the static pods anew, and the API server that comes back does not know who may do what at first.
@@ -212,10 +216,23 @@ def test_one_control_plane_after_the_other_while_a_peer_is_broken(cluster):
     n1.wait_ready()
 
 
+def start_owned_pod(machine, name: str, node: str) -> None:
+    """A pod of a ReplicaSet, on that node: what takes its place waits while the node is closed."""
+    pod = json.loads(pod_with_service(name, node))["items"][0]
+    template = {"metadata": {"labels": pod["metadata"]["labels"]}, "spec": pod["spec"]}
+    template["spec"].pop("nodeName")
+    template["spec"]["nodeSelector"] = {"kubernetes.io/hostname": node}
+    template["spec"]["tolerations"] = []
+    made = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": template}}
+    machine.kubectl("apply", "-f", "-", input=json.dumps(made))
+    machine.until(f"{name} is ready", lambda: machine.get("replicaset", name)["status"].get("readyReplicas") == 1)
+
+
 @pytest.mark.long
 def test_a_budget_that_holds_a_pod_is_named(cluster):
     n1, *_, w1 = cluster
-    n1.start_pod("held", "w1")
+    start_owned_pod(n1, "held", "w1")
     budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "keeper"},
               "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "held"}}}}
     n1.kubectl("apply", "-f", "-", input=json.dumps(budget))
@@ -224,6 +241,7 @@ def test_a_budget_that_holds_a_pod_is_named(cluster):
     words = ("kubestrap", "upgrade", "node", "--kubelet", f"/opt/kubernetes/{VERSION}/kubelet", "--kubeconfig", "/root/admin.conf", IGNORED)
     held = w1.try_(*words, "--drain-timeout", "10s")
     assert held.code == 1 and "disruption budget keeper" in held.err, str(held)
+    assert "takes pods again" in held.err and not n1.get("node", "w1")["spec"].get("unschedulable"), str(held)
     n1.kubectl("delete", "pdb", "keeper")
     done = w1.try_(*words, "--drain-timeout", "60s")
     assert done.code == 0, str(done)

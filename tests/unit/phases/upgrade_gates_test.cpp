@@ -178,6 +178,18 @@ TEST_CASE("outdated APIs are an error once the new version is without them") {
   CHECK(spoken(setup) == Said{"warning DeprecatedAPIs"});
   setup.request.upgrading.deprecated.push_back({.name = "b.v1beta1.example.org", .removedIn = "1.37"});
   CHECK(spoken(setup) == Said{"error DeprecatedAPIs", "warning DeprecatedAPIs"});
+  setup = healthy();
+  setup.request.upgrading.unasked = {{"n3", "connection refused"}};
+  CHECK(spoken(setup) == Said{"warning DeprecatedAPIs"});
+}
+
+TEST_CASE("pods that would not come back from a drain are refused, and with --force told") {
+  auto setup = healthy();
+  setup.request.upgrading.alone = {"default/held"};
+  setup.request.ignorePreflightErrors = {"all"};
+  CHECK(spoken(setup) == Said{"error PodsAlone"});
+  setup.request.upgrading.force = true;
+  CHECK(spoken(setup) == Said{"warning PodsAlone"});
 }
 
 TEST_CASE("everything that stands in the way is told at once, each with a remedy") {

@@ -38,6 +38,57 @@ struct Kubelet : SmallWorld {
   bool deaf = false;
 };
 
+constexpr const char* kKubeconfig = "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster:\n    server: https://10.0.0.11:6443\n";
+
+/// A node that is drained for its kubelet; its pods leave when they are asked to.
+struct Drained : SmallWorld {
+  Drained() {
+    host.put("/etc/kubernetes/admin.conf", kKubeconfig);
+    api.put({{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", "n1"}}}});
+    pod("web-1", true);
+  }
+  void pod(const std::string& name, bool owned) {
+    Value made{{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", {{"name", name}, {"namespace", "default"}}}, {"spec", {{"nodeName", "n1"}}}};
+    if (owned) made["metadata"]["ownerReferences"] = Value::array({{{"kind", "ReplicaSet"}, {"name", "web"}, {"controller", true}}});
+    api.put(made);
+  }
+  void held() {
+    api.intercept = [](const net::Request& request) -> std::optional<net::Response> {
+      if (!request.url.ends_with("/eviction")) return std::nullopt;
+      return net::Response{.status = 429, .headers = {}, .body = R"({"kind":"Status","details":{"causes":[{"message":"The disruption budget web needs 1"}]}})"};
+    };
+  }
+  bool closed() const {
+    const auto node = api.object("/api/v1/nodes/n1");
+    const auto* found = find(*node, "spec.unschedulable");
+    return found && *found == true;
+  }
+  Drain wanted(Drain::Alone alone = Drain::Alone::refused) {
+    return {.access = {"/etc/kubernetes/admin.conf", {}}, .node = "n1", .patience = std::chrono::seconds(10), .alone = alone, .then = Drain::Node::returns};
+  }
+  Uncordon opened() { return {.access = {"/etc/kubernetes/admin.conf", {}}, .node = "n1"}; }
+  void drain() {
+    const Task task{wanted()};
+    enact(task, diff(task, applying()), applying());
+  }
+};
+
+/// A cluster as an upgrade sees it, from n1.
+struct Cluster : SmallWorld {
+  Cluster() {
+    host.put("/etc/kubernetes/admin.conf", kKubeconfig);
+    setup.node.name = "n1";
+  }
+  const config::Upgrading& look() {
+    setup.request.upgrading = {};
+    setup.request.upgrading.kubeletProgram = program;
+    lookAtUpgrade(setup, {.api = {"/etc/kubernetes/admin.conf", {}}, .authority = {}, .certificate = {}, .key = {}}, world);
+    return setup.request.upgrading;
+  }
+  config::Setup setup;
+  std::string program;
+};
+
 /// A file that begins as bbolt's do.
 std::string database(std::size_t size) {
   std::string bytes(size, 'x');
@@ -82,10 +133,11 @@ TEST_CASE("what an etcd has stored is copied while it does not run, and put back
     return {};
   };
   auto wanted = world.wanted("etcd:3.7.0-0");
-  wanted.data = {.component = "etcd", .folder = "/var/lib/etcd", .copy = "/kept/etcd", .does = Does::keep};
+  wanted.data = {.component = "etcd", .folder = "/var/lib/etcd", .copy = "/kept/etcd", .health = "http://127.0.0.1:2381/readyz", .does = Does::keep};
   world.make(Task{wanted});
   CHECK_FALSE(ran);
-  CHECK(world.host.text("/kept/etcd/member/db") == "as it was");
+  CHECK(world.host.text("/kept/etcd/whole/member/db") == "as it was");
+  CHECK(world.host.list("/kept/etcd") == std::vector<std::string>{"whole"});
 
   world.host.put("/var/lib/etcd/member/db", "touched by the new one");
   world.host.put("/var/lib/etcd/member/more", "");
@@ -100,6 +152,31 @@ TEST_CASE("what an etcd has stored is copied while it does not run, and put back
   world.make(Task{former});
   CHECK(world.host.text("/var/lib/etcd/member/db") == "as it was");
   CHECK(world.host.list("/var/lib/etcd/member") == std::vector<std::string>{"db"});
+}
+
+TEST_CASE("a copy of what an etcd has stored stays while none is well; one that was cut off, or is older than what one that is well stores, is made anew") {
+  Kubelet world;
+  world.host.onRun = [&](const host::Command& command) -> host::CommandResult {
+    const auto to = command.arguments.back(), from = command.arguments[command.arguments.size() - 2];
+    world.host.put(to + "/member/db", world.host.text(from + "/member/db"));
+    return {};
+  };
+  auto wanted = world.wanted("etcd:3.7.0-0");
+  wanted.data = {.component = "etcd", .folder = "/var/lib/etcd", .copy = "/kept/etcd", .health = "http://127.0.0.1:2381/readyz"};
+  world.host.put(kManifest, pod("etcd:3.7.0-0")); // a run was killed
+  world.host.put("/var/lib/etcd/member/db", "touched");
+  const auto copied = [&](const std::string& name, int health) {
+    world.host.removeTree("/kept/etcd");
+    world.host.put("/kept/etcd/" + name + "/member/db", "earlier");
+    world.api.page("http://127.0.0.1:2381/readyz", health);
+    world.host.now += std::chrono::seconds(1);
+    world.host.put(kManifest, pod("etcd:3.7.0-0"));
+    world.make(Task{wanted});
+    return world.host.text("/kept/etcd/whole/member/db");
+  };
+  CHECK(copied("whole", 500) == "earlier");
+  CHECK(copied("begun", 500) == "touched");
+  CHECK(copied("whole", 200) == "touched");
 }
 
 TEST_CASE("a static pod that is well is left as it is where that is asked for") {
@@ -148,4 +225,101 @@ TEST_CASE("the API server's metrics say which outdated APIs are in use") {
   REQUIRE(found.size() == 1); // what stays for good stands in nobody's way
   CHECK(found[0].name == "flowschemas.v1beta3.flowcontrol.apiserver.k8s.io");
   CHECK(found[0].removedIn == "1.37");
+}
+
+TEST_CASE("a webhook is told of unless its selector leaves out what kube-system is labelled with") {
+  Cluster cluster;
+  const std::string nameSpace = "/api/v1/namespaces/kube-system";
+  auto system = *cluster.api.object(nameSpace);
+  system["metadata"]["labels"]["team"] = "platform";
+  cluster.api.put(system);
+  struct Row {
+    const char* selector;
+    std::size_t told;
+  };
+  const Row rows[] = {
+      {R"({})", 1},
+      {R"({"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}})", 1},
+      {R"({"matchLabels": {"team": "platform"}})", 1},
+      {R"({"matchLabels": {"team": "shop"}})", 0},
+      {R"({"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}, "matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]})", 0},
+      {R"({"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]}]})", 0},
+      {R"({"matchExpressions": [{"key": "team", "operator": "Exists"}]})", 1},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.selector);
+    const Value webhook{{"name", "pods.example.org"}, {"namespaceSelector", parseJson(row.selector)}, {"rules", Value::array({{{"resources", {"pods"}}}})},
+                        {"clientConfig", {{"service", {{"namespace", "policy"}, {"name", "webhook"}}}}}};
+    cluster.api.put({{"apiVersion", "admissionregistration.k8s.io/v1"}, {"kind", "ValidatingWebhookConfiguration"}, {"metadata", {{"name", "policy"}}},
+                     {"webhooks", Value::array({webhook})}});
+    const auto& seen = cluster.look();
+    CHECK(seen.unreachable == "");
+    REQUIRE(seen.webhooks.size() == row.told);
+    if (row.told) CHECK(seen.webhooks[0].unready);
+  }
+}
+
+TEST_CASE("every control plane's API server is asked which outdated APIs are in use, and the one that cannot be asked is named") {
+  Cluster cluster;
+  cluster.api.servers = {"https://10.0.0.11:6443", "https://10.0.0.12:6443"};
+  for (const std::string name : {"n1", "n2", "n3", "w1"}) {
+    Value node{{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", name}}}};
+    if (name != "w1") node["metadata"]["labels"]["node-role.kubernetes.io/control-plane"] = "";
+    cluster.api.put(node);
+    if (name == "w1" || name == "n3") continue;
+    cluster.api.put({{"apiVersion", "v1"}, {"kind", "Pod"},
+                     {"metadata", {{"name", "kube-apiserver-" + name}, {"namespace", "kube-system"}, {"labels", {{"component", "kube-apiserver"}, {"tier", "control-plane"}}},
+                                   {"annotations", {{"kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint", name == "n1" ? "10.0.0.11:6443" : "10.0.0.12:6443"}}}}},
+                     {"spec", {{"nodeName", name}}}});
+  }
+  cluster.api.intercept = [](const net::Request& request) -> std::optional<net::Response> {
+    if (!request.url.ends_with("/metrics")) return std::nullopt;
+    const bool second = request.url.find("10.0.0.12") != request.url.npos;
+    return net::Response{.status = 200, .body = second ? "apiserver_requested_deprecated_apis{group=\"a.example.org\",removed_release=\"1.38\",resource=\"as\",version=\"v1beta1\"} 1\n" : ""};
+  };
+  const auto& seen = cluster.look();
+  REQUIRE(seen.deprecated.size() == 1);
+  CHECK(seen.deprecated[0].name == "as.v1beta1.a.example.org");
+  CHECK(seen.unasked == std::map<std::string, std::string>{{"n3", "nobody says where it serves"}});
+}
+
+TEST_CASE_FIXTURE(Drained, "a node that was drained for its kubelet takes pods again; one that somebody else had closed before stays closed") {
+  drain();
+  CHECK(closed());
+  CHECK(make(Task{opened()}) == "update (takes none now)");
+  CHECK_FALSE(closed());
+
+  pod("web-2", true);
+  api.put({{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", "n1"}}}, {"spec", {{"unschedulable", true}}}});
+  drain();
+  CHECK_FALSE(diff(Task{opened()}, looking()).changes());
+  CHECK(closed());
+}
+
+TEST_CASE_FIXTURE(Drained, "a node whose pods do not leave in time takes pods again, unless somebody else had closed it") {
+  held();
+  CHECK(messageOf([&] { drain(); }).find("The disruption budget web needs 1") != std::string::npos);
+  CHECK_FALSE(closed());
+  CHECK_FALSE(diff(Task{opened()}, looking()).changes());
+
+  api.put({{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", "n1"}}}, {"spec", {{"unschedulable", true}}}});
+  messageOf([&] { drain(); });
+  CHECK(closed());
+}
+
+TEST_CASE_FIXTURE(Drained, "pods that nobody makes anew elsewhere are named before a node is closed, unless they may end") {
+  pod("held", false);
+  CHECK(messageOf([&] { drain(); }) == "nobody makes these pods anew elsewhere when node n1 is drained: default/held");
+  CHECK_FALSE(closed());
+  CHECK(api.object("/api/v1/namespaces/default/pods/web-1"));
+  make(Task{wanted(Drain::Alone::ended)});
+  CHECK_FALSE(api.object("/api/v1/namespaces/default/pods/held"));
+}
+
+TEST_CASE_FIXTURE(Cluster, "pods that nobody makes anew elsewhere are looked for where a kubelet is to be put in place") {
+  for (const std::string node : {"n1", "n2"})
+    api.put({{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", {{"name", "on-" + node}, {"namespace", "default"}}}, {"spec", {{"nodeName", node}}}});
+  CHECK(look().alone.empty());
+  program = "/root/kubelet";
+  CHECK(look().alone == std::vector<std::string>{"default/on-n1"});
 }
