@@ -2,7 +2,6 @@
 
 #include "archive/reader.hpp"
 #include "config/load.hpp"
-#include "support/text.hpp"
 #include "support/yaml.hpp"
 
 #include <fmt/format.h>
@@ -32,15 +31,9 @@ std::vector<fs::path> sortedFiles(const fs::path& folder) {
   return files;
 }
 
-/// "1.6.3" of "cni-plugins_1.6.3_amd64.deb"; nothing of other names.
-std::string versionOfPackage(const std::string& name) {
-  const auto parts = split(name, '_');
-  return parts.size() == 3 && name.ends_with(".deb") ? replaceAll(parts[1], "%3a", ":") : "";
-}
-
 std::string versionOf(const Member& member, const std::string& name, const config::BundleConfiguration& configuration) {
   if (const auto said = configuration.versions.find(member.path); said != configuration.versions.end()) return said->second;
-  if (member.kind == Kind::package) return versionOfPackage(name);
+  if (member.kind == Kind::package) return packageName(name).value_or(PackageName{}).version;
   const bool ofKubernetes = member.path == "bin/kubelet" || member.path == "bin/kubectl" || member.path == "bin/kubeadm";
   return ofKubernetes ? configuration.kubernetesVersion : "";
 }

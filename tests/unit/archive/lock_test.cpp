@@ -41,6 +41,21 @@ std::string saidOf(const std::function<void(Value&)>& change) {
 
 } // namespace
 
+TEST_CASE("a package is for the bundle's architecture or for all, by its name, and nothing else is taken") {
+  for (const auto* name : {"conntrack_1.4.7-1_amd64.deb", "conntrack_1%3a1.4.7-1_all.deb", "conntrack-tools-1.4.7-2.el9.x86_64.rpm", "tzdata-2024a-1.el9.noarch.rpm"}) {
+    CAPTURE(name);
+    CHECK_FALSE(foreignPackage(name, "amd64"));
+  }
+  for (const auto* name : {"a_1_i386.deb", "a_1_armhf.deb", "a_1_arm64.deb", "a_1_x86-64.deb", "a_1_noarch.deb", "a-1-1.i686.rpm", "a-1-1.src.rpm", "a-1-1.amd64.rpm", "a-1-1.all.rpm", "a.deb", "a.rpm",
+                           "a_1_amd64.tar"}) {
+    CAPTURE(name);
+    CHECK(foreignPackage(name, "amd64"));
+  }
+  CHECK(foreignPackage("a_1_i386.deb", "amd64") == "it is a package for i386, not for amd64");
+  CHECK(foreignPackage("a-1-1.aarch64.rpm", "amd64") == "it is a package for arm64, not for amd64");
+  CHECK(foreignPackage("a.deb", "amd64") == "its name does not say what it is: NAME_VERSION_ARCHITECTURE.deb, NAME-VERSION-RELEASE.ARCHITECTURE.rpm");
+}
+
 TEST_CASE("a lock file that was written is read as it was") { CHECK(parseLock(emitLock(sample()), "lock") == sample()); }
 
 TEST_CASE("a lock file that is not what it has to be is refused, and says where") {
