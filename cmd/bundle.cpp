@@ -13,6 +13,7 @@
 #include "config/load.hpp"
 #include "host/cri_grpc.hpp"
 #include "manifests/components.hpp"
+#include "support/log.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
@@ -99,10 +100,23 @@ archive::Inputs inputsFor(const CreateOptions& options) {
   return inputs;
 }
 
+/// What a control plane of its version runs, and it lacks.
+void addMissingOfKubernetes(const Lock& lock, archive::Missing& missing, Machine& machine) {
+  if (lock.kubernetesVersion.empty()) return;
+  for (const auto& image : imagesOfKubernetes(lock.kubernetesVersion, machine))
+    if (std::ranges::none_of(lock.images, [&](const archive::Image& each) { return each.name == image; })) missing[image].push_back("Kubernetes " + lock.kubernetesVersion);
+}
+
+Value missingAsValue(const archive::Missing& missing) {
+  Value list = Value::array();
+  for (const auto& [image, by] : missing) list.push_back({{"name", image}, {"wantedBy", by}});
+  return list;
+}
+
 /// "an add-on names an image that is not in it", one a line.
-void tellMissing(const std::map<std::string, std::vector<std::string>>& missing) {
+void tellMissing(const archive::Missing& missing) {
   for (const auto& [image, by] : missing) fmt::print(stderr, "warning: {} is not in the bundle, and is wanted by {}\n", image, join(by, ", "));
-  if (!missing.empty()) fmt::print(stderr, "add them as --image NAME, or as archives in images/\n");
+  if (!missing.empty()) fmt::print(stderr, "bundle create takes them as --image NAME, or as archives in images/\n");
 }
 
 ExitCode runCreate(const CreateOptions& options, const std::vector<std::string>& arguments) {
@@ -125,14 +139,11 @@ ExitCode runCreate(const CreateOptions& options, const std::vector<std::string>&
     ProgressLine progress("packing");
     return archive::create(making, [&](std::uint64_t done, std::uint64_t of) { progress(done, of); });
   }();
-  if (!configuration.kubernetesVersion.empty())
-    for (const auto& image : imagesOfKubernetes(configuration.kubernetesVersion, machine))
-      if (std::ranges::none_of(made.lock.images, [&](const archive::Image& each) { return each.name == image; })) made.missing[image].push_back("Kubernetes " + configuration.kubernetesVersion);
+  addMissingOfKubernetes(made.lock, made.missing, machine);
 
   if (const auto as = format(globals()); as != Format::text) {
     auto document = result("BundleCreation");
-    document.update({{"file", making.target.string()}, {"lockDigest", made.lockDigest}, {"signed", making.key.has_value()}, {"parts", made.lock.members.size()}, {"missingImages", Value::array()}});
-    for (const auto& [image, by] : made.missing) document["missingImages"].push_back({{"name", image}, {"wantedBy", by}});
+    document.update({{"file", making.target.string()}, {"lockDigest", made.lockDigest}, {"signed", making.key.has_value()}, {"parts", made.lock.members.size()}, {"missingImages", missingAsValue(made.missing)}});
     printResult(document, as);
   } else {
     tellMissing(made.missing);
@@ -166,14 +177,53 @@ void printContents(const Lock& lock) {
   fmt::print("\n{}", table(rows));
 }
 
+/// Keeps the add-ons.
+class Addons : public archive::Sink {
+public:
+  void begin(const archive::Member& member) override {
+    text_ = member.kind == archive::Kind::manifest && member.size <= limit ? &texts[member.path] : nullptr;
+  }
+  void data(std::string_view bytes) override {
+    if (text_) *text_ += bytes;
+  }
+  void end(const archive::Member&) override {}
+  std::map<std::string, std::string> texts; ///< by path
+
+private:
+  static constexpr std::uint64_t limit = 4 << 20;
+  std::string* text_ = nullptr;
+};
+
+/// Add-ons name theirs in parts that may be the last. Whether the bundle is good is for `verify` to say.
+archive::Missing missingIn(archive::Reader& bundle) {
+  archive::Missing missing;
+  try {
+    Addons addons;
+    {
+      ProgressLine progress("reading");
+      bundle.walk(addons, [&](std::uint64_t done, std::uint64_t of) { progress(done, of); });
+    }
+    missing = archive::missingImages(bundle.lock(), addons.texts);
+    Machine machine(globals().rootfs);
+    addMissingOfKubernetes(bundle.lock(), missing, machine);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::warn(fmt::format("which images are missing is not known in full: {}", error.message()));
+  }
+  return missing;
+}
+
 ExitCode runInspect(const std::vector<std::string>& arguments) {
   if (arguments.size() != 1) throw Error("say which bundle", "kubestrap bundle inspect FILE", ExitCode::usage);
-  const archive::Reader bundle(arguments.front());
+  archive::Reader bundle(arguments.front());
   const auto& lock = bundle.lock();
+  const auto missing = missingIn(bundle);
   if (const auto as = format(globals()); as != Format::text) {
     auto document = describedAs("Bundle", lock, bundle.lockDigest(), bundle.file());
     document["signed"] = bundle.signature().has_value();
     if (bundle.base()) document["base"] = *bundle.base();
+    document["missingImages"] = missingAsValue(missing);
     printResult(document, as);
     return ExitCode::done;
   }
@@ -181,6 +231,7 @@ ExitCode runInspect(const std::vector<std::string>& arguments) {
   if (bundle.base()) fmt::print("a delta: it has what the bundle with the lock file {} lacks\n", *bundle.base());
   fmt::print("{}; kubestrap bundle verify says whether all of it is good\n\n", bundle.signature() ? "signed" : "not signed");
   printContents(lock);
+  tellMissing(missing);
   return ExitCode::done;
 }
 

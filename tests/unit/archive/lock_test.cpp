@@ -125,6 +125,34 @@ data: {image: not-one}
   CHECK(imagesNamed(values) == std::set<std::string>{"docker.io/library/nginx:latest", "localhost:5000/x:1", "quay.io/a/b@sha256:aa", "registry.k8s.io/pause:3.10.2"});
 }
 
+TEST_CASE("the pod that an add-on's controller makes of a file of its ConfigMap is a pod as well, and other files are none") {
+  const auto documents = parseYaml("kind: ConfigMap\n"
+                                   "data:\n"
+                                   "  helperPod.yaml: |-\n"
+                                   "    apiVersion: v1\n"
+                                   "    kind: Pod\n"
+                                   "    spec: {containers: [{name: helper-pod, image: docker.io/library/busybox}]}\n"
+                                   "  config.json: '{\"nodePathMap\": []}'\n"
+                                   "  template.yaml: '{{ if .it }} image: x'\n"
+                                   "  setup: '{containers: [{image: no-document}]}'\n",
+                                   "local-path.yaml");
+  CHECK(imagesNamed({documents.front().value}) == std::set<std::string>{"docker.io/library/busybox:latest"});
+}
+
+TEST_CASE("kubestrap's own image is missed where its program is in the bundle, in the program's version where that is known") {
+  auto lock = sample();
+  CHECK(missingImages(lock, {}).empty());
+  lock.members.insert(lock.members.begin() + 1, {.path = "bin/kubestrap", .kind = Kind::program, .version = {}, .size = 7, .sha256 = two, .licence = "Apache-2.0"});
+  CHECK(missingImages(lock, {}) == Missing{{"kubestrap.io/kubestrap", {"bin/kubestrap"}}});
+  lock.images.insert(lock.images.begin(), lock.images.front());
+  lock.images.front().name = "kubestrap.io/kubestrap:v0.1.0";
+  CHECK(missingImages(lock, {}).empty());
+  lock.members[1].version = "0.1.0";
+  CHECK(missingImages(lock, {}).empty());
+  lock.members[1].version = "v0.2.0";
+  CHECK(missingImages(lock, {}) == Missing{{"kubestrap.io/kubestrap:v0.2.0", {"bin/kubestrap"}}});
+}
+
 TEST_CASE("the list of contents has a package for each part and image, and the same bytes for the same lock") {
   const auto text = spdxOf(sample(), "1970-01-01T00:00:00Z", "kubestrap-0.1.0");
   const auto value = parseJson(text);
