@@ -1,5 +1,6 @@
 // bundle: one file with all that machines without a network need.
 #include "cmd/bundle.hpp"
+#include "cmd/bundle_images.hpp"
 #include "cmd/cfssl.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/look.hpp"
@@ -11,7 +12,6 @@
 #include "archive/image.hpp"
 #include "archive/scratch.hpp"
 #include "config/load.hpp"
-#include "host/cri_grpc.hpp"
 #include "manifests/components.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
@@ -45,35 +45,6 @@ std::string created() {
   const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
   return formatRfc3339(TimePoint(std::chrono::seconds(epoch ? std::strtoll(epoch, nullptr, 10) : 0)));
 }
-
-/// Takes images out of the runtime, which pulls those that it lacks.
-class Runtime {
-public:
-  Runtime(const std::string& socket, host::Host& host) : address_(host::socketPath(socket)), host_(host) {}
-
-  void pull(const std::string& image, const std::string& architecture, bool offline) {
-    if (!trim(ctr({"images", "ls", "-q", fmt::format("name=={}", image)}, image)).empty()) return;
-    if (offline)
-      throw Error(fmt::format("bundle create wanted to pull {}, and --offline forbids it", image), "import it into the runtime, or give its archive in images/", ExitCode::refused);
-    fmt::print(stderr, "the runtime pulls {}\n", image);
-    ctr({"images", "pull", "--platform", "linux/" + architecture, image}, image);
-  }
-  void write(const std::string& image, const std::string& architecture, const fs::path& target) {
-    ctr({"images", "export", "--platform", "linux/" + architecture, target.string(), image}, image);
-  }
-
-private:
-  std::string ctr(std::vector<std::string> arguments, const std::string& image) {
-    arguments.insert(arguments.begin(), {"--address", address_, "--namespace", "k8s.io"});
-    const auto result = host_.run({.program = "ctr", .arguments = std::move(arguments), .input = {}, .timeout = std::chrono::minutes(15)});
-    if (result.timedOut || result.exitCode != 0)
-      throw Error(fmt::format("containerd cannot give the image {}: {}", image, result.timedOut ? "it did not answer in time" : trim(result.errors)),
-                  "is it running, and is ctr in the PATH? An OCI archive in images/ will do as well");
-    return result.output;
-  }
-  std::string address_;
-  host::Host& host_;
-};
 
 /// The images that a control plane of that version runs.
 std::vector<std::string> imagesOfKubernetes(const std::string& version, Machine& machine) {
@@ -128,11 +99,10 @@ ExitCode runCreate(const CreateOptions& options, const std::vector<std::string>&
   const auto& configuration = making.inputs.configuration;
 
   const archive::Scratch exports(making.target, "exports");
-  Runtime runtime(options.criSocket, machine.host());
+  ImageSource source(options.criSocket, configuration.architecture, options.offline ? ImageSource::Pulls::no : ImageSource::Pulls::yes, machine.host());
   for (const auto& image : configuration.images) {
-    runtime.pull(image, configuration.architecture, options.offline);
     const auto file = exports.folder() / fmt::format("{}.tar", making.inputs.archives.size());
-    runtime.write(image, configuration.architecture, file);
+    source.write(image, file);
     making.inputs.archives.push_back(file);
   }
   auto made = [&] {
