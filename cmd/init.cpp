@@ -155,6 +155,7 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   const auto documents = withAuditPolicy(options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{}, machine.host());
   chooseLayout(documents, options, machine.host());
   options.dryRun = options.dryRun || asksForDryRun(documents);
+  takeBundle(documents, options.bundle);
   const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
   plan::Selection selection{.only = onlyPhase, .skip = {}};
   plan::Outcome loaded;
