@@ -1,4 +1,4 @@
-// bundle inspect, as it is typed.
+// bundle inspect, diff and delta, as they are typed.
 #include "cmd/commands.hpp"
 #include "cmd/globals.hpp"
 
@@ -62,11 +62,65 @@ struct Typed : Workshop {
     return said;
   }
   std::string file(const std::string& name) const { return at(name).string(); }
+  void makeUnsigned(const std::string& name) {
+    auto unsigned_ = making(name);
+    unsigned_.key.reset();
+    archive::create(unsigned_);
+  }
+  /// Two bundles: the newer has another kubelet, and one image more.
+  void makeBoth() {
+    make("old.bundle");
+    temp.put("in/bin/kubelet", archive::program("amd64", "a newer kubelet"));
+    temp.put("in/images/further.tar", archive::ociArchive("example.org/further:2", "another layer"));
+    make("new.bundle");
+  }
 };
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 } // namespace
+
+TEST_CASE_FIXTURE(Typed, "bundle diff names what differs, and ends with 4 where it is asked to") {
+  makeBoth();
+  const auto shown = run({"diff", file("old.bundle"), file("new.bundle"), "--exit-code", "-o", "json"});
+  CHECK(shown.code == ExitCode::differs);
+  const auto document = parseJson(shown.output);
+  CHECK(document["kind"] == "BundleDifference");
+  REQUIRE(document["items"].size() == 2);
+  CHECK(document["items"][0]["name"] == "bin/kubelet");
+  CHECK(document["items"][0]["change"] == "changed");
+  CHECK(document["items"][1]["name"] == "example.org/further:2");
+  CHECK(document["items"][1]["change"] == "added");
+  CHECK(run({"diff", file("old.bundle"), file("new.bundle")}).code == ExitCode::done);
+  const auto same = run({"diff", file("old.bundle"), file("old.bundle"), "--exit-code"});
+  CHECK(same.code == ExitCode::done);
+  CHECK(same.output == "both hold the same\n");
+}
+
+TEST_CASE_FIXTURE(Typed, "bundle delta makes what is verified with the older bundle beside it, and with no other") {
+  makeBoth();
+  CHECK(run({"delta", file("old.bundle"), file("new.bundle"), file("delta"), "--key", file("key.pub")}).code == ExitCode::done);
+  CHECK(run({"verify", file("delta"), "--base", file("old.bundle"), "--key", file("key.pub")}).code == ExitCode::done);
+  const auto alone = run({"verify", file("delta"), "--key", file("key.pub"), "-o", "json"});
+  CHECK(alone.code == ExitCode::done);
+  CHECK(parseJson(alone.output)["lacking"].size() > 0);
+  const auto other = run({"verify", file("delta"), "--base", file("new.bundle"), "--key", file("key.pub")});
+  CHECK(other.code == ExitCode::usage);
+  CHECK(has(other.errors, "does not go by"));
+}
+
+TEST_CASE_FIXTURE(Typed, "bundle delta with a trusted key refuses where either side is not signed, and makes nothing") {
+  makeBoth();
+  makeUnsigned("unsigned.bundle");
+  for (const auto& [older, newer] : {std::pair{"unsigned.bundle", "new.bundle"}, {"old.bundle", "unsigned.bundle"}, {"unsigned.bundle", "unsigned.bundle"}}) {
+    CAPTURE(older);
+    CAPTURE(newer);
+    const auto said = run({"delta", file(older), file(newer), file("delta"), "--key", file("key.pub")});
+    CHECK(said.code == ExitCode::refused);
+    CHECK(has(said.errors, file("unsigned.bundle") + " is not signed, and a key is trusted here"));
+    CHECK(!std::filesystem::exists(at("delta")));
+  }
+}
 
 TEST_CASE_FIXTURE(Typed, "bundle inspect names images that add-ons, their helpers and kubestrap itself want, and that are missing") {
   temp.put("in/bin/kubestrap", archive::program("amd64", "kubestrap"));

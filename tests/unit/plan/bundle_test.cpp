@@ -8,6 +8,7 @@
 #include "tests/unit/plan/world.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 using namespace kubestrap;
 using namespace kubestrap::plan;
@@ -51,8 +52,11 @@ struct Loading : archive::Workshop {
     return {.exitCode = 127, .output = {}, .errors = "not found"};
   }
 
+  std::string file = "a.bundle"; ///< what is unpacked, which may be a delta with an older bundle
+  std::optional<Path> base;
+
   UnpackBundle unpack() {
-    UnpackBundle wanted{.file = at("a.bundle"), .base = {}, .lockDigest = made.lockDigest, .folder = folder, .parts = {}, .images = {}};
+    UnpackBundle wanted{.file = at(file), .base = base, .lockDigest = made.lockDigest, .folder = folder, .parts = {}, .images = {}};
     for (const auto& member : made.lock.members)
       if (member.kind == archive::Kind::program || member.kind == archive::Kind::cni)
         wanted.parts.push_back({.part = member.path, .from = folder / member.path, .to = *archive::placeOf(member.path), .sha256 = member.sha256, .mode = 0755});
@@ -99,6 +103,42 @@ TEST_CASE_FIXTURE(Loading, "only what is lacking is unpacked") {
   CHECK(fs::exists(folder / "bin/kubectl"));
   CHECK(!fs::exists(folder / "bin/kubelet"));
   CHECK(!fs::exists(folder / "images"));
+}
+
+TEST_CASE_FIXTURE(Loading, "a delta brings what is new to a machine that has the older bundle, and all of the newer one to a bare machine") {
+  std::size_t lacking = 0;
+  SUBCASE("it has the older one") {
+    all();
+    lacking = 1;
+  }
+  SUBCASE("it is bare") { lacking = 4; }
+  fs::remove_all(folder);
+  temp.put("in/bin/kubelet", archive::program("amd64", "a newer kubelet"));
+  temp.put("in/images/further.tar", archive::ociArchive("example.org/further:2", "another layer"));
+  made = archive::create(making("new.bundle"));
+  archive::makeDelta(at("a.bundle"), at("new.bundle"), at("delta"), trusted);
+  file = "delta";
+  base = at("a.bundle");
+  const auto verdicts = all();
+  CHECK(verdicts.front() == fmt::format("do ({} of 4 parts and {} of 3 images are not here)", lacking, lacking == 1 ? 1 : 3));
+  CHECK(small.host.text("/usr/bin/kubelet") == archive::program("amd64", "a newer kubelet"));
+  CHECK(small.host.text("/usr/bin/kubectl") == archive::program("amd64", "kubectl"));
+  CHECK(small.cri.images == std::set<std::string>{"example.org/further:2", "example.org/other:1", "registry.k8s.io/pause:3.10.2"});
+  CHECK(all() == std::vector<std::string>(8, "keep"));
+}
+
+TEST_CASE_FIXTURE(Loading, "a delta is not unpacked without the bundle that it goes by, nor on another one, and leaves nothing") {
+  temp.put("in/bin/kubelet", archive::program("amd64", "a newer kubelet"));
+  made = archive::create(making("new.bundle"));
+  archive::makeDelta(at("a.bundle"), at("new.bundle"), at("delta"), trusted);
+  file = "delta";
+  const auto change = diff(Task{unpack()}, small.applying());
+  const auto said = [&] { return plan::messageOf([&] { enact(Task{unpack()}, change, small.applying()); }); };
+  CHECK(said().find("is a delta, and has only what an older bundle lacks") != std::string::npos);
+  base = at("new.bundle");
+  CHECK(said().find("does not go by") != std::string::npos);
+  CHECK(!fs::exists(folder));
+  CHECK(small.host.files.empty());
 }
 
 TEST_CASE_FIXTURE(Loading, "a bundle that is another one than was verified is not unpacked, and a damaged one leaves nothing") {
