@@ -9,7 +9,7 @@ preset=${1:-release}
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # where dpkg's tools are; `su` without `-` leaves them out
 
 packages=(g++ cmake ninja-build ccache pkg-config libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libssl-dev libcurl4-openssl-dev
-  libprotobuf-dev protobuf-compiler libfmt-dev zlib1g-dev libarchive-dev libzstd-dev zstd libtomlplusplus-dev doctest-dev openssl python3 python3-pytest python3-yaml
+  libprotobuf-dev protobuf-compiler libfmt-dev zlib1g-dev libarchive-dev libzstd-dev liblzma-dev zstd libtomlplusplus-dev doctest-dev openssl python3 python3-pytest python3-yaml
   python3-cryptography iproute2 ca-certificates)
 case $preset in
   fuzz) packages+=(clang libclang-rt-14-dev) ;;

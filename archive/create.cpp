@@ -1,7 +1,6 @@
 #include "archive/create.hpp"
 
 #include "archive/image.hpp"
-#include "archive/references.hpp"
 #include "archive/scratch.hpp"
 #include "archive/spdx.hpp"
 #include "archive/verify.hpp"
@@ -9,7 +8,6 @@
 #include "support/digest.hpp"
 #include "support/encoding.hpp"
 #include "support/error.hpp"
-#include "support/yaml.hpp"
 
 #include <fmt/format.h>
 
@@ -90,22 +88,15 @@ std::map<std::string, Image> imagesOf(const Inputs& inputs, Blobs& blobs) {
   return images;
 }
 
-std::map<std::string, std::vector<std::string>> missingImages(const Inputs& inputs, const std::map<std::string, Image>& images) {
-  std::map<std::string, std::vector<std::string>> missing;
+std::map<std::string, std::string> addonsOf(const Inputs& inputs) {
+  std::map<std::string, std::string> addons;
   for (const auto& input : inputs.files) {
     if (input.member.kind != Kind::manifest) continue;
-    std::string text;
+    auto& text = addons[input.member.path];
     const auto next = archive::bytesOf(input.file);
     for (auto piece = next(); !piece.empty(); piece = next()) text += piece;
-    std::vector<Value> documents;
-    for (auto& document : parseYaml(text, input.file.string())) documents.push_back(std::move(document.value));
-    for (const auto& image : imagesNamed(documents)) {
-      const auto name = image.substr(0, image.find('@'));
-      const auto there = std::ranges::any_of(images, [&](const auto& each) { return each.first == image || (image != name && each.first.substr(0, each.first.find('@')) == name); });
-      if (!there) missing[image].push_back(input.member.path);
-    }
   }
-  return missing;
+  return addons;
 }
 
 /// Writes a part, and sees that it is what was said of it.
@@ -149,7 +140,7 @@ Made create(const Making& making, const Progress& progress) {
     contents[blobPath(digest)] = {blobs.file(digest), {}};
   }
   std::ranges::sort(lock.members, {}, &Member::path);
-  made.missing = missingImages(inputs, images);
+  made.missing = missingImages(lock, addonsOf(inputs));
 
   // From here on the lock is complete but for the list, which is made of it.
   auto list = spdxOf(lock, making.created, making.tool);

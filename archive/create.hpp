@@ -2,6 +2,7 @@
 
 #include "archive/inputs.hpp"
 #include "archive/reader.hpp"
+#include "archive/references.hpp"
 #include "certs/key.hpp"
 
 namespace kubestrap::archive {
@@ -17,8 +18,7 @@ struct Making {
 struct Made {
   Lock lock;
   std::string lockDigest;
-  /// Images that a manifest names, and the bundle lacks: image -> the manifests.
-  std::map<std::string, std::vector<std::string>> missing;
+  Missing missing;
 };
 
 /// Makes a bundle. The same inputs give the same bytes, whatever their order, dates, owners and modes. Throws Error where a part is for

@@ -1,5 +1,6 @@
 #include "archive/inputs.hpp"
 
+#include "archive/package.hpp"
 #include "archive/reader.hpp"
 #include "config/load.hpp"
 #include "support/text.hpp"
@@ -32,15 +33,21 @@ std::vector<fs::path> sortedFiles(const fs::path& folder) {
   return files;
 }
 
-/// "1.6.3" of "cni-plugins_1.6.3_amd64.deb"; nothing of other names.
-std::string versionOfPackage(const std::string& name) {
-  const auto parts = split(name, '_');
-  return parts.size() == 3 && name.ends_with(".deb") ? replaceAll(parts[1], "%3a", ":") : "";
+std::string fileNameOf(const PackageDescription& package) { return fmt::format("{}_{}_{}.deb", package.name, replaceAll(package.version, ":", "%3a"), package.architecture); }
+
+/// Where it is installed, its file's name says what is to be there: why that would not be so; nothing: it is, or nobody knows.
+std::optional<std::string> mislabelled(const std::string& name, const PackageDescription& package) {
+  const auto said = packageName(name);
+  if (!said || package.name.empty()) return std::nullopt;
+  const auto plain = [](const std::string& version) { return version.substr(version.find(':') == std::string::npos ? 0 : version.find(':') + 1); };
+  if (said->name == package.name && plain(said->version) == plain(package.version) && said->architecture == package.architecture) return std::nullopt;
+  return fmt::format("is called so, and is {} {} for {}", package.name, package.version, package.architecture);
 }
 
-std::string versionOf(const Member& member, const std::string& name, const config::BundleConfiguration& configuration) {
+std::string versionOf(const Member& member, const std::string& name, const PackageDescription& package, const config::BundleConfiguration& configuration) {
   if (const auto said = configuration.versions.find(member.path); said != configuration.versions.end()) return said->second;
-  if (member.kind == Kind::package) return versionOfPackage(name);
+  if (!package.version.empty()) return package.version;
+  if (member.kind == Kind::package) return packageName(name).value_or(PackageName{}).version;
   const bool ofKubernetes = member.path == "bin/kubelet" || member.path == "bin/kubectl" || member.path == "bin/kubeadm";
   return ofKubernetes ? configuration.kubernetesVersion : "";
 }
@@ -74,9 +81,11 @@ void takeFolder(const fs::path& folder, Inputs& inputs, std::vector<Problem>& pr
       inputs.archives.push_back(file);
     } else if (const auto kind = kindOf(prefix + name)) {
       Member member{.path = prefix + name, .kind = *kind, .version = {}, .sha256 = {}, .licence = {}};
-      member.version = versionOf(member, name, inputs.configuration);
+      const auto package = *kind == Kind::package ? describePackage(file) : PackageDescription{};
+      if (auto problem = mislabelled(name, package)) problems.push_back({.where = file.string(), .message = *problem, .expected = fileNameOf(package)});
+      member.version = versionOf(member, name, package, inputs.configuration);
       const auto said = inputs.configuration.licences.find(member.path);
-      member.licence = said == inputs.configuration.licences.end() ? usualLicence(member.path) : said->second;
+      member.licence = said != inputs.configuration.licences.end() ? said->second : !package.licence.empty() ? package.licence : usualLicence(member.path);
       inputs.files.push_back({file, std::move(member)});
     } else {
       problems.push_back({.where = file.string(), .message = "has a name that no part can have", .expected = "letters, digits, and - . _ + ~ : @ %"});

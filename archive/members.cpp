@@ -1,5 +1,7 @@
 #include "archive/members.hpp"
 
+#include "support/text.hpp"
+
 #include <fmt/format.h>
 #include <sys/utsname.h>
 
@@ -26,11 +28,33 @@ struct ArchitectureRow {
   std::string_view debian, rpm; ///< in the names of packages
 };
 constexpr ArchitectureRow architectures[] = {
-    {"amd64", "x86_64", 62, "_amd64.deb", ".x86_64.rpm"},
-    {"arm64", "aarch64", 183, "_arm64.deb", ".aarch64.rpm"},
-    {"s390x", "s390x", 22, "_s390x.deb", ".s390x.rpm"},
-    {"ppc64le", "ppc64le", 21, "_ppc64el.deb", ".ppc64le.rpm"},
+    {"amd64", "x86_64", 62, "amd64", "x86_64"},
+    {"arm64", "aarch64", 183, "arm64", "aarch64"},
+    {"s390x", "s390x", 22, "s390x", "s390x"},
+    {"ppc64le", "ppc64le", 21, "ppc64el", "ppc64le"},
 };
+
+/// A kind of package: how its file's name ends, and whom it is for by its name.
+struct PackageRow {
+  std::string_view ending;
+  std::string_view ArchitectureRow::*own;
+  std::string_view any; ///< for all architectures
+};
+constexpr PackageRow packages[] = {{".deb", &ArchitectureRow::debian, "all"}, {".rpm", &ArchitectureRow::rpm, "noarch"}};
+
+const PackageRow* packageRow(std::string_view name) {
+  const auto* found = std::ranges::find_if(packages, [&](const PackageRow& row) { return name.ends_with(row.ending); });
+  return found == std::end(packages) ? nullptr : found;
+}
+
+/// Cuts what stands behind the last `mark` off, and gives it; empty: there is none.
+std::string_view cutLast(std::string_view& text, char mark) {
+  const auto at = text.rfind(mark);
+  if (at == text.npos) return {};
+  const auto last = text.substr(at + 1);
+  text = text.substr(0, at);
+  return last;
+}
 
 bool isPlainName(std::string_view name) {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._+~:@%-").find(c) != std::string_view::npos; };
@@ -84,10 +108,33 @@ std::optional<std::string> foreignProgram(std::string_view head, std::string_vie
   return fmt::format("it is a program for {}, not for {}", found == std::end(architectures) ? "another architecture" : found->name, architecture);
 }
 
+std::optional<PackageName> packageName(std::string_view file) {
+  const auto* row = packageRow(file);
+  if (!row) return std::nullopt;
+  file.remove_prefix(file.rfind('/') + 1); // npos + 1 is 0
+  file.remove_suffix(row->ending.size());
+  const bool debian = row->ending == ".deb";
+  const auto architecture = cutLast(file, debian ? '_' : '.');
+  if (debian) {
+    const auto version = cutLast(file, '_');
+    if (file.empty() || version.empty() || architecture.empty()) return std::nullopt;
+    return PackageName{std::string(file), replaceAll(std::string(version), "%3a", ":"), std::string(architecture)};
+  }
+  const auto release = cutLast(file, '-'), version = cutLast(file, '-');
+  if (file.empty() || version.empty() || release.empty() || architecture.empty()) return std::nullopt;
+  return PackageName{std::string(file), fmt::format("{}-{}", version, release), std::string(architecture)};
+}
+
 std::optional<std::string> foreignPackage(std::string_view name, std::string_view architecture) {
-  for (const auto& row : architectures)
-    if ((name.ends_with(row.debian) || name.ends_with(row.rpm)) && row.name != architecture) return fmt::format("it is a package for {}, not for {}", row.name, architecture);
-  return std::nullopt;
+  const auto* row = packageRow(name);
+  if (!row) return "it is no package of Debian's kind (.deb) or of RPM's (.rpm)";
+  const auto said = packageName(name);
+  if (!said) return "its name does not say what it is: NAME_VERSION_ARCHITECTURE.deb, NAME-VERSION-RELEASE.ARCHITECTURE.rpm";
+  if (said->architecture == row->any) return std::nullopt;
+  const auto* known = std::ranges::find(architectures, said->architecture, row->own);
+  const auto own = known == std::end(architectures) ? std::string_view(said->architecture) : known->name;
+  if (known != std::end(architectures) && own == architecture) return std::nullopt;
+  return fmt::format("it is a package for {}, not for {}", own, architecture);
 }
 
 std::string ownArchitecture() {

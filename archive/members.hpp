@@ -41,7 +41,13 @@ std::string blobPath(std::string_view digest); ///< of "sha256:..." or the 64 di
 
 /// Why a part that begins with these octets does not run on an architecture; nothing: it may.
 std::optional<std::string> foreignProgram(std::string_view head, std::string_view architecture);
-/// The same of a package, by its file's name.
+/// What the name of a package's file says.
+struct PackageName {
+  std::string name, version, architecture; ///< "conntrack", "1:1.4.7-1", "amd64"; names of files may leave the epoch out
+};
+/// Nothing for what is neither NAME_VERSION_ARCHITECTURE.deb nor NAME-VERSION-RELEASE.ARCHITECTURE.rpm.
+std::optional<PackageName> packageName(std::string_view file);
+/// The same of a package, by its file's name: nothing only for one of this architecture, or of all.
 std::optional<std::string> foreignPackage(std::string_view name, std::string_view architecture);
 /// "amd64" or "arm64", of this machine.
 std::string ownArchitecture();

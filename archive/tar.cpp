@@ -110,14 +110,15 @@ struct TarReader::State {
   }
 };
 
-TarReader::TarReader(Give in, Packing packing) : state_(std::make_unique<State>()) {
+TarReader::TarReader(Give in, Packing packing, Form form) : state_(std::make_unique<State>()) {
   auto* handle = state_->handle.get();
   state_->in = std::move(in);
-  state_->check(archive_read_support_format_tar(handle));
-  if (packing == Packing::any) {
+  state_->check(form == Form::ar ? archive_read_support_format_ar(handle) : archive_read_support_format_tar(handle));
+  if (packing != Packing::none) {
     state_->check(archive_read_support_filter_gzip(handle));
     state_->check(archive_read_support_filter_zstd(handle));
   }
+  if (packing == Packing::debian) state_->check(archive_read_support_filter_xz(handle));
   state_->check(archive_read_open(handle, state_.get(), nullptr, State::give, nullptr));
 }
 TarReader::~TarReader() = default;

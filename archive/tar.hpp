@@ -34,8 +34,9 @@ private:
 /// Reads what any tar has written. Names are what they are: who reads judges them.
 class TarReader {
 public:
-  enum class Packing { none, any }; ///< any: gzip and zstd as well
-  explicit TarReader(Give in, Packing packing = Packing::none);
+  enum class Packing { none, any, debian }; ///< any: gzip and zstd as well; debian: and xz
+  enum class Form { tar, ar };              ///< ar: what a package of Debian's is, around its tars
+  explicit TarReader(Give in, Packing packing = Packing::none, Form form = Form::tar);
   ~TarReader();
   /// Throws Error for what is no archive, or damaged.
   std::optional<TarEntry> next();

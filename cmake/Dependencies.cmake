@@ -17,7 +17,7 @@ add_library(kubestrap_yaml_cpp INTERFACE)
 target_include_directories(kubestrap_yaml_cpp SYSTEM INTERFACE ${YAML_CPP_INCLUDE_DIR})
 add_library(kubestrap_protobuf INTERFACE)
 target_include_directories(kubestrap_protobuf SYSTEM INTERFACE ${Protobuf_INCLUDE_DIRS})
-# libarchive and zstd for bundles; of a libarchive that is linked in, tar and what it may be packed with.
+# libarchive and zstd for bundles; of a libarchive that is linked in, tar, ar and what they may be packed with.
 find_package(LibArchive 3.6 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_path(ZSTD_INCLUDE_DIR zstd.h REQUIRED)
@@ -28,7 +28,8 @@ if(KUBESTRAP_STATIC_LIBRARIES)
   find_library(PROTOBUF_LITE_ARCHIVE libprotobuf-lite.a REQUIRED)
   find_library(LIBARCHIVE_ARCHIVE libarchive.a REQUIRED)
   find_library(ZSTD_ARCHIVE libzstd.a REQUIRED)
-  target_link_libraries(kubestrap_archives INTERFACE ${LIBARCHIVE_ARCHIVE} ${ZSTD_ARCHIVE} ZLIB::ZLIB)
+  find_library(LZMA_ARCHIVE liblzma.a REQUIRED) # Debian's packages are packed with xz
+  target_link_libraries(kubestrap_archives INTERFACE ${LIBARCHIVE_ARCHIVE} ${ZSTD_ARCHIVE} ${LZMA_ARCHIVE} ZLIB::ZLIB)
   target_link_libraries(kubestrap_yaml_cpp INTERFACE ${YAML_CPP_ARCHIVE})
   target_link_libraries(kubestrap_protobuf INTERFACE ${PROTOBUF_LITE_ARCHIVE} Threads::Threads)
 else()

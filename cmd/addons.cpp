@@ -29,7 +29,7 @@ namespace {
 
 struct AddonsOptions {
   std::optional<std::string> kubeconfig, configFile, wait;
-  bool dryRun = false, exitCode = false, yes = false;
+  bool dryRun = false, exitCode = false, yes = false, offline = false;
 };
 
 using Names = std::vector<std::string>;
@@ -66,7 +66,8 @@ Standing standing(const AddonsOptions& options, Machine& machine) {
   config::Setup setup{.cluster = *std::move(cluster), .node = {}, .request = {}};
   setup.request.kubeconfig = path;
   if (options.wait) setup.request.addonPatience = parseDuration(*options.wait);
-  machine.useRuntime("unix:///run/containerd/containerd.sock"); // which is asked nothing
+  setup.node.criSocket = recordedSocket(machine.host()).value_or(foundSocket({}));
+  machine.useRuntime(setup.node.criSocket); // which is asked for images only
   return {std::move(setup), std::move(client)};
 }
 
@@ -133,6 +134,7 @@ ExitCode install(const AddonsOptions& options, const Names& names) {
       throw Error(fmt::format("{} is not among the add-ons of the configuration", name), "name a file with --config whose addons have it", ExitCode::usage);
   takeAddons(setup, machine.host(), [&](const std::string& name) { return isAmong(name, names); });
   takeAddonRecords(setup, client);
+  if (options.offline) refusePulls(setup, machine.world().cri);
   const auto leftOver = unasked(setup);
   for (const auto& name : leftOver) log::warn(fmt::format("{} is installed, and the configuration does not have it: kubestrap addons remove {}", name, name));
   return perform(phases::addonsWorkflow(), selecting(names), setup, options, "Addons", machine, leftOver);
@@ -272,6 +274,7 @@ Command addonsCommand() {
                .flags =
                    [options, dryRun] {
                      return std::vector<Flag>{configFlag(*options), dryRun(), exitCodeFlag(*options, "End with 4 where something was, or would be, changed"), kubeconfigFlag(options->kubeconfig),
+                                              {.name = "offline", .into = &options->offline, .doc = "Apply nothing whose images are not in the runtime of this machine"},
                                               {.name = "wait", .into = &options->wait, .doc = "Wait until the pods are ready, for so long at most", .value = "DURATION"}};
                    },
                .arguments = "[NAME...]",

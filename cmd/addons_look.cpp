@@ -130,4 +130,13 @@ void takeAddonRecords(config::Setup& setup, kube::Client& client) {
   for (auto& [name, seen] : setup.request.addons) markThoseOfOthers(seen, setup, client);
 }
 
+void refusePulls(const config::Setup& setup, host::Cri& runtime) {
+  std::vector<std::string> missing;
+  while_("looking for the images of add-ons on this machine", [&] {
+    for (const auto& [image, by] : phases::addonImages(setup))
+      if (!runtime.hasImage(image)) missing.push_back(image);
+  });
+  if (!missing.empty()) throw Error(phases::forbiddenPulls(missing, setup), phases::forbiddenPullsRemedy, ExitCode::refused);
+}
+
 } // namespace kubestrap::cmd

@@ -2,6 +2,7 @@
 // What add-ons there are: manifests on this machine, and the cluster's records.
 
 #include "config/model.hpp"
+#include "host/cri.hpp"
 #include "host/host.hpp"
 #include "kube/client.hpp"
 
@@ -16,5 +17,8 @@ void takeAddons(config::Setup& setup, host::Host& host, const std::function<bool
 
 /// What the cluster has of every add-on that there is; and of those that were read, what was there before them.
 void takeAddonRecords(config::Setup& setup, kube::Client& client);
+
+/// Throws Error (refused) where the runtime of this machine lacks an image of the add-ons that were read.
+void refusePulls(const config::Setup& setup, host::Cri& runtime);
 
 } // namespace kubestrap::cmd

@@ -1,5 +1,6 @@
 // bundle: one file with all that machines without a network need.
 #include "cmd/bundle.hpp"
+#include "cmd/bundle_images.hpp"
 #include "cmd/cfssl.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/look.hpp"
@@ -11,8 +12,8 @@
 #include "archive/image.hpp"
 #include "archive/scratch.hpp"
 #include "config/load.hpp"
-#include "host/cri_grpc.hpp"
 #include "manifests/components.hpp"
+#include "support/log.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
@@ -45,35 +46,6 @@ std::string created() {
   return formatRfc3339(TimePoint(std::chrono::seconds(epoch ? std::strtoll(epoch, nullptr, 10) : 0)));
 }
 
-/// Takes images out of the runtime, which pulls those that it lacks.
-class Runtime {
-public:
-  Runtime(const std::string& socket, host::Host& host) : address_(host::socketPath(socket)), host_(host) {}
-
-  void pull(const std::string& image, const std::string& architecture, bool offline) {
-    if (!trim(ctr({"images", "ls", "-q", fmt::format("name=={}", image)}, image)).empty()) return;
-    if (offline)
-      throw Error(fmt::format("bundle create wanted to pull {}, and --offline forbids it", image), "import it into the runtime, or give its archive in images/", ExitCode::refused);
-    fmt::print(stderr, "the runtime pulls {}\n", image);
-    ctr({"images", "pull", "--platform", "linux/" + architecture, image}, image);
-  }
-  void write(const std::string& image, const std::string& architecture, const fs::path& target) {
-    ctr({"images", "export", "--platform", "linux/" + architecture, target.string(), image}, image);
-  }
-
-private:
-  std::string ctr(std::vector<std::string> arguments, const std::string& image) {
-    arguments.insert(arguments.begin(), {"--address", address_, "--namespace", "k8s.io"});
-    const auto result = host_.run({.program = "ctr", .arguments = std::move(arguments), .input = {}, .timeout = std::chrono::minutes(15)});
-    if (result.timedOut || result.exitCode != 0)
-      throw Error(fmt::format("containerd cannot give the image {}: {}", image, result.timedOut ? "it did not answer in time" : trim(result.errors)),
-                  "is it running, and is ctr in the PATH? An OCI archive in images/ will do as well");
-    return result.output;
-  }
-  std::string address_;
-  host::Host& host_;
-};
-
 /// The images that a control plane of that version runs.
 std::vector<std::string> imagesOfKubernetes(const std::string& version, Machine& machine) {
   std::vector<std::string> warnings;
@@ -99,10 +71,23 @@ archive::Inputs inputsFor(const CreateOptions& options) {
   return inputs;
 }
 
+/// What a control plane of its version runs, and it lacks.
+void addMissingOfKubernetes(const Lock& lock, archive::Missing& missing, Machine& machine) {
+  if (lock.kubernetesVersion.empty()) return;
+  for (const auto& image : imagesOfKubernetes(lock.kubernetesVersion, machine))
+    if (std::ranges::none_of(lock.images, [&](const archive::Image& each) { return each.name == image; })) missing[image].push_back("Kubernetes " + lock.kubernetesVersion);
+}
+
+Value missingAsValue(const archive::Missing& missing) {
+  Value list = Value::array();
+  for (const auto& [image, by] : missing) list.push_back({{"name", image}, {"wantedBy", by}});
+  return list;
+}
+
 /// "an add-on names an image that is not in it", one a line.
-void tellMissing(const std::map<std::string, std::vector<std::string>>& missing) {
+void tellMissing(const archive::Missing& missing) {
   for (const auto& [image, by] : missing) fmt::print(stderr, "warning: {} is not in the bundle, and is wanted by {}\n", image, join(by, ", "));
-  if (!missing.empty()) fmt::print(stderr, "add them as --image NAME, or as archives in images/\n");
+  if (!missing.empty()) fmt::print(stderr, "bundle create takes them as --image NAME, or as archives in images/\n");
 }
 
 ExitCode runCreate(const CreateOptions& options, const std::vector<std::string>& arguments) {
@@ -114,25 +99,21 @@ ExitCode runCreate(const CreateOptions& options, const std::vector<std::string>&
   const auto& configuration = making.inputs.configuration;
 
   const archive::Scratch exports(making.target, "exports");
-  Runtime runtime(options.criSocket, machine.host());
+  ImageSource source(options.criSocket, configuration.architecture, options.offline ? ImageSource::Pulls::no : ImageSource::Pulls::yes, machine.host());
   for (const auto& image : configuration.images) {
-    runtime.pull(image, configuration.architecture, options.offline);
     const auto file = exports.folder() / fmt::format("{}.tar", making.inputs.archives.size());
-    runtime.write(image, configuration.architecture, file);
+    source.write(image, file);
     making.inputs.archives.push_back(file);
   }
   auto made = [&] {
     ProgressLine progress("packing");
     return archive::create(making, [&](std::uint64_t done, std::uint64_t of) { progress(done, of); });
   }();
-  if (!configuration.kubernetesVersion.empty())
-    for (const auto& image : imagesOfKubernetes(configuration.kubernetesVersion, machine))
-      if (std::ranges::none_of(made.lock.images, [&](const archive::Image& each) { return each.name == image; })) made.missing[image].push_back("Kubernetes " + configuration.kubernetesVersion);
+  addMissingOfKubernetes(made.lock, made.missing, machine);
 
   if (const auto as = format(globals()); as != Format::text) {
     auto document = result("BundleCreation");
-    document.update({{"file", making.target.string()}, {"lockDigest", made.lockDigest}, {"signed", making.key.has_value()}, {"parts", made.lock.members.size()}, {"missingImages", Value::array()}});
-    for (const auto& [image, by] : made.missing) document["missingImages"].push_back({{"name", image}, {"wantedBy", by}});
+    document.update({{"file", making.target.string()}, {"lockDigest", made.lockDigest}, {"signed", making.key.has_value()}, {"parts", made.lock.members.size()}, {"missingImages", missingAsValue(made.missing)}});
     printResult(document, as);
   } else {
     tellMissing(made.missing);
@@ -166,14 +147,53 @@ void printContents(const Lock& lock) {
   fmt::print("\n{}", table(rows));
 }
 
+/// Keeps the add-ons.
+class Addons : public archive::Sink {
+public:
+  void begin(const archive::Member& member) override {
+    text_ = member.kind == archive::Kind::manifest && member.size <= limit ? &texts[member.path] : nullptr;
+  }
+  void data(std::string_view bytes) override {
+    if (text_) *text_ += bytes;
+  }
+  void end(const archive::Member&) override {}
+  std::map<std::string, std::string> texts; ///< by path
+
+private:
+  static constexpr std::uint64_t limit = 4 << 20;
+  std::string* text_ = nullptr;
+};
+
+/// Add-ons name theirs in parts that may be the last. Whether the bundle is good is for `verify` to say.
+archive::Missing missingIn(archive::Reader& bundle) {
+  archive::Missing missing;
+  try {
+    Addons addons;
+    {
+      ProgressLine progress("reading");
+      bundle.walk(addons, [&](std::uint64_t done, std::uint64_t of) { progress(done, of); });
+    }
+    missing = archive::missingImages(bundle.lock(), addons.texts);
+    Machine machine(globals().rootfs);
+    addMissingOfKubernetes(bundle.lock(), missing, machine);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::warn(fmt::format("which images are missing is not known in full: {}", error.message()));
+  }
+  return missing;
+}
+
 ExitCode runInspect(const std::vector<std::string>& arguments) {
   if (arguments.size() != 1) throw Error("say which bundle", "kubestrap bundle inspect FILE", ExitCode::usage);
-  const archive::Reader bundle(arguments.front());
+  archive::Reader bundle(arguments.front());
   const auto& lock = bundle.lock();
+  const auto missing = missingIn(bundle);
   if (const auto as = format(globals()); as != Format::text) {
     auto document = describedAs("Bundle", lock, bundle.lockDigest(), bundle.file());
     document["signed"] = bundle.signature().has_value();
     if (bundle.base()) document["base"] = *bundle.base();
+    document["missingImages"] = missingAsValue(missing);
     printResult(document, as);
     return ExitCode::done;
   }
@@ -181,6 +201,7 @@ ExitCode runInspect(const std::vector<std::string>& arguments) {
   if (bundle.base()) fmt::print("a delta: it has what the bundle with the lock file {} lacks\n", *bundle.base());
   fmt::print("{}; kubestrap bundle verify says whether all of it is good\n\n", bundle.signature() ? "signed" : "not signed");
   printContents(lock);
+  tellMissing(missing);
   return ExitCode::done;
 }
 

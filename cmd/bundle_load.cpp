@@ -5,6 +5,7 @@
 #include "cmd/progress.hpp"
 #include "cmd/workflow.hpp"
 
+#include "config/v1alpha1.hpp"
 #include "phases/bundle.hpp"
 #include "plan/silent.hpp"
 #include "support/log.hpp"
@@ -68,6 +69,14 @@ std::vector<Flag> bundleUseFlags(BundleUse& use) {
           {.name = "bundle-base", .into = &use.how.base, .doc = "The older bundle that a delta goes by", .value = "OLD"},
           {.name = "bundle-key", .into = &use.how.keys, .doc = "A public key that the bundle has to be signed with", .value = "FILE", .standard = "/etc/kubestrap/trusted-keys.pem, if it is there"},
           {.name = "offline", .into = &use.offline, .doc = "Fetch nothing from outside of the cluster; what would have to be fetched is an error"}};
+}
+
+void takeBundle(const std::vector<Document>& documents, BundleUse& use) {
+  for (const auto& document : documents) {
+    if (stringAt(document.value, "kind") != config::v1alpha1::kind) continue;
+    if (auto bundle = stringAt(document.value, "bundle"); !use.bundle && !bundle.empty()) use.bundle = std::move(bundle);
+    if (const auto* offline = find(document.value, "offline"); offline && offline->is_boolean()) use.offline = use.offline || offline->get<bool>();
+  }
 }
 
 config::Bundled verified(const archive::Source& source, const BundleOptions& options, Machine& machine, KubeletOf kubelet) {

@@ -13,6 +13,8 @@ struct BundleUse {
   bool offline = false;
 };
 std::vector<Flag> bundleUseFlags(BundleUse& use);
+/// What a KubestrapConfiguration says of both, where no flag does.
+void takeBundle(const std::vector<Document>& documents, BundleUse& use);
 
 /// What happens to a kubelet in the bundle: an upgrade has a phase of its own for it.
 struct KubeletOf {

@@ -62,7 +62,8 @@ std::optional<config::BootstrapToken> earlierDefaultToken(Machine& machine, cons
 void takeOwnAddons(config::Setup& setup, Machine& machine, const plan::Selection& selection) {
   takeAddons(setup, machine.host(), [&](const std::string& name) {
     const auto left = [&](const std::string& phase) { return std::ranges::find(setup.request.skipPhases, phase) != setup.request.skipPhases.end(); };
-    return selection.runs("addon/" + name) && !left("addon") && !left("addon/" + name);
+    const bool judged = setup.request.offline && selection.only == "preflight"; // which has to know their images
+    return (judged || selection.runs("addon/" + name)) && !left("addon") && !left("addon/" + name);
   });
   if (setup.request.addons.empty()) return;
   const auto path = setup.request.kubeconfig.value_or(config::paths::adminConf);
@@ -154,6 +155,7 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   const auto documents = withAuditPolicy(options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{}, machine.host());
   chooseLayout(documents, options, machine.host());
   options.dryRun = options.dryRun || asksForDryRun(documents);
+  takeBundle(documents, options.bundle);
   const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
   plan::Selection selection{.only = onlyPhase, .skip = {}};
   plan::Outcome loaded;
@@ -179,11 +181,11 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   takeWishes(setup.cluster.pki, machine.host());
   if (setup.cluster.kubestrap.encryption) setup.request.encryptionKey = Secret(base64(machine.random()(32)));
   auto& runtime = machine.useRuntime(setup.node.criSocket);
-  if (judging == Judging::yes) lookFurther(facts, phases::Purpose::init, setup, machine, runtime);
   lookAtFront(setup, machine.host());
   if (options.kubeconfig) setup.request.kubeconfig = std::filesystem::absolute(*options.kubeconfig);
   takeOwnAddons(setup, machine, selection);
   if (options.printManifest) return printAddons(setup, *onlyPhase);
+  if (judging == Judging::yes) lookFurther(facts, phases::Purpose::init, setup, machine, runtime);
   complete(setup, machine, options, setup.request.tokensGiven);
 
   for (const auto& name : setup.request.skipPhases) selection.skip.push_back(name);

@@ -92,6 +92,7 @@ ExitCode runJoin(JoinOptions options, const std::vector<std::string>& arguments,
   takeSecrets(options, machine);
   const auto documents = options.flags.configFile ? machine.readDocuments(*options.flags.configFile) : std::vector<Document>{};
   options.dryRun = options.dryRun || asksForDryRun(documents);
+  takeBundle(documents, options.bundle);
   const auto mode = options.dryRun ? plan::Mode::plan : plan::Mode::apply;
   plan::Selection selection{.only = onlyPhase, .skip = {}};
   plan::Outcome loaded;

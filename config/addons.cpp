@@ -3,6 +3,8 @@
 #include "config/rules.hpp"
 #include "config/v1alpha1.hpp"
 #include "config/validate.hpp"
+#include "support/error.hpp"
+#include "support/yaml.hpp"
 
 #include <fmt/format.h>
 
@@ -111,6 +113,21 @@ const Addon* findAddon(const std::vector<Addon>& addons, std::string_view name) 
 }
 
 Path manifestOf(const Addon& addon) { return addon.source.empty() ? paths::state / "manifests" / (addon.name + ".yaml") : Path(addon.source); }
+
+std::vector<Value> documentsWithin(const Value& configMap) {
+  std::vector<Value> documents;
+  const auto* data = find(configMap, "data");
+  if (stringAt(configMap, "kind") != "ConfigMap" || !data || !data->is_object()) return documents;
+  for (const auto& [name, content] : data->items()) {
+    if (!content.is_string() || !(name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json"))) continue;
+    try {
+      for (auto& document : parseYaml(content.get<std::string>(), name)) documents.push_back(std::move(document.value));
+    } catch (const Error&) {
+      // A template, or a file of somebody's own kind.
+    }
+  }
+  return documents;
+}
 
 void validateAddons(const std::vector<Addon>& addons, const Report& report) {
   const Addon* network = nullptr;

@@ -22,6 +22,8 @@ std::span<const AddonRow> addonRows();
 const Addon* findAddon(const std::vector<Addon>& addons, std::string_view name);
 /// Where its manifest is looked for.
 Path manifestOf(const Addon& addon);
+/// The documents that files of a ConfigMap are, such as the pod that local-path's controller makes; what cannot be read is none.
+std::vector<Value> documentsWithin(const Value& configMap);
 
 /// What the addons say among themselves.
 void validateAddons(const std::vector<Addon>& addons, const schema::Report& report);

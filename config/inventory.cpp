@@ -204,6 +204,9 @@ ClusterFile loadClusterFile(const std::vector<Document>& documents, const Random
     else file.documents.push_back(document);
     if (kind == "JoinConfiguration" || kind == "ResetConfiguration" || kind == "UpgradeConfiguration")
       problems.push_back({document.where("/kind"), "kind", fmt::format("{} has no place beside a {}", kind, inventoryKind), "what the file says of nodes in InitConfiguration, which join goes by as well"});
+    for (const auto* member : {"bundle", "offline"})
+      if (kind == v1alpha1::kind && document.value.contains(member))
+        problems.push_back({document.where(fmt::format("/{}", member)), member, "is of one machine here, and would be the first one's only", fmt::format("{} in the {}, which is of all machines", member, inventoryKind)});
   }
   if (!own)
     problems.push_back({documents.empty() ? "" : documents.front().where(""), "kind", fmt::format("there is no document of kind {}", inventoryKind),

@@ -258,8 +258,15 @@ inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
                                                .doc = "Add-ons that are installed: pod network, load balancer, ingress, metrics, storage; none by itself.",
                                                .since = since,
                                                .unset = Unset::omittedWhenZero}),
-    later("bundle", "clusters of many machines", "A file with everything for an installation without a network."),
-    later("offline", "clusters of many machines", "Whether nothing may be fetched."),
+    field<&v::KubestrapConfiguration::bundle>({.name = "bundle",
+                                               .rule = &rules::absolutePath,
+                                               .doc = "A bundle that init or join puts on this machine first, as with --bundle, which counts before it. Of many machines a Cluster says it.",
+                                               .since = since,
+                                               .unset = Unset::omittedWhenZero}),
+    field<&v::KubestrapConfiguration::offline>({.name = "offline",
+                                                .doc = "Whether init or join may fetch nothing from outside of the cluster, as with --offline. Of many machines a Cluster says it.",
+                                                .since = since,
+                                                .unset = Unset::omittedWhenZero}),
 };
 // clang-format on
 

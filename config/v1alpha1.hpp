@@ -59,6 +59,8 @@ struct KubestrapConfiguration {
   std::optional<Pki> pki;
   std::vector<Addon> addons;
   std::optional<Security> security;
+  std::string bundle;   ///< of the machine that the command runs on, and not kept in the cluster
+  bool offline = false; ///< the same
 };
 
 extern const schema::Type kubestrapConfiguration;

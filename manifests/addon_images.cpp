@@ -75,10 +75,13 @@ bool replaceImages(Value& object, const config::AddonValues& values) {
 
 std::vector<std::string> imagesIn(const std::vector<Value>& objects) {
   std::vector<std::string> images;
-  for (auto object : objects)
-    forEachImage(object, [&](const std::string& image) {
-      if (std::find(images.begin(), images.end(), image) == images.end()) images.push_back(image);
-    });
+  const auto add = [&](const std::string& image) {
+    if (std::find(images.begin(), images.end(), image) == images.end()) images.push_back(image);
+  };
+  for (auto object : objects) {
+    forEachImage(object, add);
+    for (auto& document : config::documentsWithin(object)) forEachImage(document, add);
+  }
   return images;
 }
 

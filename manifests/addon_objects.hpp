@@ -43,7 +43,7 @@ config::ObjectName addonRecordName(std::string_view name);
 /// What every object of an add-on is labelled with.
 inline constexpr std::string_view addonLabel = "kubestrap.io/addon";
 
-/// The images that pods of these objects name, in their order.
+/// The images that pods of these objects name, in their order; also of pods that lie as documents in a ConfigMap.
 std::vector<std::string> imagesIn(const std::vector<Value>& objects);
 
 } // namespace kubestrap::manifests

@@ -9,6 +9,7 @@
 #include "phases/in_cluster.hpp"
 #include "phases/node.hpp"
 #include "support/error.hpp"
+#include "support/text.hpp"
 
 #include <fmt/format.h>
 
@@ -206,6 +207,24 @@ void leaveShared(Setup& setup, const std::vector<std::string>& going) {
   const auto others = recordedBesides(going, setup);
   for (auto& [name, seen] : setup.request.addons)
     if (std::ranges::find(going, name) != going.end()) seen.installed = without(others, seen.installed);
+}
+
+std::map<std::string, std::vector<std::string>> addonImages(const Setup& setup) {
+  std::map<std::string, std::vector<std::string>> images;
+  for (const auto& addon : setup.cluster.kubestrap.addons)
+    if (const auto* seen = seenOf(setup, addon.name); seen && !seen->manifest.empty())
+      for (const auto& image : manifests::imagesIn(manifests::inOrder(manifests::addonObjects(setup.cluster, addon, *seen)))) images[image].push_back(addon.name);
+  return images;
+}
+
+std::string forbiddenPulls(const std::vector<std::string>& images, const Setup& setup) {
+  const auto wanted = addonImages(setup);
+  std::vector<std::string> named;
+  for (const auto& image : images) {
+    const auto by = wanted.find(image);
+    named.push_back(by == wanted.end() ? image : fmt::format("{} (of {})", image, join(by->second, ", ")));
+  }
+  return fmt::format("the runtime has to pull {}, and --offline forbids it", join(named, ", "));
 }
 
 std::vector<Problem> addonProblems(const Setup& setup) {

@@ -1,3 +1,4 @@
+#include "phases/addons.hpp"
 #include "phases/preflight_checks.hpp"
 
 #include "support/text.hpp"
@@ -24,7 +25,7 @@ Observations imagesPresent(const Setup& setup, const Facts& facts) {
   const auto missing = missingImages(facts);
   if (missing.empty()) return {};
   if (setup.request.offline)
-    return {error(fmt::format("the runtime has to pull {}, and --offline forbids it", join(missing, ", ")), "add them to the bundle, and load it: kubestrap bundle load; or import their archives into the runtime")};
+    return {error(forbiddenPulls(missing, setup), forbiddenPullsRemedy)};
   return {error(fmt::format("imagePullPolicy is Never, and the runtime has not: {}", join(missing, ", ")),
                 "import them (containerd: ctr -n k8s.io images import FILE), or say imagePullPolicy: IfNotPresent")};
 }

@@ -40,7 +40,7 @@ std::vector<Check> kubestrapChecks() {
      .judge = signedElsewhere,
      .from = ours},
     {.name = "Images",
-     .fires = "an image is not in the runtime, and imagePullPolicy is Never",
+     .fires = "an image is not in the runtime, and imagePullPolicy is Never; with `--offline` also one of an add-on that is applied",
      .remedy = "import the images into the runtime, or let them be pulled",
      .judge = imagesPresent,
      .applies = pullsNever,

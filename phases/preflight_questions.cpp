@@ -1,4 +1,5 @@
 // What the checks have to know of a machine besides what is looked at in any case.
+#include "phases/addons.hpp"
 #include "phases/certificates.hpp"
 #include "phases/preflight_checks.hpp"
 
@@ -24,8 +25,15 @@ void askOfCertificates(PreflightQuestions& questions, const Setup& setup) {
       if (!file.empty()) questions.files.emplace_back(file);
 }
 
-std::vector<std::string> imagesOf(Purpose purpose, const config::Cluster& cluster) {
-  if (purpose != Purpose::joinWorker) return manifests::imageList(cluster);
+/// Those of add-ons only where nobody may pull them later: nodes fetch them by themselves.
+std::vector<std::string> imagesOf(Purpose purpose, const Setup& setup) {
+  const auto& cluster = setup.cluster;
+  if (purpose != Purpose::joinWorker) {
+    auto images = manifests::imageList(cluster);
+    if (setup.request.offline)
+      for (const auto& [image, by] : addonImages(setup)) images.push_back(image);
+    return images;
+  }
   std::vector<std::string> images{cluster.images.pause};
   if (!cluster.proxyDisabled) images.push_back(cluster.images.proxy);
   if (manifests::hasFront(cluster) && !cluster.kubestrap.frontImage.empty()) images.push_back(cluster.kubestrap.frontImage);
@@ -51,7 +59,7 @@ PreflightQuestions questionsFor(Purpose purpose, const Setup& setup) {
       .disks = disksOf(purpose, setup),
       .programs = {"losetup", "mount", "cp", "conntrack"},
       .sysctls = {ipv4Forwarding, ipv6Forwarding},
-      .images = imagesOf(purpose, setup.cluster),
+      .images = imagesOf(purpose, setup),
       .ports = {setup.node.bindPort, schedulerPort, controllerManagerPort, kubeletPort, etcdClientPort, etcdPeerPort}};
   if (manifests::hasFront(setup.cluster)) {
     questions.ports.push_back(manifests::frontEndpoint(setup).port);

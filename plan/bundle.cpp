@@ -102,30 +102,60 @@ void needRoom(const fs::path& folder, const std::set<std::string>& parts, const 
                 "make room there", ExitCode::refused);
 }
 
-std::string nameOfPackage(const Path& file) {
-  const auto name = file.filename().string();
-  return name.substr(0, name.find('_'));
-}
+/// What keeps the packages of a machine, as far as it is asked.
+struct PackageManager {
+  std::string_view name;   ///< also of its own package: it is a machine's where it keeps itself
+  std::string_view ending; ///< of files that it installs
+  std::string_view asks;
+  std::vector<std::string> query, install, remove; ///< the first answers "installed VERSION"
+};
+const PackageManager packageManagers[] = {
+    {"dpkg", ".deb", "dpkg-query", {"--show", "--showformat", "${db:Status-Status} ${Version}\\n"}, {"--install", "--force-confold"}, {"--purge"}},
+    // As dpkg does it, in whatever version it is there.
+    {"rpm", ".rpm", "rpm", {"--query", "--queryformat", "installed %{VERSION}-%{RELEASE}\\n"}, {"--upgrade", "--replacepkgs", "--oldpackage"}, {"--erase"}},
+};
 
-/// "1.4.7-1" of "conntrack_1%3a1.4.7-1_amd64.deb" and of "1:1.4.7-1": names of packages leave epochs out, or do not.
 std::string withoutEpoch(const std::string& version) { return version.substr(version.find(':') == std::string::npos ? 0 : version.find(':') + 1); }
 
-std::string versionOfPackage(const Path& file) {
-  const auto parts = split(file.filename().string(), '_');
-  return parts.size() == 3 ? withoutEpoch(replaceAll(parts[1], "%3a", ":")) : "";
-}
-
-std::optional<std::string> installedVersion(const std::string& package, host::Host& host) {
-  const auto result = host.run({.program = "dpkg-query", .arguments = {"--show", "--showformat", "${db:Status-Status} ${Version}", package}, .input = {}});
+std::optional<std::string> installedVersion(const std::string& package, const PackageManager& manager, host::Host& host) {
+  auto arguments = manager.query;
+  arguments.push_back(package);
+  const auto result = host.run({.program = std::string(manager.asks), .arguments = std::move(arguments), .input = {}});
   const auto said = words(result.output);
-  if (result.exitCode != 0 || said.size() != 2 || said[0] != "installed") return std::nullopt;
+  if (result.exitCode != 0 || said.size() < 2 || said[0] != "installed") return std::nullopt;
   return withoutEpoch(said[1]);
 }
 
+/// Both may be installed: the other one has no packages.
+bool keepsThisMachine(const PackageManager& manager, host::Host& host) try {
+  return installedVersion(std::string(manager.name), manager, host).has_value();
+} catch (const Interrupted&) {
+  throw;
+} catch (const Error&) {
+  return false; // it is not in the PATH
+}
+
+const PackageManager* managerOf(host::Host& host) {
+  const auto* found = std::ranges::find_if(packageManagers, [&](const PackageManager& each) { return keepsThisMachine(each, host); });
+  return found == std::end(packageManagers) ? nullptr : found;
+}
+
+archive::PackageName said(const Path& file) { return archive::packageName(file.filename().string()).value_or(archive::PackageName{}); }
+
+/// The one that installs these files. Throws Error (refused) for a file that the machine's own does not install.
+const PackageManager& managerFor(const std::vector<Path>& files, host::Host& host) {
+  const auto* manager = managerOf(host);
+  for (const auto& file : files)
+    if (!manager || file.extension() != manager->ending)
+      throw Error(fmt::format("{} cannot be installed: this machine's packages are {}", file.filename().string(), manager ? fmt::format("{}'s ({})", manager->name, manager->ending) : "neither dpkg's nor rpm's"),
+                  "have a bundle made for it, without packages of another kind", ExitCode::refused);
+  return *manager;
+}
+
 /// Packages that are not installed in their version.
-std::vector<Path> lackingPackages(const InstallPackages& wanted, host::Host& host) {
+std::vector<Path> lackingPackages(const InstallPackages& wanted, const PackageManager& manager, host::Host& host) {
   auto files = wanted.files;
-  std::erase_if(files, [&](const Path& file) { return installedVersion(nameOfPackage(file), host) == versionOfPackage(file); });
+  std::erase_if(files, [&](const Path& file) { return installedVersion(said(file).name, manager, host) == withoutEpoch(said(file).version); });
   return files;
 }
 
@@ -135,13 +165,18 @@ Path keptProgram(const Path& program) { return config::paths::state / "before" /
 
 std::vector<std::string> newPackages(const InstallPackages& wanted, host::Host& host) {
   std::vector<std::string> names;
+  const auto& manager = managerFor(wanted.files, host);
   for (const auto& file : wanted.files)
-    if (auto name = nameOfPackage(file); !installedVersion(name, host)) names.push_back(std::move(name));
+    if (auto name = said(file).name; !installedVersion(name, manager, host)) names.push_back(std::move(name));
   return names;
 }
 
 Change needed(const UnpackBundle& wanted, const Context& context) {
   Change change{.subject = subject(Task{wanted})};
+  std::vector<Path> packages; // before anything of it is written
+  for (const auto& part : wanted.parts)
+    if (archive::kindOf(part.part) == archive::Kind::package) packages.push_back(part.to);
+  if (!packages.empty()) managerFor(packages, context.world.host);
   const auto lacking = lackingOf(wanted, context);
   if (lacking.empty()) return change;
   change.verb = Verb::run;
@@ -197,10 +232,11 @@ void perform(const InstallPart& wanted, const Change&, const Context& context) {
 
 Change needed(const InstallPackages& wanted, const Context& context) {
   Change change{.subject = subject(Task{wanted})};
-  const auto lacking = lackingPackages(wanted, context.world.host);
+  auto& host = context.world.host;
+  const auto lacking = lackingPackages(wanted, managerFor(wanted.files, host), host);
   if (lacking.empty()) return change;
   std::vector<std::string> names;
-  for (const auto& file : lacking) names.push_back(nameOfPackage(file));
+  for (const auto& file : lacking) names.push_back(said(file).name);
   change.verb = Verb::run;
   change.reason = fmt::format("not installed in their versions: {}", join(names, ", "));
   return change;
@@ -208,20 +244,20 @@ Change needed(const InstallPackages& wanted, const Context& context) {
 
 void perform(const InstallPackages& wanted, const Change&, const Context& context) {
   auto& host = context.world.host;
-  std::vector<std::string> arguments{"--install", "--force-confold"};
-  for (const auto& file : lackingPackages(wanted, host)) {
-    if (file.extension() != ".deb") throw Error(fmt::format("{} is no package of Debian's kind, and kubestrap installs no others", file.filename().string()), fmt::format("install it with your package manager, from {}", file.parent_path().string()));
-    arguments.push_back(file.string());
-  }
-  const auto result = host.run({.program = "dpkg", .arguments = std::move(arguments), .input = {}, .timeout = std::chrono::minutes(10)});
+  const auto& manager = managerFor(wanted.files, host);
+  auto arguments = manager.install;
+  for (const auto& file : lackingPackages(wanted, manager, host)) arguments.push_back(file.string());
+  const auto result = host.run({.program = std::string(manager.name), .arguments = std::move(arguments), .input = {}, .timeout = std::chrono::minutes(10)});
   if (result.timedOut || result.exitCode != 0)
-    throw Error(fmt::format("the packages cannot be installed: {}", result.timedOut ? "dpkg did not end in time" : trim(result.errors)), "add what they depend on to the bundle, in packages/");
+    throw Error(fmt::format("the packages cannot be installed: {}", result.timedOut ? fmt::format("{} did not end in time", manager.name) : std::string(trim(result.errors))),
+                "add what they depend on to the bundle, in packages/");
 }
 
 Change needed(const RemovePackages& wanted, const Context& context) {
   Change change{.subject = subject(Task{wanted})};
+  const auto* manager = managerOf(context.world.host);
   for (const auto& name : wanted.names)
-    if (installedVersion(name, context.world.host)) {
+    if (manager && installedVersion(name, *manager, context.world.host)) {
       change.verb = Verb::remove;
       change.reason = "installed by kubestrap";
     }
@@ -229,9 +265,11 @@ Change needed(const RemovePackages& wanted, const Context& context) {
 }
 
 void perform(const RemovePackages& wanted, const Change&, const Context& context) {
-  std::vector<std::string> arguments{"--purge"};
-  for (const auto& name : wanted.names) arguments.push_back(name);
-  const auto result = context.world.host.run({.program = "dpkg", .arguments = std::move(arguments), .input = {}, .timeout = std::chrono::minutes(5)});
+  const auto* manager = managerOf(context.world.host);
+  if (!manager) return;
+  auto arguments = manager->remove;
+  arguments.insert(arguments.end(), wanted.names.begin(), wanted.names.end());
+  const auto result = context.world.host.run({.program = std::string(manager->name), .arguments = std::move(arguments), .input = {}, .timeout = std::chrono::minutes(5)});
   if (result.timedOut || result.exitCode != 0) throw Error(fmt::format("{} cannot be removed: {}", join(wanted.names, ", "), trim(result.errors)), "what depends on it was installed since");
 }
 

@@ -15,7 +15,7 @@ REPOSITORY = "kubestrap.io/kubestrap"
 PROGRAMS = {"haproxy": "/usr/sbin/haproxy", "keepalived": "/usr/sbin/keepalived"}  # package -> what is wanted of it
 OPENED = ["libcurl.so.4"]  # what the binary opens when it needs it, and does not name in its header (net/curl_library.cpp)
 # Whose code the release binary has in itself: their terms ask for their copyright to go with it.
-LINKED_IN = "libstdc++6 libyaml-cpp-dev libprotobuf-dev libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libarchive-dev libzstd-dev".split()
+LINKED_IN = "libstdc++6 libyaml-cpp-dev libprotobuf-dev libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libarchive-dev libzstd-dev liblzma-dev".split()
 FRONT = 65532  # the front's user, which owns nothing
 TEXTS = {
     "/etc/passwd": f"root:x:0:0:root:/:/nologin\nfront:x:{FRONT}:{FRONT}:front:/:/nologin\n",

@@ -156,6 +156,16 @@ TEST_CASE_FIXTURE(Damaged, "a part for another architecture is named, also where
   CHECK(said() == "it: bin/kubelet: it is a program for arm64, not for amd64");
 }
 
+TEST_CASE_FIXTURE(Damaged, "a package that is neither for the bundle's architecture nor for all is named, also where the lock file is signed") {
+  const std::string was = "packages/conntrack_1.4.7-1_amd64.deb", is = "packages/conntrack_1.4.7-1_i386.deb";
+  part(was).path = is;
+  relock([&](Value& lock) {
+    for (auto& member : lock["members"])
+      if (member["path"] == was) member["path"] = is;
+  });
+  CHECK(said() == "it: " + is + ": it is a package for i386, not for amd64");
+}
+
 TEST_CASE_FIXTURE(Damaged, "an image that does not hold together is named") {
   relock([](Value& lock) { lock["images"][0]["layers"] = Value::array({lock["images"][0]["configuration"]}); });
   CHECK(said() == "it: the image example.org/other:1 is made of other parts than the lock file says");

@@ -41,6 +41,21 @@ std::string saidOf(const std::function<void(Value&)>& change) {
 
 } // namespace
 
+TEST_CASE("a package is for the bundle's architecture or for all, by its name, and nothing else is taken") {
+  for (const auto* name : {"conntrack_1.4.7-1_amd64.deb", "conntrack_1%3a1.4.7-1_all.deb", "conntrack-tools-1.4.7-2.el9.x86_64.rpm", "tzdata-2024a-1.el9.noarch.rpm"}) {
+    CAPTURE(name);
+    CHECK_FALSE(foreignPackage(name, "amd64"));
+  }
+  for (const auto* name : {"a_1_i386.deb", "a_1_armhf.deb", "a_1_arm64.deb", "a_1_x86-64.deb", "a_1_noarch.deb", "a-1-1.i686.rpm", "a-1-1.src.rpm", "a-1-1.amd64.rpm", "a-1-1.all.rpm", "a.deb", "a.rpm",
+                           "a_1_amd64.tar"}) {
+    CAPTURE(name);
+    CHECK(foreignPackage(name, "amd64"));
+  }
+  CHECK(foreignPackage("a_1_i386.deb", "amd64") == "it is a package for i386, not for amd64");
+  CHECK(foreignPackage("a-1-1.aarch64.rpm", "amd64") == "it is a package for arm64, not for amd64");
+  CHECK(foreignPackage("a.deb", "amd64") == "its name does not say what it is: NAME_VERSION_ARCHITECTURE.deb, NAME-VERSION-RELEASE.ARCHITECTURE.rpm");
+}
+
 TEST_CASE("a lock file that was written is read as it was") { CHECK(parseLock(emitLock(sample()), "lock") == sample()); }
 
 TEST_CASE("a lock file that is not what it has to be is refused, and says where") {
@@ -108,6 +123,34 @@ data: {image: not-one}
   std::vector<Value> values;
   for (const auto& each : documents) values.push_back(each.value);
   CHECK(imagesNamed(values) == std::set<std::string>{"docker.io/library/nginx:latest", "localhost:5000/x:1", "quay.io/a/b@sha256:aa", "registry.k8s.io/pause:3.10.2"});
+}
+
+TEST_CASE("the pod that an add-on's controller makes of a file of its ConfigMap is a pod as well, and other files are none") {
+  const auto documents = parseYaml("kind: ConfigMap\n"
+                                   "data:\n"
+                                   "  helperPod.yaml: |-\n"
+                                   "    apiVersion: v1\n"
+                                   "    kind: Pod\n"
+                                   "    spec: {containers: [{name: helper-pod, image: docker.io/library/busybox}]}\n"
+                                   "  config.json: '{\"nodePathMap\": []}'\n"
+                                   "  template.yaml: '{{ if .it }} image: x'\n"
+                                   "  setup: '{containers: [{image: no-document}]}'\n",
+                                   "local-path.yaml");
+  CHECK(imagesNamed({documents.front().value}) == std::set<std::string>{"docker.io/library/busybox:latest"});
+}
+
+TEST_CASE("kubestrap's own image is missed where its program is in the bundle, in the program's version where that is known") {
+  auto lock = sample();
+  CHECK(missingImages(lock, {}).empty());
+  lock.members.insert(lock.members.begin() + 1, {.path = "bin/kubestrap", .kind = Kind::program, .version = {}, .size = 7, .sha256 = two, .licence = "Apache-2.0"});
+  CHECK(missingImages(lock, {}) == Missing{{"kubestrap.io/kubestrap", {"bin/kubestrap"}}});
+  lock.images.insert(lock.images.begin(), lock.images.front());
+  lock.images.front().name = "kubestrap.io/kubestrap:v0.1.0";
+  CHECK(missingImages(lock, {}).empty());
+  lock.members[1].version = "0.1.0";
+  CHECK(missingImages(lock, {}).empty());
+  lock.members[1].version = "v0.2.0";
+  CHECK(missingImages(lock, {}) == Missing{{"kubestrap.io/kubestrap:v0.2.0", {"bin/kubestrap"}}});
 }
 
 TEST_CASE("the list of contents has a package for each part and image, and the same bytes for the same lock") {

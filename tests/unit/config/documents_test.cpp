@@ -146,6 +146,14 @@ TEST_CASE("fields of KubestrapConfiguration that do nothing yet are refused with
   CHECK(problemOf(kubestrap("layout: flat\n")) == "k.yaml:3:1: layout: \"flat\" is not known (expected one of plain, hosted)");
 }
 
+TEST_CASE("a bundle and being offline are of the machine that init runs on, and not of the cluster") {
+  CHECK(problemOf(stream({cluster(""), kubestrap("bundle: b.bundle\n")})).find("bundle: \"b.bundle\"") != std::string::npos); // relative to what?
+  const auto setup = load(stream({cluster(""), kubestrap("bundle: /root/b.bundle\noffline: true\n")}));
+  const auto kept = kubestrapConfigurationDocument(setup.cluster);
+  CHECK_FALSE(kept.contains("bundle"));
+  CHECK_FALSE(kept.contains("offline"));
+}
+
 TEST_CASE("what a layout needs is said where something else was asked for") {
   const auto with = [](const std::string& text) { return problemOf(stream({cluster(""), kubestrap(text)})); };
   CHECK(with("hosting: self\n").find("self is what pivot makes of a cluster, which begins with static pods") != std::string::npos);

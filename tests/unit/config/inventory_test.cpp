@@ -80,6 +80,8 @@ TEST_CASE("the other documents are judged as init judges them, and none may be m
   CHECK(problemsOfFile(cluster("kubernetesVersion: v1.37.2\n")) ==
         Lines{"k.yaml:1:1: kind: there is no document of kind Cluster (expected apiVersion: kubestrap.io/v1alpha1 and kind: Cluster, with hosts)"});
   CHECK(problemsOfFile(stream({inventoryOf(three), "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration\n"})).size() == 1);
+  CHECK(problemsOfFile(stream({inventoryOf(three), kubestrap("bundle: /b.bundle\n")})) ==
+        Lines{"k.yaml:11:1: bundle: is of one machine here, and would be the first one's only (expected bundle in the Cluster, which is of all machines)"});
 }
 
 TEST_CASE("the example of the documentation is right") {

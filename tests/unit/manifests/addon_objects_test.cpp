@@ -248,6 +248,7 @@ data:
   CHECK(parseJson(data.at("config.json").get<std::string>()).at("nodePathMap") ==
         Value::array({Value{{"node", "DEFAULT_PATH_FOR_NON_LISTED_NODES"}, {"paths", {"/data/volumes"}}}}));
   CHECK(has(data.at("helperPod.yaml").get<std::string>(), "image: 10.0.0.5:5000/library/busybox"));
+  CHECK(imagesIn(objects) == std::vector<std::string>{"10.0.0.5:5000/library/busybox"}); // which its controller runs
   CHECK(ofKind(objects, "StorageClass").at("metadata").at("annotations").at("storageclass.kubernetes.io/is-default-class") == "true");
 }
 

@@ -363,6 +363,25 @@ TEST_CASE("an image's registry is the host it begins with") {
   CHECK(registryOf("nginx:1") == "docker.io");
 }
 
+TEST_CASE("with --offline the images of add-ons have to be there, and those that are not are named with who wants them") {
+  auto setup = plainSetup();
+  setup.cluster.kubestrap.addons = {{.name = "metrics-server", .source = {}, .values = config::AddonValues{.imageRegistry = "reg"}}};
+  const Value pod{{"spec", {{"containers", Value::array({Value{{"name", "a"}, {"image", "registry.k8s.io/ms:v1"}}})}}}};
+  setup.request.addons["metrics-server"].manifest = {
+      Value{{"apiVersion", "apps/v1"}, {"kind", "Deployment"}, {"metadata", {{"name", "a"}, {"namespace", "b"}}}, {"spec", {{"template", pod}}}}};
+  const auto asks = [&](Purpose purpose) { return std::ranges::count(questionsFor(purpose, setup).images, "reg/ms:v1"); };
+  CHECK(asks(Purpose::init) == 0); // nodes pull them, when they run them
+  setup.request.offline = true;
+  setup.node.pullPolicy = config::PullPolicy::never;
+  CHECK(asks(Purpose::init) == 1);
+  CHECK(asks(Purpose::joinWorker) == 0);
+  auto facts = fitMachine();
+  facts.images = {{"registry.k8s.io/a:1", false}, {"reg/ms:v1", false}};
+  CHECK(theFinding("Images", setup, facts).evidence == "the runtime has to pull reg/ms:v1 (of metrics-server), registry.k8s.io/a:1, and --offline forbids it");
+  setup.request.addons.clear(); // left out by --skip-phases
+  CHECK(asks(Purpose::init) == 0);
+}
+
 TEST_CASE("legacy tables without a rule are no mixture") {
   auto facts = fitMachine();
   facts.packetFilter = {.version = "v1.8.9", .backend = "nf_tables", .legacyTables = {"nat"}, .legacyRules = 0};

@@ -8,6 +8,7 @@
 #include "tests/unit/plan/world.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 using namespace kubestrap;
 using namespace kubestrap::plan;
@@ -51,8 +52,11 @@ struct Loading : archive::Workshop {
     return {.exitCode = 127, .output = {}, .errors = "not found"};
   }
 
+  std::string file = "a.bundle"; ///< what is unpacked, which may be a delta with an older bundle
+  std::optional<Path> base;
+
   UnpackBundle unpack() {
-    UnpackBundle wanted{.file = at("a.bundle"), .base = {}, .lockDigest = made.lockDigest, .folder = folder, .parts = {}, .images = {}};
+    UnpackBundle wanted{.file = at(file), .base = base, .lockDigest = made.lockDigest, .folder = folder, .parts = {}, .images = {}};
     for (const auto& member : made.lock.members)
       if (member.kind == archive::Kind::program || member.kind == archive::Kind::cni)
         wanted.parts.push_back({.part = member.path, .from = folder / member.path, .to = *archive::placeOf(member.path), .sha256 = member.sha256, .mode = 0755});
@@ -101,6 +105,42 @@ TEST_CASE_FIXTURE(Loading, "only what is lacking is unpacked") {
   CHECK(!fs::exists(folder / "images"));
 }
 
+TEST_CASE_FIXTURE(Loading, "a delta brings what is new to a machine that has the older bundle, and all of the newer one to a bare machine") {
+  std::size_t lacking = 0;
+  SUBCASE("it has the older one") {
+    all();
+    lacking = 1;
+  }
+  SUBCASE("it is bare") { lacking = 4; }
+  fs::remove_all(folder);
+  temp.put("in/bin/kubelet", archive::program("amd64", "a newer kubelet"));
+  temp.put("in/images/further.tar", archive::ociArchive("example.org/further:2", "another layer"));
+  made = archive::create(making("new.bundle"));
+  archive::makeDelta(at("a.bundle"), at("new.bundle"), at("delta"), trusted);
+  file = "delta";
+  base = at("a.bundle");
+  const auto verdicts = all();
+  CHECK(verdicts.front() == fmt::format("do ({} of 4 parts and {} of 3 images are not here)", lacking, lacking == 1 ? 1 : 3));
+  CHECK(small.host.text("/usr/bin/kubelet") == archive::program("amd64", "a newer kubelet"));
+  CHECK(small.host.text("/usr/bin/kubectl") == archive::program("amd64", "kubectl"));
+  CHECK(small.cri.images == std::set<std::string>{"example.org/further:2", "example.org/other:1", "registry.k8s.io/pause:3.10.2"});
+  CHECK(all() == std::vector<std::string>(8, "keep"));
+}
+
+TEST_CASE_FIXTURE(Loading, "a delta is not unpacked without the bundle that it goes by, nor on another one, and leaves nothing") {
+  temp.put("in/bin/kubelet", archive::program("amd64", "a newer kubelet"));
+  made = archive::create(making("new.bundle"));
+  archive::makeDelta(at("a.bundle"), at("new.bundle"), at("delta"), trusted);
+  file = "delta";
+  const auto change = diff(Task{unpack()}, small.applying());
+  const auto said = [&] { return plan::messageOf([&] { enact(Task{unpack()}, change, small.applying()); }); };
+  CHECK(said().find("is a delta, and has only what an older bundle lacks") != std::string::npos);
+  base = at("new.bundle");
+  CHECK(said().find("does not go by") != std::string::npos);
+  CHECK(!fs::exists(folder));
+  CHECK(small.host.files.empty());
+}
+
 TEST_CASE_FIXTURE(Loading, "a bundle that is another one than was verified is not unpacked, and a damaged one leaves nothing") {
   auto wanted = unpack();
   const auto change = diff(Task{wanted}, small.applying());
@@ -140,21 +180,45 @@ TEST_CASE_FIXTURE(Loading, "a program that was there before is kept beside the j
   CHECK(things[1].value == "/var/lib/kubestrap/before/usr-bin-kubelet");
 }
 
-TEST_CASE_FIXTURE(Loading, "packages are installed where their version is not, and only new ones are recorded for reset") {
-  std::map<std::string, std::string> installed{{"socat", "1.7.4.4-2"}, {"conntrack", "1:1.4.6-1"}};
+namespace {
+
+/// A machine whose packages `manager` keeps; the other one may be there, and has none.
+struct Packaged : Loading {
+  std::string manager = "dpkg";
+  std::map<std::string, std::string> installed, brings; ///< versions, as the manager says them
   std::vector<std::string> arguments;
-  small.host.onRun = [&](const host::Command& command) -> host::CommandResult {
+
+  Packaged() {
+    small.host.onRun = [this](const host::Command& command) { return answer(command); };
+  }
+  host::CommandResult answer(const host::Command& command) {
     const auto& name = command.arguments.back();
-    if (command.program == "dpkg-query") return installed.contains(name) ? host::CommandResult{.output = "installed " + installed[name], .errors = {}} : host::CommandResult{.exitCode = 1, .output = {}, .errors = {}};
-    if (command.arguments.front() == "--purge") {
-      installed.erase(name);
-    } else {
-      arguments = command.arguments;
-      installed["conntrack"] = "1:1.4.7-1";
-      installed["ebtables"] = "2.0.11-5";
+    const bool rpm = command.program == "rpm";
+    if (command.program == "sha256sum") return run(command);
+    if (!rpm && !command.program.starts_with("dpkg")) throw Error("cannot run " + command.program + ": it is not in PATH");
+    if (command.program == "dpkg-query" || command.arguments.front() == "--query") {
+      const bool own = rpm == (manager == "rpm");
+      if (own && name == manager) return {.output = "installed 1.21.22\n", .errors = {}};
+      return own && installed.contains(name) ? host::CommandResult{.output = "installed " + installed[name] + "\n", .errors = {}} : host::CommandResult{.exitCode = 1, .output = {}, .errors = {}};
     }
+    arguments = command.arguments;
+    if (arguments.front() == "--purge" || arguments.front() == "--erase") installed.erase(name);
+    else
+      for (const auto& [package, version] : brings) installed[package] = version;
     return {};
-  };
+  }
+};
+
+UnpackBundle withPackage(UnpackBundle wanted, const std::string& name) {
+  wanted.parts.push_back({.part = "packages/" + name, .from = wanted.folder / "packages" / name, .to = "/p/" + name, .sha256 = std::string(64, '0'), .mode = 0644});
+  return wanted;
+}
+
+} // namespace
+
+TEST_CASE_FIXTURE(Packaged, "packages are installed where their version is not, and only new ones are recorded for reset") {
+  installed = {{"socat", "1.7.4.4-2"}, {"conntrack", "1:1.4.6-1"}};
+  brings = {{"conntrack", "1:1.4.7-1"}, {"ebtables", "2.0.11-5"}};
   const InstallPackages wanted{{"/p/conntrack_1%3a1.4.7-1_amd64.deb", "/p/ebtables_2.0.11-5_amd64.deb", "/p/socat_1.7.4.4-2_amd64.deb"}};
   Journal journal(small.host, "bundle load");
   journal.begin(recordOf(Task{wanted}), small.clock.now());
@@ -166,6 +230,36 @@ TEST_CASE_FIXTURE(Loading, "packages are installed where their version is not, a
   CHECK(things[0].kind == config::Recorded::Kind::package);
   CHECK(small.make(Task{RemovePackages{{things[0].name}}}) == "remove (installed by kubestrap)");
   CHECK(small.make(Task{RemovePackages{{things[0].name}}}) == "keep");
+}
+
+TEST_CASE_FIXTURE(Packaged, "on a machine of rpm's its packages are installed the same way, by the names that stand before their versions") {
+  manager = "rpm";
+  installed = {{"socat", "1.7.4.4-2.el9"}, {"conntrack-tools", "1.4.6-1.el9"}};
+  brings = {{"conntrack-tools", "1.4.7-2.el9"}, {"libnetfilter_queue", "1.0.5-1.el9"}};
+  const InstallPackages wanted{{"/p/conntrack-tools-1.4.7-2.el9.x86_64.rpm", "/p/libnetfilter_queue-1.0.5-1.el9.x86_64.rpm", "/p/socat-1.7.4.4-2.el9.x86_64.rpm"}};
+  Journal journal(small.host, "bundle load");
+  journal.begin(recordOf(Task{wanted}), small.clock.now());
+  CHECK(small.make(Task{wanted}) == "do (not installed in their versions: conntrack-tools, libnetfilter_queue)");
+  CHECK(arguments == std::vector<std::string>{"--upgrade", "--replacepkgs", "--oldpackage", "/p/conntrack-tools-1.4.7-2.el9.x86_64.rpm", "/p/libnetfilter_queue-1.0.5-1.el9.x86_64.rpm"});
+  CHECK(small.make(Task{wanted}) == "keep");
+  const auto things = recorded(Journal::read(small.host), small.host);
+  REQUIRE(things.size() == 1);
+  CHECK(things[0].name == "libnetfilter_queue");
+  CHECK(small.make(Task{RemovePackages{{things[0].name}}}) == "remove (installed by kubestrap)");
+  CHECK(arguments == std::vector<std::string>{"--erase", "libnetfilter_queue"});
+}
+
+TEST_CASE_FIXTURE(Packaged, "packages of another kind than the machine's are refused before anything of the bundle is written, in a plan too") {
+  const auto said = [&](const std::string& name) { return plan::messageOf([&] { diff(Task{withPackage(unpack(), name)}, small.looking()); }); };
+  CHECK(said("a_1_amd64.deb") == "");
+  CHECK(said("a-1-1.el9.x86_64.rpm") == "a-1-1.el9.x86_64.rpm cannot be installed: this machine's packages are dpkg's (.deb)");
+  manager = "rpm";
+  CHECK(said("a-1-1.el9.x86_64.rpm") == "");
+  CHECK(said("a_1_amd64.deb") == "a_1_amd64.deb cannot be installed: this machine's packages are rpm's (.rpm)");
+  manager = "apk";
+  CHECK(said("a_1_amd64.deb") == "a_1_amd64.deb cannot be installed: this machine's packages are neither dpkg's nor rpm's");
+  CHECK(small.host.files.empty());
+  CHECK(!fs::exists(folder));
 }
 
 TEST_CASE_FIXTURE(Loading, "a plan of a bundle looks only, also where no runtime answers yet") {
