@@ -190,6 +190,8 @@ void learnNodes(const config::ClusterFile& file, FleetLook& look) {
     if (!answers || *answers != Value(true) || !nodes || !nodes->is_array()) continue;
     look.seen.asked = host.name;
     look.seen.version = stringAt(status->second, "cluster.version");
+    look.seen.hosted = stringAt(status->second, "cluster.layout") == "hosted";
+    look.seen.selfHosted = stringAt(status->second, "cluster.hosting") == "self";
     for (const auto& node : *nodes) {
       phases::fleet::NodeSeen seen{.name = stringAt(node, "name"), .version = stringAt(node, "kubelet"), .address = stringAt(node, "address"),
                                    .controlPlane = stringAt(node, "role") == "control-plane", .ready = node.value("ready", false), .labels = {}};
@@ -205,7 +207,7 @@ Fleet::Fleet(const std::string& fileName, std::stop_token stop)
 
 phases::fleet::Wish Fleet::wish(bool prune) {
   const auto& inventory = file_.inventory;
-  phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .prune = prune};
+  phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .selfHosted = file_.selfHosted, .prune = prune};
   for (const auto& host : inventory.hosts) wish.hosts.push_back({host.name, host.address, host.controlPlane(), host.labels});
   const auto take = [&](Task task, const fs::path& from, const char* to, const char* mode) {
     cargo_[task] = {from, to, mode, digestOf(from)};

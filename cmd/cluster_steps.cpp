@@ -199,6 +199,7 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   }
   case Task::init: {
     std::vector<std::string> words{"init", "--skip-token-print", "--skip-certificate-key-print", "--config", "-"};
+    if (fleet_.file().selfHosted) words.emplace_back("--self-hosted");
     offline(words);
     kubestrap(step.host, words, config::initDocuments(fleet_.file(), *host), "init");
     const std::lock_guard lock(mutex_);
@@ -212,6 +213,7 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   }
   case Task::upgradeNode: return withPatience(fleet_.stop(), [&] { upgradeNode(*host); });
   case Task::join: return join(*host);
+  case Task::pivot: kubestrap(step.host, {"pivot"}); return;
   case Task::forget: kubestrap(asked_, {"node", "remove", step.host, "--yes"}); return;
   case Task::settings: {
     auto words = settingsCommand(fleet_.file());

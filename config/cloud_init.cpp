@@ -19,7 +19,8 @@ std::string cloudInit(const ClusterFile& file, const InventoryHost& host, const 
   if (!begins && host.controlPlane()) preflight.push_back("--control-plane");
   const std::string offline = file.inventory.offline ? " --offline" : "";
   // The file may hold a token: it goes when it has done its work.
-  const auto run = "kubestrap " + step + offline + " --config " + path + (begins ? "" : " && rm -f " + path);
+  const std::string hosting = begins && file.selfHosted ? " --self-hosted" : "";
+  const auto run = "kubestrap " + step + hosting + offline + " --config " + path + (begins ? "" : " && rm -f " + path);
   const Value data{{"write_files", Value::array({{{"path", path}, {"permissions", "0600"}, {"content", emitYamlStream(documents)}}})}, {"runcmd", Value::array({preflight, run})}};
   return "#cloud-config\n" + emitYaml(data);
 }

@@ -142,6 +142,14 @@ void removals(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>&
   if (!kept.empty()) plan.notes.push_back(fmt::format("in the cluster and not in the file: {}; --prune takes them out", join(kept, ", ")));
 }
 
+/// What the file does not ask for is left: back to static pods is an operator's own doing.
+std::vector<Step> pivots(const Wish& wish, const Seen& seen, Plan& plan) {
+  if (!wish.selfHosted || seen.asked.empty() || seen.selfHosted || seen.version.empty() || seen.of(seen.asked).begun == "init") return {};
+  if (seen.hosted) return {{seen.asked, Task::pivot, "static pods", true}};
+  plan.notes.push_back("hosting: self needs layout hosted, and the control planes are plain: they are left so; kubestrap convert --to hosted makes them hosted");
+  return {};
+}
+
 /// After everything else at the control planes. A kubestrap that is about to be replaced may not know the question.
 std::vector<Step> settingsFollow(const Seen& seen, const std::vector<Step>& preparing, Plan& plan) {
   const auto& settings = seen.settings;
@@ -189,6 +197,7 @@ std::string_view nameOf(Task task) {
   case Task::upgradeNode: return "upgrade node";
   case Task::init: return "init";
   case Task::join: return "join";
+  case Task::pivot: return "pivot";
   case Task::settings: return "reconfigure";
   case Task::label: return "label";
   case Task::remove: return "drain, node remove";
@@ -233,8 +242,11 @@ Plan planApply(const Wish& wish, const Seen& seen) {
   removals(wish, seen, plan, gone, living);
   std::vector<Step> upgrading;
   upgrades(wish, seen, plan, preparing, upgrading);
+  auto pivoting = pivots(wish, seen, plan);
+  // In layout hosted only a control plane in its own cluster can be upgraded, and who joins waits for upgrades.
+  if (!upgrading.empty()) upgrading.insert(upgrading.begin(), pivoting.begin(), pivoting.end()), pivoting.clear();
   auto settings = settingsFollow(seen, preparing, plan);
-  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &settings, &labels, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
+  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &pivoting, &settings, &labels, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
   return plan;
 }
 
@@ -264,14 +276,16 @@ bool isUpgrade(const Step& step) { return step.task == Task::upgrade || step.tas
 
 /// Changes who is in etcd, what API servers run, or what the cluster knows of a node: one after the other.
 bool takesTurn(const Step& step) {
-  return isUpgrade(step) || step.task == Task::settings || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
+  return isUpgrade(step) || step.task == Task::pivot || step.task == Task::settings || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
 }
 
 /// Whether a step cannot be without this earlier one.
 bool needs(const Step& step, const Step& earlier) {
   if (step.task == Task::reset) return false;
   if (isUpgrade(step) && isUpgrade(earlier)) return true; // where one node does not get well, the next one is not touched
-  if (step.task == Task::settings && (isUpgrade(earlier) || (earlier.task == Task::join && earlier.controlPlane))) return true;
+  if (isUpgrade(step) && earlier.task == Task::pivot) return true;
+  if ((step.task == Task::pivot || step.task == Task::settings) && (isUpgrade(earlier) || (earlier.task == Task::join && earlier.controlPlane))) return true;
+  if (step.task == Task::label && earlier.task == Task::pivot) return false;
   if (step.task == Task::label && earlier.task == Task::settings) return false;
   return earlier.host == step.host || ((step.task == Task::join || step.task == Task::label) && earlier.task == Task::init);
 }

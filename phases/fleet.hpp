@@ -37,6 +37,7 @@ struct Wish {
   Load binary, image, bundle;
   std::string version;         ///< of Kubernetes: "v1.37.2"; empty: as it is
   std::string kubelet;         ///< of the bundle's kubelet; empty: it has none
+  bool selfHosted = false;     ///< the control plane shall run in its own cluster
   bool prune = false;
 };
 
@@ -69,6 +70,7 @@ struct Seen {
   std::map<std::string, HostSeen> hosts;
   std::string asked; ///< the control plane that told of the nodes; empty: no API server answers
   std::string version; ///< of the cluster, as it keeps it; empty: not known
+  bool hosted = false, selfHosted = false; ///< its layout; and that it runs in its own cluster
   std::vector<NodeSeen> nodes;
   SettingsSeen settings = {};
 
@@ -76,7 +78,7 @@ struct Seen {
   const NodeSeen* node(std::string_view name) const;
 };
 
-enum class Task { copyBinary, copyImage, copyBundle, load, prepare, forget, upgrade, upgradeNode, init, join, settings, label, remove, reset };
+enum class Task { copyBinary, copyImage, copyBundle, load, prepare, forget, upgrade, upgradeNode, init, join, pivot, settings, label, remove, reset };
 /// "copy kubestrap"
 std::string_view nameOf(Task task);
 

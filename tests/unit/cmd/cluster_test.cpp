@@ -24,7 +24,7 @@ Value answerOf(bool node, const std::string& begun = "") {
 }
 
 Value statusOf(const std::string& answering) {
-  return parseJson(R"({"apiServer":{"answers":)" + answering + R"(},"cluster":{"version":"v1.37.2"},"findings":[{"name":"WorkerNotReady","severity":"warning","where":"w1","cause":"it is away","remedy":"bring it back"}],
+  return parseJson(R"({"apiServer":{"answers":)" + answering + R"(},"cluster":{"version":"v1.37.2","layout":"hosted","hosting":"static"},"findings":[{"name":"WorkerNotReady","severity":"warning","where":"w1","cause":"it is away","remedy":"bring it back"}],
     "nodes":[{"name":"n1","role":"control-plane","kubelet":"v1.37.2","ready":true,"address":"10.0.0.1","labels":{"a":"b"},"givenLabels":"a"},
              {"name":"w1","role":"worker","kubelet":"v1.37.2","ready":false},{"name":"w9","role":"worker","kubelet":"v1.37.2","ready":true}]})");
 }
@@ -52,6 +52,8 @@ TEST_CASE("the first control plane whose API server answers tells of the nodes")
   learnNodes(file, look);
   CHECK(look.seen.asked == "n2");
   CHECK(look.seen.version == "v1.37.2");
+  CHECK(look.seen.hosted);
+  CHECK_FALSE(look.seen.selfHosted);
   REQUIRE(look.seen.nodes.size() == 3);
   CHECK(look.seen.nodes[0].labels.all.at("a") == "b");
   CHECK(look.seen.nodes[0].labels.given == std::vector<std::string>{"a"});

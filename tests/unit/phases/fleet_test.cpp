@@ -328,6 +328,44 @@ TEST_CASE("a newer version in the file is an upgrade: control planes, then kubel
   }
 }
 
+TEST_CASE("a control plane of static pods passes into its own cluster where the file asks for it, after the joins of control planes") {
+  auto wish = wishOf({"n1", "n2"}, {"w1"});
+  auto seen = made(wish);
+  seen.version = "v1.37.2";
+  seen.hosted = true;
+  seen.hosts["n2"] = bare();
+  forget(seen, "n2");
+  CHECK(stepsOf(planApply(wish, seen)) == Lines{"n2: preflight --fix", "n2: join"}); // not asked for
+  wish.selfHosted = true;
+  const auto plan = planApply(wish, seen);
+  CHECK(rounds(plan) == std::vector<Lines>{{"n2 preflight --fix"}, {"n2 join"}, {"n1 pivot"}});
+  CHECK(rounds(plan, {"n2 join"}).size() == 2);
+  CHECK(stepsOf(planApply(wish, allBare(wish)))[3] == "n1: init"); // which does it by itself
+  CHECK(stepsOf(planApply(wish, allBare(wish))).size() == 6);
+  SUBCASE("once") {
+    seen.selfHosted = true;
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"n2: preflight --fix", "n2: join"});
+    wish.selfHosted = false; // and nothing leads back
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"n2: preflight --fix", "n2: join"});
+  }
+  SUBCASE("not while init is under way, which does it") {
+    seen.hosts["n1"].begun = "init";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"n1: preflight --fix", "n2: preflight --fix", "n1: init (goes on)", "n2: join"});
+  }
+  SUBCASE("not in layout plain, and that is told") {
+    seen.hosted = false;
+    CHECK(stepsOf(planApply(wish, seen)).size() == 2);
+    CHECK(planApply(wish, seen).notes.front().starts_with("hosting: self needs layout hosted"));
+  }
+  SUBCASE("before an upgrade, which needs it") {
+    wish.version = "v1.37.2";
+    seen.version = "v1.36.3";
+    seen.nodes[0].version = seen.hosts["n1"].apiServer = "v1.36.3";
+    CHECK(rounds(planApply(wish, seen)) == std::vector<Lines>{{"n2 preflight --fix", "n1 pivot"}, {"n1 upgrade apply"}, {"n2 join"}});
+    CHECK(rounds(planApply(wish, seen), {"n1 pivot"}) == std::vector<Lines>{{"n2 preflight --fix", "n1 pivot"}, {"n2 join"}});
+  }
+}
+
 TEST_CASE("settings come last at the control planes, and what cannot come is told") {
   const auto wish = wishOf({"n1", "n2"}, {"w1"});
   auto seen = made(wish);
