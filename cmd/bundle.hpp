@@ -14,6 +14,7 @@ namespace kubestrap::cmd {
 struct BundleOptions {
   std::optional<std::string> base;
   std::vector<std::string> keys;
+  std::vector<std::string> without = {}; ///< programs that stay in it
 };
 std::vector<Flag> bundleFlags(BundleOptions& options);
 

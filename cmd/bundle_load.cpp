@@ -85,6 +85,7 @@ config::Bundled verified(const archive::Source& source, const BundleOptions& opt
   for (const auto& member : found.lock.members)
     if (member.kind == Kind::program || member.kind == Kind::cni || member.kind == Kind::package) {
       auto to = *archive::placeOf(member.path);
+      if (std::ranges::any_of(options.without, [&](const std::string& name) { return member.path == "bin/" + name; })) continue;
       if (member.path == "bin/kubelet" && kubelet.goes != KubeletOf::Goes::toItsPlace) {
         if (kubelet.goes == KubeletOf::Goes::nowhere || isThere(to, member.sha256, machine)) continue;
         to = KubeletOf::beside;
@@ -163,6 +164,7 @@ Command bundleLoadCommand() {
             flags.push_back({.name = "cri-socket", .into = &options->socket, .doc = "The socket of containerd", .value = "URL", .standard = options->socket});
             flags.push_back({.name = "dry-run", .into = &options->dryRun, .doc = "Verify it, show what would be done, and touch nothing"});
             flags.push_back({.name = "exit-code", .into = &options->exitCode, .doc = "End with 4 when something was, or with --dry-run would be, changed"});
+            flags.push_back({.name = "without", .into = &options->how.without, .doc = "Programs of the bundle that are left out, like kubelet", .value = "NAME,..."});
             return flags;
           },
           .arguments = "FILE",

@@ -190,6 +190,7 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   case Task::copyImage:
   case Task::copyBundle: return copy(step);
   case Task::load: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string()}); return;
+  case Task::loadAhead: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string(), "--without", "kubelet"}); return;
   case Task::prepare: {
     std::vector<std::string> words{"preflight", !isThere_ && host == &fleet_.file().first() ? "init" : "join", "--fix", "--config", "-"};
     if (host->controlPlane() && words[1] == "join") words.emplace_back("--control-plane");

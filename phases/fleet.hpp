@@ -78,7 +78,7 @@ struct Seen {
   const NodeSeen* node(std::string_view name) const;
 };
 
-enum class Task { copyBinary, copyImage, copyBundle, load, prepare, forget, upgrade, upgradeNode, init, join, pivot, settings, label, remove, reset };
+enum class Task { copyBinary, copyImage, copyBundle, load, loadAhead, prepare, forget, upgrade, upgradeNode, init, join, pivot, settings, label, remove, reset };
 /// "copy kubestrap"
 std::string_view nameOf(Task task);
 
@@ -87,7 +87,8 @@ struct Step {
   Task task = Task::prepare;
   std::string reason;
   bool controlPlane = false;
-  bool last = false; ///< after all others
+  bool last = false;      ///< after all others
+  bool apiServer = false; ///< of `upgrade node`: the API server there changes with it
   bool operator==(const Step&) const = default;
 };
 

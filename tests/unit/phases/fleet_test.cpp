@@ -312,15 +312,58 @@ TEST_CASE("a newer version in the file is an upgrade: control planes, then kubel
     wish.bundle = {{"bundle"}};
     wish.kubelet = "v1.37.2";
     const auto plan = planApply(wish, seen);
-    CHECK(stepsOf(plan) == Lines{"w2: copy the bundle (missing)", "w2: bundle load", "w2: preflight --fix", "n1: copy the bundle (where it is not there)",
-                                 "n2: copy the bundle (where it is not there)", "w1: copy the bundle (where it is not there)", "n1: upgrade apply (v1.36.3 to v1.37.2)",
+    CHECK(stepsOf(plan) == Lines{"w2: copy the bundle (missing)", "w2: bundle load", "w2: preflight --fix", "n1: copy the bundle (where it is not there)", "n1: bundle load (without its kubelet)",
+                                 "n2: copy the bundle (where it is not there)", "n2: bundle load (without its kubelet)", "w1: copy the bundle (where it is not there)",
+                                 "w1: bundle load (without its kubelet)", "n1: upgrade apply (v1.36.3 to v1.37.2)",
                                  "n1: upgrade node (v1.36.3 to v1.37.2)", "n2: upgrade node (v1.36.3 to v1.37.2)", "w1: upgrade node (v1.36.3 to v1.37.2)", "w2: join"});
     CHECK(plan.notes.empty());
+    // Pods with other images come to all nodes at once: none of these may lack them.
+    CHECK(rounds(plan, {"w1 bundle load"}).back() == Lines{"w2 join"});
+    CHECK(rounds(plan)[2] == Lines{"w2 preflight --fix", "n1 upgrade apply"});
+    // What was loaded is not loaded again when the control plane is through.
+    seen.version = seen.hosts["n1"].apiServer = "v1.37.2";
+    seen.nodes[0].version = seen.hosts["n2"].apiServer = seen.nodes[1].version = "v1.37.2";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: copy the bundle (missing)", "w2: bundle load", "w2: preflight --fix", "w1: copy the bundle (where it is not there)",
+                                                  "w1: upgrade node (v1.36.3 to v1.37.2)", "w2: join"});
+  }
+  SUBCASE("from a bundle, where one control plane does not get well") {
+    wish.bundle = {{"bundle"}};
+    wish.kubelet = "v1.37.2";
+    const auto reaches = [](const std::vector<Lines>& all, const std::string& step) { return std::ranges::any_of(all, [&](const Lines& round) { return std::ranges::find(round, step) != round.end(); }); };
+    // A worker's kubelet must not be newer than an API server,
+    CHECK_FALSE(reaches(rounds(planApply(wish, seen), {"n2 upgrade node"}), "w1 upgrade node"));
+    CHECK_FALSE(reaches(rounds(planApply(wish, seen), {"n1 upgrade apply"}), "w1 upgrade node"));
+    // which comes by the step itself where control planes are plain,
+    CHECK_FALSE(reaches(rounds(planApply(wish, seen), {"n1 upgrade node"}), "n2 upgrade node"));
+    // and is through with upgrade apply where they are hosted.
+    seen.hosted = seen.selfHosted = true;
+    for (const auto* name : {"n1", "n2"}) seen.hosts[name].apiServer = "";
+    for (const auto* lost : {"n1 upgrade node", "n2 upgrade node"}) CHECK(reaches(rounds(planApply(wish, seen), {lost}), "w1 upgrade node"));
+    CHECK_FALSE(reaches(rounds(planApply(wish, seen), {"n1 upgrade apply"}), "w1 upgrade node"));
   }
   SUBCASE("that was stopped halfway") {
     seen.version = seen.hosts["n1"].apiServer = "v1.37.2";
     seen.hosts["n2"].begun = "upgrade";
     CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n2: upgrade node (goes on)", "w2: join"});
+  }
+  SUBCASE("of which the file knows nothing any more") {
+    wish.version = "v1.36.3";
+    seen.version = seen.hosts["n1"].apiServer = "v1.37.2";
+    seen.hosts["n1"].begun = seen.hosts["n2"].begun = "upgrade";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "w2: join"});
+  }
+  SUBCASE("of a hosted control plane of static pods: that is refused at once, and what a refused one has left is not gone on with") {
+    seen.hosted = true;
+    seen.hosts["n1"].begun = "upgrade";
+    const auto plan = planApply(wish, seen);
+    CHECK(plan.stuck());
+    CHECK(plan.troubles.front().cause.find("only in its own cluster can it be upgraded") != std::string::npos);
+    CHECK(plan.troubles.front().remedy == "hosting: self in the file's KubestrapConfiguration, by which it passes there first; or kubestrap pivot on n1");
+    wish.version = "v1.36.3";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n1: upgrade node (goes on)", "w2: join"}); // the kubelet's, which ends it
+    wish.selfHosted = true;
+    wish.version = "v1.37.2";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n1: pivot (static pods)", "n1: upgrade apply (goes on)", "w2: join"});
   }
   SUBCASE("of a cluster that hosts its control plane: one command for all of them") {
     for (auto& [name, host] : seen.hosts) host.apiServer = ""; // no static pods
