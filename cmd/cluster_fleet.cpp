@@ -157,6 +157,13 @@ Error errorOf(const std::string& errors, int code) {
   return Error(said.empty() ? fmt::format("it ended with {}", code) : kubestrap::join(said, "; "), hint, code == static_cast<int>(ExitCode::refused) ? ExitCode::refused : ExitCode::failed);
 }
 
+std::vector<std::string> preflightWords(const config::ClusterFile& file, const config::InventoryHost& host, bool begins) {
+  std::vector<std::string> words{"preflight", begins ? "init" : "join", "--fix", "--config", "-"};
+  if (host.controlPlane() && !begins) words.emplace_back("--control-plane");
+  if (file.inventory.offline) words.emplace_back("--offline");
+  return words;
+}
+
 std::vector<std::string> settingsCommand(const config::ClusterFile& file) {
   std::vector<std::string> words{"reconfigure", "-f", "-", "--merge"};
   const auto init = config::initDocuments(file, file.first()).front();

@@ -73,6 +73,8 @@ std::string streamOf(const std::vector<Value>& documents);
 /// What a kubestrap that failed has said, but for its events.
 Error errorOf(const std::string& errors, int code);
 
+/// How a machine is judged, and put right: by the documents of init, on standard input.
+std::vector<std::string> preflightWords(const config::ClusterFile& file, const config::InventoryHost& host, bool begins);
 /// How a control plane is told the settings of the file.
 std::vector<std::string> settingsCommand(const config::ClusterFile& file);
 /// What `reconfigure --dry-run` answers.

@@ -191,13 +191,10 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   case Task::copyBundle: return copy(step);
   case Task::load: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string()}); return;
   case Task::loadAhead: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string(), "--without", "kubelet"}); return;
-  case Task::prepare: {
-    std::vector<std::string> words{"preflight", !isThere_ && host == &fleet_.file().first() ? "init" : "join", "--fix", "--config", "-"};
-    if (host->controlPlane() && words[1] == "join") words.emplace_back("--control-plane");
-    // What it cannot put right is init's and join's to refuse, who know more.
-    kubestrap(step.host, words, config::initDocuments(fleet_.file(), *host), {}, {0, static_cast<int>(ExitCode::refused)});
+  case Task::prepare: // What it cannot put right is init's and join's to refuse, who know more.
+    kubestrap(step.host, preflightWords(fleet_.file(), *host, !isThere_ && host == &fleet_.file().first()), config::initDocuments(fleet_.file(), *host), {},
+              {0, static_cast<int>(ExitCode::refused)});
     return;
-  }
   case Task::init: {
     std::vector<std::string> words{"init", "--skip-token-print", "--skip-certificate-key-print", "--config", "-"};
     if (fleet_.file().selfHosted) words.emplace_back("--self-hosted");

@@ -17,6 +17,7 @@ std::string cloudInit(const ClusterFile& file, const InventoryHost& host, const 
   const auto documents = begins ? initDocuments(file, host) : std::vector<Value>{joinDocument(file, host, discoveryOf(file, words), words.certificateKey.reveal())};
   Value preflight = Value::array({"kubestrap", "preflight", step, "--fix", "--config", path});
   if (!begins && host.controlPlane()) preflight.push_back("--control-plane");
+  if (file.inventory.offline) preflight.push_back("--offline");
   const std::string offline = file.inventory.offline ? " --offline" : "";
   // The file may hold a token: it goes when it has done its work.
   const std::string hosting = begins && file.selfHosted ? " --self-hosted" : "";

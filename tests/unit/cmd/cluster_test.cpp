@@ -2,8 +2,11 @@
 #include "cmd/cluster_inventory.hpp"
 #include "cmd/cluster_run.hpp"
 #include "cmd/cluster_status.hpp"
+#include "cmd/commands.hpp"
 
 #include <doctest/doctest.h>
+
+#include <algorithm>
 
 using namespace kubestrap;
 using namespace kubestrap::cmd;
@@ -57,6 +60,17 @@ TEST_CASE("the first control plane whose API server answers tells of the nodes")
   REQUIRE(look.seen.nodes.size() == 3);
   CHECK(look.seen.nodes[0].labels.all.at("a") == "b");
   CHECK(look.seen.nodes[0].labels.given == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("preflight is told what the machine shall be, and that nothing may be fetched") {
+  using Words = std::vector<std::string>;
+  auto file = fileOf({{"n1", "control-plane"}, {"n2", "control-plane"}, {"w1", "worker"}});
+  CHECK(preflightWords(file, file.inventory.hosts[0], true) == Words{"preflight", "init", "--fix", "--config", "-"});
+  CHECK(preflightWords(file, file.inventory.hosts[1], false) == Words{"preflight", "join", "--fix", "--config", "-", "--control-plane"});
+  file.inventory.offline = true;
+  CHECK(preflightWords(file, file.inventory.hosts[2], false) == Words{"preflight", "join", "--fix", "--config", "-", "--offline"});
+  for (const auto& flags : {preflightCommand().flags(), preflightCommand().children.front().flags(), preflightCommand().children.back().flags()})
+    CHECK(std::ranges::find(flags, "offline", &Flag::name) != flags.end());
 }
 
 TEST_CASE("what reconfigure says of the settings is taken, and its refusal with its remedy") {

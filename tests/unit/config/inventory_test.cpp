@@ -182,6 +182,11 @@ TEST_CASE("cloud-init's user data has the configuration and the step, and no sec
   CHECK(load(first["write_files"][0]["content"].get<std::string>()).node.name == "n1");
   CHECK(first["runcmd"] == Value{{"kubestrap", "preflight", "init", "--fix", "--config", "/etc/kubestrap/init.yaml"}, "kubestrap init --config /etc/kubestrap/init.yaml"});
 
+  auto without = file;
+  without.inventory.offline = true;
+  CHECK(parsed(cloudInit(without, without.first(), {}))["runcmd"] ==
+        Value{{"kubestrap", "preflight", "init", "--fix", "--config", "/etc/kubestrap/init.yaml", "--offline"}, "kubestrap init --offline --config /etc/kubestrap/init.yaml"});
+
   const auto worker = parsed(cloudInit(file, *file.find("w1"), {}));
   CHECK(parseYamlValue(worker["write_files"][0]["content"].get<std::string>(), "join.yaml")["discovery"] == Value{{"file", {{"kubeConfigPath", "/etc/kubestrap/discovery.conf"}}}});
   CHECK(worker["runcmd"][1] == "kubestrap join --config /etc/kubestrap/join.yaml && rm -f /etc/kubestrap/join.yaml");
