@@ -1,6 +1,8 @@
 #include "cmd/cluster_fleet.hpp"
 
 #include "archive/reader.hpp"
+#include "cmd/bundle.hpp"
+#include "cmd/globals.hpp"
 #include "cmd/machine.hpp"
 #include "support/digest.hpp"
 #include "support/encoding.hpp"
@@ -18,6 +20,7 @@
 #include <iterator>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include <sys/auxv.h>
 #include <sys/utsname.h>
@@ -218,7 +221,7 @@ phases::fleet::Wish Fleet::wish(bool prune) {
   for (const auto& host : inventory.hosts) wish.hosts.push_back({host.name, host.address, host.controlPlane(), host.labels});
   const auto take = [&](Task task, const fs::path& from, const char* to, const char* mode) {
     cargo_[task] = {from, to, mode, digestOf(from)};
-    return phases::fleet::Load{{cargo_[task].digest}};
+    return phases::fleet::Load{cargo_[task].digest};
   };
   const auto binary = inventory.binary.empty() ? ownProgram() : fs::path(inventory.binary);
   wish.binary = take(Task::copyBinary, binary, "/usr/bin/kubestrap", "755");
@@ -226,14 +229,21 @@ phases::fleet::Wish Fleet::wish(bool prune) {
   if (const auto image = imageFor(inventory, binary); !image.empty()) wish.image = take(Task::copyImage, image, "/usr/lib/kubestrap/kubestrap-image.tar", "644");
   if (inventory.bundle.empty()) return wish;
   wish.bundle = take(Task::copyBundle, inventory.bundle, "/var/lib/kubestrap/cluster.bundle", "600");
-  // Once it is loaded its program stands in the place of the one that was brought.
   const archive::Reader bundle(inventory.bundle);
-  if (const auto* program = bundle.lock().find("bin/kubestrap")) wish.binary.digests.push_back(program->sha256);
+  if (const auto* program = bundle.lock().find("bin/kubestrap"); program && !wish.binary.is(program->sha256))
+    wish.notes.push_back(fmt::format("the bundle has another kubestrap than {}, which is the one that nodes get{}", binary.string(), wish.image.wanted() ? "" : "; lay its kubestrap-image.tar beside it"));
   if (bundle.lock().find("bin/kubelet")) wish.kubelet = bundle.lock().kubernetesVersion;
   return wish;
 }
 
 const Cargo& Fleet::cargo(Task task) const { return cargo_.at(task); }
+
+void Fleet::judgeBundle(const phases::fleet::Plan& plan) {
+  if (std::ranges::none_of(plan.steps, [](const auto& step) { return step.task == Task::copyBundle || step.task == Task::load; }) || std::exchange(bundleJudged_, true)) return;
+  host::LocalHost host(globals().rootfs, stop_);
+  archive::NoSink none;
+  verifiedWhole({file_.inventory.bundle, {}}, trustedKeys(host), none);
+}
 
 nodes::Target Fleet::targetOf(const config::InventoryHost& host) const {
   const auto ssh = config::sshOf(file_.inventory, host);

@@ -165,7 +165,7 @@ void ClusterSteps::join(const config::InventoryHost& host) {
 /// What an upgrade is told besides.
 std::vector<std::string> ClusterSteps::upgradeFlags() const {
   std::vector<std::string> words;
-  if (!fleet_.file().inventory.bundle.empty()) words = {"--bundle", fleet_.cargo(Task::copyBundle).to.string()};
+  if (!fleet_.file().inventory.bundle.empty()) words = {"--bundle", fleet_.cargo(Task::copyBundle).to.string(), "--bundle-without", "kubestrap"};
   offline(words);
   const auto init = config::initDocuments(fleet_.file(), fleet_.file().first()).front();
   if (const auto* ignored = find(init, "nodeRegistration.ignorePreflightErrors"))
@@ -189,8 +189,8 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   case Task::copyBinary:
   case Task::copyImage:
   case Task::copyBundle: return copy(step);
-  case Task::load: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string()}); return;
-  case Task::loadAhead: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string(), "--without", "kubelet"}); return;
+  case Task::load: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string(), "--without", "kubestrap"}); return;
+  case Task::loadAhead: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string(), "--without", "kubelet,kubestrap"}); return;
   case Task::prepare: // What it cannot put right is init's and join's to refuse, who know more.
     kubestrap(step.host, preflightWords(fleet_.file(), *host, !isThere_ && host == &fleet_.file().first()), config::initDocuments(fleet_.file(), *host), {},
               {0, static_cast<int>(ExitCode::refused)});

@@ -445,7 +445,7 @@ std::vector<Flag> applyFlags(UpgradeOptions& options) {
 }
 
 std::vector<Flag> nodeFlags(UpgradeOptions& options) {
-  return chosen(allFlags(options), {"bundle", "bundle-base", "bundle-key", "offline", "certificate-renewal", "config", "drain-timeout", "dry-run", "etcd-upgrade", "exit-code", "ignore-preflight-errors", "kubeconfig", "kubelet",
+  return chosen(allFlags(options), {"bundle", "bundle-base", "bundle-key", "bundle-without", "offline", "certificate-renewal", "config", "drain-timeout", "dry-run", "etcd-upgrade", "exit-code", "ignore-preflight-errors", "kubeconfig", "kubelet",
                                     "patches", "skip-phases"});
 }
 

@@ -201,8 +201,6 @@ std::map<std::string, std::optional<std::string>> labelChanges(const std::map<st
   return changes;
 }
 
-bool Load::is(const std::string& digest) const { return std::ranges::find(digests, digest) != digests.end(); }
-
 const HostSeen& Seen::of(const std::string& host) const {
   static const HostSeen nothing{.unreachable = "nobody has looked"};
   const auto found = hosts.find(host);
@@ -241,7 +239,7 @@ bool Plan::stuck() const {
 }
 
 Plan planApply(const Wish& wish, const Seen& seen) {
-  Plan plan;
+  Plan plan{.steps = {}, .troubles = {}, .notes = wish.notes, .busy = {}};
   const auto begins = beginning(wish, seen);
   if (begins.trouble) plan.troubles.push_back(*begins.trouble);
   std::vector<Step> preparing, gone, inits, controlPlaneJoins, workerJoins, labels, living;

@@ -26,9 +26,9 @@ struct HostWish {
 
 /// Something that is brought to the machines. What is there already is known by its digest.
 struct Load {
-  std::vector<std::string> digests; ///< any of them will do; empty: nothing is brought
-  bool wanted() const { return !digests.empty(); }
-  bool is(const std::string& digest) const;
+  std::string digest; ///< empty: nothing is brought
+  bool wanted() const { return !digest.empty(); }
+  bool is(const std::string& other) const { return digest == other; }
 };
 
 struct Wish {
@@ -39,6 +39,7 @@ struct Wish {
   std::string kubelet;         ///< of the bundle's kubelet; empty: it has none
   bool selfHosted = false;     ///< the control plane shall run in its own cluster
   bool prune = false;
+  std::vector<std::string> notes = {}; ///< of what is brought, to be told with the plan
 };
 
 struct HostSeen {
