@@ -1,6 +1,7 @@
 #include "cmd/cluster_fleet.hpp"
 
 #include "archive/reader.hpp"
+#include "certs/x509.hpp"
 #include "cmd/bundle.hpp"
 #include "cmd/globals.hpp"
 #include "cmd/machine.hpp"
@@ -37,6 +38,7 @@ using phases::fleet::Task;
 /// One question for all that is to be known. Only what cannot break JSON is put into it.
 constexpr std::string_view lookScript = R"sh(
 digest() { [ -f "$1" ] && sha256sum <"$1" | cut -d ' ' -f 1; }
+text() { [ -f "$1" ] && base64 <"$1" | tr -d '\n'; }
 is() { if [ -e "$1" ]; then printf true; else printf false; fi; }
 begun=$(cat /var/lib/kubestrap/unfinished 2>/dev/null)
 case $begun in init|join|upgrade) ;; *) begun= ;; esac
@@ -50,7 +52,7 @@ bundle=
 status=
 [ "$busy" = null ] && [ -e /etc/kubernetes/admin.conf ] && status=$(kubestrap status -o json 2>/dev/null)
 printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","apiServer":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"status":%s}\n' \
-  "$(uname -m)" "$(uname -sr)" "$(digest /usr/bin/kubestrap)" "$(digest /usr/lib/kubestrap/kubestrap-image.tar)" "$bundle" "$(digest /etc/kubernetes/pki/ca.crt)" "$apiServer" \
+  "$(uname -m)" "$(uname -sr)" "$(digest /usr/bin/kubestrap)" "$(digest /usr/lib/kubestrap/kubestrap-image.tar)" "$bundle" "$(text /etc/kubernetes/pki/ca.crt)" "$apiServer" \
   "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${status:-null}"
 )sh";
 
@@ -78,6 +80,19 @@ std::string textOf(const std::string& fileName) {
 }
 
 constexpr auto comparing = std::chrono::minutes(15); // other control planes may be asked by a pod each
+
+/// By their public keys: text around certificates, ends of lines and a second authority make no other cluster of it.
+std::vector<std::string> authoritiesIn(const std::string& encoded) {
+  std::vector<std::string> pins;
+  const auto pem = fromBase64(encoded);
+  if (!pem || pem->empty()) return {};
+  try {
+    for (const auto& certificate : certs::X509Certificate::parseAll(*pem, "ca.crt")) pins.push_back(certificate.publicKeyPin());
+  } catch (const Error&) {
+    return {sha256Hex(*pem)}; // what cannot be read is like nobody's
+  }
+  return pins;
+}
 
 /// A control plane that runs in its own cluster, with nothing under way on the machine that speaks for it.
 bool mayBeCompared(const FleetLook& look) {
@@ -135,7 +150,7 @@ void atOnce(std::size_t count, const std::function<void(std::size_t)>& body) {
 HostSeen hostSeen(const Value& answer) {
   const auto is = [&](const char* member) { return answer.value(member, false); };
   HostSeen seen{.machine = stringAt(answer, "machine"), .kernel = stringAt(answer, "kernel"), .binary = stringAt(answer, "binary"), .image = stringAt(answer, "image"),
-                .bundle = stringAt(answer, "bundle"), .authority = stringAt(answer, "authority"), .node = is("node"), .controlPlane = is("controlPlane"), .apiServer = stringAt(answer, "apiServer"),
+                .bundle = stringAt(answer, "bundle"), .authorities = authoritiesIn(stringAt(answer, "authority")), .node = is("node"), .controlPlane = is("controlPlane"), .apiServer = stringAt(answer, "apiServer"),
                 .begun = stringAt(answer, "begun"), .busy = stringAt(answer, "busy.command")};
   return seen;
 }

@@ -60,8 +60,8 @@ std::optional<Trouble> troubleOf(const HostWish& host, const HostSeen& there, co
     return Trouble{host.name, fmt::format("it is {}, and the program is for {}", there.machine, wish.machine), "name one for its architecture as binary, in a file of its own"};
   if (seen.asked.empty()) return std::nullopt;
   const auto* node = seen.node(host.name);
-  const auto& ours = seen.of(seen.asked).authority;
-  if (!there.authority.empty() && !ours.empty() && there.authority != ours)
+  const auto& ours = seen.of(seen.asked).authorities;
+  if (!there.authorities.empty() && !ours.empty() && std::ranges::find_first_of(there.authorities, ours) == there.authorities.end())
     return Trouble{host.name, fmt::format("it belongs to another cluster than {}", seen.asked), fmt::format("kubestrap reset on {}, if it shall belong to this one", host.name)};
   if ((there.begun.empty() || there.begun == "upgrade") && there.node && node && node->controlPlane != host.controlPlane)
     return Trouble{host.name, fmt::format("it is a {}, and shall be a {}", node->controlPlane ? "control plane" : "worker", host.controlPlane ? "control plane" : "worker"),

@@ -46,7 +46,7 @@ struct HostSeen {
   std::string unreachable, hint; ///< why; empty: it answers
   std::string machine, kernel;   ///< "x86_64", "Linux 6.12.1"
   std::string binary, image, bundle; ///< digests of what is there; empty: nothing
-  std::string authority;         ///< digest of the cluster's certificate authority
+  std::vector<std::string> authorities; ///< of the cluster, by their public keys; several while they change
   bool node = false, controlPlane = false; ///< by its kubeconfigs
   std::string apiServer;         ///< version of its API server as its static pod has it; empty: it has none
   std::string begun;             ///< "init", "join" or "upgrade" that has not come to its end

@@ -3,6 +3,9 @@
 #include "cmd/cluster_run.hpp"
 #include "cmd/cluster_status.hpp"
 #include "cmd/commands.hpp"
+#include "support/encoding.hpp"
+#include "support/text.hpp"
+#include "tests/unit/net/authority.hpp"
 
 #include <doctest/doctest.h>
 
@@ -22,7 +25,7 @@ config::ClusterFile fileOf(std::initializer_list<std::pair<const char*, const ch
 }
 
 Value answerOf(bool node, const std::string& begun = "") {
-  return {{"machine", "x86_64"}, {"kernel", "Linux 6.12"}, {"binary", "b"}, {"image", ""}, {"bundle", ""}, {"authority", "a"}, {"apiServer", ""}, {"node", node}, {"controlPlane", node}, {"begun", begun},
+  return {{"machine", "x86_64"}, {"kernel", "Linux 6.12"}, {"binary", "b"}, {"image", ""}, {"bundle", ""}, {"authority", ""}, {"apiServer", ""}, {"node", node}, {"controlPlane", node}, {"begun", begun},
           {"busy", nullptr}, {"status", nullptr}};
 }
 
@@ -43,6 +46,22 @@ TEST_CASE("a machine's answer is what was seen of it") {
   CHECK(seen.begun == "join");
   CHECK(seen.busy == "join");
   CHECK(seen.unreachable.empty());
+}
+
+TEST_CASE("the authority of a machine is known by its key, whatever stands around it") {
+  const auto ours = net::tests::Authority("kubernetes").pair().certificate, other = net::tests::Authority("kubernetes").pair().certificate;
+  const auto told = [](const std::string& content) {
+    auto answer = answerOf(true);
+    answer["authority"] = base64(content);
+    return hostSeen(answer).authorities;
+  };
+  REQUIRE(told(ours).size() == 1);
+  CHECK(told("# of hall 1\n" + ours) == told(ours));
+  CHECK(told(replaceAll(ours, "\n", "\r\n")) == told(ours));
+  CHECK(told(other) != told(ours));
+  CHECK(told(other + ours) == std::vector<std::string>{told(other).front(), told(ours).front()});
+  CHECK(told("").empty());
+  CHECK(told("no certificate").size() == 1);
 }
 
 TEST_CASE("the first control plane whose API server answers tells of the nodes") {

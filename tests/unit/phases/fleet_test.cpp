@@ -24,7 +24,7 @@ Wish wishOf(const Lines& controlPlanes, const Lines& workers) {
 }
 
 HostSeen bare() { return {.machine = "x86_64", .binary = "new"}; }
-HostSeen node(bool controlPlane) { return {.machine = "x86_64", .binary = "new", .authority = "ours", .node = true, .controlPlane = controlPlane}; }
+HostSeen node(bool controlPlane) { return {.machine = "x86_64", .binary = "new", .authorities = {"ours"}, .node = true, .controlPlane = controlPlane}; }
 
 /// A cluster as the wish has it, told of by its first control plane.
 Seen made(const Wish& wish) {
@@ -201,7 +201,7 @@ TEST_CASE("a machine that cannot be what the file wants is told why") {
   const auto wish = wishOf({"n1"}, {"w1"});
   auto seen = made(wish);
   SUBCASE("it belongs elsewhere") {
-    seen.hosts["w1"].authority = "theirs";
+    seen.hosts["w1"].authorities = {"theirs"};
     CHECK(troublesOf(planApply(wish, seen)) == Lines{"w1: it belongs to another cluster than n1"});
   }
   SUBCASE("it is something else") {
@@ -217,6 +217,15 @@ TEST_CASE("a machine that cannot be what the file wants is told why") {
     CHECK(planApply(wish, seen).troubles.front().cause.find("that is Ready") != std::string::npos);
   }
   CHECK(planApply(wish, seen).steps.empty());
+}
+
+TEST_CASE("while authorities change machines know each other by any that they have in common") {
+  const auto wish = wishOf({"n1"}, {"w1"});
+  auto seen = made(wish);
+  seen.hosts["n1"].authorities = {"new", "ours"};
+  CHECK(planApply(wish, seen).troubles.empty());
+  seen.hosts["w1"].authorities = {"theirs", "new"};
+  CHECK(planApply(wish, seen).troubles.empty());
 }
 
 TEST_CASE("a machine that was replaced is forgotten before it joins") {
