@@ -312,8 +312,11 @@ std::vector<certs::PublicKey> trustedKeys(const std::vector<std::string>& named,
   std::vector<certs::PublicKey> keys;
   for (const auto& file : named)
     for (auto& key : certs::PublicKey::parseAll(readInput(machine, file), file)) keys.push_back(std::move(key));
-  if (!named.empty()) return keys;
-  if (const auto text = machine.host().read(trustedKeysFile)) return certs::PublicKey::parseAll(*text, trustedKeysFile.string());
+  return named.empty() ? trustedKeys(machine.host()) : keys;
+}
+
+std::vector<certs::PublicKey> trustedKeys(host::Host& host) {
+  if (const auto text = host.read(trustedKeysFile)) return certs::PublicKey::parseAll(*text, trustedKeysFile.string());
   return {};
 }
 

@@ -14,11 +14,16 @@ namespace kubestrap::cmd {
 struct BundleOptions {
   std::optional<std::string> base;
   std::vector<std::string> keys;
+  std::vector<std::string> without = {}; ///< programs that stay in it
 };
 std::vector<Flag> bundleFlags(BundleOptions& options);
 
 /// Keys that bundles have to be signed with on this machine: those that were named, else those of /etc/kubestrap/trusted-keys.pem.
 std::vector<certs::PublicKey> trustedKeys(const std::vector<std::string>& named, Machine& machine);
+std::vector<certs::PublicKey> trustedKeys(host::Host& host); ///< the latter
+
+/// All of it is read. Throws Error for what is not whole, or (refused) not signed by one of them; without keys it is only told who vouches for it.
+archive::Verified verifiedWhole(const archive::Source& source, const std::vector<certs::PublicKey>& trusted, archive::Sink& sink);
 
 archive::Source sourceOf(const std::string& file, const BundleOptions& options);
 

@@ -68,6 +68,7 @@ std::vector<Flag> bundleUseFlags(BundleUse& use) {
   return {{.name = "bundle", .into = &use.bundle, .doc = "A bundle that is put on this machine first: kubestrap bundle load", .value = "FILE"},
           {.name = "bundle-base", .into = &use.how.base, .doc = "The older bundle that a delta goes by", .value = "OLD"},
           {.name = "bundle-key", .into = &use.how.keys, .doc = "A public key that the bundle has to be signed with", .value = "FILE", .standard = "/etc/kubestrap/trusted-keys.pem, if it is there"},
+          {.name = "bundle-without", .into = &use.how.without, .doc = "Programs of the bundle that are left out, like kubestrap", .value = "NAME,..."},
           {.name = "offline", .into = &use.offline, .doc = "Fetch nothing from outside of the cluster; what would have to be fetched is an error"}};
 }
 
@@ -79,21 +80,27 @@ void takeBundle(const std::vector<Document>& documents, BundleUse& use) {
   }
 }
 
+archive::Verified verifiedWhole(const archive::Source& source, const std::vector<certs::PublicKey>& trusted, archive::Sink& sink) {
+  auto found = [&] {
+    ProgressLine progress("verifying " + source.file.string());
+    return archive::verify(source, trusted, sink, archive::Alone::no, [&](std::uint64_t done, std::uint64_t of) { progress(done, of); });
+  }();
+  if (found.signature.standing != archive::Signature::Standing::trusted) log::warn(fmt::format("{}: {}", source.file.string(), signedBy(found.signature)));
+  return found;
+}
+
 config::Bundled verified(const archive::Source& source, const BundleOptions& options, Machine& machine, KubeletOf kubelet) {
   Texts texts;
-  const auto found = [&] {
-    ProgressLine progress("verifying " + source.file.string());
-    return archive::verify(source, trustedKeys(options.keys, machine), texts, archive::Alone::no, [&](std::uint64_t done, std::uint64_t of) { progress(done, of); });
-  }();
+  const auto found = verifiedWhole(source, trustedKeys(options.keys, machine), texts);
   if (found.lock.architecture != archive::ownArchitecture())
     throw Error(fmt::format("{} is for {}, and this machine is {}", source.file.string(), found.lock.architecture, archive::ownArchitecture()), "take the bundle for this architecture", ExitCode::refused);
-  if (found.signature.standing != archive::Signature::Standing::trusted) log::warn(fmt::format("{}: {}", source.file.string(), signedBy(found.signature)));
   config::Bundled bundle{.file = std::filesystem::absolute(source.file), .base = {}, .lockDigest = found.lockDigest, .programs = {}, .texts = std::move(texts.found), .images = {}};
   if (source.base) bundle.base = std::filesystem::absolute(*source.base);
   using archive::Kind;
   for (const auto& member : found.lock.members)
     if (member.kind == Kind::program || member.kind == Kind::cni || member.kind == Kind::package) {
       auto to = *archive::placeOf(member.path);
+      if (std::ranges::any_of(options.without, [&](const std::string& name) { return member.path == "bin/" + name; })) continue;
       if (member.path == "bin/kubelet" && kubelet.goes != KubeletOf::Goes::toItsPlace) {
         if (kubelet.goes == KubeletOf::Goes::nowhere || isThere(to, member.sha256, machine)) continue;
         to = KubeletOf::beside;
@@ -172,6 +179,7 @@ Command bundleLoadCommand() {
             flags.push_back({.name = "cri-socket", .into = &options->socket, .doc = "The socket of containerd", .value = "URL", .standard = options->socket});
             flags.push_back({.name = "dry-run", .into = &options->dryRun, .doc = "Verify it, show what would be done, and touch nothing"});
             flags.push_back({.name = "exit-code", .into = &options->exitCode, .doc = "End with 4 when something was, or with --dry-run would be, changed"});
+            flags.push_back({.name = "without", .into = &options->how.without, .doc = "Programs of the bundle that are left out, like kubelet", .value = "NAME,..."});
             return flags;
           },
           .arguments = "FILE",

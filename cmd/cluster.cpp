@@ -98,6 +98,7 @@ ExitCode runPlan(const ClusterOptions& options) {
   Fleet fleet(fileOf(options), signals.token());
   const auto wish = fleet.wish(options.prune);
   const auto plan = fleet::planApply(wish, lookAndCompare(fleet).seen);
+  fleet.judgeBundle(plan);
   if (const auto as = format(globals()); as != Format::text) printResult(planDocument("ClusterPlan", wish, plan), as);
   else fmt::print("{}", planText(wish, plan));
   refuseStuck(plan);
@@ -167,6 +168,7 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
   const auto wish = fleet.wish(options.prune);
   auto look = kind.compares ? lookAndCompare(fleet) : fleet.look();
   auto plan = kind.planner(wish, look.seen);
+  fleet.judgeBundle(plan);
   if (plan.steps.empty() || plan.stuck()) {
     tellPlan(wish, plan);
     refuseStuck(plan);
@@ -181,6 +183,7 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
   look = lookWhenQuiet(fleet, wish, kind.planner, clock);
   if (kind.compares) fleet.compareSettings(look);
   plan = kind.planner(wish, look.seen);
+  fleet.judgeBundle(plan);
   tellPlan(wish, plan);
   refuseStuck(plan);
   if (plan.steps.empty()) return tell(plan, {}, kind);

@@ -1,6 +1,9 @@
 #include "cmd/cluster_fleet.hpp"
 
 #include "archive/reader.hpp"
+#include "certs/x509.hpp"
+#include "cmd/bundle.hpp"
+#include "cmd/globals.hpp"
 #include "cmd/machine.hpp"
 #include "support/digest.hpp"
 #include "support/encoding.hpp"
@@ -18,6 +21,7 @@
 #include <iterator>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include <sys/auxv.h>
 #include <sys/utsname.h>
@@ -34,6 +38,7 @@ using phases::fleet::Task;
 /// One question for all that is to be known. Only what cannot break JSON is put into it.
 constexpr std::string_view lookScript = R"sh(
 digest() { [ -f "$1" ] && sha256sum <"$1" | cut -d ' ' -f 1; }
+text() { [ -f "$1" ] && base64 <"$1" | tr -d '\n'; }
 is() { if [ -e "$1" ]; then printf true; else printf false; fi; }
 begun=$(cat /var/lib/kubestrap/unfinished 2>/dev/null)
 case $begun in init|join|upgrade) ;; *) begun= ;; esac
@@ -47,7 +52,7 @@ bundle=
 status=
 [ "$busy" = null ] && [ -e /etc/kubernetes/admin.conf ] && status=$(kubestrap status -o json 2>/dev/null)
 printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","apiServer":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"status":%s}\n' \
-  "$(uname -m)" "$(uname -sr)" "$(digest /usr/bin/kubestrap)" "$(digest /usr/lib/kubestrap/kubestrap-image.tar)" "$bundle" "$(digest /etc/kubernetes/pki/ca.crt)" "$apiServer" \
+  "$(uname -m)" "$(uname -sr)" "$(digest /usr/bin/kubestrap)" "$(digest /usr/lib/kubestrap/kubestrap-image.tar)" "$bundle" "$(text /etc/kubernetes/pki/ca.crt)" "$apiServer" \
   "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${status:-null}"
 )sh";
 
@@ -75,6 +80,19 @@ std::string textOf(const std::string& fileName) {
 }
 
 constexpr auto comparing = std::chrono::minutes(15); // other control planes may be asked by a pod each
+
+/// By their public keys: text around certificates, ends of lines and a second authority make no other cluster of it.
+std::vector<std::string> authoritiesIn(const std::string& encoded) {
+  std::vector<std::string> pins;
+  const auto pem = fromBase64(encoded);
+  if (!pem || pem->empty()) return {};
+  try {
+    for (const auto& certificate : certs::X509Certificate::parseAll(*pem, "ca.crt")) pins.push_back(certificate.publicKeyPin());
+  } catch (const Error&) {
+    return {sha256Hex(*pem)}; // what cannot be read is like nobody's
+  }
+  return pins;
+}
 
 /// A control plane that runs in its own cluster, with nothing under way on the machine that speaks for it.
 bool mayBeCompared(const FleetLook& look) {
@@ -132,7 +150,7 @@ void atOnce(std::size_t count, const std::function<void(std::size_t)>& body) {
 HostSeen hostSeen(const Value& answer) {
   const auto is = [&](const char* member) { return answer.value(member, false); };
   HostSeen seen{.machine = stringAt(answer, "machine"), .kernel = stringAt(answer, "kernel"), .binary = stringAt(answer, "binary"), .image = stringAt(answer, "image"),
-                .bundle = stringAt(answer, "bundle"), .authority = stringAt(answer, "authority"), .node = is("node"), .controlPlane = is("controlPlane"), .apiServer = stringAt(answer, "apiServer"),
+                .bundle = stringAt(answer, "bundle"), .authorities = authoritiesIn(stringAt(answer, "authority")), .node = is("node"), .controlPlane = is("controlPlane"), .apiServer = stringAt(answer, "apiServer"),
                 .begun = stringAt(answer, "begun"), .busy = stringAt(answer, "busy.command")};
   return seen;
 }
@@ -155,6 +173,13 @@ Error errorOf(const std::string& errors, int code) {
   }
   if (said.size() > wordsKept) said.erase(said.begin(), said.end() - wordsKept);
   return Error(said.empty() ? fmt::format("it ended with {}", code) : kubestrap::join(said, "; "), hint, code == static_cast<int>(ExitCode::refused) ? ExitCode::refused : ExitCode::failed);
+}
+
+std::vector<std::string> preflightWords(const config::ClusterFile& file, const config::InventoryHost& host, bool begins) {
+  std::vector<std::string> words{"preflight", begins ? "init" : "join", "--fix", "--config", "-"};
+  if (host.controlPlane() && !begins) words.emplace_back("--control-plane");
+  if (file.inventory.offline) words.emplace_back("--offline");
+  return words;
 }
 
 std::vector<std::string> settingsCommand(const config::ClusterFile& file) {
@@ -190,6 +215,8 @@ void learnNodes(const config::ClusterFile& file, FleetLook& look) {
     if (!answers || *answers != Value(true) || !nodes || !nodes->is_array()) continue;
     look.seen.asked = host.name;
     look.seen.version = stringAt(status->second, "cluster.version");
+    look.seen.hosted = stringAt(status->second, "cluster.layout") == "hosted";
+    look.seen.selfHosted = stringAt(status->second, "cluster.hosting") == "self";
     for (const auto& node : *nodes) {
       phases::fleet::NodeSeen seen{.name = stringAt(node, "name"), .version = stringAt(node, "kubelet"), .address = stringAt(node, "address"),
                                    .controlPlane = stringAt(node, "role") == "control-plane", .ready = node.value("ready", false), .labels = {}};
@@ -205,11 +232,11 @@ Fleet::Fleet(const std::string& fileName, std::stop_token stop)
 
 phases::fleet::Wish Fleet::wish(bool prune) {
   const auto& inventory = file_.inventory;
-  phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .prune = prune};
+  phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .selfHosted = file_.selfHosted, .prune = prune};
   for (const auto& host : inventory.hosts) wish.hosts.push_back({host.name, host.address, host.controlPlane(), host.labels});
   const auto take = [&](Task task, const fs::path& from, const char* to, const char* mode) {
     cargo_[task] = {from, to, mode, digestOf(from)};
-    return phases::fleet::Load{{cargo_[task].digest}};
+    return phases::fleet::Load{cargo_[task].digest};
   };
   const auto binary = inventory.binary.empty() ? ownProgram() : fs::path(inventory.binary);
   wish.binary = take(Task::copyBinary, binary, "/usr/bin/kubestrap", "755");
@@ -217,14 +244,21 @@ phases::fleet::Wish Fleet::wish(bool prune) {
   if (const auto image = imageFor(inventory, binary); !image.empty()) wish.image = take(Task::copyImage, image, "/usr/lib/kubestrap/kubestrap-image.tar", "644");
   if (inventory.bundle.empty()) return wish;
   wish.bundle = take(Task::copyBundle, inventory.bundle, "/var/lib/kubestrap/cluster.bundle", "600");
-  // Once it is loaded its program stands in the place of the one that was brought.
   const archive::Reader bundle(inventory.bundle);
-  if (const auto* program = bundle.lock().find("bin/kubestrap")) wish.binary.digests.push_back(program->sha256);
+  if (const auto* program = bundle.lock().find("bin/kubestrap"); program && !wish.binary.is(program->sha256))
+    wish.notes.push_back(fmt::format("the bundle has another kubestrap than {}, which is the one that nodes get{}", binary.string(), wish.image.wanted() ? "" : "; lay its kubestrap-image.tar beside it"));
   if (bundle.lock().find("bin/kubelet")) wish.kubelet = bundle.lock().kubernetesVersion;
   return wish;
 }
 
 const Cargo& Fleet::cargo(Task task) const { return cargo_.at(task); }
+
+void Fleet::judgeBundle(const phases::fleet::Plan& plan) {
+  if (std::ranges::none_of(plan.steps, [](const auto& step) { return step.task == Task::copyBundle || step.task == Task::load; }) || std::exchange(bundleJudged_, true)) return;
+  host::LocalHost host(globals().rootfs, stop_);
+  archive::NoSink none;
+  verifiedWhole({file_.inventory.bundle, {}}, trustedKeys(host), none);
+}
 
 nodes::Target Fleet::targetOf(const config::InventoryHost& host) const {
   const auto ssh = config::sshOf(file_.inventory, host);

@@ -36,6 +36,8 @@ public:
   /// Reads what is to be brought, to know it again.
   phases::fleet::Wish wish(bool prune);
   const Cargo& cargo(phases::fleet::Task task) const;
+  /// As the machines would, where the plan brings it to any of them: signed by a key that is trusted here, and whole. Once.
+  void judgeBundle(const phases::fleet::Plan& plan);
 
   /// One connection and one question for each machine, many at once.
   FleetLook look() const;
@@ -52,6 +54,7 @@ private:
   config::ClusterFile file_;
   nodes::Ssh ssh_;
   std::map<phases::fleet::Task, Cargo> cargo_;
+  bool bundleJudged_ = false;
 };
 
 /// A cluster.yaml, with paths as programs take them. "-" is standard input.
@@ -73,6 +76,8 @@ std::string streamOf(const std::vector<Value>& documents);
 /// What a kubestrap that failed has said, but for its events.
 Error errorOf(const std::string& errors, int code);
 
+/// How a machine is judged, and put right: by the documents of init, on standard input.
+std::vector<std::string> preflightWords(const config::ClusterFile& file, const config::InventoryHost& host, bool begins);
 /// How a control plane is told the settings of the file.
 std::vector<std::string> settingsCommand(const config::ClusterFile& file);
 /// What `reconfigure --dry-run` answers.

@@ -165,7 +165,7 @@ void ClusterSteps::join(const config::InventoryHost& host) {
 /// What an upgrade is told besides.
 std::vector<std::string> ClusterSteps::upgradeFlags() const {
   std::vector<std::string> words;
-  if (!fleet_.file().inventory.bundle.empty()) words = {"--bundle", fleet_.cargo(Task::copyBundle).to.string()};
+  if (!fleet_.file().inventory.bundle.empty()) words = {"--bundle", fleet_.cargo(Task::copyBundle).to.string(), "--bundle-without", "kubestrap"};
   offline(words);
   const auto init = config::initDocuments(fleet_.file(), fleet_.file().first()).front();
   if (const auto* ignored = find(init, "nodeRegistration.ignorePreflightErrors"))
@@ -189,16 +189,15 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   case Task::copyBinary:
   case Task::copyImage:
   case Task::copyBundle: return copy(step);
-  case Task::load: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string()}); return;
-  case Task::prepare: {
-    std::vector<std::string> words{"preflight", !isThere_ && host == &fleet_.file().first() ? "init" : "join", "--fix", "--config", "-"};
-    if (host->controlPlane() && words[1] == "join") words.emplace_back("--control-plane");
-    // What it cannot put right is init's and join's to refuse, who know more.
-    kubestrap(step.host, words, config::initDocuments(fleet_.file(), *host), {}, {0, static_cast<int>(ExitCode::refused)});
+  case Task::load: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string(), "--without", "kubestrap"}); return;
+  case Task::loadAhead: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string(), "--without", "kubelet,kubestrap"}); return;
+  case Task::prepare: // What it cannot put right is init's and join's to refuse, who know more.
+    kubestrap(step.host, preflightWords(fleet_.file(), *host, !isThere_ && host == &fleet_.file().first()), config::initDocuments(fleet_.file(), *host), {},
+              {0, static_cast<int>(ExitCode::refused)});
     return;
-  }
   case Task::init: {
     std::vector<std::string> words{"init", "--skip-token-print", "--skip-certificate-key-print", "--config", "-"};
+    if (fleet_.file().selfHosted) words.emplace_back("--self-hosted");
     offline(words);
     kubestrap(step.host, words, config::initDocuments(fleet_.file(), *host), "init");
     const std::lock_guard lock(mutex_);
@@ -212,6 +211,7 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   }
   case Task::upgradeNode: return withPatience(fleet_.stop(), [&] { upgradeNode(*host); });
   case Task::join: return join(*host);
+  case Task::pivot: kubestrap(step.host, {"pivot"}); return;
   case Task::forget: kubestrap(asked_, {"node", "remove", step.host, "--yes"}); return;
   case Task::settings: {
     auto words = settingsCommand(fleet_.file());

@@ -79,7 +79,7 @@ struct PhaseFlags {
 };
 constexpr PhaseFlags phaseFlags[] = {
     {"", "config dry-run exit-code layout"},
-    {"bundle", "bundle bundle-base bundle-key cri-socket"},
+    {"bundle", "bundle bundle-base bundle-key bundle-without cri-socket"},
     {"preflight", "cri-socket ignore-preflight-errors image-repository offline"},
     {"certs", "cert-dir kubernetes-version"},
     {"certs/apiserver", "apiserver-advertise-address apiserver-cert-extra-sans control-plane-endpoint service-cidr service-dns-domain"},

@@ -78,6 +78,7 @@ config::Setup load(Machine& machine, PreflightOptions& options, const config::Fa
   if (!joins) config::chooseLayout(documents.cluster, flags, isPlainControlPlane(machine.host()));
   auto setup = config::loadInit(documents.cluster, flags, facts, machine.random(), warnings);
   for (const auto& warning : warnings) log::warn(warning);
+  goOffline(options.init.bundle, setup);
   phases::checkFixNames(setup);
   return setup;
 }
@@ -145,7 +146,7 @@ ExitCode runPreflight(PreflightOptions options, bool joins) {
 std::vector<Flag> preflightFlags(PreflightOptions& options, bool joins) {
   constexpr std::string_view shared[] = {"apiserver-advertise-address", "apiserver-bind-port", "cert-dir", "config",
                                          "control-plane-endpoint", "cri-socket", "dry-run", "ignore-preflight-errors",
-                                         "image-repository", "kubernetes-version", "node-name", "pod-network-cidr",
+                                         "image-repository", "kubernetes-version", "node-name", "offline", "pod-network-cidr",
                                          "service-cidr"};
   auto flags = initFlags(options.init);
   std::erase_if(flags, [&](const Flag& flag) { return std::ranges::find(shared, flag.name) == std::end(shared); });

@@ -542,7 +542,7 @@ std::vector<Flag> applyFlags(UpgradeOptions& options) {
 }
 
 std::vector<Flag> nodeFlags(UpgradeOptions& options) {
-  auto flags = chosen(allFlags(options), {"bundle", "bundle-base", "bundle-key", "offline", "certificate-renewal", "config", "drain-timeout", "dry-run", "etcd-upgrade", "exit-code", "force", "ignore-preflight-errors", "kubeconfig",
+  auto flags = chosen(allFlags(options), {"bundle", "bundle-base", "bundle-key", "bundle-without", "offline", "certificate-renewal", "config", "drain-timeout", "dry-run", "etcd-upgrade", "exit-code", "force", "ignore-preflight-errors", "kubeconfig",
                                           "kubelet", "patches", "skip-phases"});
   std::ranges::find(flags, "force", &Flag::name)->doc = "Also end pods that nobody makes anew elsewhere, with --kubelet";
   return flags;

@@ -58,6 +58,7 @@ std::vector<std::string> wordsOf(const Source& source) {
   add("--bundle", source.bundle.bundle);
   add("--bundle-base", source.bundle.how.base);
   for (const auto& key : source.bundle.how.keys) words.insert(words.end(), {"--bundle-key", key});
+  if (!source.bundle.how.without.empty()) words.insert(words.end(), {"--bundle-without", join(source.bundle.how.without, ",")});
   if (source.bundle.offline) words.emplace_back("--offline");
   if (source.ignored) words.insert(words.end(), {"--ignore-preflight-errors", join(*source.ignored, ",")});
   return words;

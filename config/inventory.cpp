@@ -104,6 +104,8 @@ Value documentOf(const ClusterFile& file, std::string_view kind) {
   return Value::object();
 }
 
+bool asksForSelf(const Value& document) { return stringAt(document, "kind") == v1alpha1::kind && stringAt(document, "hosting") == "self"; }
+
 /// As the file says it for all, with what is this machine's own.
 Value registration(const ClusterFile& file, const InventoryHost& host) {
   auto own = documentOf(file, "InitConfiguration").value("nodeRegistration", Value::object());
@@ -202,6 +204,10 @@ ClusterFile loadClusterFile(const std::vector<Document>& documents, const Random
     const auto kind = document.value.is_object() ? stringAt(document.value, "kind") : "";
     if (kind == inventoryKind) own = &document;
     else file.documents.push_back(document);
+    const bool self = kind == v1alpha1::kind && asksForSelf(document.value);
+    file.selfHosted = file.selfHosted || self;
+    if (self && stringAt(document.value, "layout") == "plain")
+      problems.push_back({document.where("/hosting"), "hosting", "self goes with layout hosted only, and the layout here is plain", "leave layout out, or say hosted"});
     if (kind == "JoinConfiguration" || kind == "ResetConfiguration" || kind == "UpgradeConfiguration")
       problems.push_back({document.where("/kind"), "kind", fmt::format("{} has no place beside a {}", kind, inventoryKind), "what the file says of nodes in InitConfiguration, which join goes by as well"});
     for (const auto* member : {"bundle", "offline"})
@@ -228,6 +234,7 @@ std::vector<Value> settingsDocuments(const ClusterFile& file) {
     if (kind != "ClusterConfiguration" && kind != v1alpha1::kind && kind != auditPolicyKind) continue;
     documents.push_back(document.value);
     documents.back().erase("kubernetesVersion");
+    documents.back().erase("hosting");
     documents.back().erase("addons");
   }
   return documents;
@@ -240,8 +247,12 @@ std::vector<Value> initDocuments(const ClusterFile& file, const InventoryHost& h
   init["localAPIEndpoint"]["advertiseAddress"] = host.address;
   init["nodeRegistration"] = registration(file, host);
   std::vector<Value> documents{std::move(init)};
-  for (const auto& document : file.documents)
-    if (stringAt(document.value, "kind") != "InitConfiguration") documents.push_back(document.value);
+  for (const auto& document : file.documents) {
+    if (stringAt(document.value, "kind") == "InitConfiguration") continue;
+    documents.push_back(document.value);
+    if (asksForSelf(documents.back()) && !documents.back().contains("layout")) documents.back()["layout"] = "hosted";
+    documents.back().erase("hosting"); // which init has a flag for
+  }
   return documents;
 }
 

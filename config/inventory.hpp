@@ -65,6 +65,7 @@ struct ClusterFile {
   std::vector<Document> documents; ///< all but the inventory
   std::string name;                ///< of the cluster
   std::string version;             ///< of Kubernetes: "v1.37.2"; empty: the file does not say
+  bool selfHosted = false;         ///< its control plane shall run in its own cluster: hosting: self
   std::string endpoint;            ///< "api.example.org:6443", where machines that join may ask; of the first control plane where the file names none
 
   const InventoryHost* find(std::string_view host) const;
@@ -74,10 +75,11 @@ struct ClusterFile {
 /// Throws Problems with everything that is wrong with the file, its other documents included.
 ClusterFile loadClusterFile(const std::vector<Document>& documents, const RandomBytes& random, std::vector<std::string>& warnings);
 
-/// What `reconfigure` is given: the file's settings of the control plane, but for the version, which `upgrade` changes, and add-ons.
+/// What `reconfigure` is given: the file's settings of the control plane, but for the version, which `upgrade` changes, who hosts it, which `pivot` does,
+/// and add-ons.
 std::vector<Value> settingsDocuments(const ClusterFile& file);
 
-/// What `init` is given on that machine: the documents of the file, with its name, address and taints.
+/// What `init` is given on that machine: the documents of the file, with its name, address and taints. Of hosting: self there is only the layout, which it needs.
 std::vector<Value> initDocuments(const ClusterFile& file, const InventoryHost& host);
 /// What `join` is given there. Its registration is that of the file's InitConfiguration; `discovery` is as in a JoinConfiguration.
 Value joinDocument(const ClusterFile& file, const InventoryHost& host, const Value& discovery, const std::string& certificateKey = {});

@@ -243,7 +243,7 @@ inline constexpr auto fieldsOf<v::KubestrapConfiguration> = std::array{
         {.name = "hosting",
          .otherwise = "static",
          .rule = &rules::hosting,
-         .doc = "Who keeps the control plane's pods: static is the kubelet from files; self, the cluster, is what pivot writes here.",
+         .doc = "Who keeps the control plane's pods: static is the kubelet from files; self, the cluster, is what pivot writes here, and what a cluster.yaml may ask for.",
          .since = since}),
     field<&v::KubestrapConfiguration::endpoint>(
         {.name = "endpoint", .doc = "How the control plane is reached.", .since = since}),

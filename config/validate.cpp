@@ -281,7 +281,7 @@ void validate(const v1alpha1::KubestrapConfiguration& kubestrap, const v1beta4::
     kubestrapReport.add(at("endpoint.mode"), "external says that there is a balancer, and nothing says where",
                         "controlPlaneEndpoint in the ClusterConfiguration");
   if (kubestrap.hosting == "self")
-    kubestrapReport.add(at("hosting"), "self is what pivot makes of a cluster, which begins with static pods", "static; then run kubestrap pivot");
+    kubestrapReport.add(at("hosting"), "self is what pivot makes of a cluster, which begins with static pods", "init --self-hosted, or then kubestrap pivot; in a cluster.yaml it may stand");
   checkVip(kubestrap, cluster, kubestrapReport);
   validateAddons(kubestrap.addons, cluster, kubestrapReport);
   checkSecurity(kubestrap, cluster, clusterReport);

@@ -60,8 +60,8 @@ std::optional<Trouble> troubleOf(const HostWish& host, const HostSeen& there, co
     return Trouble{host.name, fmt::format("it is {}, and the program is for {}", there.machine, wish.machine), "name one for its architecture as binary, in a file of its own"};
   if (seen.asked.empty()) return std::nullopt;
   const auto* node = seen.node(host.name);
-  const auto& ours = seen.of(seen.asked).authority;
-  if (!there.authority.empty() && !ours.empty() && there.authority != ours)
+  const auto& ours = seen.of(seen.asked).authorities;
+  if (!there.authorities.empty() && !ours.empty() && std::ranges::find_first_of(there.authorities, ours) == there.authorities.end())
     return Trouble{host.name, fmt::format("it belongs to another cluster than {}", seen.asked), fmt::format("kubestrap reset on {}, if it shall belong to this one", host.name)};
   if ((there.begun.empty() || there.begun == "upgrade") && there.node && node && node->controlPlane != host.controlPlane)
     return Trouble{host.name, fmt::format("it is a {}, and shall be a {}", node->controlPlane ? "control plane" : "worker", host.controlPlane ? "control plane" : "worker"),
@@ -108,24 +108,53 @@ std::vector<const HostWish*> toUpgrade(const Wish& wish, const Seen& seen, const
   return hosts;
 }
 
+/// In layout hosted only a control plane in its own cluster can be upgraded.
+bool staysStatic(const Wish& wish, const Seen& seen) { return seen.hosted && !seen.selfHosted && !wish.selfHosted; }
+
+/// What of an upgrade is done on one node.
+struct Part {
+  const HostWish* host = nullptr;
+  bool cluster = false, itself = false; ///< `upgrade apply`, which is the whole cluster's; `upgrade node`
+  bool apiServer = false;               ///< by the latter the API server there changes, too
+  bool begun = false;
+  bool keepsKubelet = false; ///< an older one: nothing brings another
+};
+
+Part partOf(const HostWish& host, const Wish& wish, const Seen& seen) {
+  const auto& there = seen.of(host.name);
+  const bool speaks = host.name == seen.asked, older = isOlder(there.apiServer, wish.version);
+  const bool kubelet = isOlder(seen.node(host.name)->version, wish.version), brings = kubelet && wish.kubelet == wish.version;
+  Part part{.host = &host, .keepsKubelet = kubelet && !brings};
+  part.begun = there.begun == "upgrade" && !isOlder(wish.version, seen.version); // else it was for a version that the file does not have any more
+  part.cluster = speaks && !staysStatic(wish, seen) && (isOlder(seen.version, wish.version) || older || part.begun);
+  part.apiServer = !speaks && !seen.hosted && older;
+  part.itself = brings || part.apiServer || (part.begun && !part.cluster);
+  return part;
+}
+
 /// To the version of the file. The kubelets' part is only done where a bundle brings one: otherwise they are packages'.
 void upgrades(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>& preparing, std::vector<Step>& steps) {
   if (seen.asked.empty() || wish.version.empty()) return;
   if (isOlder(wish.version, seen.version)) plan.notes.push_back(fmt::format("the cluster has Kubernetes {}, and the file says {}: there is no way back, it is left as it is", seen.version, wish.version));
+  if (isOlder(seen.version, wish.version) && staysStatic(wish, seen)) {
+    plan.troubles.push_back({"", fmt::format("Kubernetes {} cannot become {}: the control plane of layout hosted is static pods, and only in its own cluster can it be upgraded", seen.version, wish.version),
+                             fmt::format("hosting: self in the file's KubestrapConfiguration, by which it passes there first; or kubestrap pivot on {}", seen.asked)});
+    return;
+  }
+  std::vector<Part> parts;
+  for (const auto* host : toUpgrade(wish, seen, plan)) parts.push_back(partOf(*host, wish, seen));
+  const bool cluster = std::ranges::any_of(parts, &Part::cluster);
   std::vector<std::string> older;
-  for (const auto* host : toUpgrade(wish, seen, plan)) {
-    const auto& node = *seen.node(host->name);
-    const bool begun = seen.of(host->name).begun == "upgrade", speaks = host->name == seen.asked;
-    const auto& apiServer = seen.of(host->name).apiServer;
-    const bool components = isOlder(apiServer, wish.version), kubelet = isOlder(node.version, wish.version), brings = kubelet && wish.kubelet == wish.version;
-    const bool cluster = speaks && (isOlder(seen.version, wish.version) || components || begun);
-    const bool itself = brings || (!speaks && (begun || components));
-    if (kubelet && !brings) older.push_back(host->name);
-    if (!cluster && !itself) continue;
-    if (wish.bundle.wanted()) preparing.push_back({host->name, Task::copyBundle, "where it is not there"});
-    const auto reason = [&](const std::string& from) { return begun ? std::string("goes on") : fmt::format("{} to {}", from, wish.version); };
-    if (cluster) steps.push_back({host->name, Task::upgrade, reason(seen.version), true});
-    if (itself) steps.push_back({host->name, Task::upgradeNode, reason(components ? apiServer : node.version), host->controlPlane});
+  for (const auto& part : parts) {
+    const auto& name = part.host->name;
+    if (part.keepsKubelet) older.push_back(name);
+    if (wish.bundle.wanted() && (cluster || part.itself)) preparing.push_back({name, Task::copyBundle, "where it is not there"});
+    if (wish.bundle.wanted() && cluster) preparing.push_back({name, Task::loadAhead, "without its kubelet"});
+    const auto reason = [&](const std::string& from) { return part.begun ? std::string("goes on") : fmt::format("{} to {}", from, wish.version); };
+    if (part.cluster) steps.push_back({name, Task::upgrade, reason(seen.version), true});
+    if (part.itself)
+      steps.push_back({.host = name, .task = Task::upgradeNode, .reason = reason(part.apiServer ? seen.of(name).apiServer : seen.node(name)->version), .controlPlane = part.host->controlPlane,
+                       .apiServer = part.apiServer});
   }
   if (!older.empty()) plan.notes.push_back(fmt::format("older kubelets than {}: {}; a bundle with that kubelet brings it, or your packages do", wish.version, join(older, ", ")));
 }
@@ -140,6 +169,14 @@ void removals(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>&
     else gone.push_back({node.name, Task::forget, "not in the file, and not Ready", node.controlPlane});
   }
   if (!kept.empty()) plan.notes.push_back(fmt::format("in the cluster and not in the file: {}; --prune takes them out", join(kept, ", ")));
+}
+
+/// What the file does not ask for is left: back to static pods is an operator's own doing.
+std::vector<Step> pivots(const Wish& wish, const Seen& seen, Plan& plan) {
+  if (!wish.selfHosted || seen.asked.empty() || seen.selfHosted || seen.version.empty() || seen.of(seen.asked).begun == "init") return {};
+  if (seen.hosted) return {{seen.asked, Task::pivot, "static pods", true}};
+  plan.notes.push_back("hosting: self needs layout hosted, and the control planes are plain: they are left so; kubestrap convert --to hosted makes them hosted");
+  return {};
 }
 
 /// After everything else at the control planes. A kubestrap that is about to be replaced may not know the question.
@@ -164,8 +201,6 @@ std::map<std::string, std::optional<std::string>> labelChanges(const std::map<st
   return changes;
 }
 
-bool Load::is(const std::string& digest) const { return std::ranges::find(digests, digest) != digests.end(); }
-
 const HostSeen& Seen::of(const std::string& host) const {
   static const HostSeen nothing{.unreachable = "nobody has looked"};
   const auto found = hosts.find(host);
@@ -182,13 +217,15 @@ std::string_view nameOf(Task task) {
   case Task::copyBinary: return "copy kubestrap";
   case Task::copyImage: return "copy kubestrap's image";
   case Task::copyBundle: return "copy the bundle";
-  case Task::load: return "bundle load";
+  case Task::load:
+  case Task::loadAhead: return "bundle load";
   case Task::prepare: return "preflight --fix";
   case Task::forget: return "forget";
   case Task::upgrade: return "upgrade apply";
   case Task::upgradeNode: return "upgrade node";
   case Task::init: return "init";
   case Task::join: return "join";
+  case Task::pivot: return "pivot";
   case Task::settings: return "reconfigure";
   case Task::label: return "label";
   case Task::remove: return "drain, node remove";
@@ -202,7 +239,7 @@ bool Plan::stuck() const {
 }
 
 Plan planApply(const Wish& wish, const Seen& seen) {
-  Plan plan;
+  Plan plan{.steps = {}, .troubles = {}, .notes = wish.notes, .busy = {}};
   const auto begins = beginning(wish, seen);
   if (begins.trouble) plan.troubles.push_back(*begins.trouble);
   std::vector<Step> preparing, gone, inits, controlPlaneJoins, workerJoins, labels, living;
@@ -233,8 +270,11 @@ Plan planApply(const Wish& wish, const Seen& seen) {
   removals(wish, seen, plan, gone, living);
   std::vector<Step> upgrading;
   upgrades(wish, seen, plan, preparing, upgrading);
+  auto pivoting = pivots(wish, seen, plan);
+  // In layout hosted only a control plane in its own cluster can be upgraded, and who joins waits for upgrades.
+  if (!upgrading.empty()) upgrading.insert(upgrading.begin(), pivoting.begin(), pivoting.end()), pivoting.clear();
   auto settings = settingsFollow(seen, preparing, plan);
-  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &settings, &labels, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
+  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &pivoting, &settings, &labels, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
   return plan;
 }
 
@@ -264,14 +304,18 @@ bool isUpgrade(const Step& step) { return step.task == Task::upgrade || step.tas
 
 /// Changes who is in etcd, what API servers run, or what the cluster knows of a node: one after the other.
 bool takesTurn(const Step& step) {
-  return isUpgrade(step) || step.task == Task::settings || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
+  return isUpgrade(step) || step.task == Task::pivot || step.task == Task::settings || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
 }
 
 /// Whether a step cannot be without this earlier one.
 bool needs(const Step& step, const Step& earlier) {
   if (step.task == Task::reset) return false;
-  if (isUpgrade(step) && isUpgrade(earlier)) return true; // where one node does not get well, the next one is not touched
-  if (step.task == Task::settings && (isUpgrade(earlier) || (earlier.task == Task::join && earlier.controlPlane))) return true;
+  // Where one node does not get well, the next one is not touched. But a worker's kubelet asks only that no API server is older.
+  if (isUpgrade(step) && isUpgrade(earlier)) return earlier.task == Task::upgrade || earlier.apiServer || step.controlPlane == earlier.controlPlane;
+  if (step.task == Task::upgrade && earlier.task == Task::loadAhead) return true; // pods with other images come to all nodes at once
+  if (isUpgrade(step) && earlier.task == Task::pivot) return true;
+  if ((step.task == Task::pivot || step.task == Task::settings) && (isUpgrade(earlier) || (earlier.task == Task::join && earlier.controlPlane))) return true;
+  if (step.task == Task::label && earlier.task == Task::pivot) return false;
   if (step.task == Task::label && earlier.task == Task::settings) return false;
   return earlier.host == step.host || ((step.task == Task::join || step.task == Task::label) && earlier.task == Task::init);
 }

@@ -26,9 +26,9 @@ struct HostWish {
 
 /// Something that is brought to the machines. What is there already is known by its digest.
 struct Load {
-  std::vector<std::string> digests; ///< any of them will do; empty: nothing is brought
-  bool wanted() const { return !digests.empty(); }
-  bool is(const std::string& digest) const;
+  std::string digest; ///< empty: nothing is brought
+  bool wanted() const { return !digest.empty(); }
+  bool is(const std::string& other) const { return digest == other; }
 };
 
 struct Wish {
@@ -37,14 +37,16 @@ struct Wish {
   Load binary, image, bundle;
   std::string version;         ///< of Kubernetes: "v1.37.2"; empty: as it is
   std::string kubelet;         ///< of the bundle's kubelet; empty: it has none
+  bool selfHosted = false;     ///< the control plane shall run in its own cluster
   bool prune = false;
+  std::vector<std::string> notes = {}; ///< of what is brought, to be told with the plan
 };
 
 struct HostSeen {
   std::string unreachable, hint; ///< why; empty: it answers
   std::string machine, kernel;   ///< "x86_64", "Linux 6.12.1"
   std::string binary, image, bundle; ///< digests of what is there; empty: nothing
-  std::string authority;         ///< digest of the cluster's certificate authority
+  std::vector<std::string> authorities; ///< of the cluster, by their public keys; several while they change
   bool node = false, controlPlane = false; ///< by its kubeconfigs
   std::string apiServer;         ///< version of its API server as its static pod has it; empty: it has none
   std::string begun;             ///< "init", "join" or "upgrade" that has not come to its end
@@ -69,6 +71,7 @@ struct Seen {
   std::map<std::string, HostSeen> hosts;
   std::string asked; ///< the control plane that told of the nodes; empty: no API server answers
   std::string version; ///< of the cluster, as it keeps it; empty: not known
+  bool hosted = false, selfHosted = false; ///< its layout; and that it runs in its own cluster
   std::vector<NodeSeen> nodes;
   SettingsSeen settings = {};
 
@@ -76,7 +79,7 @@ struct Seen {
   const NodeSeen* node(std::string_view name) const;
 };
 
-enum class Task { copyBinary, copyImage, copyBundle, load, prepare, forget, upgrade, upgradeNode, init, join, settings, label, remove, reset };
+enum class Task { copyBinary, copyImage, copyBundle, load, loadAhead, prepare, forget, upgrade, upgradeNode, init, join, pivot, settings, label, remove, reset };
 /// "copy kubestrap"
 std::string_view nameOf(Task task);
 
@@ -85,7 +88,8 @@ struct Step {
   Task task = Task::prepare;
   std::string reason;
   bool controlPlane = false;
-  bool last = false; ///< after all others
+  bool last = false;      ///< after all others
+  bool apiServer = false; ///< of `upgrade node`: the API server there changes with it
   bool operator==(const Step&) const = default;
 };
 

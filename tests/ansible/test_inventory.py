@@ -96,6 +96,12 @@ def test_what_the_roles_do_not_know_is_pointed_out(ansible, tmp_path):
     assert "etcd stops when 1 of them is lost" in " ".join(said.split()) and "bundle is nothing that the roles know" in said
 
 
+def test_a_file_whose_control_plane_shall_run_in_its_own_cluster_gives_the_layout_and_says_what_is_left(ansible, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(ONE + "---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nhosting: self\n")
+    assert inventory(ansible, tmp_path / "cluster.yaml")["_meta"]["hostvars"]["n1"]["kubestrap_configuration"] == {"layout": "hosted"}
+    assert "hosting: self is nothing that the roles know" in " ".join(ansible.must("ansible-inventory", "-i", tmp_path / "cluster.yaml", "--graph").split())
+
+
 def test_a_file_of_that_name_that_is_no_clusters_is_left_to_others(ansible, tmp_path):
     (tmp_path / "cluster.yaml").write_text("all: {hosts: {a: {}}}\n")
     assert inventory(ansible, tmp_path / "cluster.yaml")["ungrouped"]["hosts"] == ["a"]

@@ -37,7 +37,8 @@ notes:
   - Of C(hosts[].labels) come C(kubestrap_node_labels), and of C(hosts[].taints) those of C(kubestrap_init_configuration) and C(kubestrap_join_configuration).
   - Of C(binary) and C(image) come C(kubestrap_binary) and C(kubestrap_image). An image that is not named is looked for beside the binary that is, then in
     V(/usr/lib/kubestrap). What is neither named nor found so is not brought.
-  - C(bundle) and C(offline) are nothing that the roles know, and a warning says so.
+  - C(bundle), C(offline) and C(hosting=self) are nothing that the roles know, and a warning says so. Of C(hosting=self) there is the layout,
+    so that C(kubestrap pivot) can be run on a control plane.
   - Of the documents come C(kubestrap_kubernetes_version), C(kubestrap_cluster_configuration), C(kubestrap_configuration),
     C(kubestrap_kubelet_configuration), C(kubestrap_kube_proxy_configuration), C(kubestrap_init_configuration), C(kubestrap_join_configuration),
     C(kubestrap_kubelet_extra_args) and C(kubestrap_ignore_preflight_errors).
@@ -182,8 +183,14 @@ def node_configurations(file, control_plane, taints=None):
     return said(kubestrap_init_configuration=begins, kubestrap_join_configuration=joins)
 
 
+def asks_for_self(file):
+    return document(file, "KubestrapConfiguration").get("hosting") == "self"
+
+
 def cluster_variables(file):
     documents = {variable: document(file, kind) for kind, variable in DOCUMENTS.items()}
+    if asks_for_self(file):  # which init refuses in a file
+        documents["kubestrap_configuration"] = dict(without(documents["kubestrap_configuration"], "hosting"), layout="hosted")
     # In one place only, so that -e kubestrap_kubernetes_version=... is what counts.
     documents["kubestrap_cluster_configuration"].pop("kubernetesVersion", None)
     return dict(
@@ -263,5 +270,5 @@ class InventoryModule(BaseFileInventoryPlugin):
 
     @staticmethod
     def unknown_to_roles(file):
-        there = [name for name in ("bundle", "offline") if file.get(name)]
+        there = [name for name in ("bundle", "offline") if file.get(name)] + ["hosting: self"] * asks_for_self(file)
         return ["%s is nothing that the roles know: kubestrap cluster apply does" % name for name in there]

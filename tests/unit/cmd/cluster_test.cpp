@@ -2,8 +2,14 @@
 #include "cmd/cluster_inventory.hpp"
 #include "cmd/cluster_run.hpp"
 #include "cmd/cluster_status.hpp"
+#include "cmd/commands.hpp"
+#include "support/encoding.hpp"
+#include "support/text.hpp"
+#include "tests/unit/net/authority.hpp"
 
 #include <doctest/doctest.h>
+
+#include <algorithm>
 
 using namespace kubestrap;
 using namespace kubestrap::cmd;
@@ -19,12 +25,12 @@ config::ClusterFile fileOf(std::initializer_list<std::pair<const char*, const ch
 }
 
 Value answerOf(bool node, const std::string& begun = "") {
-  return {{"machine", "x86_64"}, {"kernel", "Linux 6.12"}, {"binary", "b"}, {"image", ""}, {"bundle", ""}, {"authority", "a"}, {"apiServer", ""}, {"node", node}, {"controlPlane", node}, {"begun", begun},
+  return {{"machine", "x86_64"}, {"kernel", "Linux 6.12"}, {"binary", "b"}, {"image", ""}, {"bundle", ""}, {"authority", ""}, {"apiServer", ""}, {"node", node}, {"controlPlane", node}, {"begun", begun},
           {"busy", nullptr}, {"status", nullptr}};
 }
 
 Value statusOf(const std::string& answering) {
-  return parseJson(R"({"apiServer":{"answers":)" + answering + R"(},"cluster":{"version":"v1.37.2"},"findings":[{"name":"WorkerNotReady","severity":"warning","where":"w1","cause":"it is away","remedy":"bring it back"}],
+  return parseJson(R"({"apiServer":{"answers":)" + answering + R"(},"cluster":{"version":"v1.37.2","layout":"hosted","hosting":"static"},"findings":[{"name":"WorkerNotReady","severity":"warning","where":"w1","cause":"it is away","remedy":"bring it back"}],
     "nodes":[{"name":"n1","role":"control-plane","kubelet":"v1.37.2","ready":true,"address":"10.0.0.1","labels":{"a":"b"},"givenLabels":"a"},
              {"name":"w1","role":"worker","kubelet":"v1.37.2","ready":false},{"name":"w9","role":"worker","kubelet":"v1.37.2","ready":true}]})");
 }
@@ -42,6 +48,22 @@ TEST_CASE("a machine's answer is what was seen of it") {
   CHECK(seen.unreachable.empty());
 }
 
+TEST_CASE("the authority of a machine is known by its key, whatever stands around it") {
+  const auto ours = net::tests::Authority("kubernetes").pair().certificate, other = net::tests::Authority("kubernetes").pair().certificate;
+  const auto told = [](const std::string& content) {
+    auto answer = answerOf(true);
+    answer["authority"] = base64(content);
+    return hostSeen(answer).authorities;
+  };
+  REQUIRE(told(ours).size() == 1);
+  CHECK(told("# of hall 1\n" + ours) == told(ours));
+  CHECK(told(replaceAll(ours, "\n", "\r\n")) == told(ours));
+  CHECK(told(other) != told(ours));
+  CHECK(told(other + ours) == std::vector<std::string>{told(other).front(), told(ours).front()});
+  CHECK(told("").empty());
+  CHECK(told("no certificate").size() == 1);
+}
+
 TEST_CASE("the first control plane whose API server answers tells of the nodes") {
   const auto file = fileOf({{"w1", "worker"}, {"n1", "control-plane"}, {"n2", "control-plane"}});
   FleetLook look;
@@ -52,9 +74,22 @@ TEST_CASE("the first control plane whose API server answers tells of the nodes")
   learnNodes(file, look);
   CHECK(look.seen.asked == "n2");
   CHECK(look.seen.version == "v1.37.2");
+  CHECK(look.seen.hosted);
+  CHECK_FALSE(look.seen.selfHosted);
   REQUIRE(look.seen.nodes.size() == 3);
   CHECK(look.seen.nodes[0].labels.all.at("a") == "b");
   CHECK(look.seen.nodes[0].labels.given == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("preflight is told what the machine shall be, and that nothing may be fetched") {
+  using Words = std::vector<std::string>;
+  auto file = fileOf({{"n1", "control-plane"}, {"n2", "control-plane"}, {"w1", "worker"}});
+  CHECK(preflightWords(file, file.inventory.hosts[0], true) == Words{"preflight", "init", "--fix", "--config", "-"});
+  CHECK(preflightWords(file, file.inventory.hosts[1], false) == Words{"preflight", "join", "--fix", "--config", "-", "--control-plane"});
+  file.inventory.offline = true;
+  CHECK(preflightWords(file, file.inventory.hosts[2], false) == Words{"preflight", "join", "--fix", "--config", "-", "--offline"});
+  for (const auto& flags : {preflightCommand().flags(), preflightCommand().children.front().flags(), preflightCommand().children.back().flags()})
+    CHECK(std::ranges::find(flags, "offline", &Flag::name) != flags.end());
 }
 
 TEST_CASE("what reconfigure says of the settings is taken, and its refusal with its remedy") {

@@ -139,6 +139,25 @@ TEST_CASE("a control plane that stands is given the settings of the file, withou
   CHECK(documents.back() == Value{{"apiVersion", "kubestrap.io/v1alpha1"}, {"kind", "KubestrapConfiguration"}});
 }
 
+TEST_CASE("a file may ask for a control plane in its own cluster, which neither init nor reconfigure is told in a document") {
+  const auto file = fileOf(stream({inventoryOf(three), cluster(""), kubestrap("hosting: self\nendpoint: {mode: local}\n")}));
+  CHECK(file.selfHosted);
+  const auto given = initDocuments(file, file.first()).back();
+  CHECK_FALSE(given.contains("hosting"));
+  CHECK(given["layout"] == "hosted");
+  CHECK_FALSE(settingsDocuments(file).back().contains("hosting"));
+  CHECK_FALSE(settingsDocuments(file).back().contains("layout"));
+  CHECK(stringAt(file.documents.back().value, "hosting") == "self"); // as it stands in the file
+  CHECK(cloudInit(file, file.first(), {}).find("kubestrap init --self-hosted --config") != std::string::npos);
+  CHECK(cloudInit(file, *file.find("w1"), {}).find("--self-hosted") == std::string::npos);
+
+  const auto still = fileOf(stream({inventoryOf(three), cluster(""), kubestrap("hosting: static\n")}));
+  CHECK_FALSE(still.selfHosted);
+  CHECK_FALSE(settingsDocuments(still).back().contains("hosting")); // of one that has pivoted that is not undone
+  CHECK(problemsOfFile(stream({inventoryOf(three), kubestrap("hosting: self\nlayout: plain\n")})).front().find("self goes with layout hosted only") != std::string::npos);
+  CHECK(problemsOfFile(stream({inventoryOf(three), kubestrap("hosting: self\nendpoint: {mode: external}\n")})).size() > 0);
+}
+
 TEST_CASE("join goes by the registration of the file, too, and a control plane gets its address and key") {
   const auto file = fileOf(stream({inventoryOf(three), init("localAPIEndpoint: {bindPort: 7443}\nnodeRegistration: {criSocket: unix:///run/x.sock}\n")}));
   const Value discovery{{"file", {{"kubeConfigPath", "/x"}}}};
@@ -164,6 +183,11 @@ TEST_CASE("cloud-init's user data has the configuration and the step, and no sec
   REQUIRE(documents.size() == 2);
   CHECK(load(first["write_files"][0]["content"].get<std::string>()).node.name == "n1");
   CHECK(first["runcmd"] == Value{{"kubestrap", "preflight", "init", "--fix", "--config", "/etc/kubestrap/init.yaml"}, "kubestrap init --config /etc/kubestrap/init.yaml"});
+
+  auto without = file;
+  without.inventory.offline = true;
+  CHECK(parsed(cloudInit(without, without.first(), {}))["runcmd"] ==
+        Value{{"kubestrap", "preflight", "init", "--fix", "--config", "/etc/kubestrap/init.yaml", "--offline"}, "kubestrap init --offline --config /etc/kubestrap/init.yaml"});
 
   const auto worker = parsed(cloudInit(file, *file.find("w1"), {}));
   CHECK(parseYamlValue(worker["write_files"][0]["content"].get<std::string>(), "join.yaml")["discovery"] == Value{{"file", {{"kubeConfigPath", "/etc/kubestrap/discovery.conf"}}}});

@@ -17,14 +17,14 @@ namespace {
 using Lines = std::vector<std::string>;
 
 Wish wishOf(const Lines& controlPlanes, const Lines& workers) {
-  Wish wish{.machine = "x86_64", .binary = {{"new"}}};
+  Wish wish{.machine = "x86_64", .binary = {"new"}};
   for (const auto& name : controlPlanes) wish.hosts.push_back({name, "10.0.0.1", true});
   for (const auto& name : workers) wish.hosts.push_back({name, "10.0.0.2", false});
   return wish;
 }
 
 HostSeen bare() { return {.machine = "x86_64", .binary = "new"}; }
-HostSeen node(bool controlPlane) { return {.machine = "x86_64", .binary = "new", .authority = "ours", .node = true, .controlPlane = controlPlane}; }
+HostSeen node(bool controlPlane) { return {.machine = "x86_64", .binary = "new", .authorities = {"ours"}, .node = true, .controlPlane = controlPlane}; }
 
 /// A cluster as the wish has it, told of by its first control plane.
 Seen made(const Wish& wish) {
@@ -117,25 +117,23 @@ TEST_CASE("a node that is not Ready is left alone, too: what it lacks is no boot
 
 TEST_CASE("a node with another kubestrap, or another image, gets the new one and nothing else") {
   auto wish = wishOf({"n1"}, {"w1"});
-  wish.image = {{"image"}};
-  wish.bundle = {{"bundle"}};
+  wish.image = {"image"};
+  wish.bundle = {"bundle"};
   auto seen = made(wish);
   seen.hosts["n1"].image = "image";
   seen.hosts["w1"].binary = "old";
   CHECK(stepsOf(planApply(wish, seen)) == Lines{"w1: copy kubestrap (differs)", "w1: copy kubestrap's image (missing)"});
 }
 
-TEST_CASE("the kubestrap of a bundle does as well as that beside it") {
+TEST_CASE("what there is to say of what is brought is told with the plan") {
   auto wish = wishOf({"n1"}, {});
-  wish.binary.digests.emplace_back("of the bundle");
-  auto seen = made(wish);
-  seen.hosts["n1"].binary = "of the bundle";
-  CHECK(planApply(wish, seen).steps.empty());
+  wish.notes = {"the bundle has another kubestrap"};
+  CHECK(planApply(wish, made(wish)).notes == wish.notes);
 }
 
 TEST_CASE("a bundle is copied where it is not, and loaded before the machine is judged") {
   auto wish = wishOf({"n1"}, {"w1"});
-  wish.bundle = {{"bundle"}};
+  wish.bundle = {"bundle"};
   auto seen = allBare(wish);
   seen.hosts["w1"].bundle = "bundle";
   CHECK(stepsOf(planApply(wish, seen)) ==
@@ -203,7 +201,7 @@ TEST_CASE("a machine that cannot be what the file wants is told why") {
   const auto wish = wishOf({"n1"}, {"w1"});
   auto seen = made(wish);
   SUBCASE("it belongs elsewhere") {
-    seen.hosts["w1"].authority = "theirs";
+    seen.hosts["w1"].authorities = {"theirs"};
     CHECK(troublesOf(planApply(wish, seen)) == Lines{"w1: it belongs to another cluster than n1"});
   }
   SUBCASE("it is something else") {
@@ -219,6 +217,15 @@ TEST_CASE("a machine that cannot be what the file wants is told why") {
     CHECK(planApply(wish, seen).troubles.front().cause.find("that is Ready") != std::string::npos);
   }
   CHECK(planApply(wish, seen).steps.empty());
+}
+
+TEST_CASE("while authorities change machines know each other by any that they have in common") {
+  const auto wish = wishOf({"n1"}, {"w1"});
+  auto seen = made(wish);
+  seen.hosts["n1"].authorities = {"new", "ours"};
+  CHECK(planApply(wish, seen).troubles.empty());
+  seen.hosts["w1"].authorities = {"theirs", "new"};
+  CHECK(planApply(wish, seen).troubles.empty());
 }
 
 TEST_CASE("a machine that was replaced is forgotten before it joins") {
@@ -309,22 +316,103 @@ TEST_CASE("a newer version in the file is an upgrade: control planes, then kubel
     CHECK(rounds(plan, {"n1 upgrade apply"}) == std::vector<Lines>{{"w2 preflight --fix", "n1 upgrade apply"}, {"w2 join"}});
   }
   SUBCASE("from a bundle") {
-    wish.bundle = {{"bundle"}};
+    wish.bundle = {"bundle"};
     wish.kubelet = "v1.37.2";
     const auto plan = planApply(wish, seen);
-    CHECK(stepsOf(plan) == Lines{"w2: copy the bundle (missing)", "w2: bundle load", "w2: preflight --fix", "n1: copy the bundle (where it is not there)",
-                                 "n2: copy the bundle (where it is not there)", "w1: copy the bundle (where it is not there)", "n1: upgrade apply (v1.36.3 to v1.37.2)",
+    CHECK(stepsOf(plan) == Lines{"w2: copy the bundle (missing)", "w2: bundle load", "w2: preflight --fix", "n1: copy the bundle (where it is not there)", "n1: bundle load (without its kubelet)",
+                                 "n2: copy the bundle (where it is not there)", "n2: bundle load (without its kubelet)", "w1: copy the bundle (where it is not there)",
+                                 "w1: bundle load (without its kubelet)", "n1: upgrade apply (v1.36.3 to v1.37.2)",
                                  "n1: upgrade node (v1.36.3 to v1.37.2)", "n2: upgrade node (v1.36.3 to v1.37.2)", "w1: upgrade node (v1.36.3 to v1.37.2)", "w2: join"});
     CHECK(plan.notes.empty());
+    // Pods with other images come to all nodes at once: none of these may lack them.
+    CHECK(rounds(plan, {"w1 bundle load"}).back() == Lines{"w2 join"});
+    CHECK(rounds(plan)[2] == Lines{"w2 preflight --fix", "n1 upgrade apply"});
+    // What was loaded is not loaded again when the control plane is through.
+    seen.version = seen.hosts["n1"].apiServer = "v1.37.2";
+    seen.nodes[0].version = seen.hosts["n2"].apiServer = seen.nodes[1].version = "v1.37.2";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: copy the bundle (missing)", "w2: bundle load", "w2: preflight --fix", "w1: copy the bundle (where it is not there)",
+                                                  "w1: upgrade node (v1.36.3 to v1.37.2)", "w2: join"});
+  }
+  SUBCASE("from a bundle, where one control plane does not get well") {
+    wish.bundle = {"bundle"};
+    wish.kubelet = "v1.37.2";
+    const auto reaches = [](const std::vector<Lines>& all, const std::string& step) { return std::ranges::any_of(all, [&](const Lines& round) { return std::ranges::find(round, step) != round.end(); }); };
+    // A worker's kubelet must not be newer than an API server,
+    CHECK_FALSE(reaches(rounds(planApply(wish, seen), {"n2 upgrade node"}), "w1 upgrade node"));
+    CHECK_FALSE(reaches(rounds(planApply(wish, seen), {"n1 upgrade apply"}), "w1 upgrade node"));
+    // which comes by the step itself where control planes are plain,
+    CHECK_FALSE(reaches(rounds(planApply(wish, seen), {"n1 upgrade node"}), "n2 upgrade node"));
+    // and is through with upgrade apply where they are hosted.
+    seen.hosted = seen.selfHosted = true;
+    for (const auto* name : {"n1", "n2"}) seen.hosts[name].apiServer = "";
+    for (const auto* lost : {"n1 upgrade node", "n2 upgrade node"}) CHECK(reaches(rounds(planApply(wish, seen), {lost}), "w1 upgrade node"));
+    CHECK_FALSE(reaches(rounds(planApply(wish, seen), {"n1 upgrade apply"}), "w1 upgrade node"));
   }
   SUBCASE("that was stopped halfway") {
     seen.version = seen.hosts["n1"].apiServer = "v1.37.2";
     seen.hosts["n2"].begun = "upgrade";
     CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n2: upgrade node (goes on)", "w2: join"});
   }
+  SUBCASE("of which the file knows nothing any more") {
+    wish.version = "v1.36.3";
+    seen.version = seen.hosts["n1"].apiServer = "v1.37.2";
+    seen.hosts["n1"].begun = seen.hosts["n2"].begun = "upgrade";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "w2: join"});
+  }
+  SUBCASE("of a hosted control plane of static pods: that is refused at once, and what a refused one has left is not gone on with") {
+    seen.hosted = true;
+    seen.hosts["n1"].begun = "upgrade";
+    const auto plan = planApply(wish, seen);
+    CHECK(plan.stuck());
+    CHECK(plan.troubles.front().cause.find("only in its own cluster can it be upgraded") != std::string::npos);
+    CHECK(plan.troubles.front().remedy == "hosting: self in the file's KubestrapConfiguration, by which it passes there first; or kubestrap pivot on n1");
+    wish.version = "v1.36.3";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n1: upgrade node (goes on)", "w2: join"}); // the kubelet's, which ends it
+    wish.selfHosted = true;
+    wish.version = "v1.37.2";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n1: pivot (static pods)", "n1: upgrade apply (goes on)", "w2: join"});
+  }
   SUBCASE("of a cluster that hosts its control plane: one command for all of them") {
     for (auto& [name, host] : seen.hosts) host.apiServer = ""; // no static pods
     CHECK(stepsOf(planApply(wish, seen)) == Lines{"w2: preflight --fix", "n1: upgrade apply (v1.36.3 to v1.37.2)", "w2: join"});
+  }
+}
+
+TEST_CASE("a control plane of static pods passes into its own cluster where the file asks for it, after the joins of control planes") {
+  auto wish = wishOf({"n1", "n2"}, {"w1"});
+  auto seen = made(wish);
+  seen.version = "v1.37.2";
+  seen.hosted = true;
+  seen.hosts["n2"] = bare();
+  forget(seen, "n2");
+  CHECK(stepsOf(planApply(wish, seen)) == Lines{"n2: preflight --fix", "n2: join"}); // not asked for
+  wish.selfHosted = true;
+  const auto plan = planApply(wish, seen);
+  CHECK(rounds(plan) == std::vector<Lines>{{"n2 preflight --fix"}, {"n2 join"}, {"n1 pivot"}});
+  CHECK(rounds(plan, {"n2 join"}).size() == 2);
+  CHECK(stepsOf(planApply(wish, allBare(wish)))[3] == "n1: init"); // which does it by itself
+  CHECK(stepsOf(planApply(wish, allBare(wish))).size() == 6);
+  SUBCASE("once") {
+    seen.selfHosted = true;
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"n2: preflight --fix", "n2: join"});
+    wish.selfHosted = false; // and nothing leads back
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"n2: preflight --fix", "n2: join"});
+  }
+  SUBCASE("not while init is under way, which does it") {
+    seen.hosts["n1"].begun = "init";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"n1: preflight --fix", "n2: preflight --fix", "n1: init (goes on)", "n2: join"});
+  }
+  SUBCASE("not in layout plain, and that is told") {
+    seen.hosted = false;
+    CHECK(stepsOf(planApply(wish, seen)).size() == 2);
+    CHECK(planApply(wish, seen).notes.front().starts_with("hosting: self needs layout hosted"));
+  }
+  SUBCASE("before an upgrade, which needs it") {
+    wish.version = "v1.37.2";
+    seen.version = "v1.36.3";
+    seen.nodes[0].version = seen.hosts["n1"].apiServer = "v1.36.3";
+    CHECK(rounds(planApply(wish, seen)) == std::vector<Lines>{{"n2 preflight --fix", "n1 pivot"}, {"n1 upgrade apply"}, {"n2 join"}});
+    CHECK(rounds(planApply(wish, seen), {"n1 pivot"}) == std::vector<Lines>{{"n2 preflight --fix", "n1 pivot"}, {"n2 join"}});
   }
 }
 

@@ -1,0 +1,73 @@
+// A bundle that a cluster.yaml names, before it goes to any machine.
+#include "cmd/cluster_fleet.hpp"
+#include "cmd/globals.hpp"
+#include "support/encoding.hpp"
+#include "tests/unit/archive/fixture.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace kubestrap;
+using namespace kubestrap::cmd;
+namespace fleet = kubestrap::phases::fleet;
+
+namespace {
+
+/// A desk whose root is a folder of its own, with a bundle that is not signed.
+struct Desk {
+  archive::Workshop workshop;
+
+  Desk() {
+    auto making = workshop.making("cluster.bundle");
+    making.key.reset();
+    archive::create(making);
+    workshop.temp.put("desk/kubestrap", "the program");
+    workshop.temp.put("cluster.yaml", "apiVersion: kubestrap.io/v1alpha1\nkind: Cluster\nbinary: desk/kubestrap\nbundle: cluster.bundle\n"
+                                          "hosts: [{name: n1, address: 10.0.0.11, role: control-plane}]\n");
+    globals().rootfs = workshop.temp.folder.string();
+  }
+  ~Desk() { globals().rootfs = "/"; }
+  void trusts(const certs::PrivateKey& key) { workshop.temp.put("etc/kubestrap/trusted-keys.pem", key.publicPem()); }
+  std::string verdict(const fleet::Plan& plan) const {
+    Fleet machines(workshop.at("cluster.yaml").string(), {});
+    try {
+      machines.judgeBundle(plan);
+      return "good";
+    } catch (const Error& error) {
+      return error.message();
+    }
+  }
+};
+
+const fleet::Plan copies{.steps = {{"n1", fleet::Task::copyBundle, "missing"}}, .troubles = {}, .notes = {}, .busy = {}};
+
+} // namespace
+
+TEST_CASE("a bundle is judged where it is brought from, by the keys that are trusted there") {
+  Desk desk;
+  CHECK(desk.verdict(copies) == "good"); // no keys, no judge: that is told
+  desk.trusts(certs::PrivateKey::generate(certs::KeyAlgorithm::ed25519));
+  CHECK(desk.verdict(copies).find("not signed") != std::string::npos);
+  CHECK(desk.verdict({}) == "good"); // it goes nowhere
+}
+
+TEST_CASE("a bundle that is not whole is found before it is copied") {
+  Desk desk;
+  auto parts = archive::unpacked(desk.workshop.at("cluster.bundle"));
+  parts.back().content += "more";
+  archive::pack(parts, desk.workshop.at("cluster.bundle"));
+  CHECK(desk.verdict(copies) != "good");
+}
+
+TEST_CASE("nodes get the kubestrap of the desk, also where the bundle has one, and its kubelet is that of the bundle's version") {
+  Desk desk;
+  desk.workshop.temp.put("in/bin/kubestrap", archive::program("amd64", "an older kubestrap"));
+  auto making = desk.workshop.making("cluster.bundle");
+  archive::create(making);
+  Fleet machines(desk.workshop.at("cluster.yaml").string(), {});
+  const auto wish = machines.wish(false);
+  CHECK(wish.binary.is(machines.cargo(fleet::Task::copyBinary).digest));
+  CHECK_FALSE(wish.binary.is(sha256Hex(archive::program("amd64", "an older kubestrap"))));
+  CHECK(wish.kubelet == "v1.37.2");
+  REQUIRE(wish.notes.size() == 1);
+  CHECK(wish.notes.front().find("the bundle has another kubestrap") != std::string::npos);
+}
