@@ -231,6 +231,37 @@ def test_a_newer_version_in_the_file_upgrades_control_planes_and_the_kubelets_th
     assert w1.try_("ls", "/etc/kubernetes/admin.conf").code != 0 and w1.sh("ls -d /run/kubestrap-* 2>/dev/null || true") == ""
 
 
+@pytest.mark.long
+def test_a_control_plane_in_its_own_cluster_and_a_worker_are_upgraded_from_a_bundle_with_their_kubelets(lab, tmp_path):
+    lab.call("down")  # the machines of other scenarios
+    lab.call("machine", "--fresh", "--kubernetes", OLDER, "--also-images", VERSION, "n1", "w1")
+    machines = n1, w1 = [Machine(lab, name) for name in ("n1", "w1")]
+    operator = Operator(lab, tmp_path)
+    operator.describe(machines, version=OLDER)
+    settings(operator, "KubestrapConfiguration", hosting="self")
+    operator.must("apply", "--yes")
+    lab.install_pod_network(n1)
+    n1.wait_ready()
+    n1.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(n1))
+    assert operator.steps() == {}
+
+    # The worker has no image of the new version but by the bundle.
+    w1.sh(f"for image in $(ctr -n k8s.io images ls -q | grep -E ':v{VERSION}(@|$)|coredns:'); do ctr -n k8s.io images rm $image; done")
+    n1.sh(f"mkdir -p /root/parts/bin && cp /opt/kubernetes/{VERSION}/kubelet /root/parts/bin")
+    images = [each for each in n1.run("kubestrap", "config", "images", "list", "--kubernetes-version", f"v{VERSION}").split() if "/kubestrap:" not in each]
+    flags = [word for image in images for word in ("--image", image)]
+    n1.run("kubestrap", "bundle", "create", "/root/newer.bundle", "--from", "/root/parts", "--kubernetes-version", f"v{VERSION}", *flags, timeout=400)
+    operator.fetch(n1, "/root/newer.bundle", "newer.bundle")
+    operator.describe(machines, bundle="newer.bundle", offline=True)
+    settings(operator, "KubestrapConfiguration", hosting="self")
+    assert operator.steps() == {"n1": ["copy the bundle", "bundle load", "upgrade apply", "upgrade node"], "w1": ["copy the bundle", "bundle load", "upgrade node"]}
+    operator.must("apply", "--yes", timeout=1500)
+    n1.until("both tell of their new kubelets", lambda: versions(n1) == dict.fromkeys(("n1", "w1"), f"v{VERSION}"))
+    n1.until("it runs in its own cluster", lambda: is_self_hosted(n1))
+    n1.until("all is ready", lambda: n1.wait_ready() is None)
+    assert operator.steps() == {}
+
+
 def settings(operator: Operator, kind: str, **members) -> None:
     """Other members of a document of the file."""
     told = list(yaml.safe_load_all(operator.file.read_text()))
