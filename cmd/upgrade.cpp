@@ -314,7 +314,7 @@ void refuseUnhosted(Upgrade what, const config::Setup& setup) {
 void refusePartOfRoll(const config::Setup& setup, const std::optional<std::string>& onlyPhase) {
   const auto& skipped = setup.request.skipPhases;
   plan::check({.only = onlyPhase, .skip = skipped}, phases::upgradeApplyWorkflow());
-  const auto remedy = fmt::format("kubestrap upgrade apply {} goes on from where it is, to the end; bundle and preflight can be done, or left out, by themselves", setup.cluster.version.tag());
+  const auto* const remedy = "kubestrap upgrade apply VERSION goes on from where it is, to the end; bundle and preflight can be done, or left out, by themselves";
   if (onlyPhase && !phases::standsAloneInRoll(*onlyPhase))
     throw Error(fmt::format("control planes of layout hosted are upgraded by a roll, of which {} is no part that can be done by itself", *onlyPhase), remedy, ExitCode::refused);
   const auto kept = std::ranges::find_if_not(skipped, phases::standsAloneInRoll);

@@ -1,5 +1,4 @@
 #include "config/rolling.hpp"
-#include "config/store.hpp"
 #include "phases/roll.hpp"
 
 #include "manifests/trial.hpp"
@@ -613,9 +612,12 @@ TEST_CASE("another node that finishes etcd on the way back is told the newer ima
   steps(back, seen, 2);
   const auto step = std::get<plan::Step>(next(back, {}, seen));
   CHECK(step.name == "n2: etcd 3.7.0-0");
-  const auto& command = std::get<plan::RunOnNode>(std::get<plan::Task>(step.work.front())).pod.at("spec").at("containers").at(0).at("command");
-  const auto told = config::clusterFromText(fromBase64(command.at(4).get<std::string>()).value_or(""), "--cluster");
-  CHECK(told.images.etcd == "registry.example.org/k8s/etcd:3.7.0-0");
+  const auto& pod = std::get<plan::RunOnNode>(std::get<plan::Task>(step.work.front())).pod;
+  const auto command = Value::parse(pod.at("spec").at("containers").at(0).at("command").back().get<std::string>());
+  REQUIRE(command.at(3) == "--cluster");
+  const auto told = fromBase64(command.at(4).get<std::string>()).value_or("");
+  CHECK(told.find("imageRepository: registry.example.org/k8s\n") != std::string::npos);
+  CHECK(told.find("imageTag: 3.7.0-0") != std::string::npos);
 }
 
 TEST_CASE("a newer etcd is none where only its build is another") {
