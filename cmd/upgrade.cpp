@@ -19,6 +19,7 @@
 #include "phases/upgrade.hpp"
 #include "phases/workflows.hpp"
 #include "plan/gap.hpp"
+#include "plan/upgrading.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
@@ -288,7 +289,9 @@ ExitCode perform(const Run& run, const UpgradeOptions& options, const config::Se
     printResult(document, as);
   } else if (!dryRun) {
     if (gap) tell(*gap);
-    if (!run.onlyPhase) tellWhatFollows(setup);
+    auto now = setup;
+    if (!setup.request.upgrading.addonsNow) plan::lookForOthers(now, phases::asAdmin(setup), world);
+    if (!run.onlyPhase) tellWhatFollows(now);
   }
   return options.exitCode && outcome.changed() ? ExitCode::differs : ExitCode::done;
 }

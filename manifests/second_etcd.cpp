@@ -31,6 +31,7 @@ std::string loopback(const config::Node& node, int port) { return joinHostPort(n
 } // namespace
 
 std::string secondEtcdPeerUrl(const config::Node& node) { return moved(etcdPeerUrl(node)); }
+std::string secondEtcdClientUrl(const config::Node& node) { return moved(etcdClientUrl(node)); }
 bool isSecondEtcd(std::string_view peerUrl) { return peerUrl.ends_with(fmt::format(":{}", ports[1].second)); }
 std::string secondEtcdName(const config::Node& node) { return node.name + std::string(secondEtcdSuffix); }
 

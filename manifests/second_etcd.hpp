@@ -11,6 +11,7 @@ namespace kubestrap::manifests {
 
 /// Its peers reach it at an address of the machine, not at loopback: whoever joins meanwhile has to.
 std::string secondEtcdPeerUrl(const config::Node& node);   ///< "https://10.0.0.11:2382"
+std::string secondEtcdClientUrl(const config::Node& node); ///< "https://10.0.0.11:2383"
 bool isSecondEtcd(std::string_view peerUrl);
 inline constexpr std::string_view secondEtcdSuffix = "-second";
 std::string secondEtcdName(const config::Node& node);      ///< "n1-second"

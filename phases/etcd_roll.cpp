@@ -20,18 +20,18 @@ using plan::Standing;
 
 /// One of the two places in which a member can run on this node.
 struct Place {
-  std::string name, peerUrl, pod;
+  std::string name, peerUrl, clientUrl, pod;
   std::string clients; ///< where API servers of this node reach it: "127.0.0.1:2379"
   config::Path manifest, data;
 };
 
 Place own(const Setup& setup) {
-  return {setup.node.name, manifests::etcdPeerUrl(setup.node), fmt::format("etcd-{}", setup.node.name), manifests::etcdForApiServers(setup.node), manifests::manifestPath(manifests::component("etcd")),
+  return {setup.node.name, manifests::etcdPeerUrl(setup.node), manifests::etcdClientUrl(setup.node), fmt::format("etcd-{}", setup.node.name), manifests::etcdForApiServers(setup.node), manifests::manifestPath(manifests::component("etcd")),
           setup.cluster.etcd.local.dataDir};
 }
 
 Place second(const Setup& setup) {
-  return {manifests::secondEtcdName(setup.node), manifests::secondEtcdPeerUrl(setup.node), fmt::format("etcd-second-{}", setup.node.name),
+  return {manifests::secondEtcdName(setup.node), manifests::secondEtcdPeerUrl(setup.node), manifests::secondEtcdClientUrl(setup.node), fmt::format("etcd-second-{}", setup.node.name),
           manifests::secondEtcdForApiServers(setup.node), manifests::secondEtcdManifest(), manifests::secondEtcdData(setup.cluster.etcd.local)};
 }
 
@@ -39,6 +39,7 @@ plan::EtcdMember member(const Setup& setup, const Place& place, Standing standin
   auto member = etcdMemberOf(setup, asAdmin(setup), place.peerUrl, standing);
   member.name = place.name;
   member.pod = place.pod;
+  member.clientUrl = place.clientUrl;
   member.fatal = {plan::StaticPodFails{{.component = "etcd", .image = setup.cluster.images.etcd, .manifest = place.manifest}}};
   return member;
 }

@@ -95,6 +95,7 @@ Resources etcdIsHealthy(const Setup& setup, const Phase&) {
 
 plan::EtcdMember etcdMember(const Setup& setup, plan::Standing standing) {
   auto member = etcdMemberOf(setup, atTheCluster(setup), manifests::etcdPeerUrl(setup.node), standing);
+  member.clientUrl = manifests::etcdClientUrl(setup.node);
   member.fatal = staticPodSigns(setup, {"etcd"});
   return member;
 }

@@ -321,7 +321,7 @@ const plan::Workflow& upgradeApplyWorkflow() {
       {.name = "kubeconfig", .summary = "Let the kubelet of a control plane speak to its own API server", .desired = kubeletKubeconfig},
       {.name = "kubelet-config", .summary = "Write the kubelet's settings, and let it take them up", .desired = kubeletSettings},
       {.name = "bootstrap-token", .summary = "Let nodes join: rights", .desired = joiningRights},
-      {.name = "addon", .summary = "Upgrade what every cluster needs", .children = addons},
+      {.name = "addon", .summary = "Upgrade what every cluster needs", .children = addons, .looksForOthers = asAdmin},
       {.name = "post-upgrade", .summary = "Take away what was kept for the way back", .desired = tidy},
   };
   static const plan::Workflow workflow{"upgrade apply", "Upgrade the first control plane node, and with it the cluster, to another version", phases};
@@ -350,7 +350,7 @@ const plan::Workflow& upgradeNodeWorkflow() {
       {.name = "kubeconfig", .summary = "Let the kubelet of a control plane speak to its own API server", .desired = kubeletKubeconfig},
       {.name = "kubelet-config", .summary = "Write the kubelet's settings, and let it take them up", .desired = kubeletSettings},
       {.name = "kubelet", .summary = "Drain the node and put another kubelet in place, where --kubelet names one", .desired = kubeletProgram},
-      {.name = "addon", .summary = "Upgrade what every cluster needs, on the last control plane node", .children = addons},
+      {.name = "addon", .summary = "Upgrade what every cluster needs, on the last control plane node", .children = addons, .looksForOthers = asAdmin},
       {.name = "post-upgrade", .summary = "Take away what was kept for the way back", .desired = tidy},
   };
   static const plan::Workflow workflow{"upgrade node", "Upgrade a further node to the version that the cluster has been given", phases};

@@ -83,6 +83,15 @@ std::optional<Duration> runsFor(const EtcdMember& member, World& world) {
   return container ? std::optional(world.clock.now() - container->createdAt) : std::nullopt;
 }
 
+/// "2379 and 2380": where it is reached.
+std::string portsOf(const EtcdMember& member) {
+  std::vector<std::string> ports;
+  for (const auto& url : {member.clientUrl, member.peerUrl})
+    if (const auto colon = url.rfind(':'); colon != std::string::npos) ports.push_back(url.substr(colon + 1));
+  std::ranges::sort(ports);
+  return join(ports, " and ");
+}
+
 /// A member tells its name to the others as soon as it has heard from the leader. One that runs and does not is not reached.
 std::string notHeardFrom(const EtcdMember& wanted, World& world) {
   constexpr auto enough = std::chrono::seconds(20);
@@ -91,7 +100,7 @@ std::string notHeardFrom(const EtcdMember& wanted, World& world) {
   if (*age > enough)
     throw Error(fmt::format("etcd runs here for {}, but the other members have not heard from it: they cannot reach {}", humanDuration(*age),
                             wanted.peerUrl),
-                "let ports 2379 and 2380 through the firewalls between control planes, in both directions");
+                fmt::format("let ports {} through the firewalls between control planes, in both directions", portsOf(wanted)));
   return "the other members have not heard from it yet";
 }
 

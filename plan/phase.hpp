@@ -40,6 +40,8 @@ struct Phase {
   Resources (*repair)(const config::Setup&, const config::Facts&) = nullptr; ///< of what preflight finds
   std::span<const Phase> children = {};
   OnFailure onFailure = OnFailure::stop;
+  /// Other control planes are looked for anew before it, with this access: they may have got through since the beginning.
+  Access (*looksForOthers)(const config::Setup&) = nullptr;
   /// What is enacted when this phase fails (it is not when it is interrupted or killed: the next run goes on): what must not stay.
   Resources (*undo)(const config::Setup&, const Phase&) = nullptr;
 };

@@ -177,6 +177,7 @@ struct EtcdMember {
   Duration patience{};
   std::vector<FatalSign> fatal; ///< what ends the wait for the promotion early
   std::string pod = {}; ///< in which it runs here, "etcd-n2"; empty: there is but one of etcd
+  std::string clientUrl = {}; ///< "https://10.0.0.12:2379", which it tells the others only once they hear it; empty: not known here
 };
 
 // What a document cannot say before the world is seen; the engine puts it in at `Fill::at`.

@@ -2,6 +2,7 @@
 
 #include "plan/journal.hpp"
 #include "plan/kinds.hpp"
+#include "plan/upgrading.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
@@ -132,6 +133,7 @@ private:
       reporter_.phaseSkipped(name);
       return;
     }
+    if (applying() && selection_.runs(name) && phase.looksForOthers) lookForOthers(setup_, phase.looksForOthers(setup_), world_);
     if (selection_.runs(name) && (phase.judge || phase.repair || phase.desired)) {
       reporter_.phaseBegins(name, phase.summary);
       while_("in phase " + name, [&] {
@@ -313,7 +315,7 @@ private:
   }
 
   const Selection& selection_;
-  const config::Setup& setup_;
+  config::Setup setup_;
   const config::Facts& facts_;
   World& world_;
   Mode mode_;

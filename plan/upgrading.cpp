@@ -203,6 +203,22 @@ void lookAtCluster(Setup& setup, const EtcdAccess& etcd, const Context& context)
   }
 }
 
+/// Kubelets tell of a static pod's new image up to a minute and a half late; what runs by it says so at once. Of two control planes that get through
+/// together at least one hears that the other is.
+void hearVersions(Upgrading& seen, const Setup& setup, const Access& access, kube::Client& client, const Context& context) {
+  const auto wanted = setup.cluster.version;
+  const auto servers = apiServers(client);
+  for (auto& node : seen.nodes) {
+    const auto version = node.versions.find("kube-apiserver");
+    const auto server = servers.find(node.name);
+    if (node.name == setup.node.name || version == node.versions.end() || version->second == wanted.imageTag() || server == servers.end()) continue;
+    perhaps(server->second, [&] {
+      const auto answer = connect(Access{access.kubeconfig, server->second}, context).raw("GET", "/version");
+      if (readVersion(stringAt(parseJson(answer.body, "/version"), "gitVersion")) == wanted) version->second = wanted.imageTag();
+    });
+  }
+}
+
 /// Which other control planes are still to be upgraded: addons wait for the last one.
 void lookAtOthers(Setup& setup) {
   auto& seen = setup.request.upgrading;
@@ -254,6 +270,20 @@ void lookAtUpgrade(Setup& setup, const EtcdAccess& etcd, World& world) {
     seen.unreachable = error.message();
   }
   lookAtOthers(setup);
+}
+
+void lookForOthers(Setup& setup, const Access& access, World& world) {
+  if (!setup.node.controlPlane) return;
+  const Context context{.world = world, .applying = true, .apiPatience = setup.request.timeouts.kubernetesAPICall, .phase = "addon"};
+  const auto look = [&] {
+    auto client = connect(access, context);
+    Upgrading now;
+    lookAtNodes(now, client);
+    hearVersions(now, setup, access, client, context);
+    setup.request.upgrading.nodes = std::move(now.nodes);
+    lookAtOthers(setup);
+  };
+  perhaps("other control planes", [&] { withPatience(context, "control planes", look); });
 }
 
 } // namespace kubestrap::plan

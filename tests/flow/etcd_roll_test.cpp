@@ -55,6 +55,7 @@ public:
   fakes::FakeEtcd etcd{api};
   Lines changes; ///< of etcd
   std::map<std::string, std::string> versions;
+  std::string unheard; ///< peer URL of a member whom the others do not hear
   Duration silence = std::chrono::seconds(7), backoff{}; ///< of a member that begins, and of API servers that come back to it
 
   void roll() {
@@ -80,7 +81,7 @@ private:
   void work() {
     for (auto& member : etcd.members) {
       const auto& place = kPlaces.at(member.peerUrl);
-      if (!host.files.contains(place.manifest)) continue;
+      if (!host.files.contains(place.manifest) || unheard == member.peerUrl) continue;
       if (member.name.empty()) {
         member.name = place.name, member.clientUrl = place.clientUrl, member.silent = true;
         versions[member.peerUrl] = "3.7.0";
@@ -129,4 +130,18 @@ TEST_CASE("a member makes room only when every API server is connected to the ot
     if (change.starts_with("lead") || change.starts_with("remove")) CHECK(change.find("while") == std::string::npos);
   CHECK(std::ranges::any_of(node.listener.waits, [](const auto& wait) { return wait.find("kube-apiserver has 0 connections there, and 1 to 127.0.0.1:2379") != std::string::npos; }));
   CHECK(node.etcd.members.size() == 1);
+}
+
+TEST_CASE("of a member that the others do not hear the ports that it has are named") {
+  Node node;
+  node.unheard = kSecond;
+  node.cri.found.push_back({.id = "second", .podName = "etcd-second-n1", .podNamespace = "kube-system", .name = "etcd", .state = host::Container::State::running, .createdAt = node.host.now});
+  std::string hint;
+  try {
+    node.roll();
+  } catch (const Error& error) {
+    CHECK(error.message().find("they cannot reach " + kSecond) != std::string::npos);
+    hint = error.hint();
+  }
+  CHECK(hint == "let ports 2382 and 2383 through the firewalls between control planes, in both directions");
 }

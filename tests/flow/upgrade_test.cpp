@@ -200,13 +200,25 @@ TEST_CASE("a scheduler that does not run takes the whole control plane back") {
   CHECK(machine.tags() == Lines{"etcd:3.7.0-0", kOld[1], kOld[2], kOld[3]});
 }
 
-TEST_CASE("addons wait for the last control plane") {
-  ControlPlane machine;
-  machine.adjust = [](config::Setup& setup) { setup.request.upgrading.addonsNow = false; };
-  machine.upgrade();
-  CHECK(machine.tags() == kNew);
-  const auto dns = machine.api.object("/apis/apps/v1/namespaces/kube-system/deployments/coredns");
-  CHECK(stringAt((*dns)["spec"]["template"]["spec"]["containers"][0], "image") == "registry.k8s.io/coredns/coredns:v1.14.2");
+TEST_CASE("addons wait for the last control plane, by what API servers say once this one is through") {
+  struct Row {
+    const char *serves, *dns;
+  };
+  for (const auto& row : {Row{"v1.36.3", "v1.14.2"}, Row{"v1.37.2", "v1.14.6"}}) {
+    CAPTURE(row.serves);
+    ControlPlane machine;
+    machine.api.put({{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", "n2"}, {"labels", {{"node-role.kubernetes.io/control-plane", ""}}}}}});
+    machine.api.put({{"apiVersion", "v1"}, {"kind", "Pod"},
+                     {"metadata", {{"name", "kube-apiserver-n2"}, {"namespace", "kube-system"}, {"labels", {{"component", "kube-apiserver"}, {"tier", "control-plane"}}},
+                                   {"annotations", {{"kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint", "10.0.0.12:6443"}}}}},
+                     {"spec", {{"nodeName", "n2"}, {"containers", Value::array({{{"name", "kube-apiserver"}, {"image", "registry.k8s.io/kube-apiserver:v1.36.3"}}})}}}});
+    machine.api.page("https://10.0.0.12:6443/version", 200, Value::object({{"gitVersion", row.serves}}).dump());
+    machine.adjust = [](config::Setup& setup) { setup.request.upgrading.addonsNow = false; }; // as it was seen at first
+    machine.upgrade();
+    CHECK(machine.tags() == kNew);
+    const auto dns = machine.api.object("/apis/apps/v1/namespaces/kube-system/deployments/coredns");
+    CHECK(stringAt((*dns)["spec"]["template"]["spec"]["containers"][0], "image") == std::string("registry.k8s.io/coredns/coredns:") + row.dns);
+  }
 }
 
 TEST_CASE("the operator's Corefile stays") {
