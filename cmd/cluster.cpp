@@ -44,6 +44,7 @@ struct Kind {
   std::string_view result;
   Planner planner;
   bool compares; ///< the cluster's settings with the file's
+  bool goesUnlocked; ///< where no control plane can be reached, which would keep the lock
   std::function<void(const Fleet&)> confirm;
 };
 
@@ -60,6 +61,11 @@ FleetLook lookAndCompare(const Fleet& fleet) {
   return look;
 }
 
+void tellWaiting(const std::string& busy) {
+  if (format(globals()) == Format::text) log::write(0, fmt::format("waiting: another kubestrap is at work on {}", busy));
+  else fmt::print(stderr, "{}\n", waitingEvent(busy).dump());
+}
+
 /// A run that was stopped here may go on there for a while.
 FleetLook lookWhenQuiet(const Fleet& fleet, const fleet::Wish& wish, const Planner& planner, SystemClock& clock) {
   std::string told;
@@ -67,19 +73,22 @@ FleetLook lookWhenQuiet(const Fleet& fleet, const fleet::Wish& wish, const Plann
     auto look = fleet.look();
     const auto busy = join(planner(wish, look.seen).busy, ", ");
     if (busy.empty()) return look;
-    if (busy != told) log::write(0, fmt::format("waiting: another kubestrap is at work on {}", busy));
+    if (busy != told) tellWaiting(busy);
     told = busy;
     if (clock.now() - began > busyPatience) throw Error(fmt::format("another kubestrap has been at work for {} on {}", humanDuration(busyPatience), busy), "see there what it waits for: ps -C kubestrap -f");
     clock.sleep(pause);
   }
 }
 
-/// The first control plane that answers: two operators come to the same one.
-std::string lockHost(const config::ClusterFile& file, const fleet::Seen& seen) {
+/// The first control plane that answers: two operators come to the same one. Nothing: none does, and what is done goes on without.
+std::optional<std::string> lockHost(const config::ClusterFile& file, const fleet::Seen& seen, const Kind& kind) {
   for (const auto& host : file.inventory.hosts)
     if (host.controlPlane() && seen.of(host.name).unreachable.empty()) return host.name;
   const auto& first = seen.of(file.first().name);
-  throw Error(fmt::format("no control plane can be reached: {}: {}", file.first().name, first.unreachable), first.hint);
+  const auto cause = fmt::format("no control plane can be reached: {}: {}", file.first().name, first.unreachable);
+  if (!kind.goesUnlocked) throw Error(cause, first.hint);
+  log::warn(cause + "; so nobody can be kept from doing the same at this moment");
+  return std::nullopt;
 }
 
 Value planDocument(std::string_view kind, const fleet::Wish& wish, const fleet::Plan& plan) {
@@ -175,10 +184,12 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
     if (plan.busy.empty()) return tell(plan, {}, kind);
   }
   std::atomic<bool> lost = false;
-  const ClusterLock lock(fleet, lockHost(fleet.file(), look.seen), options.takeOver ? ClusterLock::Take::over : ClusterLock::Take::ifFree, [&] {
-    lost = true;
-    stopping.source.request_stop();
-  });
+  std::optional<ClusterLock> lock;
+  if (const auto keeper = lockHost(fleet.file(), look.seen, kind))
+    lock.emplace(fleet, *keeper, options.takeOver ? ClusterLock::Take::over : ClusterLock::Take::ifFree, [&] {
+      lost = true;
+      stopping.source.request_stop();
+    });
   // What was seen before may be another operator's, who has ended meanwhile.
   look = lookWhenQuiet(fleet, wish, kind.planner, clock);
   if (kind.compares) fleet.compareSettings(look);
@@ -212,10 +223,10 @@ void confirmByName(const Fleet& fleet) {
 }
 
 ExitCode runApply(const ClusterOptions& options) {
-  return operate(options, {"ClusterApplyResult", fleet::planApply, true, [](const Fleet&) { confirmOrEnd(); }});
+  return operate(options, {"ClusterApplyResult", fleet::planApply, true, false, [](const Fleet&) { confirmOrEnd(); }});
 }
 
-ExitCode runDestroy(const ClusterOptions& options) { return operate(options, {"ClusterDestroyResult", fleet::planDestroy, false, confirmByName}); }
+ExitCode runDestroy(const ClusterOptions& options) { return operate(options, {"ClusterDestroyResult", fleet::planDestroy, false, true, confirmByName}); }
 
 using Options = std::shared_ptr<ClusterOptions>;
 

@@ -173,6 +173,8 @@ std::string planText(const Wish& wish, const Plan& plan) {
   return text;
 }
 
+Value waitingEvent(const std::string& busy) { return {{"event", "waiting"}, {"for", "another kubestrap"}, {"busy", busy}}; }
+
 Value planValue(const Wish& wish, const Plan& plan) {
   Value value{{"changed", !plan.steps.empty()}, {"hosts", Value::array()}};
   const auto steps = byHost(plan);

@@ -26,6 +26,8 @@ std::vector<StepOutcome> carryOut(const phases::fleet::Plan& plan, const std::fu
 
 /// The plan by machine, as people read it, and for programs.
 std::string planText(const phases::fleet::Wish& wish, const phases::fleet::Plan& plan);
+/// That another kubestrap is at work on these machines, and is waited for.
+Value waitingEvent(const std::string& busy);
 Value planValue(const phases::fleet::Wish& wish, const phases::fleet::Plan& plan);
 Value outcomesValue(const phases::fleet::Plan& plan, const std::vector<StepOutcome>& outcomes);
 /// All that went wrong, with what to do; empty: nothing did.

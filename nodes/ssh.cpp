@@ -35,6 +35,15 @@ fs::path privateFolder() {
   throw Error("no folder for ssh's sockets could be made below /tmp", "see whether /tmp can be written to");
 }
 
+template <class Sessions, class Work> auto inTurn(Sessions& sessions, const Work& work) {
+  struct Turn {
+    Sessions& sessions;
+    explicit Turn(Sessions& all) : sessions(all) { sessions.acquire(); }
+    ~Turn() { sessions.release(); }
+  } const turn(sessions);
+  return work();
+}
+
 } // namespace
 
 std::vector<std::string> remoteCommand(const Errand& errand) {
@@ -79,6 +88,11 @@ std::vector<std::string> Ssh::flags(const Target& target) const {
   return all;
 }
 
+Ssh::Sessions& Ssh::sessionsOf(const Target& target) const {
+  const std::lock_guard lock(mutex_);
+  return sessions_.try_emplace(fmt::format("{}@{}:{}", target.user, target.host, target.port), sessionsAtOnce).first->second;
+}
+
 host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
   host::Command command{.program = "ssh", .arguments = flags(target), .input = errand.input, .timeout = errand.timeout};
   for (auto& word : remoteCommand(errand)) command.arguments.push_back(std::move(word));
@@ -89,7 +103,7 @@ host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
     if (!file) throw Error(fmt::format("cannot read {}", errand.file->string()), "see whether it is there, and may be read");
     feed.input = file.get();
   }
-  auto result = host::runProcess(command, feed, stop_);
+  auto result = inTurn(sessionsOf(target), [&] { return host::runProcess(command, feed, stop_); });
   const auto words = lastLine(result.errors);
   if (result.timedOut) throw Unreachable(fmt::format("it has not answered for {}", humanDuration(errand.timeout)), hintFor("", target));
   if (result.exitCode == connectionFailed) throw Unreachable(words.empty() ? "the connection broke" : words, hintFor(words, target));

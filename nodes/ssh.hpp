@@ -4,7 +4,10 @@
 #include "host/feed.hpp"
 
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <optional>
+#include <semaphore>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -34,8 +37,11 @@ public:
   using Error::Error;
 };
 
+/// sshd's MaxSessions is 10 for a connection by itself, and what comes beyond that is refused.
+inline constexpr std::ptrdiff_t sessionsAtOnce = 8;
+
 /// The user's own ssh: its configuration, agent, jump hosts and known hosts. One connection for each machine, kept until the end.
-/// May be used from several threads.
+/// May be used from several threads; `sessionsAtOnce` errands are on a machine at the same time, others wait.
 class Ssh {
 public:
   /// `configFile`: as ssh -F takes it; empty: the user's own. A stop request ends what is under way.
@@ -47,11 +53,15 @@ public:
   host::CommandResult run(const Target& target, const Errand& errand) const;
 
 private:
+  using Sessions = std::counting_semaphore<sessionsAtOnce>;
   std::vector<std::string> flags(const Target& target) const;
+  Sessions& sessionsOf(const Target& target) const;
 
   std::string configFile_;
   std::filesystem::path sockets_;
   std::stop_token stop_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, Sessions> sessions_;
 };
 
 /// The words after "ssh" for an errand.

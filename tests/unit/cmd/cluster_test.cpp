@@ -138,6 +138,10 @@ TEST_CASE("a plan is told by machine, with what keeps from others") {
   CHECK(value["hosts"][2]["error"] == "it cannot be reached: No route to host");
 }
 
+TEST_CASE("who is waited for is an event among others") {
+  CHECK(waitingEvent("n1 (join)") == Value{{"event", "waiting"}, {"for", "another kubestrap"}, {"busy", "n1 (join)"}});
+}
+
 TEST_CASE("what failed is told with the machine's own words and what to do, what was not begun with the reason") {
   const fleet::Plan plan{.steps = {{"n1", fleet::Task::init, "", true}, {"w1", fleet::Task::join, ""}}, .troubles = {}, .notes = {}, .busy = {}};
   LiveView view;

@@ -6,7 +6,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 using namespace kubestrap;
 using namespace kubestrap::nodes;
@@ -85,6 +88,19 @@ TEST_CASE("a file goes there as it is, and lines are heard as they come") {
   CHECK(result.output == content);
   CHECK(heard == std::vector<std::string>{"one", "two"});
   CHECK_THROWS_AS(ssh.run(target, {.script = "cat", .arguments = {}, .input = {}, .file = played.folder / "absent"}), Error);
+}
+
+TEST_CASE("a machine is not asked for more sessions at once than its sshd has for a connection") {
+  const PlayedSsh played("n=$$; : >$here/run-$n; ls $here | grep -c '^run-' >>$here/counts; sleep 0.05; rm $here/run-$n");
+  const Ssh ssh("", {});
+  {
+    std::vector<std::jthread> threads;
+    for (int each = 0; each < 3 * sessionsAtOnce; ++each) threads.emplace_back([&] { ssh.run(target, {.script = "true", .arguments = {}, .input = {}}); });
+  }
+  std::istringstream counts(contentOf(played.folder / "counts"));
+  int lines = 0;
+  for (std::ptrdiff_t count = 0; counts >> count; ++lines) CHECK(count <= sessionsAtOnce);
+  CHECK(lines == 3 * sessionsAtOnce);
 }
 
 TEST_CASE("who is not root becomes it by sudo, which may not ask") {
