@@ -64,6 +64,7 @@ struct Upgrading {
   };
   std::vector<Api> deprecated; ///< that were asked for since API servers started
   std::map<std::string, std::string> unasked; ///< by node: why its API server could not be asked for them
+  std::string corefile; ///< as the cluster has it; empty: it has none
   std::map<std::string, TimePoint> certificateEnds; ///< of files of this node
   std::vector<std::string> disruptionBudgets; ///< that allow no pod to go: "default/web"
   std::vector<std::string> alone; ///< pods on this node that nobody makes anew elsewhere, where a kubelet is to be put in place: "default/web"

@@ -4,6 +4,7 @@
 #include "config/versions.hpp"
 #include "manifests/components.hpp"
 #include "manifests/hosted.hpp"
+#include "phases/corefile.hpp"
 #include "phases/preflight_checks.hpp"
 #include "support/error.hpp"
 #include "support/text.hpp"
@@ -167,6 +168,14 @@ Observations deprecated(const Setup& setup, const Facts&) {
   return found;
 }
 
+Observations corefile(const Setup& setup, const Facts&) {
+  const auto tag = manifests::tagOf(setup.cluster.images.coreDns);
+  if (setup.cluster.dnsDisabled) return {};
+  const auto unknown = unknownIn(seen(setup).corefile, tag);
+  if (unknown.empty()) return {};
+  return {warning(fmt::format("the Corefile stays yours, and CoreDNS {} does not start with what it does not know in it: {}", tag, join(unknown, ", ")))};
+}
+
 Observations certificatesEnd(const Setup& setup, const Facts&) {
   constexpr auto soon = std::chrono::hours(24 * 30);
   std::vector<std::string> ending;
@@ -252,9 +261,11 @@ constexpr Row rows[] = {
      "let it leave kube-system out (namespaceSelector), or set its failurePolicy to Ignore for the upgrade", On::controlPlane, webhooks},
     {{"DeprecatedAPIs", "APIs are in use that the new version does not have (error), or a later one, or an API server could not be asked for them (warning)"},
      "who asks for them: the API server's audit log, annotation k8s.io/deprecated", On::first, deprecated},
+    {{"Corefile", "the Corefile has directives that the new CoreDNS does not know"},
+     "replace them: kubectl -n kube-system edit configmap coredns; an image of your own that knows them is no matter", On::first, corefile},
     {{"CertificatesEnd", "certificates of this node end within 30 days"}, "", On::controlPlane, certificatesEnd},
     {{"DisruptionBudgets", "budgets allow no pod to go"}, "give these workloads a further replica before their nodes are drained", On::everyNode, budgets},
-    {{"PodsAlone", "with `--kubelet`: nobody makes pods of this node anew elsewhere; a warning with `--force`"}, "", On::everyNode, alone, true},
+    {{"PodsAlone", "with `--kubelet`: nobody makes pods of this node anew elsewhere; a warning with `--force`"}, "", On::everyNode, alone, Weight::firm},
     {{"CRI", "the container runtime does not answer"}, "look at: systemctl status containerd", On::everyNode, runtimeAnswers},
     {{"ImagePull", "images are missing, and may not be pulled or their registry does not answer"}, "import them: ctr -n k8s.io images import FILE",
      On::controlPlane, images},

@@ -178,6 +178,10 @@ void lookAtCertificates(Upgrading& seen, const Path& folder, host::Host& host) {
   }
 }
 
+void lookAtCorefile(Upgrading& seen, kube::Client& client) {
+  if (const auto found = client.get({"v1", "ConfigMap", "kube-system", "coredns"})) seen.corefile = stringAt(*found, "data.Corefile");
+}
+
 void lookAtPods(Setup& setup, kube::Client& client) {
   for (const auto& pod : client.list("v1", "Pod", ""))
     if (mayMove(pod, setup.node.name) && isAlone(pod)) setup.request.upgrading.alone.push_back(podName(pod));
@@ -190,6 +194,7 @@ void lookAtCluster(Setup& setup, const EtcdAccess& etcd, const Context& context)
   lookAtNodes(seen, client);
   perhaps("webhooks", [&] { lookAtWebhooks(seen, client); });
   perhaps("disruption budgets", [&] { lookAtBudgets(seen, client); });
+  perhaps("the Corefile", [&] { lookAtCorefile(seen, client); });
   if (!seen.kubeletProgram.empty()) perhaps("pods of this node", [&] { lookAtPods(setup, client); });
   perhaps("the API servers' metrics", [&] { lookAtDeprecated(seen, etcd.api, context); });
   if (setup.cluster.etcd.isLocal() && setup.node.controlPlane) {

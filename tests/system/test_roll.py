@@ -150,7 +150,9 @@ def test_its_kubelet_follows_and_the_node_takes_pods_again(node):
     newer = f"/opt/kubernetes/{NEW}/kubelet"
     began = time.monotonic()
     asked = Probe(node, 6443)
-    done = node.try_("kubestrap", "upgrade", "node", "--kubelet", newer, "--drain-timeout", "60s", timeout=400)
+    refused = node.try_("kubestrap", "upgrade", "node", "--kubelet", newer)
+    assert refused.code == 3 and "on-n1" in refused.err, str(refused)  # of which nobody makes another
+    done = node.try_("kubestrap", "upgrade", "node", "--kubelet", newer, "--drain-timeout", "60s", "--force", timeout=400)
     assert done.code == 0, str(done)
     node.until("the node tells of its new kubelet", lambda: node.get("node", "n1")["status"]["nodeInfo"]["kubeletVersion"] == f"v{NEW}")
     node.until("it runs in its own cluster", lambda: is_self_hosted(node))

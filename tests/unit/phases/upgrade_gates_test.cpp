@@ -1,6 +1,7 @@
 #include "phases/upgrade.hpp"
 
 #include "config/versions.hpp"
+#include "phases/corefile.hpp"
 #include "phases/workflows.hpp"
 
 #include <doctest/doctest.h>
@@ -181,6 +182,39 @@ TEST_CASE("outdated APIs are an error once the new version is without them") {
   setup = healthy();
   setup.request.upgrading.unasked = {{"n3", "connection refused"}};
   CHECK(spoken(setup) == Said{"warning DeprecatedAPIs"});
+}
+
+TEST_CASE("what the new CoreDNS does not know of a Corefile is named, where its lines begin with it") {
+  using Lines = std::vector<std::string>;
+  struct Row {
+    const char *corefile, *tag;
+    Lines unknown;
+  };
+  const Row rows[] = {
+      {".:53 {\n    errors\n    health {\n       lameduck 5s\n    }\n    kubernetes cluster.local {\n       pods insecure\n    }\n    forward . /etc/resolv.conf {\n"
+       "       max_concurrent 1000\n    }\n    cache 30\n}\n", "v1.14.6", {}},
+      {".:53 {\n  kubernetes cluster.local {\n    upstream\n  }\n  federation cluster.local {\n    a b\n  }\n  proxy . /etc/resolv.conf\n}\n", "v1.14.6",
+       {"upstream in kubernetes", "federation", "proxy"}},
+      {".:53 {\n  file db {\n    upstream\n  }\n}\n", "v1.14.6", {}},
+      {".:53 {\n  proxyproto\n}\n", "v1.14.6", {}},
+      {".:53 {\n  proxyproto\n}\n", "v1.14.2", {"proxyproto"}},
+      {"# proxy\n.:53 {\n  # proxy\n  errors # proxy\n}\n", "v1.14.6", {}},
+      {"(mine) {\n  max_concurrent 10\n}\n.:53 {\n  forward . 10.0.0.1 {\n    import mine\n  }\n}\nshop.example:53 {\n  unbound\n}\n", "v1.14.6", {"unbound"}},
+      {".:53 {\n  template IN A {\n    answer \"{\n\"\n  }\n  errors\n}\n", "v1.14.6", {}},
+      {".:53 {\n  proxy . 10.0.0.1\n}\n", "v9.9.9", {}},
+      {".:53 { errors }\n", "v1.14.6", {}},
+      {"", "v1.14.6", {}},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.corefile);
+    CHECK(unknownIn(row.corefile, row.tag) == row.unknown);
+  }
+  auto setup = healthy();
+  setup.cluster.images.coreDns = "registry.k8s.io/coredns/coredns:v1.14.6";
+  setup.request.upgrading.corefile = ".:53 {\n  proxy . 10.0.0.1\n}\n";
+  CHECK(spoken(setup) == Said{"warning Corefile"});
+  setup.cluster.dnsDisabled = true;
+  CHECK(spoken(setup) == Said{});
 }
 
 TEST_CASE("pods that would not come back from a drain are refused, and with --force told") {

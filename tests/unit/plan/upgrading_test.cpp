@@ -248,7 +248,7 @@ TEST_CASE("a webhook is told of unless its selector leaves out what kube-system 
   };
   for (const auto& row : rows) {
     CAPTURE(row.selector);
-    const Value webhook{{"name", "pods.example.org"}, {"namespaceSelector", parseJson(row.selector)}, {"rules", Value::array({{{"resources", {"pods"}}}})},
+    const Value webhook{{"name", "pods.example.org"}, {"namespaceSelector", parseJson(row.selector)}, {"rules", parseJson(R"([{"resources": ["pods"]}])")},
                         {"clientConfig", {{"service", {{"namespace", "policy"}, {"name", "webhook"}}}}}};
     cluster.api.put({{"apiVersion", "admissionregistration.k8s.io/v1"}, {"kind", "ValidatingWebhookConfiguration"}, {"metadata", {{"name", "policy"}}},
                      {"webhooks", Value::array({webhook})}});
