@@ -112,10 +112,10 @@ TEST_CASE_FIXTURE(Typed, "bundle delta makes what is verified with the older bun
 TEST_CASE_FIXTURE(Typed, "bundle delta with a trusted key refuses where either side is not signed, and makes nothing") {
   makeBoth();
   makeUnsigned("unsigned.bundle");
-  for (const auto& [older, newer] : {std::pair{"unsigned.bundle", "new.bundle"}, {"old.bundle", "unsigned.bundle"}, {"unsigned.bundle", "unsigned.bundle"}}) {
-    CAPTURE(older);
-    CAPTURE(newer);
-    const auto said = run({"delta", file(older), file(newer), file("delta"), "--key", file("key.pub")});
+  for (const auto& each : {std::pair{"unsigned.bundle", "new.bundle"}, {"old.bundle", "unsigned.bundle"}, {"unsigned.bundle", "unsigned.bundle"}}) {
+    CAPTURE(each.first);
+    CAPTURE(each.second);
+    const auto said = run({"delta", file(each.first), file(each.second), file("delta"), "--key", file("key.pub")});
     CHECK(said.code == ExitCode::refused);
     CHECK(has(said.errors, file("unsigned.bundle") + " is not signed, and a key is trusted here"));
     CHECK(!std::filesystem::exists(at("delta")));
