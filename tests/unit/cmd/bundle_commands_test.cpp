@@ -112,10 +112,10 @@ TEST_CASE_FIXTURE(Typed, "bundle delta makes what is verified with the older bun
 TEST_CASE_FIXTURE(Typed, "bundle delta with a trusted key refuses where either side is not signed, and makes nothing") {
   makeBoth();
   makeUnsigned("unsigned.bundle");
-  for (const auto& [older, newer] : {std::pair{"unsigned.bundle", "new.bundle"}, {"old.bundle", "unsigned.bundle"}, {"unsigned.bundle", "unsigned.bundle"}}) {
-    CAPTURE(older);
-    CAPTURE(newer);
-    const auto said = run({"delta", file(older), file(newer), file("delta"), "--key", file("key.pub")});
+  for (const auto& each : {std::pair{"unsigned.bundle", "new.bundle"}, {"old.bundle", "unsigned.bundle"}, {"unsigned.bundle", "unsigned.bundle"}}) {
+    CAPTURE(each.first);
+    CAPTURE(each.second);
+    const auto said = run({"delta", file(each.first), file(each.second), file("delta"), "--key", file("key.pub")});
     CHECK(said.code == ExitCode::refused);
     CHECK(has(said.errors, file("unsigned.bundle") + " is not signed, and a key is trusted here"));
     CHECK(!std::filesystem::exists(at("delta")));
@@ -132,7 +132,6 @@ TEST_CASE_FIXTURE(Typed, "bundle inspect names images that add-ons, their helper
   for (const auto& each : parseJson(shown.output)["missingImages"]) missing[stringAt(each, "name")] = each["wantedBy"];
   CHECK(missing["docker.io/library/busybox:latest"] == Value{"manifests/local-path.yaml"});
   CHECK(missing["kubestrap.io/kubestrap"] == Value{"bin/kubestrap"});
-  CHECK(missing["registry.k8s.io/kube-apiserver:v1.37.2"] == Value{"Kubernetes v1.37.2"});
   CHECK(!missing.contains("registry.k8s.io/pause:3.10.2"));
   CHECK(has(run({"inspect", file("a.bundle")}).errors, "warning: docker.io/library/busybox:latest is not in the bundle, and is wanted by manifests/local-path.yaml"));
 }
