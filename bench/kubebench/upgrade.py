@@ -1,6 +1,6 @@
 """`upgrade apply` of a control plane of one node from the older Kubernetes to the newer one: how long, and how long its API is away.
 
-Each program upgrades a cluster of its own making. A prober in the machine's network asks /readyz, which asks etcd, too, twenty times a second,
+Each program upgrades a cluster of its own making; kubestrap one of each layout. A prober in the machine's network asks /readyz, which asks etcd, too, twenty times a second,
 each time by a new connection.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from .figure import PROGRAMS, Figure, say
+from .figure import Figure, say
 from .init import READY
 from .machine import CONFIG, DEFAULT_ALGORITHM, NODE, address_of, configure, in_machine, lab, measured, probed, prober, versions
 
@@ -16,11 +16,15 @@ OLDER, NEWER = sorted(versions.KUBERNETES)[0], versions.DEFAULT_KUBERNETES
 IGNORED = "--ignore-preflight-errors=SystemVerification"
 
 
-def older_cluster(program: str) -> str:
+LAYOUTS = ("plain", "self-hosted")
+
+
+def older_cluster(program: str, layout: str) -> str:
     """A Ready node of the older version; its address."""
     lab("machine", "--fresh", "--kubernetes", OLDER, "--also-images", NEWER, NODE)
-    configure(DEFAULT_ALGORITHM[program], version=OLDER)
-    in_machine(program, "init", "--config", CONFIG)
+    hosted = layout == "self-hosted"
+    configure(DEFAULT_ALGORITHM[program], "hosted" if hosted else "plain", version=OLDER)
+    in_machine(program, "init", "--config", CONFIG, *(["--self-hosted"] if hosted else []))
     in_machine("python3", "-c", READY, NODE)
     kubectl = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "-n", "kube-system", "rollout", "status")
     in_machine(*kubectl, "deployment/coredns", "--timeout=120s")
@@ -28,25 +32,43 @@ def older_cluster(program: str) -> str:
     return address_of()
 
 
-def upgraded(program: str) -> tuple[float, dict]:
-    address = older_cluster(program)
+def upgraded(program: str, layout: str) -> tuple[float, dict]:
+    address = older_cluster(program, layout)
     asking = prober(address, "/readyz")
     command = program if program == "kubestrap" else f"/opt/kubernetes/{NEWER}/kubeadm"
-    seconds = measured(command, "upgrade", "apply", f"v{NEWER}", "--yes", IGNORED)["seconds"]
+    soak = ["--soak", "0s"] if layout == "self-hosted" else []
+    seconds = measured(command, "upgrade", "apply", f"v{NEWER}", "--yes", IGNORED, *soak)["seconds"]
     time.sleep(5)
     return seconds, probed(asking)
 
 
+class Rows:
+    """One layout's, beside the real kubeadm's only one."""
+
+    def __init__(self, layout: str) -> None:
+        how = "all of it, without a soak" if layout == "self-hosted" else "one node"
+        self.took = Figure(f"upgrade apply until it returns, {layout}", "s", 0.6, f"v{OLDER} to v{NEWER}, {how}, etcd with it; kubestrap takes a snapshot as well")
+        self.gap = Figure(f"upgrade apply, longest gap of the API, {layout}", "s", 0.2)
+        self.failed = Figure(f"upgrade apply, failed requests, {layout}", "", None, "of 20 a second, each by a new connection; one that is not answered in 10 s counts once",
+                             limit=0 if layout == "self-hosted" else None)
+
+    def add(self, program: str, seconds: float, seen: dict) -> None:
+        self.took.values[program].append(seconds)
+        self.gap.values[program].append(seen["longestGap"])
+        self.failed.values[program].append(len(seen["failed"]))
+
+    def all(self) -> list[Figure]:
+        return [self.took, self.gap, self.failed]
+
+
 def figures(runs: int) -> list[Figure]:
-    took = Figure("upgrade apply until it returns", "s", 0.6, f"v{OLDER} to v{NEWER}, one node, etcd with it; kubestrap takes a snapshot as well")
-    gap = Figure("upgrade apply, longest gap of the API", "s", 0.2)
-    failed = Figure("upgrade apply, failed requests", "", None, "of 20 a second, each by a new connection; one that is not answered in 10 s counts once")
+    rows = {layout: Rows(layout) for layout in LAYOUTS}
+    turns = [("kubestrap", "plain"), ("kubestrap", "self-hosted"), ("kubeadm", "plain")]
     for number in range(runs):
-        for program in PROGRAMS if number % 2 == 0 else reversed(PROGRAMS):
-            say(f"upgrade with {program}, run {number + 1} of {runs}")
-            seconds, seen = upgraded(program)
-            took.values[program].append(seconds)
-            gap.values[program].append(seen["longestGap"])
-            failed.values[program].append(len(seen["failed"]))
+        for program, layout in turns if number % 2 == 0 else reversed(turns):
+            say(f"upgrade with {program}, {layout}, run {number + 1} of {runs}")
+            seconds, seen = upgraded(program, layout)
+            for each in rows if program == "kubeadm" else [layout]:
+                rows[each].add(program, seconds, seen)
     lab("machine", "--fresh", NODE)
-    return [took, gap, failed]
+    return [figure for layout in LAYOUTS for figure in rows[layout].all()]
