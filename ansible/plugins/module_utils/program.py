@@ -97,7 +97,7 @@ class Program:
     def result(self, answer):
         """What a module returns of kubestrap's answer."""
         changes = [each for each in answer.get("changes", []) if each.get("verb") not in ("keep", "wait")]
-        kept = {name: answer[key] for key, name in (("node", "node"), ("apiGap", "api_gap")) if key in answer}
+        kept = {name: answer[key] for key, name in (("node", "node"), ("steps", "steps"), ("apiGap", "api_gap")) if key in answer}
         for text in answer.get("warnings", []):
             self.module.warn(text)
         return dict(changed=answer["changed"], changes=changes, **kept)
