@@ -73,12 +73,12 @@ class Program:
         except ValueError:
             self.module.fail_json(msg="kubestrap %s did not answer in JSON" % words[0], rc=code, stdout=out, stderr=err)
 
-    def changed(self, words, documents=None, forms=()):
+    def changed(self, words, documents=None, forms=(), planned=(DONE,)):
         """Makes something so, or in check mode says what would be made; what the module is to return.
 
-        `forms` are the words that matter only when it is done, like --yes.
+        `forms` are the words that matter only when it is done, like --yes; `planned` are the codes that its plan may end with.
         """
-        diff = self.plan(words, documents)
+        diff = self.plan(words, documents, allowed=planned)
         last = ["--dry-run"] if self.module.check_mode else list(forms)
         answer, code = self.ask(words + last + ["--exit-code"], documents)
         if answer["changed"] != (code == DIFFERS):
@@ -109,9 +109,18 @@ class Program:
     def _fail(self, words, code, out, err):
         """The error is what stands in standard error between the events, which are one JSON record a line."""
         said = [line for line in err.splitlines() if not line.startswith("{")]
-        said = "\n".join(said[-TAIL:]) or MEANINGS.get(code, "ended with %d" % code)
+        said = "\n".join(said[-TAIL:] or self._errors(out)) or MEANINGS.get(code, "ended with %d" % code)
         msg = "kubestrap %s %s: %s" % (words[0], MEANINGS.get(code, "ended with %d" % code), said)
         self.module.fail_json(msg=msg, rc=code, stdout=out, stderr=err, refused=code == REFUSED)
+
+    @staticmethod
+    def _errors(out):
+        """Plans say what stands in the way where all else of them stands."""
+        try:
+            findings = json.loads(out).get("findings", [])
+        except (ValueError, AttributeError):
+            return []
+        return ["%s: %s (%s)" % (each["name"], each["evidence"], each["remedy"]) for each in findings if each["severity"] == "error"]
 
 
 def merged(*parts):

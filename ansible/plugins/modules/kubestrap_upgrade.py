@@ -8,8 +8,10 @@ DOCUMENTATION = r"""
 module: kubestrap_upgrade
 short_description: Brings a node, and on the first control plane the cluster, to another version of Kubernetes
 description:
-  - With O(version) it runs C(kubestrap upgrade apply), which is for one control plane, before all others.
-  - Without it, C(kubestrap upgrade node), for each further control plane, one after the other, and then for the workers.
+  - With O(version) it runs C(kubestrap upgrade apply), which is for one control plane, before all others. In layout C(hosted) it upgrades all control planes, by a roll.
+  - Without it, C(kubestrap upgrade node), for each further control plane, one after the other, and then for the workers. In layout C(hosted) it is for the kubelet
+    and its settings only, on every control plane, also the first one.
+  - Control planes of layout C(hosted) that are static pods are refused, C(kubestrap pivot) goes first.
 options:
   version:
     description: The version that the cluster is to have, like V(v1.37.2).
@@ -63,14 +65,43 @@ changes:
       description: Why.
       type: str
       sample: missing
+node:
+  description: The node's name and role; of a roll that of the node which drove it.
+  returned: when kubestrap was asked, in check mode not of a roll
+  type: dict
+  sample:
+    name: n2
+    role: control-plane
+steps:
+  description: The steps of a roll that were taken, or in check mode those there would be. What was done by a roll has no changes but these.
+  returned: with O(version), on control planes of layout C(hosted)
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: What is done.
+      type: str
 api_gap:
   description: For how long this node's API server did not answer.
-  returned: on control planes, when something was upgraded
+  returned: on control planes, when something was upgraded other than by a roll
   type: dict
 """
 
+import re
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import Program, arguments
+from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import DONE, REFUSED, Program, arguments
+
+
+def minor(version):
+    return tuple(int(part) for part in re.search(r"v(\d+)\.(\d+)", version).groups())
+
+
+def too_new(program, words, kubelet):
+    """In check mode the cluster has not got the version that a kubelet waits for, and kubestrap would refuse it."""
+    dummy, out, dummy = program.module.run_command([kubelet, "--version"], check_rc=True)
+    answer, dummy = program.ask(words + ["--dry-run"])
+    return minor(out) > minor(answer["to"])
 
 
 def needs_swap(program, words):
@@ -98,11 +129,13 @@ def main():
     words += program.flags()
     if wish["kubeconfig_content"]:
         words += ["--kubeconfig", program.secret_file(wish["kubeconfig_content"])]
+    if wish["kubelet"] and module.check_mode and too_new(program, words, wish["kubelet"]):
+        module.exit_json(changed=True, changes=[], msg="%s is for a version that the cluster has not got yet: what it would change cannot be told before" % wish["kubelet"])
     if wish["kubelet"]:
         swap = ["--kubelet", wish["kubelet"], "--drain-timeout", wish["drain_timeout"]]
         if needs_swap(program, words + swap):
             words += swap
-    module.exit_json(**program.changed(words, forms=["--yes"] if wish["version"] else []))
+    module.exit_json(**program.changed(words, forms=["--yes"] if wish["version"] else [], planned=(DONE, REFUSED)))
 
 
 if __name__ == "__main__":
