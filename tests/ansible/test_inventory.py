@@ -92,10 +92,16 @@ def test_two_clusters_do_not_become_one(ansible, tmp_path):
     assert said.returncode == 4 and "two clusters would become one" in said.stdout, said.stdout
 
 
-def test_what_the_roles_do_not_know_is_pointed_out(ansible, tmp_path):
-    (tmp_path / "cluster.yaml").write_text(ONE + "- {name: n2, address: 192.0.2.12, role: control-plane}\nbundle: x.bundle\n")
+def test_what_the_program_warns_of_is_told(ansible, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(ONE + "- {name: n2, address: 192.0.2.12, role: control-plane}\n")
     said = ansible.must("ansible-inventory", "-i", tmp_path / "cluster.yaml", "--graph")
-    assert "etcd stops when 1 of them is lost" in " ".join(said.split()) and "bundle is nothing that the roles know" in said
+    assert "etcd stops when 1 of them is lost" in " ".join(said.split())
+
+
+def test_a_bundle_is_brought_from_where_the_file_says_and_offline_holds_for_all(ansible, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(ONE + "bundle: x.bundle\noffline: true\n")
+    told = inventory(ansible, tmp_path / "cluster.yaml")["_meta"]["hostvars"]["n1"]
+    assert told["kubestrap_bundle_source"] == f"{tmp_path}/x.bundle" and told["kubestrap_offline"] is True
 
 
 def test_a_file_whose_control_plane_shall_run_in_its_own_cluster_says_so_to_the_roles(ansible, tmp_path):
@@ -242,3 +248,11 @@ def test_a_control_plane_in_its_own_cluster_is_asked_for_by_a_flag_and_gets_its_
 def test_without_it_nothing_is_said_of_it(told):
     words, documents = documents_for(told, "n1")
     assert "--self-hosted" not in words and documents["KubestrapConfiguration"]["layout"] == "plain"
+
+
+def test_a_bundle_goes_before_init_and_join_and_nothing_is_fetched(ansible, tmp_path):
+    file = ONE + "- {name: w1, address: 192.0.2.51, role: worker}\noffline: true\n"
+    told = played(ansible, tmp_path, file, kubestrap_bundle="/root/x.bundle", kubestrap_binary="/root/kubestrap")
+    for host in ("n1", "w1"):
+        words, _ = documents_for(told, host)
+        assert words[1:6] == ["--offline", "--bundle", "/root/x.bundle", "--bundle-without", "kubestrap"], words

@@ -109,3 +109,29 @@ def test_a_kubelet_that_waits_for_its_version_of_the_cluster_is_no_failure_befor
     assert said["changed"] == bool(told) and (not told or told in said["msg"])
     _, said = module("kubestrap_upgrade", answers, kubelet=str(kubelet))
     assert said["failed"] == bool(told)
+
+
+# ---- bundles
+
+
+def test_a_bundle_that_was_not_brought_yet_is_no_failure_beforehand(module, tmp_path):
+    for name in ("kubestrap_init", "kubestrap_upgrade", "kubestrap_bundle"):
+        where = {"path" if name == "kubestrap_bundle" else "bundle": str(tmp_path / "absent")}
+        asked, said = module(name, {}, "--check", **where)
+        assert asked == [] and said["changed"] and "not on this machine yet" in said["msg"], name
+
+
+def test_what_a_bundle_brings_to_an_upgrade_counts_and_beforehand_is_all_that_can_be_told(module, tmp_path):
+    (tmp_path / "x.bundle").touch()
+    brought = {"phase": "bundle", "verb": "create", "subject": "image registry.k8s.io/pause:3.10.2", "reason": "missing"}
+    answers = {"upgrade node phase bundle": {"changed": True, "changes": [brought]}, "upgrade node": {"to": "v1.37.2", "changed": False, "changes": []}}
+    _, said = module("kubestrap_upgrade", answers, bundle=str(tmp_path / "x.bundle"))
+    assert said["changed"] and said["changes"] == [brought]
+    asked, said = module("kubestrap_upgrade", answers, "--check", bundle=str(tmp_path / "x.bundle"))
+    assert said["changed"] and said["changes"] == [brought] and len(asked) == 1
+
+
+def test_what_a_bundle_has_is_loaded_but_for_what_is_left_out(module, tmp_path):
+    (tmp_path / "x.bundle").touch()
+    asked, _ = module("kubestrap_bundle", {}, path=str(tmp_path / "x.bundle"), without=["kubelet", "kubestrap"])
+    assert asked == [["bundle", "load", str(tmp_path / "x.bundle"), "--without", "kubelet,kubestrap", "--exit-code", "-o", "json"]]

@@ -1,6 +1,7 @@
 """What roles tell kubestrap, by a program that pretends to be it, on machines that are all this one."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -35,6 +36,9 @@ APPLY = ["upgrade", "apply", "v1.37.2", "--yes", "--exit-code", "-o", "json"]
 NODE = ["upgrade", "node", "--exit-code", "-o", "json"]
 
 
+# ---- upgrades
+
+
 def test_a_plain_control_plane_that_began_the_upgrade_is_through_by_it(machines):
     assert machines("upgrade", {}) == [APPLY, NODE, NODE]
 
@@ -43,3 +47,44 @@ def test_a_plain_control_plane_that_began_the_upgrade_is_through_by_it(machines)
 def test_behind_a_roll_the_control_plane_that_drove_it_gets_its_kubelets_settings_like_the_others(machines, steps):
     rolled = {"node": {}, "changed": bool(steps), "steps": steps, "warnings": []}
     assert machines("upgrade", {"upgrade apply": rolled}) == [APPLY, NODE, NODE, NODE]
+
+
+# ---- what comes from a bundle
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """One in which there is a kubestrap, as `kubestrap bundle create` packs it."""
+    (tmp_path / "parts/bin").mkdir(parents=True)
+    inside = Pretender(tmp_path / "parts")
+    inside.path.rename(tmp_path / "parts/bin/kubestrap")
+    subprocess.run(["tar", "--zstd", "-C", tmp_path / "parts", "-cf", tmp_path / "x.bundle", "bin/kubestrap"], check=True)
+    return tmp_path / "x.bundle", inside
+
+
+def test_kubestrap_itself_comes_out_of_the_bundle_where_the_machine_has_none(machines, bundle, tmp_path):
+    file, inside = bundle
+    program, place = tmp_path / "machine/kubestrap", tmp_path / "machine/state/cluster.bundle"
+    program.parent.mkdir()
+    machines("bundle", {}, kubestrap_program=str(program), kubestrap_bundle=str(place), kubestrap_bundle_source=str(file))
+    assert place.read_bytes() == file.read_bytes() and program.stat().st_mode & 0o777 == 0o755
+    assert [words for words, _ in inside.told] == [["bundle", "load", str(place), "--exit-code", "-o", "json"]] * 3
+
+
+def test_a_program_that_is_brought_counts_before_that_of_the_bundle(machines, bundle, tmp_path):
+    file, inside = bundle
+    own = Pretender(tmp_path)
+    asked = machines("bundle", {}, kubestrap_program=str(tmp_path / "machine-kubestrap"), kubestrap_binary=str(own.path), kubestrap_bundle=str(file))
+    assert asked == [["bundle", "load", str(file), "--without", "kubestrap", "--exit-code", "-o", "json"]] * 3 and not inside.told
+
+
+def test_without_a_bundle_nothing_is_loaded(machines):
+    assert machines("bundle", {}) == []
+
+
+def test_a_bundle_is_loaded_before_a_node_is_upgraded_by_it(machines, bundle):
+    file = str(bundle[0])
+    loaded = ["phase", "bundle", "--bundle", file, "--exit-code", "-o", "json"]
+    apply, node = [*APPLY[:3], "--offline", "--bundle", file, *APPLY[3:]], [*NODE[:2], "--offline", "--bundle", file, *NODE[2:]]
+    told = machines("upgrade", {}, "--limit", "n1", kubestrap_bundle=file, kubestrap_offline=True)
+    assert told == [["upgrade", "apply", *loaded], apply, ["upgrade", "node", *loaded], node]

@@ -38,7 +38,7 @@ notes:
   - Of C(binary) and C(image) come C(kubestrap_binary) and C(kubestrap_image). An image that is not named is looked for beside the binary that is, then in
     V(/usr/lib/kubestrap). What is neither named nor found so is not brought.
   - Of C(hosting=self) comes C(kubestrap_self_hosted).
-  - C(bundle) and C(offline) are nothing that the roles know, and a warning says so.
+  - Of C(bundle) and C(offline) come C(kubestrap_bundle_source) and C(kubestrap_offline).
   - Of the documents come C(kubestrap_kubernetes_version), C(kubestrap_cluster_configuration), C(kubestrap_configuration),
     C(kubestrap_kubelet_configuration), C(kubestrap_kube_proxy_configuration), C(kubestrap_init_configuration), C(kubestrap_join_configuration),
     C(kubestrap_kubelet_extra_args) and C(kubestrap_ignore_preflight_errors).
@@ -198,6 +198,8 @@ def cluster_variables(file):
             kubestrap_binary=file.get("binary"),
             kubestrap_image=file.get("image"),
             kubestrap_self_hosted=self_hosted or None,
+            kubestrap_bundle_source=file.get("bundle"),
+            kubestrap_offline=file.get("offline") or None,
             **documents,
         ),
         **registration(file)[1],
@@ -233,7 +235,7 @@ class InventoryModule(BaseFileInventoryPlugin):
         file = self.read(path)
         if ALL in inventory.groups and inventory.groups[ALL].get_hosts():
             self.end("%s: %s has machines of another file already, and two clusters would become one: play each by itself" % (path, ALL))
-        for warning in file["warnings"] + self.unknown_to_roles(file):
+        for warning in file["warnings"]:
             self.display.warning("%s: %s" % (os.path.basename(path), warning))
         inventory.add_group(ALL)
         self.set_all(ALL, cluster_variables(file))
@@ -270,7 +272,3 @@ class InventoryModule(BaseFileInventoryPlugin):
     def set_all(self, entity, variables):
         for name, value in variables.items():
             self.inventory.set_variable(entity, name, literal(value))
-
-    @staticmethod
-    def unknown_to_roles(file):
-        return ["%s is nothing that the roles know: kubestrap cluster apply does" % name for name in ("bundle", "offline") if file.get(name)]

@@ -20,6 +20,7 @@ KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
 
 LISTED = {"ignore_preflight_errors": "--ignore-preflight-errors", "skip_phases": "--skip-phases"}
+BUNDLED = {"bundle": {"type": "path"}, "bundle_without": {"type": "list", "elements": "str", "default": []}, "offline": {"type": "bool", "default": False}}
 
 
 def arguments(*listed, **own):
@@ -45,6 +46,21 @@ class Program:
             if self.module.params.get(name):
                 flags += [flag, ",".join(self.module.params[name])]
         return flags
+
+    def bundle_flags(self):
+        """What a command is told of a bundle, and of the world outside."""
+        wish = self.module.params
+        flags = ["--offline"] if wish["offline"] else []
+        if wish["bundle"]:
+            self.wait_for_file(wish["bundle"])
+            flags += ["--bundle", wish["bundle"]]
+            flags += ["--bundle-without", ",".join(wish["bundle_without"])] if wish["bundle_without"] else []
+        return flags
+
+    def wait_for_file(self, path):
+        """In check mode an earlier task would have brought it."""
+        if self.module.check_mode and not os.path.exists(path):
+            self.module.exit_json(changed=True, changes=[], msg="%s is not on this machine yet: what it would bring cannot be told before it is" % path)
 
     def _must_be_there(self):
         """In check mode the program may be what an earlier task would have brought."""

@@ -28,6 +28,7 @@ options:
 extends_documentation_fragment:
   - kubestrap.kubestrap.program
   - kubestrap.kubestrap.program.phases
+  - kubestrap.kubestrap.program.bundle
 author:
   - The kubestrap project (@kubestrap)
 """
@@ -88,7 +89,7 @@ steps:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import Program, arguments
+from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import BUNDLED, Program, arguments
 
 
 def passing(program):
@@ -104,12 +105,13 @@ def main():
             "skip_phases",
             config={"type": "list", "elements": "dict", "default": []},
             self_hosted={"type": "bool", "default": False},
+            **BUNDLED,
         ),
         supports_check_mode=True,
     )
     program = Program(module)
     wish = module.params
-    words = ["init"] + program.flags()
+    words = ["init"] + program.flags() + program.bundle_flags()
     if wish["self_hosted"]:
         words.append("--self-hosted")
     if wish["config"]:

@@ -17,7 +17,9 @@ options:
     description: The version that the cluster is to have, like V(v1.37.2).
     type: str
   kubelet:
-    description: A kubelet on the machine that takes the place of the one that runs; the node is drained for it. Not with O(version).
+    description:
+      - A kubelet on the machine that takes the place of the one that runs; the node is drained for it. Not with O(version).
+      - That of O(bundle) does so without it, and not with O(version) either.
     type: path
   kubeconfig_content:
     description: The content of an administrator's kubeconfig, with which a worker is drained. A control plane has its own.
@@ -29,6 +31,7 @@ options:
 extends_documentation_fragment:
   - kubestrap.kubestrap.program
   - kubestrap.kubestrap.program.phases
+  - kubestrap.kubestrap.program.bundle
 author:
   - The kubestrap project (@kubestrap)
 """
@@ -90,7 +93,7 @@ api_gap:
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import DONE, REFUSED, Program, arguments
+from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import BUNDLED, DONE, REFUSED, Program, arguments
 
 
 def minor(version):
@@ -102,6 +105,17 @@ def too_new(program, words, kubelet):
     dummy, out, dummy = program.module.run_command([kubelet, "--version"], check_rc=True)
     answer, dummy = program.ask(words + ["--dry-run"])
     return minor(out) > minor(answer["to"])
+
+
+def loaded(program, command):
+    """kubestrap loads the bundle in any case, and does not count it as the upgrade's doing. In check mode what comes after it cannot be told without it."""
+    module = program.module
+    if not module.params["bundle"]:
+        return None
+    result = program.changed(command + ["phase", "bundle"] + [word for word in program.bundle_flags() if word != "--offline"])
+    if module.check_mode and result["changed"]:
+        module.exit_json(msg="what the upgrade would do cannot be told before the bundle is on the machine", **result)
+    return result
 
 
 def needs_swap(program, words):
@@ -119,14 +133,16 @@ def main():
             kubelet={"type": "path"},
             kubeconfig_content={"type": "str", "no_log": True},
             drain_timeout={"type": "str", "default": "5m"},
+            **BUNDLED,
         ),
         mutually_exclusive=[("version", "kubelet")],
         supports_check_mode=True,
     )
     program = Program(module)
     wish = module.params
-    words = ["upgrade", "apply", wish["version"]] if wish["version"] else ["upgrade", "node"]
-    words += program.flags()
+    command = ["upgrade", "apply"] if wish["version"] else ["upgrade", "node"]
+    bundled = loaded(program, command)
+    words = command + ([wish["version"]] if wish["version"] else []) + program.flags() + program.bundle_flags()
     if wish["kubeconfig_content"]:
         words += ["--kubeconfig", program.secret_file(wish["kubeconfig_content"])]
     if wish["kubelet"] and module.check_mode and too_new(program, words, wish["kubelet"]):
@@ -135,7 +151,10 @@ def main():
         swap = ["--kubelet", wish["kubelet"], "--drain-timeout", wish["drain_timeout"]]
         if needs_swap(program, words + swap):
             words += swap
-    module.exit_json(**program.changed(words, forms=["--yes"] if wish["version"] else [], planned=(DONE, REFUSED)))
+    result = program.changed(words, forms=["--yes"] if wish["version"] else [], planned=(DONE, REFUSED))
+    if bundled:
+        result.update(changed=bundled["changed"] or result["changed"], changes=bundled["changes"] + result["changes"])
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":
