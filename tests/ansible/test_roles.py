@@ -88,3 +88,12 @@ def test_a_bundle_is_loaded_before_a_node_is_upgraded_by_it(machines, bundle):
     apply, node = [*APPLY[:3], "--offline", "--bundle", file, *APPLY[3:]], [*NODE[:2], "--offline", "--bundle", file, *NODE[2:]]
     told = machines("upgrade", {}, "--limit", "n1", kubestrap_bundle=file, kubestrap_offline=True)
     assert told == [["upgrade", "apply", *loaded], apply, ["upgrade", "node", *loaded], node]
+
+
+def test_without_a_bundle_a_machine_that_is_off_keeps_no_other_from_being_upgraded(ansible, tmp_path):
+    away = {"ansible_connection": "ssh", "ansible_ssh_executable": "false"}
+    off = {"kubestrap_control_planes": {"hosts": {"n1": away}}, "kubestrap_workers": {"hosts": {"w1": away}}}
+    (tmp_path / "hosts.json").write_text(json.dumps(off))
+    said = ansible.run("ansible-playbook", "-i", tmp_path / "hosts.json", "kubestrap.kubestrap.upgrade").stdout
+    first, *others = said.split("PLAY [Upgrade ")
+    assert "UNREACHABLE" not in first and len(others) == 2 and "UNREACHABLE" in others[0], said
