@@ -186,9 +186,10 @@ def main() -> int:
     pytest("tests/image", tally)
     pytest("tests/ansible", tally, *([] if arguments.quick else ["--lab"]), *(["--long"] if arguments.long else []))
     if arguments.quick:
-        tally.left_out.append("fuzzing, and contract, fidelity and system tests and Ansible's plays, which need the lab (tests/run without --quick)")
+        tally.left_out.append("fuzzing, cloud-init's schema, and contract, fidelity and system tests and Ansible's plays, which need the lab (tests/run without --quick)")
     else:
         pytest("tests/cfssl", tally)
+        pytest("tests/cloud_init", tally)
         if components:
             pytest("tests/fidelity", tally)
         options = ["--durations=25"] + (["--long"] if arguments.long else [])

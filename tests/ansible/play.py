@@ -107,15 +107,16 @@ class Ansible:
         groups = {"kubestrap_control_planes": {"hosts": dict.fromkeys(control_planes, {})}, "kubestrap_workers": {"hosts": dict.fromkeys(workers, {})}}
         (self.folder / "inventory.json").write_text(json.dumps({"all": {"children": groups, "vars": variables}}))
 
+    @staticmethod
+    def telling(told: Path) -> dict:
+        """What lets ansible-playbook write into that file what each task returned."""
+        return {"ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback"), "ANSIBLE_CALLBACKS_ENABLED": "told", "TOLD": str(told)}
+
     def play(self, lab, playbook: str, *words: str, inventory: Path | None = None) -> Play:
         """The host is not on the lab's network: Ansible starts where the lab's switch is."""
         told = self.folder / "told.json"
         told.unlink(missing_ok=True)
-        environment = self.environment | {
-            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback"),
-            "ANSIBLE_CALLBACKS_ENABLED": "told",
-            "TOLD": str(told),
-        }
+        environment = self.environment | self.telling(told)
         # A machine that was made anew has another link address at the same IP address.
         subprocess.run(["ip", "-n", f"lab-{lab.name}", "neighbour", "flush", "dev", "br0"], check=True)
         inside = ["ip", "netns", "exec", f"lab-{lab.name}"]

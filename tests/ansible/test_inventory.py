@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from play import newest_build
+from pretender import Pretender
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs/examples/cluster.yaml"
 ONE = "apiVersion: kubestrap.io/v1alpha1\nkind: Cluster\nhosts:\n- name: n1\n  address: 192.0.2.11\n  role: control-plane\n"
+SELF = "---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nhosting: self\n"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -90,16 +92,22 @@ def test_two_clusters_do_not_become_one(ansible, tmp_path):
     assert said.returncode == 4 and "two clusters would become one" in said.stdout, said.stdout
 
 
-def test_what_the_roles_do_not_know_is_pointed_out(ansible, tmp_path):
-    (tmp_path / "cluster.yaml").write_text(ONE + "- {name: n2, address: 192.0.2.12, role: control-plane}\nbundle: x.bundle\n")
+def test_what_the_program_warns_of_is_told(ansible, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(ONE + "- {name: n2, address: 192.0.2.12, role: control-plane}\n")
     said = ansible.must("ansible-inventory", "-i", tmp_path / "cluster.yaml", "--graph")
-    assert "etcd stops when 1 of them is lost" in " ".join(said.split()) and "bundle is nothing that the roles know" in said
+    assert "etcd stops when 1 of them is lost" in " ".join(said.split())
 
 
-def test_a_file_whose_control_plane_shall_run_in_its_own_cluster_gives_the_layout_and_says_what_is_left(ansible, tmp_path):
-    (tmp_path / "cluster.yaml").write_text(ONE + "---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nhosting: self\n")
-    assert inventory(ansible, tmp_path / "cluster.yaml")["_meta"]["hostvars"]["n1"]["kubestrap_configuration"] == {"layout": "hosted"}
-    assert "hosting: self is nothing that the roles know" in " ".join(ansible.must("ansible-inventory", "-i", tmp_path / "cluster.yaml", "--graph").split())
+def test_a_bundle_is_brought_from_where_the_file_says_and_offline_holds_for_all(ansible, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(ONE + "bundle: x.bundle\noffline: true\n")
+    told = inventory(ansible, tmp_path / "cluster.yaml")["_meta"]["hostvars"]["n1"]
+    assert told["kubestrap_bundle_source"] == f"{tmp_path}/x.bundle" and told["kubestrap_offline"] is True
+
+
+def test_a_file_whose_control_plane_shall_run_in_its_own_cluster_says_so_to_the_roles(ansible, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(ONE + SELF)
+    told = inventory(ansible, tmp_path / "cluster.yaml")["_meta"]["hostvars"]["n1"]
+    assert told["kubestrap_self_hosted"] is True and "kubestrap_configuration" not in told
 
 
 def test_a_file_of_that_name_that_is_no_clusters_is_left_to_others(ansible, tmp_path):
@@ -159,37 +167,29 @@ kind: KubeProxyConfiguration
 mode: nftables
 """
 
-# What it is told, a line a time, and just as much of an answer as the modules need.
-PRETENDER = """\
-#!{python}
-import json, sys
-words = sys.argv[1:]
-documents = [json.loads(line) for line in sys.stdin.read().splitlines() if line not in ("", "---")]
-with open("{told}", "a") as file:
-    file.write(json.dumps([words, documents]) + "\\n")
-answers = {{
-    ("token", "list"): {{"items": []}},
-    ("token", "create"): {{"token": "abcdef.0123456789abcdef", "apiServerEndpoint": "192.0.2.11:7443", "caCertHashes": ["sha256:00"]}},
-    ("node", "label"): {{"changed": True}},
-}}
-print(json.dumps(answers.get(tuple(words[:2]), {{"changed": False, "changes": []}})))
-"""
+ANSWERS = {
+    "token list": {"items": []},
+    "token create": {"token": "abcdef.0123456789abcdef", "apiServerEndpoint": "192.0.2.11:7443", "caCertHashes": ["sha256:00"]},
+    "node label": {"changed": True},
+}
+
+
+def played(ansible, folder: Path, file: str, **variables) -> list:
+    """What the roles tell kubestrap, on machines that are all this one."""
+    (folder / "cluster.yaml").write_text(file)
+    pretender = Pretender(folder)
+    pretender.answer(ANSWERS)
+    own = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "kubestrap_program": str(pretender.path)}
+    plays = [{"gather_facts": False, "vars": own | variables, "hosts": hosts, "roles": [f"kubestrap.kubestrap.{role}"]}
+             for hosts, role in (("kubestrap_control_planes[0]", "init"), ("kubestrap_control_planes[1:]", "join"), ("kubestrap_workers", "join"))]
+    (folder / "play.json").write_text(json.dumps(plays))
+    ansible.must("ansible-playbook", "-i", folder / "cluster.yaml", folder / "play.json")
+    return pretender.told
 
 
 @pytest.fixture(scope="module")
 def told(ansible, tmp_path_factory) -> list:
-    """What the roles tell kubestrap, on machines that are all this one."""
-    folder = tmp_path_factory.mktemp("told")
-    (folder / "cluster.yaml").write_text(FILE)
-    pretender = folder / "kubestrap"
-    pretender.write_text(PRETENDER.format(python=sys.executable, told=folder / "told"))
-    pretender.chmod(0o755)
-    play = {"gather_facts": False, "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "kubestrap_program": str(pretender)}}
-    plays = [play | {"hosts": hosts, "roles": [f"kubestrap.kubestrap.{role}"]}
-             for hosts, role in (("kubestrap_control_planes[0]", "init"), ("kubestrap_control_planes[1:]", "join"), ("kubestrap_workers", "join"))]
-    (folder / "play.json").write_text(json.dumps(plays))
-    ansible.must("ansible-playbook", "-i", folder / "cluster.yaml", folder / "play.json")
-    return [json.loads(line) for line in (folder / "told").read_text().splitlines()]
+    return played(ansible, tmp_path_factory.mktemp("told"), FILE)
 
 
 def documents_for(told, host: str) -> tuple[list[str], dict]:
@@ -237,3 +237,22 @@ def test_the_program_makes_the_same_documents_of_it(program, told, tmp_path):
         said = subprocess.run([program, "cluster", "cloud-init", host, "-f", "cluster.yaml"], cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True).stdout
         theirs = {each["kind"]: each for each in yaml.safe_load_all(yaml.safe_load(said)["write_files"][0]["content"])}
         assert comparable(documents_for(told, host)[1]) == comparable(theirs), host
+
+
+def test_a_control_plane_in_its_own_cluster_is_asked_for_by_a_flag_and_gets_its_layout(ansible, tmp_path):
+    words, documents = documents_for(played(ansible, tmp_path, ONE + SELF), "n1")
+    assert "--self-hosted" in words
+    assert documents["KubestrapConfiguration"]["layout"] == "hosted" and "hosting" not in documents["KubestrapConfiguration"]
+
+
+def test_without_it_nothing_is_said_of_it(told):
+    words, documents = documents_for(told, "n1")
+    assert "--self-hosted" not in words and documents["KubestrapConfiguration"]["layout"] == "plain"
+
+
+def test_a_bundle_goes_before_init_and_join_and_nothing_is_fetched(ansible, tmp_path):
+    file = ONE + "- {name: w1, address: 192.0.2.51, role: worker}\noffline: true\n"
+    told = played(ansible, tmp_path, file, kubestrap_bundle="/root/x.bundle", kubestrap_binary="/root/kubestrap")
+    for host in ("n1", "w1"):
+        words, _ = documents_for(told, host)
+        assert words[1:6] == ["--offline", "--bundle", "/root/x.bundle", "--bundle-without", "kubestrap"], words

@@ -91,6 +91,13 @@ def test_settings_are_taken(folder):
     assert variables["kubestrap_runtime"] == "cri-o"
 
 
+def test_the_pod_network_of_the_readme_is_one_that_the_roles_are_told_of(folder):
+    (settings,) = [text for text in (folder / "README.md").read_text().split("```") if "addons:" in text]
+    variables = provisioner(told(folder, **yaml.safe_load(settings.removeprefix("yaml"))))["extra_vars"]
+    (addon,) = variables["kubestrap_configuration"]["addons"]
+    assert addon["name"] == "flannel" and addon["source"].startswith("/") and addon["values"] == {"interfaces": ["eth1"]}
+
+
 @pytest.mark.parametrize("settings, says", [({"worker": 2}, "no setting worker"), ({"control_planes": 0}, "control_planes is 0"), ({"workers": 50}, "workers is 50")])
 def test_mistaken_settings_are_told(folder, settings, says):
     done = read(folder, **settings)

@@ -36,3 +36,20 @@ options:
     elements: str
     default: []
 """
+
+    # Of commands that a bundle can go before.
+    BUNDLE = """
+options:
+  bundle:
+    description: A bundle on the machine, C(--bundle). What it has is put in its places first.
+    type: path
+  bundle_without:
+    description: Programs of the bundle that are left out, like V(kubestrap).
+    type: list
+    elements: str
+    default: []
+  offline:
+    description: Whether nothing may be fetched from outside of the cluster, C(--offline). What would have to be fetched is an error.
+    type: bool
+    default: false
+"""

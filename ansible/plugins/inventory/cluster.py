@@ -37,8 +37,8 @@ notes:
   - Of C(hosts[].labels) come C(kubestrap_node_labels), and of C(hosts[].taints) those of C(kubestrap_init_configuration) and C(kubestrap_join_configuration).
   - Of C(binary) and C(image) come C(kubestrap_binary) and C(kubestrap_image). An image that is not named is looked for beside the binary that is, then in
     V(/usr/lib/kubestrap). What is neither named nor found so is not brought.
-  - C(bundle), C(offline) and C(hosting=self) are nothing that the roles know, and a warning says so. Of C(hosting=self) there is the layout,
-    so that C(kubestrap pivot) can be run on a control plane.
+  - Of C(hosting=self) comes C(kubestrap_self_hosted).
+  - Of C(bundle) and C(offline) come C(kubestrap_bundle_source) and C(kubestrap_offline).
   - Of the documents come C(kubestrap_kubernetes_version), C(kubestrap_cluster_configuration), C(kubestrap_configuration),
     C(kubestrap_kubelet_configuration), C(kubestrap_kube_proxy_configuration), C(kubestrap_init_configuration), C(kubestrap_join_configuration),
     C(kubestrap_kubelet_extra_args) and C(kubestrap_ignore_preflight_errors).
@@ -183,20 +183,25 @@ def node_configurations(file, control_plane, taints=None):
     return said(kubestrap_init_configuration=begins, kubestrap_join_configuration=joins)
 
 
-def asks_for_self(file):
-    return document(file, "KubestrapConfiguration").get("hosting") == "self"
-
-
 def cluster_variables(file):
     documents = {variable: document(file, kind) for kind, variable in DOCUMENTS.items()}
-    if asks_for_self(file):  # which init refuses in a file
-        documents["kubestrap_configuration"] = dict(without(documents["kubestrap_configuration"], "hosting"), layout="hosted")
+    self_hosted = documents["kubestrap_configuration"].get("hosting") == "self"
+    if self_hosted:  # which init takes as a flag, and not in a file
+        documents["kubestrap_configuration"].pop("hosting")
     # In one place only, so that -e kubestrap_kubernetes_version=... is what counts.
     documents["kubestrap_cluster_configuration"].pop("kubernetesVersion", None)
     return dict(
         ssh_variables(file.get("ssh", {})),
         kubestrap_cluster_name=file["cluster"],
-        **said(kubestrap_kubernetes_version=file.get("kubernetesVersion"), kubestrap_binary=file.get("binary"), kubestrap_image=file.get("image"), **documents),
+        **said(
+            kubestrap_kubernetes_version=file.get("kubernetesVersion"),
+            kubestrap_binary=file.get("binary"),
+            kubestrap_image=file.get("image"),
+            kubestrap_self_hosted=self_hosted or None,
+            kubestrap_bundle_source=file.get("bundle"),
+            kubestrap_offline=file.get("offline") or None,
+            **documents,
+        ),
         **registration(file)[1],
         **node_configurations(file, control_plane=False),
     )
@@ -230,7 +235,7 @@ class InventoryModule(BaseFileInventoryPlugin):
         file = self.read(path)
         if ALL in inventory.groups and inventory.groups[ALL].get_hosts():
             self.end("%s: %s has machines of another file already, and two clusters would become one: play each by itself" % (path, ALL))
-        for warning in file["warnings"] + self.unknown_to_roles(file):
+        for warning in file["warnings"]:
             self.display.warning("%s: %s" % (os.path.basename(path), warning))
         inventory.add_group(ALL)
         self.set_all(ALL, cluster_variables(file))
@@ -267,8 +272,3 @@ class InventoryModule(BaseFileInventoryPlugin):
     def set_all(self, entity, variables):
         for name, value in variables.items():
             self.inventory.set_variable(entity, name, literal(value))
-
-    @staticmethod
-    def unknown_to_roles(file):
-        there = [name for name in ("bundle", "offline") if file.get(name)] + ["hosting: self"] * asks_for_self(file)
-        return ["%s is nothing that the roles know: kubestrap cluster apply does" % name for name in there]

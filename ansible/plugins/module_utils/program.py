@@ -20,6 +20,7 @@ KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
 
 LISTED = {"ignore_preflight_errors": "--ignore-preflight-errors", "skip_phases": "--skip-phases"}
+BUNDLED = {"bundle": {"type": "path"}, "bundle_without": {"type": "list", "elements": "str", "default": []}, "offline": {"type": "bool", "default": False}}
 
 
 def arguments(*listed, **own):
@@ -45,6 +46,21 @@ class Program:
             if self.module.params.get(name):
                 flags += [flag, ",".join(self.module.params[name])]
         return flags
+
+    def bundle_flags(self):
+        """What a command is told of a bundle, and of the world outside."""
+        wish = self.module.params
+        flags = ["--offline"] if wish["offline"] else []
+        if wish["bundle"]:
+            self.wait_for_file(wish["bundle"])
+            flags += ["--bundle", wish["bundle"]]
+            flags += ["--bundle-without", ",".join(wish["bundle_without"])] if wish["bundle_without"] else []
+        return flags
+
+    def wait_for_file(self, path):
+        """In check mode an earlier task would have brought it."""
+        if self.module.check_mode and not os.path.exists(path):
+            self.module.exit_json(changed=True, changes=[], msg="%s is not on this machine yet: what it would bring cannot be told before it is" % path)
 
     def _must_be_there(self):
         """In check mode the program may be what an earlier task would have brought."""
@@ -73,12 +89,12 @@ class Program:
         except ValueError:
             self.module.fail_json(msg="kubestrap %s did not answer in JSON" % words[0], rc=code, stdout=out, stderr=err)
 
-    def changed(self, words, documents=None, forms=()):
+    def changed(self, words, documents=None, forms=(), planned=(DONE,)):
         """Makes something so, or in check mode says what would be made; what the module is to return.
 
-        `forms` are the words that matter only when it is done, like --yes.
+        `forms` are the words that matter only when it is done, like --yes; `planned` are the codes that its plan may end with.
         """
-        diff = self.plan(words, documents)
+        diff = self.plan(words, documents, allowed=planned)
         last = ["--dry-run"] if self.module.check_mode else list(forms)
         answer, code = self.ask(words + last + ["--exit-code"], documents)
         if answer["changed"] != (code == DIFFERS):
@@ -97,7 +113,7 @@ class Program:
     def result(self, answer):
         """What a module returns of kubestrap's answer."""
         changes = [each for each in answer.get("changes", []) if each.get("verb") not in ("keep", "wait")]
-        kept = {name: answer[key] for key, name in (("node", "node"), ("apiGap", "api_gap")) if key in answer}
+        kept = {name: answer[key] for key, name in (("node", "node"), ("steps", "steps"), ("apiGap", "api_gap")) if key in answer}
         for text in answer.get("warnings", []):
             self.module.warn(text)
         return dict(changed=answer["changed"], changes=changes, **kept)
@@ -109,9 +125,18 @@ class Program:
     def _fail(self, words, code, out, err):
         """The error is what stands in standard error between the events, which are one JSON record a line."""
         said = [line for line in err.splitlines() if not line.startswith("{")]
-        said = "\n".join(said[-TAIL:]) or MEANINGS.get(code, "ended with %d" % code)
+        said = "\n".join(said[-TAIL:] or self._errors(out)) or MEANINGS.get(code, "ended with %d" % code)
         msg = "kubestrap %s %s: %s" % (words[0], MEANINGS.get(code, "ended with %d" % code), said)
         self.module.fail_json(msg=msg, rc=code, stdout=out, stderr=err, refused=code == REFUSED)
+
+    @staticmethod
+    def _errors(out):
+        """Plans say what stands in the way where all else of them stands."""
+        try:
+            findings = json.loads(out).get("findings", [])
+        except (ValueError, AttributeError):
+            return []
+        return ["%s: %s (%s)" % (each["name"], each["evidence"], each["remedy"]) for each in findings if each["severity"] == "error"]
 
 
 def merged(*parts):

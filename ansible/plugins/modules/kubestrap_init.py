@@ -18,9 +18,17 @@ options:
     type: list
     elements: dict
     default: []
+  self_hosted:
+    description:
+      - Whether the control plane passes into its own cluster at the end, C(--self-hosted). The layout is C(hosted) then, whatever it would be otherwise; O(config) may not ask for another one.
+      - A control plane that stands already passes there, too, and so do static pods of control planes that have joined since.
+      - V(false) brings none back, C(kubestrap unpivot) does.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - kubestrap.kubestrap.program
   - kubestrap.kubestrap.program.phases
+  - kubestrap.kubestrap.program.bundle
 author:
   - The kubestrap project (@kubestrap)
 """
@@ -38,6 +46,10 @@ EXAMPLES = r"""
         kind: KubestrapConfiguration
         endpoint:
           mode: local
+
+- name: Make a cluster that runs its own control plane
+  kubestrap.kubestrap.kubestrap_init:
+    self_hosted: true
 """
 
 RETURN = r"""
@@ -63,20 +75,51 @@ changes:
       description: Why.
       type: str
       sample: missing
+steps:
+  description: >-
+    With O(self_hosted=true), the steps by which the control plane passed into its own cluster; in check mode those there would be, where nothing else
+    would be changed before them.
+  returned: with O(self_hosted=true), when kubestrap was asked
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: What is done.
+      type: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import Program, arguments
+from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import BUNDLED, Program, arguments
+
+
+def passing(program):
+    """What init --dry-run leaves untold: the steps by which a control plane that stands would pass into its own cluster."""
+    answer, dummy = program.ask(["pivot", "--dry-run"])
+    return {"changed": answer["changed"], "steps": answer["steps"]}
 
 
 def main():
     module = AnsibleModule(
-        argument_spec=arguments("ignore_preflight_errors", "skip_phases", config={"type": "list", "elements": "dict", "default": []}),
+        argument_spec=arguments(
+            "ignore_preflight_errors",
+            "skip_phases",
+            config={"type": "list", "elements": "dict", "default": []},
+            self_hosted={"type": "bool", "default": False},
+            **BUNDLED,
+        ),
         supports_check_mode=True,
     )
     program = Program(module)
-    config = module.params["config"]
-    module.exit_json(**program.changed(["init"] + program.flags() + (["--config", "-"] if config else []), config))
+    wish = module.params
+    words = ["init"] + program.flags() + program.bundle_flags()
+    if wish["self_hosted"]:
+        words.append("--self-hosted")
+    if wish["config"]:
+        words += ["--config", "-"]
+    result = program.changed(words, wish["config"])
+    if wish["self_hosted"] and module.check_mode and not result["changed"]:
+        result.update(passing(program))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

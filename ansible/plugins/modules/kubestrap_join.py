@@ -40,6 +40,7 @@ options:
 extends_documentation_fragment:
   - kubestrap.kubestrap.program
   - kubestrap.kubestrap.program.phases
+  - kubestrap.kubestrap.program.bundle
 author:
   - The kubestrap project (@kubestrap)
 """
@@ -92,7 +93,7 @@ node:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import KUBELET_CONF, Program, arguments, merged
+from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import BUNDLED, KUBELET_CONF, Program, arguments, merged
 
 
 def discovery(module):
@@ -121,6 +122,7 @@ def main():
             advertise_address={"type": "str"},
             certificate_key={"type": "str", "no_log": True},
             config={"type": "dict", "default": {}},
+            **BUNDLED,
         ),
         supports_check_mode=True,
     )
@@ -141,7 +143,7 @@ def main():
         if wish["certificate_key"]:
             own["certificateKey"] = wish["certificate_key"]
         document = merged({"controlPlane": {}}, document, {"controlPlane": own})
-    module.exit_json(**program.changed(["join"] + program.flags() + ["--config", "-"], [document]))
+    module.exit_json(**program.changed(["join"] + program.flags() + program.bundle_flags() + ["--config", "-"], [document]))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,10 @@ options:
     type: list
     elements: str
     default: []
+  offline:
+    description: Whether nothing may be fetched, C(--offline). Registries are not asked whether they answer then.
+    type: bool
+    default: false
   accept_refusal:
     description: Whether findings for which C(init) or C(join) would refuse are told as warnings, and are no failure.
     type: bool
@@ -113,6 +117,7 @@ def main():
             control_plane={"type": "bool", "default": False},
             fix={"type": "bool", "default": True},
             config={"type": "list", "elements": "dict", "default": []},
+            offline={"type": "bool", "default": False},
             accept_refusal={"type": "bool", "default": False},
         ),
         supports_check_mode=True,
@@ -122,6 +127,8 @@ def main():
     words = ["preflight", wish["purpose"]] + program.flags()
     if wish["control_plane"] and wish["purpose"] == "join":
         words.append("--control-plane")
+    if wish["offline"]:
+        words.append("--offline")
     if wish["config"]:
         words += ["--config", "-"]
     if wish["fix"]:

@@ -1,0 +1,99 @@
+"""What roles tell kubestrap, by a program that pretends to be it, on machines that are all this one."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from pretender import Pretender
+
+
+@pytest.fixture
+def machines(ansible, tmp_path):
+    """Plays one role on n1, n2 and w1, one after the other: the words of each command, in order."""
+    pretender = Pretender(tmp_path)
+    (tmp_path / "bin").mkdir()
+    kubectl = tmp_path / "bin/kubectl"
+    kubectl.write_text("#!/bin/sh\n")
+    kubectl.chmod(0o755)
+    groups = {"kubestrap_control_planes": {"hosts": {"n1": {}, "n2": {}}}, "kubestrap_workers": {"hosts": {"w1": {}}}}
+    (tmp_path / "hosts.json").write_text(json.dumps(groups))
+
+    def play(role: str, answers: dict, *flags: str, **variables) -> list[list[str]]:
+        pretender.answer(answers)
+        own = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "kubestrap_program": str(pretender.path)}
+        told = {"hosts": "all", "serial": 1, "gather_facts": False, "vars": own | variables, "roles": [f"kubestrap.kubestrap.{role}"]}
+        (tmp_path / "play.json").write_text(json.dumps([told]))
+        environment = ansible.environment | {"PATH": f"{tmp_path / 'bin'}:{ansible.environment['PATH']}"}
+        ansible.must("ansible-playbook", "-i", tmp_path / "hosts.json", tmp_path / "play.json", *flags, env=environment)
+        return [words for words, _ in pretender.told]
+
+    return play
+
+
+APPLY = ["upgrade", "apply", "v1.37.2", "--yes", "--exit-code", "-o", "json"]
+NODE = ["upgrade", "node", "--exit-code", "-o", "json"]
+
+
+# ---- upgrades
+
+
+def test_a_plain_control_plane_that_began_the_upgrade_is_through_by_it(machines):
+    assert machines("upgrade", {}) == [APPLY, NODE, NODE]
+
+
+@pytest.mark.parametrize("steps", [[], [{"name": "kube-apiserver: revision 2"}]])
+def test_behind_a_roll_the_control_plane_that_drove_it_gets_its_kubelets_settings_like_the_others(machines, steps):
+    rolled = {"node": {}, "changed": bool(steps), "steps": steps, "warnings": []}
+    assert machines("upgrade", {"upgrade apply": rolled}) == [APPLY, NODE, NODE, NODE]
+
+
+# ---- what comes from a bundle
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """One in which there is a kubestrap, as `kubestrap bundle create` packs it."""
+    (tmp_path / "parts/bin").mkdir(parents=True)
+    inside = Pretender(tmp_path / "parts")
+    inside.path.rename(tmp_path / "parts/bin/kubestrap")
+    subprocess.run(["tar", "--zstd", "-C", tmp_path / "parts", "-cf", tmp_path / "x.bundle", "bin/kubestrap"], check=True)
+    return tmp_path / "x.bundle", inside
+
+
+def test_kubestrap_itself_comes_out_of_the_bundle_where_the_machine_has_none(machines, bundle, tmp_path):
+    file, inside = bundle
+    program, place = tmp_path / "machine/kubestrap", tmp_path / "machine/state/cluster.bundle"
+    program.parent.mkdir()
+    machines("bundle", {}, kubestrap_program=str(program), kubestrap_bundle=str(place), kubestrap_bundle_source=str(file))
+    assert place.read_bytes() == file.read_bytes() and program.stat().st_mode & 0o777 == 0o755
+    assert [words for words, _ in inside.told] == [["bundle", "load", str(place), "--exit-code", "-o", "json"]] * 3
+
+
+def test_a_program_that_is_brought_counts_before_that_of_the_bundle(machines, bundle, tmp_path):
+    file, inside = bundle
+    own = Pretender(tmp_path)
+    asked = machines("bundle", {}, kubestrap_program=str(tmp_path / "machine-kubestrap"), kubestrap_binary=str(own.path), kubestrap_bundle=str(file))
+    assert asked == [["bundle", "load", str(file), "--without", "kubestrap", "--exit-code", "-o", "json"]] * 3 and not inside.told
+
+
+def test_without_a_bundle_nothing_is_loaded(machines):
+    assert machines("bundle", {}) == []
+
+
+def test_a_bundle_is_loaded_before_a_node_is_upgraded_by_it(machines, bundle):
+    file = str(bundle[0])
+    loaded = ["phase", "bundle", "--bundle", file, "--exit-code", "-o", "json"]
+    apply, node = [*APPLY[:3], "--offline", "--bundle", file, *APPLY[3:]], [*NODE[:2], "--offline", "--bundle", file, *NODE[2:]]
+    told = machines("upgrade", {}, "--limit", "n1", kubestrap_bundle=file, kubestrap_offline=True)
+    assert told == [["upgrade", "apply", *loaded], apply, ["upgrade", "node", *loaded], node]
+
+
+def test_without_a_bundle_a_machine_that_is_off_keeps_no_other_from_being_upgraded(ansible, tmp_path):
+    away = {"ansible_connection": "ssh", "ansible_ssh_executable": "false"}
+    off = {"kubestrap_control_planes": {"hosts": {"n1": away}}, "kubestrap_workers": {"hosts": {"w1": away}}}
+    (tmp_path / "hosts.json").write_text(json.dumps(off))
+    said = ansible.run("ansible-playbook", "-i", tmp_path / "hosts.json", "kubestrap.kubestrap.upgrade").stdout
+    first, *others = said.split("PLAY [Upgrade ")
+    assert "UNREACHABLE" not in first and len(others) == 2 and "UNREACHABLE" in others[0], said
