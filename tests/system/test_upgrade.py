@@ -151,7 +151,8 @@ def test_a_second_upgrade_changes_nothing(node):
 def test_kubeadm_agrees(node):
     judged = node.try_(*ADMIN, f"/opt/kubernetes/{VERSION}/kubeadm", "upgrade", "plan", f"v{VERSION}", IGNORED)
     assert judged.code == 0, str(judged)
-    print(judged.out)
+    assert f"Cluster version: {VERSION}" in judged.out, judged.out
+    assert "kubeadm upgrade apply" not in judged.out, judged.out  # it offers nothing
 
 
 def test_a_kubelet_is_swapped_and_the_node_takes_pods_again(node):
