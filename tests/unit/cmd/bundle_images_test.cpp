@@ -43,7 +43,12 @@ struct Containerd {
     return {};
   }
   std::string said(const std::string& architecture, ImageSource::Pulls pulls = ImageSource::Pulls::yes) {
-    return archive::messageOf([&] { ImageSource("unix:///run/containerd/containerd.sock", architecture, pulls, host).write(kImage, target); });
+    try {
+      ImageSource("unix:///run/containerd/containerd.sock", architecture, pulls, host).write(kImage, target);
+      return "";
+    } catch (const Error& error) {
+      return error.message();
+    }
   }
 };
 

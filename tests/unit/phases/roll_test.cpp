@@ -505,8 +505,8 @@ TEST_CASE("which upgrade a snapshot is of is said beside it: a roll that was put
   const auto said = [&] { return std::get<plan::File>(snapshot(intent, seen).at(0)).content; };
   seen.components.at(apiServer).spec = "uid, generation 1";
   CHECK(said() == "v1.36.3 to v1.37.2, etcd 3.7.0-0, kube-apiserver uid, generation 1\n");
-  const auto& task = std::get<plan::SaveEtcdSnapshot>(std::get<plan::Task>(snapshot(intent, seen).at(1)));
-  CHECK(task.newerThan == std::get<plan::File>(snapshot(intent, seen).at(0)).path);
+  const auto work = snapshot(intent, seen);
+  CHECK(std::get<plan::SaveEtcdSnapshot>(std::get<plan::Task>(work.at(1))).newerThan == std::get<plan::File>(work.at(0)).path);
   const auto before = said();
   seen.components.at(apiServer).spec = "uid, generation 3";
   CHECK(said() != before);
@@ -609,7 +609,7 @@ TEST_CASE("another node that finishes etcd on the way back is told the newer ima
   back.setup.cluster.images.etcd = "registry.k8s.io/etcd:3.6.8-0";
   keepNewerEtcd(back, {"registry.example.org/k8s/etcd:3.7.0-0"});
   seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true}, {.name = "n2-second", .peerUrl = "https://10.88.0.12:2382", .version = "3.7.0"}};
-  steps(back, seen, 2);
+  steps(back, seen, 3);
   const auto step = std::get<plan::Step>(next(back, {}, seen));
   CHECK(step.name == "n2: etcd 3.7.0-0");
   const auto& pod = std::get<plan::RunOnNode>(std::get<plan::Task>(step.work.front())).pod;
