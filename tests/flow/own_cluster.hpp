@@ -5,6 +5,7 @@
 #include "kube/client.hpp"
 #include "manifests/hosted.hpp"
 #include "phases/guard.hpp"
+#include "tests/fakes/fake_etcd.hpp"
 #include "tests/flow/machine.hpp"
 #include "tests/lines.hpp"
 
@@ -12,6 +13,8 @@
 
 namespace kubestrap::flow {
 
+/// All of them do something so often; a driver looks no more often either, since its looks are what takes time here.
+inline constexpr Duration turn = std::chrono::seconds(5);
 inline const Lines kComponents(manifests::hostedComponents.begin(), manifests::hostedComponents.end());
 
 class OwnCluster : public net::Transport {
@@ -23,8 +26,9 @@ public:
   OwnCluster& operator=(const OwnCluster&) = delete;
 
   Machine machine;
+  fakes::FakeEtcd etcd{machine.api};
   std::pair<std::string, std::string> bad; ///< a component, and that one of its revisions whose pods never get ready
-  std::function<void()> onWrite;           ///< before and after each write of a driver
+  std::function<void()> onWrite;           ///< before and after each write of a driver, and each snapshot that it takes
 
   Lines writes;  ///< of drivers: "PATCH /apis/..."
   Lines outages; ///< "kube-scheduler on n1: no pod is ready"
@@ -40,17 +44,16 @@ public:
   std::set<std::string> pods(const std::string& component) const;
 
   /// Nobody drives.
-  void passes(Duration time, Duration step = std::chrono::seconds(1));
+  void passes(Duration time, Duration step = turn);
 
   net::Response perform(const net::Request& request) override;
-  net::Response stream(const net::Request& request, const std::function<bool(std::string_view)>& onData) override { return machine.api.stream(request, onData); }
+  net::Response stream(const net::Request& request, const std::function<bool(std::string_view)>& onData) override;
 
 private:
   struct Pod {
     std::string name, component, node;
     std::string made, revision; ///< of which ControllerRevision, and its number as kubestrap counts
     std::string slot, version;
-    TimePoint began{};
     std::optional<TimePoint> ready, ending;
     bool serves() const { return ready && !ending; }
   };
@@ -83,7 +86,7 @@ private:
   std::vector<Pod> pods_; ///< in the order in which they were made
   std::map<std::string, std::vector<std::pair<std::string, int>>> kept_; ///< by component: names of ControllerRevisions, and their numbers
   std::map<std::string, Guard> guards_;
-  TimePoint worked_{}, led_{};
+  TimePoint worked_{};
   int count_ = 0;
 };
 
