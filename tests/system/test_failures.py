@@ -267,6 +267,7 @@ def test_all_mistakes_of_a_configuration_are_told_at_once(machine):
         ("dnsDomain: cluster.local", "dnsDomain: cluster_local"),
         (f"kubernetesVersion: v{VERSION}", "kubernetesVersion: v1.12.0"),
     )
+    machine.run("systemctl", "stop", "kubelet")  # one of an earlier scenario may come to its certificate now
     before = machine.digests("/etc", "/var/lib/kubelet")
     error = fails(machine, "5 problems", since=None, code=2, config=wrong)
     lines = wrong.splitlines()
