@@ -382,9 +382,25 @@ struct ReplaceStaticPods {
       putBack ///< the copy takes its place, if there is a whole one
     } does = Does::keep;
   };
+  /// Of several control planes: it is this node's turn before anything ends, and the other members of etcd can do without this one.
+  struct Among {
+    Turn turn; ///< which GiveTurnBack ends
+    EtcdAccess etcd;
+    std::string member; ///< "https://10.0.0.11:2379", which ends with the pods; empty: none does
+    Duration patience{}; ///< with the other members
+    enum class Takes {
+      always,
+      whereItServes ///< an API server of this node that is away already is missed by nobody
+    } takes = Takes::always;
+  };
   std::vector<Pod> pods; ///< those that ask others come before these: they end in this order
   Duration patience{};   ///< until all of them have been made anew
   std::optional<Data> data = {};
+  std::optional<Among> among = {};
+};
+/// Others may have a turn that this node has, if it has.
+struct GiveTurnBack {
+  Turn turn;
 };
 /// What an etcd member has stored lies in a file of this machine, whole.
 struct SaveEtcdSnapshot {
@@ -445,6 +461,11 @@ struct Drain {
 struct Uncordon {
   Access access;
   std::string node;
+  /// After a failure: it stays closed, and that is an error, where this file is in the place of that one already.
+  struct Unless {
+    Path from, to;
+  };
+  std::optional<Unless> unlessInstalled = {};
 };
 /// A program of this machine is as the file of another name, which has been put there by the operator.
 struct InstallProgram {
@@ -470,7 +491,7 @@ struct StoreAnew {
   std::vector<std::string> resources; ///< "secrets", "deployments.apps"
 };
 using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff, RestartStaticPod, TurnSwapOn, RestoreUnit, RemovePods,
-                          Unmount, RemoveClusterRules, RemoveLink, Drain, ReplaceStaticPods, SaveEtcdSnapshot, MoveEtcdMember, Uncordon, InstallProgram,
+                          Unmount, RemoveClusterRules, RemoveLink, Drain, ReplaceStaticPods, GiveTurnBack, SaveEtcdSnapshot, MoveEtcdMember, Uncordon, InstallProgram,
                           KubeletCertificate, RunOnNode, StoreAnew, UnpackBundle, InstallPart, InstallPackages, RemovePackages>;
 
 using Resource =

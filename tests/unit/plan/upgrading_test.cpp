@@ -5,6 +5,7 @@
 #include "support/encoding.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 using namespace kubestrap;
 using namespace kubestrap::plan;
@@ -216,6 +217,28 @@ TEST_CASE("a snapshot of etcd is kept whole, with the sum behind it, and taken a
   CHECK(messageOf([&] { enact(task, change, context); }) == "the snapshot of etcd did not come whole: it is not what etcd has added up");
 }
 
+TEST_CASE("whether etcd can do without a member for a while: the others have to be all well, or more than half") {
+  struct Row {
+    const char* members; ///< the first is its own; w: well, s: silent, l: a learner
+    bool can;
+  };
+  const Row rows[] = {{"w", true}, {"ww", true}, {"ws", false}, {"wws", false}, {"wwwws", true}, {"wwwss", false}, {"wwl", true}, {"wwwl", true}, {"ss", true}};
+  for (const auto& row : rows) {
+    CAPTURE(row.members);
+    SmallWorld world;
+    fakes::FakeEtcd etcd(world.api);
+    for (const auto* file : {"/ca", "/crt", "/key"}) world.host.put(file, "pem");
+    for (const char* member = row.members; *member; ++member) {
+      const auto id = etcd.members.size() + 1;
+      etcd.members.push_back({.id = id, .name = fmt::format("n{}", id), .peerUrl = fmt::format("https://10.0.0.{}:2380", id), .clientUrl = fmt::format("https://10.0.0.{}:2379", id),
+                              .learner = *member == 'l', .silent = *member == 's' || *member == 'l'});
+    }
+    World outside{world.host, world.cri, etcd, world.clock, world.entropy};
+    const Context context{.world = outside, .applying = true, .phase = "test"};
+    CHECK(lackOfOthers({.api = {}, .authority = "/ca", .certificate = "/crt", .key = "/key"}, "https://10.0.0.1:2379", context).has_value() != row.can);
+  }
+}
+
 TEST_CASE("the API server's metrics say which outdated APIs are in use") {
   const auto found = deprecatedApis("# HELP apiserver_requested_deprecated_apis x\n"
                                     "apiserver_requested_deprecated_apis{group=\"flowcontrol.apiserver.k8s.io\",removed_release=\"1.37\",resource=\"flowschemas\","
@@ -294,6 +317,23 @@ TEST_CASE_FIXTURE(Drained, "a node that was drained for its kubelet takes pods a
   drain();
   CHECK_FALSE(diff(Task{opened()}, looking()).changes());
   CHECK(closed());
+}
+
+TEST_CASE_FIXTURE(Drained, "a node whose kubelet could not be replaced takes pods again; one whose new kubelet is in place stays closed, and that is told") {
+  auto after = opened();
+  after.unlessInstalled = Uncordon::Unless{"/root/kubelet", "/usr/bin/kubelet"};
+  bool installed = true;
+  host.onRun = [&](const host::Command&) -> host::CommandResult { return {.exitCode = installed ? 0 : 1}; };
+  drain();
+  CHECK(messageOf([&] { diff(Task{after}, applying()); }) ==
+        "node n1 takes no new pods, since its kubelet was replaced and is not well: mend it and run this again, or: kubectl uncordon n1");
+  CHECK(closed());
+  api.reachable = [](const net::Request&) { return false; };
+  CHECK(messageOf([&] { diff(Task{after}, applying()); }).starts_with("node n1 may be closed for new pods ("));
+  api.reachable = {};
+  installed = false;
+  CHECK(make(Task{after}) == "update (takes none now)");
+  CHECK_FALSE(closed());
 }
 
 TEST_CASE_FIXTURE(Drained, "a node whose pods do not leave in time takes pods again, unless somebody else had closed it") {
