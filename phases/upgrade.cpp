@@ -10,6 +10,7 @@
 #include "manifests/static_pods.hpp"
 #include "phases/bundle.hpp"
 #include "phases/certificates.hpp"
+#include "phases/hosted.hpp"
 #include "phases/in_cluster.hpp"
 #include "phases/node.hpp"
 #include "phases/renewal.hpp"
@@ -314,7 +315,11 @@ template <Resources (*addon)(const Setup&, const Phase&)> Resources afterTheLast
   return ownsItsControlPlane(setup) && upgrading(setup).addonsNow ? addon(setup, phase) : Resources{};
 }
 
-Resources tidy(const Setup& setup, const Phase&) { return ownsItsControlPlane(setup) ? keptNoLonger("the upgrade is done") : Resources{}; }
+Resources tidy(const Setup& setup, const Phase&) {
+  if (ownsItsControlPlane(setup)) return keptNoLonger("the upgrade is done");
+  if (setup.node.controlPlane) return {keptCopy(setup)}; // the roll has seen to its driver's only
+  return {};
+}
 
 const Phase addons[] = {{"coredns", "CoreDNS, once no control plane is left to be upgraded", afterTheLast<coreDns>},
                         {"kube-proxy", "kube-proxy, once no control plane is left to be upgraded", afterTheLast<kubeProxy>}};
@@ -388,7 +393,7 @@ const plan::Workflow& upgradeNodeWorkflow() {
       {.name = "kubelet-config", .summary = "Write the kubelet's settings, and let it take them up", .desired = kubeletSettings},
       {.name = "kubelet", .summary = "Drain the node and put another kubelet in place, where --kubelet names one", .desired = kubeletProgram, .undo = kubeletStays},
       {.name = "addon", .summary = "Upgrade what every cluster needs, on the last control plane node", .children = addons, .looksForOthers = asAdmin},
-      {.name = "post-upgrade", .summary = "Take away what was kept for the way back", .desired = tidy},
+      {.name = "post-upgrade", .summary = "Take away what was kept for the way back; of layout hosted, keep the configuration here, too", .desired = tidy},
   };
   static const plan::Workflow workflow{"upgrade node", "Upgrade a further node to the version that the cluster has been given", phases};
   return workflow;
