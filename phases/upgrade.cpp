@@ -5,6 +5,7 @@
 
 #include "manifests/cluster_objects.hpp"
 #include "manifests/components.hpp"
+#include "manifests/front.hpp"
 #include "manifests/hosted.hpp"
 #include "manifests/kubelet.hpp"
 #include "manifests/static_pods.hpp"
@@ -151,6 +152,14 @@ plan::ReplaceStaticPods::Among among(const Setup& setup) {
           .patience = setup.request.timeouts.etcdAPICall};
 }
 
+/// By its balancer a kubelet comes to another node's API server while its own is away. Of two control planes that one has no etcd then, and hangs, and the kubelet with it; its own refuses at once.
+std::optional<plan::Kubeconfig> withoutBalancer(const Setup& setup) {
+  if (!manifests::hasFront(setup.cluster) || upgrading(setup).etcd.members.size() != 2) return std::nullopt;
+  auto kubeconfig = rotatedKubeletConf(setup);
+  kubeconfig.server = apiServerOf(setup);
+  return kubeconfig;
+}
+
 /// The pods are as they shall be, and ready.
 Resources running(const Setup& setup, Names names) {
   const auto pods = podsOf(setup, Which::wanted, names);
@@ -159,6 +168,7 @@ Resources running(const Setup& setup, Names names) {
   for (const auto& each : pods) {
     replace.pods.push_back({each.pod, emitYaml(each.document), {}});
     if (each.component->name == "etcd") replace.data = dataOf(setup, plan::ReplaceStaticPods::Data::Does::keep);
+    if (each.component->name == "kube-apiserver") replace.kubelet = withoutBalancer(setup);
   }
   Resources resources{plan::Task{std::move(replace)}};
   for (auto each = pods.rbegin(); each != pods.rend(); ++each) {
@@ -244,6 +254,14 @@ Resources controlPlane(const Setup& setup, const Phase& phase) {
   return resources;
 }
 
+/// A kubelet is never newer than the API server that it speaks to: on a control plane that is its own.
+Resources kubeletKubeconfig(const Setup& setup, const Phase&) {
+  if (!ownsItsControlPlane(setup)) return {};
+  Resources resources{rotatedKubeletConf(setup)};
+  append(resources, kubeletTakesUpItsKubeconfig(setup));
+  return resources;
+}
+
 /// The way back: everything as it was, but for an etcd that is well: its data may not suit the former one any more, and it serves the
 /// former API server as well. Who has not got the turn in the first place has nothing to put back, unless an earlier run has left something.
 Resources formerControlPlane(const Setup& setup, const Phase&) {
@@ -260,6 +278,7 @@ Resources formerControlPlane(const Setup& setup, const Phase&) {
   Resources resources{plan::Task{std::move(replace)}};
   for (auto each = pods.rbegin(); each != pods.rend(); ++each) resources.push_back(isReady(setup, *each));
   resources.push_back(plan::Task{plan::GiveTurnBack{turnOf(setup)}});
+  if (withoutBalancer(setup)) append(resources, kubeletKubeconfig(setup, {}));
   resources.push_back(plan::Absent{.path = dataCopy, .depth = plan::Absent::Depth::tree, .reason = "it was put back"});
   append(resources, keptNoLonger("the upgrade was taken back"));
   return resources;
@@ -274,14 +293,6 @@ Resources kubeletSettings(const Setup& setup, const Phase&) {
                       plan::File{.path = paths::kubeletConfig, .content = emitYaml(manifests::kubeletConfig(setup)), .compare = plan::Compare::document},
                       plan::Service{.name = "kubelet", .restartWhenChanged = {paths::kubeletConfig}}};
   append(resources, kubeletIsHealthy(setup));
-  return resources;
-}
-
-/// A kubelet is never newer than the API server that it speaks to: on a control plane that is its own.
-Resources kubeletKubeconfig(const Setup& setup, const Phase&) {
-  if (!ownsItsControlPlane(setup)) return {};
-  Resources resources{rotatedKubeletConf(setup)};
-  append(resources, kubeletTakesUpItsKubeconfig(setup));
   return resources;
 }
 

@@ -202,6 +202,8 @@ void perform(const ReplaceStaticPods& wanted, const Change& change, const Contex
     if (change.seen[i] != kLeave) changed.push_back(wanted.pods[i].pod);
   if (wanted.among) awaitTurn(*wanted.among, changed, context);
   if (wanted.data && wanted.data->does == ReplaceStaticPods::Data::Does::keep) forgetOutdated(*wanted.data, world);
+  if (wanted.kubelet)
+    if (const auto kubelet = diff(*wanted.kubelet, context); kubelet.changes()) enact(*wanted.kubelet, kubelet, context);
   // Each manifest is there at any time, as it was or as it shall be: whenever this ends, the kubelet has something to run.
   for (std::size_t i = 0; i < wanted.pods.size(); ++i)
     if (change.seen[i] == kWrite) world.host.write(wanted.pods[i].pod.manifest, wanted.pods[i].manifest, 0600, 0700);

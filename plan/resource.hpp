@@ -397,6 +397,7 @@ struct ReplaceStaticPods {
   Duration patience{};   ///< until all of them have been made anew
   std::optional<Data> data = {};
   std::optional<Among> among = {};
+  std::optional<Kubeconfig> kubelet = {}; ///< by which the kubelet goes from before they end
 };
 /// Others may have a turn that this node has, if it has.
 struct GiveTurnBack {

@@ -4,6 +4,8 @@
 #include "tests/lines.hpp"
 
 #include "config/store.hpp"
+#include "kube/kubeconfig.hpp"
+#include "manifests/front.hpp"
 #include "phases/upgrade.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
@@ -396,6 +398,30 @@ TEST_CASE("where no API server answers, since a run was stopped, the turn is not
   CHECK(machine.toldThat("warning: no API server answers"));
   checkDone(machine);
   CHECK(holderOf(machine) == "");
+}
+
+TEST_CASE("while one of two control planes is away its kubelet speaks to its own API server alone, and then to its balancer again, forward or back") {
+  const std::string file = "/etc/kubernetes/kubelet.conf";
+  for (const bool fails : {false, true}) {
+    CAPTURE(fails);
+    ControlPlane machine;
+    machine.adjust = [](config::Setup& setup) { setup.cluster.kubestrap.endpointMode = config::EndpointMode::local; };
+    const auto server = [&] { return kube::parseKubeconfig(machine.host.text(file), file).server; };
+    const auto balancer = manifests::frontEndpoint(machine.wanted()).url();
+    machine.host.put(file, replaceAll(machine.host.text(file), server(), balancer), 0600);
+    machine.seen.push_back("https://10.0.0.12:2379");
+    if (fails) machine.broken = {"registry.k8s.io/kube-apiserver:v1.37.2"};
+    Lines servers;
+    machine.host.onEffect = [&](const std::string& effect) {
+      if (effect == "restart kubelet") servers.push_back(server());
+    };
+    CHECK((machine.upgradeFails() != "") == fails);
+    REQUIRE_FALSE(servers.empty());
+    CHECK(balancer != "https://10.0.0.11:6443");
+    CHECK(servers.front() == "https://10.0.0.11:6443");
+    CHECK(servers.back() == balancer);
+    CHECK(server() == balancer);
+  }
 }
 
 TEST_CASE("a kubelet that cannot be replaced leaves its node open for pods; one that was and is not well leaves it closed, and says so") {
