@@ -142,7 +142,7 @@ std::optional<plan::ReplaceStaticPods::Data> dataOf(const Setup& setup, plan::Re
 plan::Turn turnOf(const Setup& setup) {
   const auto& timeouts = setup.request.timeouts;
   const Duration away = timeouts.upgradeManifests + timeouts.controlPlaneComponentHealthCheck * 2;
-  return {.access = asAdmin(setup), .lease = "kubestrap-control-plane", .holder = setup.node.name, .validFor = away, .patience = away * 2};
+  return {.access = asAdmin(setup), .lease = std::string(plan::controlPlaneTurn), .holder = setup.node.name, .validFor = away, .patience = away * 2};
 }
 
 plan::ReplaceStaticPods::Among among(const Setup& setup) {

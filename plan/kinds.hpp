@@ -174,6 +174,8 @@ void takeTurn(const Turn& turn, const Context& context);
 /// The same where this node's API server may be away: another is asked as well, and where none answers for some seconds, nothing is taken.
 enum class TurnTaken { yes, nobodyAnswers };
 TurnTaken takeTurnIfAnswered(const Turn& turn, const Context& context);
+/// Who has it other than `self`; empty: nobody.
+std::string otherThatHas(std::string_view lease, const std::string& self, kube::Client& client, TimePoint now);
 /// Gives it back where it is held.
 void endTurn(const Turn& turn, const Context& context);
 /// What more than half of the members need to be called healthy; nothing when it holds.

@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -167,6 +168,9 @@ struct Turn {
   std::string lease, holder;
   Duration validFor{}, patience{};
 };
+
+/// The Lease of control planes that are away for a while: their static pods are made anew.
+inline constexpr std::string_view controlPlaneTurn = "kubestrap-control-plane";
 
 /// A member of etcd, known by its peer URL.
 struct EtcdMember {

@@ -129,6 +129,12 @@ TurnTaken takeTurnIfAnswered(const Turn& turn, const Context& context) {
   return taken;
 }
 
+std::string otherThatHas(std::string_view lease, const std::string& self, kube::Client& client, TimePoint now) {
+  const auto found = client.get(leaseKey(std::string(lease)));
+  const auto holder = found ? holderOf(*found, now) : std::nullopt;
+  return holder && holder->name != self ? holder->name : "";
+}
+
 void endTurn(const Turn& turn, const Context& context) {
   auto client = connect(turn.access, context);
   const auto found = client.get(leaseKey(turn.lease));

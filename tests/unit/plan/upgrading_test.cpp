@@ -282,6 +282,20 @@ TEST_CASE("a webhook is told of unless its selector leaves out what kube-system 
   }
 }
 
+TEST_CASE_FIXTURE(Cluster, "another control plane that is away for its upgrade is seen, for as long as its turn lasts") {
+  const auto takes = [&](const char* holder) {
+    api.put({{"apiVersion", "coordination.k8s.io/v1"}, {"kind", "Lease"}, {"metadata", {{"name", "kubestrap-control-plane"}, {"namespace", "kube-system"}}},
+             {"spec", {{"holderIdentity", holder}, {"leaseDurationSeconds", 60}, {"acquireTime", formatRfc3339(host.now)}}}});
+  };
+  CHECK(look().othersTurn == "");
+  takes("n1");
+  CHECK(look().othersTurn == "");
+  takes("n2");
+  CHECK(look().othersTurn == "n2");
+  host.now += std::chrono::seconds(61);
+  CHECK(look().othersTurn == "");
+}
+
 TEST_CASE("every control plane's API server is asked which outdated APIs are in use, and the one that cannot be asked is named") {
   Cluster cluster;
   cluster.api.servers = {"https://10.0.0.11:6443", "https://10.0.0.12:6443"};
