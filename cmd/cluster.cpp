@@ -27,7 +27,7 @@ namespace fleet = phases::fleet;
 
 struct ClusterOptions {
   std::optional<std::string> file;
-  bool yes = false, prune = false, takeOver = false, exitCode = false;
+  bool yes = false, prune = false, takeOver = false, exitCode = false, force = false;
 };
 
 constexpr std::chrono::seconds busyPatience = std::chrono::minutes(20), pause = std::chrono::seconds(2);
@@ -202,7 +202,7 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
   std::vector<StepOutcome> outcomes;
   try {
     LiveView view;
-    ClusterSteps steps(fleet, look.seen.asked, view);
+    ClusterSteps steps(fleet, look.seen.asked, options.force ? PodsAlone::ended : PodsAlone::refused, view);
     outcomes = carryOut(plan, [&](const fleet::Step& step) { steps.perform(step); }, view, stopping.source.get_token());
   } catch (const Interrupted&) {
     if (lost && !stopping.signals.token().stop_requested())
@@ -235,6 +235,7 @@ Flags flagsOf(const Options& options, std::initializer_list<std::string_view> na
   return [options, wanted = std::vector<std::string_view>(names)] {
     std::vector<Flag> flags{{.name = "exit-code", .into = &options->exitCode, .doc = "End with 4 when something was, or would be, changed; with status, when something is wrong"},
                             {.name = "file", .into = &options->file, .doc = "The file that describes the cluster: a document of kind Cluster, and kubeadm's; - is standard input", .letter = 'f', .value = "FILE"},
+                            {.name = "force", .into = &options->force, .doc = "Also end pods that nobody makes anew elsewhere, where a node is drained for another kubelet"},
                             {.name = "prune", .into = &options->prune, .doc = "Also take out nodes that the file does not have: they are drained and made bare; of those that are gone the cluster forgets all"},
                             {.name = "take-over", .into = &options->takeOver, .doc = "End the run of another operator, and go on in its place"},
                             {.name = "yes", .into = &options->yes, .doc = "Do not ask", .letter = 'y'}};
@@ -259,7 +260,7 @@ Command clusterCommand() {
                         .summary = "Make the machines what the file says",
                         .description = "Shows the plan, asks, and does it: at once where the order does not matter, one after the other where it does. It is safe to run again: what is as it should be is "
                                        "kept, and a run that was stopped goes on. A machine that fails does not keep others from going on.",
-                        .flags = flagsOf(options, {"exit-code", "file", "prune", "take-over", "yes"}),
+                        .flags = flagsOf(options, {"exit-code", "file", "force", "prune", "take-over", "yes"}),
                         .run = [options](const auto&) { return runApply(*options); }},
                        {.name = "status",
                         .summary = "Show how all machines do, and what is wrong",

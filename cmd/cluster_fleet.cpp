@@ -182,6 +182,17 @@ std::vector<std::string> preflightWords(const config::ClusterFile& file, const c
   return words;
 }
 
+std::vector<std::string> upgradeWords(const config::ClusterFile& file, Task task, const std::string& bundle, PodsAlone alone) {
+  std::vector<std::string> words;
+  if (!bundle.empty()) words = {"--bundle", bundle, "--bundle-without", "kubestrap"};
+  if (file.inventory.offline) words.emplace_back("--offline");
+  const auto init = config::initDocuments(file, file.first()).front();
+  if (const auto* ignored = find(init, "nodeRegistration.ignorePreflightErrors")) words.insert(words.end(), {"--ignore-preflight-errors", join(ignored->get<std::vector<std::string>>(), ",")});
+  // Of `upgrade apply` it means the rules for versions, and no node is drained there.
+  if (task == Task::upgradeNode && alone == PodsAlone::ended) words.emplace_back("--force");
+  return words;
+}
+
 std::vector<std::string> settingsCommand(const config::ClusterFile& file) {
   std::vector<std::string> words{"reconfigure", "-f", "-", "--merge"};
   const auto init = config::initDocuments(file, file.first()).front();

@@ -78,6 +78,10 @@ Error errorOf(const std::string& errors, int code);
 
 /// How a machine is judged, and put right: by the documents of init, on standard input.
 std::vector<std::string> preflightWords(const config::ClusterFile& file, const config::InventoryHost& host, bool begins);
+/// What becomes of pods that nobody makes anew elsewhere, where a node is drained for its kubelet.
+enum class PodsAlone { refused, ended };
+/// What `upgrade apply` or `upgrade node` is told besides. `bundle`: where it lies on the machine; empty: there is none.
+std::vector<std::string> upgradeWords(const config::ClusterFile& file, phases::fleet::Task task, const std::string& bundle, PodsAlone alone);
 /// How a control plane is told the settings of the file.
 std::vector<std::string> settingsCommand(const config::ClusterFile& file);
 /// What `reconfigure --dry-run` answers.

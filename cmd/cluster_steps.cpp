@@ -162,19 +162,13 @@ void ClusterSteps::join(const config::InventoryHost& host) {
   kubestrap(host.name, words, {document}, "join");
 }
 
-/// What an upgrade is told besides.
-std::vector<std::string> ClusterSteps::upgradeFlags() const {
-  std::vector<std::string> words;
-  if (!fleet_.file().inventory.bundle.empty()) words = {"--bundle", fleet_.cargo(Task::copyBundle).to.string(), "--bundle-without", "kubestrap"};
-  offline(words);
-  const auto init = config::initDocuments(fleet_.file(), fleet_.file().first()).front();
-  if (const auto* ignored = find(init, "nodeRegistration.ignorePreflightErrors"))
-    words.insert(words.end(), {"--ignore-preflight-errors", kubestrap::join(ignored->get<std::vector<std::string>>(), ",")});
-  return words;
+std::vector<std::string> ClusterSteps::upgradeFlags(Task task) const {
+  const auto& file = fleet_.file();
+  return upgradeWords(file, task, file.inventory.bundle.empty() ? "" : fleet_.cargo(Task::copyBundle).to.string(), alone_);
 }
 
 void ClusterSteps::upgradeNode(const config::InventoryHost& host) {
-  nodes::Errand errand{.script = std::string(upgradeNodeScript), .arguments = upgradeFlags(), .input = {}, .timeout = patience};
+  nodes::Errand errand{.script = std::string(upgradeNodeScript), .arguments = upgradeFlags(Task::upgradeNode), .input = {}, .timeout = patience};
   if (!host.controlPlane()) {
     const auto admin = fleet_.run(asked_, {.script = "cat /etc/kubernetes/admin.conf", .arguments = {}, .input = {}});
     if (admin.exitCode != 0) throw errorOf(admin.errors, admin.exitCode);
@@ -206,7 +200,7 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   }
   case Task::upgrade: {
     std::vector<std::string> words{"upgrade", "apply", fleet_.file().version, "--yes"};
-    for (auto& word : upgradeFlags()) words.push_back(std::move(word));
+    for (auto& word : upgradeFlags(step.task)) words.push_back(std::move(word));
     return withPatience(fleet_.stop(), [&] { kubestrap(step.host, words, {}, "upgrade"); });
   }
   case Task::upgradeNode: return withPatience(fleet_.stop(), [&] { upgradeNode(*host); });

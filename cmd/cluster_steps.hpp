@@ -13,7 +13,7 @@ namespace kubestrap::cmd {
 class ClusterSteps {
 public:
   /// `asked`: the control plane that speaks for the cluster; empty: the one that begins it, once it has.
-  ClusterSteps(const Fleet& fleet, std::string asked, LiveView& view) : fleet_(fleet), view_(view), isThere_(!asked.empty()), asked_(std::move(asked)) {}
+  ClusterSteps(const Fleet& fleet, std::string asked, PodsAlone alone, LiveView& view) : fleet_(fleet), view_(view), alone_(alone), isThere_(!asked.empty()), asked_(std::move(asked)) {}
   ~ClusterSteps(); ///< the token with which machines have joined is not valid any more
 
   /// Throws Error with the machine's own words.
@@ -26,7 +26,7 @@ private:
   };
   void copy(const phases::fleet::Step& step);
   void upgradeNode(const config::InventoryHost& host);
-  std::vector<std::string> upgradeFlags() const;
+  std::vector<std::string> upgradeFlags(phases::fleet::Task task) const;
   Value answer(const std::string& host, nodes::Errand errand, std::initializer_list<int> allowed);
   void join(const config::InventoryHost& host);
   Value kubestrap(const std::string& host, const std::vector<std::string>& words, const std::vector<Value>& documents = {}, std::string_view marked = {},
@@ -37,6 +37,7 @@ private:
 
   const Fleet& fleet_;
   LiveView& view_; ///< is shown what the machines say
+  const PodsAlone alone_;
   const bool isThere_; ///< the cluster, before anything is done
   std::mutex mutex_;
   std::string asked_;

@@ -98,6 +98,24 @@ std::optional<std::string> nameOfNode(host::Host& host, const config::Path& pki)
   return name ? name : nameOfCertificate(host, pki / "etcd/server.crt", "");
 }
 
+namespace {
+
+/// The copy on this machine: nobody says how much has changed since.
+struct KeptCluster {
+  config::Cluster cluster;
+  TimePoint written;
+};
+
+std::optional<KeptCluster> keptCluster(host::Host& host) {
+  const auto text = host.read(phases::keptConfiguration);
+  const auto status = host.status(phases::keptConfiguration);
+  if (!text || !status) return std::nullopt;
+  std::vector<std::string> warnings;
+  return KeptCluster{config::clusterFromDocuments(parseYaml(*text, phases::keptConfiguration.string()), warnings), status->modified};
+}
+
+} // namespace
+
 OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::string>& kubeconfig, Machine& machine) {
   std::vector<std::string> warnings;
   const auto placeholders = [&](const std::vector<Document>& documents) {
@@ -119,9 +137,11 @@ OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::s
   } catch (const Interrupted&) {
     throw;
   } catch (const std::exception& error) {
-    const auto kept = machine.host().read(phases::keptConfiguration);
-    log::warn(fmt::format("the cluster's configuration cannot be read ({}); {} taken", error.what(), kept ? "the copy on this machine is" : "the defaults are"));
-    if (kept) return {config::clusterFromDocuments(parseYaml(*kept, phases::keptConfiguration.string()), warnings)};
+    if (auto kept = keptCluster(machine.host())) {
+      log::warn(fmt::format("the cluster's configuration cannot be read ({}); the copy on this machine is taken, of {} and {}", error.what(), formatRfc3339(kept->written), kept->cluster.version.tag()));
+      return {std::move(kept->cluster)};
+    }
+    log::warn(fmt::format("the cluster's configuration cannot be read ({}); the defaults are taken", error.what()));
   }
   return {placeholders({}), false};
 }

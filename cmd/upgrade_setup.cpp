@@ -235,6 +235,7 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   if (!controlPlane && !options.kubeconfig) return setup; // a worker's own credentials show it nothing but itself
   auto world = machine.world();
   plan::lookAtUpgrade(setup, phases::etcdAccessOf(setup.cluster, phases::asAdmin(setup)), world);
+  if (auto& members = upgrading.etcd.members; members.empty()) members = phases::etcdMembersIn(host.read(phases::upgradeEtcdMembers).value_or(""));
   return setup;
 }
 

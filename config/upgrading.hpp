@@ -51,6 +51,7 @@ struct Upgrading {
     std::vector<std::string> alarms;  ///< "NOSPACE"
     std::int64_t size = 0;            ///< of the database, octets
   } etcd;
+  std::string othersTurn; ///< another control plane that is away for its upgrade just now, and will be waited for
   /// One that refuses when it does not answer, and is asked about something that an upgrade writes.
   struct Webhook {
     std::string name; ///< "ValidatingWebhookConfiguration policy, webhook pods.example.org"

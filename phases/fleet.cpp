@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace kubestrap::phases::fleet {
 
@@ -328,25 +329,69 @@ bool waitsFor(const Step& step, const Step& earlier) {
   return takesTurn(step) && takesTurn(earlier);
 }
 
+/// Steps for which the rules say the same, but for their machines: a thousand machines have a dozen kinds of steps.
+struct Alike {
+  Step one;
+  std::optional<std::size_t> lost = {}; ///< the first that has failed, or was left
+  bool allDone = true, allOver = true;
+
+  void add(std::size_t at, State state) {
+    if (!lost && isLost(state)) lost = at;
+    allDone = allDone && state == State::done;
+    allOver = allOver && isOver(state);
+  }
+};
+
+bool isAlike(const Step& one, const Step& other) {
+  return one.task == other.task && one.controlPlane == other.controlPlane && one.last == other.last && one.apiServer == other.apiServer;
+}
+
+Alike& kindOf(const Step& step, std::vector<Alike>& kinds) {
+  const auto found = std::ranges::find_if(kinds, [&](const Alike& each) { return isAlike(each.one, step); });
+  return found == kinds.end() ? kinds.emplace_back(Alike{step}) : *found;
+}
+
+/// What the steps before one make of it.
+struct Standing {
+  std::optional<std::size_t> lost; ///< the first that it needed
+  bool mayBegin = true;
+};
+
+/// `anywhere`: all of them, as on a machine that has no name; `here`: those of its own.
+Standing standingOf(const Step& step, const std::vector<Alike>& anywhere, const std::vector<Alike>& here) {
+  Standing standing;
+  const auto needed = [&](const Alike& each) {
+    if (each.lost && (!standing.lost || *each.lost < *standing.lost)) standing.lost = each.lost;
+    if (!each.allDone) standing.mayBegin = false;
+  };
+  for (const auto& each : anywhere) {
+    if (needs(step, each.one)) needed(each);
+    if (waitsFor(step, each.one) && !each.allOver) standing.mayBegin = false;
+  }
+  for (const auto& each : here)
+    if (needs(step, each.one)) needed(each);
+  return standing;
+}
+
 } // namespace
 
 Next next(const Plan& plan, const Progress& progress) {
   Next coming;
-  auto state = progress;
+  std::vector<Alike> anywhere;
+  std::unordered_map<std::string_view, std::vector<Alike>> byHost;
   for (std::size_t at = 0; at < plan.steps.size(); ++at) {
-    if (state[at] != State::waiting) continue;
     const auto& step = plan.steps[at];
-    bool mayBegin = true;
-    for (std::size_t before = 0; before < at; ++before) {
-      const auto& earlier = plan.steps[before];
-      if (needs(step, earlier) && isLost(state[before])) {
-        coming.left.emplace(at, before);
-        state[at] = State::left;
-        break;
-      }
-      if ((needs(step, earlier) && state[before] != State::done) || (waitsFor(step, earlier) && !isOver(state[before]))) mayBegin = false;
+    auto& here = byHost[step.host];
+    auto state = progress[at];
+    if (state == State::waiting) {
+      const auto standing = standingOf(step, anywhere, here);
+      if (standing.lost) coming.left.emplace(at, *standing.lost), state = State::left;
+      else if (standing.mayBegin) coming.begin.push_back(at);
     }
-    if (state[at] == State::waiting && mayBegin) coming.begin.push_back(at);
+    auto nameless = step;
+    nameless.host.clear();
+    kindOf(nameless, anywhere).add(at, state);
+    kindOf(step, here).add(at, state);
   }
   return coming;
 }

@@ -43,13 +43,14 @@ Resources controlPlanePod(std::string_view name, const Setup& setup) {
   return resources;
 }
 
+plan::File keptCopy(const Setup& setup) {
+  return {.path = keptConfiguration, .content = emitYamlStream(config::storedDocuments(setup.cluster)), .mode = 0600, .folderMode = 0700};
+}
+
 Resources guard(const Setup& setup, const plan::Phase&) {
   if (!manifests::frontHasSlots(setup)) return {};
   auto resources = hostedKubeconfigs(setup);
-  resources.push_back(plan::File{.path = keptConfiguration,
-                                 .content = emitYamlStream(config::storedDocuments(setup.cluster)),
-                                 .mode = 0600,
-                                 .folderMode = 0700});
+  resources.push_back(keptCopy(setup));
   // What is held is the guard's affair once the file is there.
   resources.push_back(plan::File{.path = config::paths::nodeState,
                                  .content = manifests::bootstrapState().dump() + "\n",

@@ -14,6 +14,7 @@ plan::Resources controlPlanePod(std::string_view component, const config::Setup&
 
 /// The cluster's configuration as it was when this file was written, for when there is no API to ask for it.
 inline const config::Path keptConfiguration = config::paths::nodeState.parent_path() / "cluster.yaml";
+plan::File keptCopy(const config::Setup& setup);
 
 /// The guard of a hosted control plane: its pod, its credentials, what is kept of the configuration, and node.json, which holds all
 /// components until pivot lets them go.

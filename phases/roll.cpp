@@ -9,6 +9,7 @@
 #include "manifests/second_etcd.hpp"
 #include "manifests/static_pods.hpp"
 #include "manifests/trial.hpp"
+#include "phases/hosted.hpp"
 #include "phases/in_cluster.hpp"
 #include "phases/node.hpp"
 #include "phases/upgrade.hpp"
@@ -396,6 +397,13 @@ std::string tagInForce(std::string_view component, const Seen& seen) {
   return container ? manifests::tagOf(stringAt(*container, "image")) : "";
 }
 
+/// This machine's copy goes before the cluster's: whether that is written says whether there is anything left to do.
+plan::Step last(const Intent& intent) {
+  Resources work{keptCopy(intent.setup)};
+  append(work, intent.afterwards);
+  return {std::string(configured), std::move(work)};
+}
+
 Next forward(const Intent& intent, const Seen& seen) {
   if (auto stuck = cannotGoBack(intent, seen)) return *std::move(stuck);
   const auto left = remaining(intent, seen);
@@ -412,7 +420,7 @@ Next forward(const Intent& intent, const Seen& seen) {
     if (auto wait = stage.soaks ? soaked(stage, intent, seen) : std::nullopt) return *std::move(wait);
   }
   if (auto step = tidied(intent, seen)) return *std::move(step);
-  if (!seen.stored && !intent.afterwards.empty()) return plan::Step{std::string(configured), intent.afterwards};
+  if (!seen.stored && !intent.afterwards.empty()) return last(intent);
   return plan::Done{};
 }
 

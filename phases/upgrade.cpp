@@ -5,11 +5,13 @@
 
 #include "manifests/cluster_objects.hpp"
 #include "manifests/components.hpp"
+#include "manifests/front.hpp"
 #include "manifests/hosted.hpp"
 #include "manifests/kubelet.hpp"
 #include "manifests/static_pods.hpp"
 #include "phases/bundle.hpp"
 #include "phases/certificates.hpp"
+#include "phases/hosted.hpp"
 #include "phases/in_cluster.hpp"
 #include "phases/node.hpp"
 #include "phases/renewal.hpp"
@@ -129,21 +131,44 @@ bool isFormer(const Setup& setup, const Pod& wanted) {
 
 const config::Path dataCopy = upgradeFolder / "etcd";
 
-/// What the one member of etcd has stored, for another version of it. Of several members none may go back in time.
+/// What the one member of etcd has stored, for another version of it. Of several members none may go back in time, nor one that may be of several.
 std::optional<plan::ReplaceStaticPods::Data> dataOf(const Setup& setup, plan::ReplaceStaticPods::Data::Does does) {
   const auto etcd = podsOf(setup, Which::wanted, {"etcd"});
-  if (etcd.empty() || isFormer(setup, etcd.front()) || upgrading(setup).etcd.members.size() > 1) return std::nullopt;
+  if (etcd.empty() || isFormer(setup, etcd.front()) || upgrading(setup).etcd.members.size() != 1) return std::nullopt;
   return plan::ReplaceStaticPods::Data{"etcd", setup.cluster.etcd.local.dataDir, dataCopy, readinessUrl(etcd.front()), does};
+}
+
+/// Of two control planes that are away at once etcd misses two members, which of three are too many, and of two there is no API left.
+plan::Turn turnOf(const Setup& setup) {
+  const auto& timeouts = setup.request.timeouts;
+  const Duration away = timeouts.upgradeManifests + timeouts.controlPlaneComponentHealthCheck * 2;
+  return {.access = asAdmin(setup), .lease = std::string(plan::controlPlaneTurn), .holder = setup.node.name, .validFor = away, .patience = away * 2};
+}
+
+plan::ReplaceStaticPods::Among among(const Setup& setup) {
+  return {.turn = turnOf(setup),
+          .etcd = etcdAccessOf(setup.cluster, asAdmin(setup)),
+          .member = setup.cluster.etcd.isLocal() ? manifests::etcdClientUrl(setup.node) : "",
+          .patience = setup.request.timeouts.etcdAPICall};
+}
+
+/// By its balancer a kubelet comes to another node's API server while its own is away. Of two control planes that one has no etcd then, and hangs, and the kubelet with it; its own refuses at once.
+std::optional<plan::Kubeconfig> withoutBalancer(const Setup& setup) {
+  if (!manifests::hasFront(setup.cluster) || upgrading(setup).etcd.members.size() != 2) return std::nullopt;
+  auto kubeconfig = rotatedKubeletConf(setup);
+  kubeconfig.server = apiServerOf(setup);
+  return kubeconfig;
 }
 
 /// The pods are as they shall be, and ready.
 Resources running(const Setup& setup, Names names) {
   const auto pods = podsOf(setup, Which::wanted, names);
   if (pods.empty()) return {};
-  plan::ReplaceStaticPods replace{.patience = setup.request.timeouts.upgradeManifests};
+  plan::ReplaceStaticPods replace{.pods = {}, .patience = setup.request.timeouts.upgradeManifests, .data = {}, .among = among(setup)};
   for (const auto& each : pods) {
     replace.pods.push_back({each.pod, emitYaml(each.document), {}});
     if (each.component->name == "etcd") replace.data = dataOf(setup, plan::ReplaceStaticPods::Data::Does::keep);
+    if (each.component->name == "kube-apiserver") replace.kubelet = withoutBalancer(setup);
   }
   Resources resources{plan::Task{std::move(replace)}};
   for (auto each = pods.rbegin(); each != pods.rend(); ++each) {
@@ -180,16 +205,20 @@ Resources backup(const Setup& setup, const Phase&) {
   Resources resources{plan::File{.path = upgradeConfiguration, .content = upgrading(setup).configuration, .mode = 0600, .folderMode = 0700}};
   for (const auto& [component, manifest] : upgrading(setup).manifests)
     resources.push_back(plan::File{.path = formerManifest(component), .content = manifest, .mode = 0600, .compare = plan::Compare::presence, .folderMode = 0700});
+  if (const auto& members = upgrading(setup).etcd.members; !members.empty())
+    resources.push_back(plan::File{.path = upgradeEtcdMembers, .content = join(members, "\n") + "\n", .mode = 0600, .folderMode = 0700});
   append(resources, snapshot(setup));
   return resources;
 }
 
 Resources keptNoLonger(std::string reason) {
   return {plan::Absent{.path = upgradeFolder / "manifests", .depth = plan::Absent::Depth::tree, .reason = reason},
+          plan::Absent{.path = upgradeEtcdMembers, .reason = reason},
           plan::Absent{.path = upgradeConfiguration, .reason = reason}};
 }
 
-Resources noBackup(const Setup&, const Phase&) { return keptNoLonger("nothing was changed"); }
+/// What an earlier run has kept is the way back still: it may have changed something since.
+Resources noBackup(const Setup& setup, const Phase&) { return upgrading(setup).goesOn ? Resources{} : keptNoLonger("nothing was changed"); }
 
 // ---- control-plane
 
@@ -220,22 +249,36 @@ Resources controlPlane(const Setup& setup, const Phase& phase) {
   // From here on the API server is new; the others may be older than it, and never newer.
   append(resources, running(setup, {"kube-controller-manager", "kube-scheduler"}));
   for (const auto* name : {"kube-controller-manager", "kube-scheduler"}) append(resources, takesUpItsKubeconfig(setup, name));
+  resources.push_back(plan::Task{plan::GiveTurnBack{turnOf(setup)}});
   if (upgrading(setup).renewsCertificates) append(resources, renewedAdministrators(setup, phase));
   return resources;
 }
 
+/// A kubelet is never newer than the API server that it speaks to: on a control plane that is its own.
+Resources kubeletKubeconfig(const Setup& setup, const Phase&) {
+  if (!ownsItsControlPlane(setup)) return {};
+  Resources resources{rotatedKubeletConf(setup)};
+  append(resources, kubeletTakesUpItsKubeconfig(setup));
+  return resources;
+}
+
 /// The way back: everything as it was, but for an etcd that is well: its data may not suit the former one any more, and it serves the
-/// former API server as well.
+/// former API server as well. Who has not got the turn in the first place has nothing to put back, unless an earlier run has left something.
 Resources formerControlPlane(const Setup& setup, const Phase&) {
   if (!ownsItsControlPlane(setup)) return {};
   const auto pods = podsOf(setup, Which::former, {"kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"});
   if (pods.empty()) return {};
-  plan::ReplaceStaticPods replace{.patience = setup.request.timeouts.upgradeManifests};
+  plan::ReplaceStaticPods replace{.pods = {}, .patience = setup.request.timeouts.upgradeManifests, .data = {}, .among = among(setup)};
+  replace.among->turn.patience = setup.request.timeouts.kubernetesAPICall;
+  replace.among->member.clear(); // an etcd that is well is left
+  replace.among->takes = plan::ReplaceStaticPods::Among::Takes::whereItServes;
   for (const auto& each : pods)
     replace.pods.push_back({each.pod, emitYaml(each.document), each.component->name == "etcd" ? readinessUrl(each) : ""});
   replace.data = dataOf(setup, plan::ReplaceStaticPods::Data::Does::putBack);
   Resources resources{plan::Task{std::move(replace)}};
   for (auto each = pods.rbegin(); each != pods.rend(); ++each) resources.push_back(isReady(setup, *each));
+  resources.push_back(plan::Task{plan::GiveTurnBack{turnOf(setup)}});
+  if (withoutBalancer(setup)) append(resources, kubeletKubeconfig(setup, {}));
   resources.push_back(plan::Absent{.path = dataCopy, .depth = plan::Absent::Depth::tree, .reason = "it was put back"});
   append(resources, keptNoLonger("the upgrade was taken back"));
   return resources;
@@ -253,14 +296,6 @@ Resources kubeletSettings(const Setup& setup, const Phase&) {
   return resources;
 }
 
-/// A kubelet is never newer than the API server that it speaks to: on a control plane that is its own.
-Resources kubeletKubeconfig(const Setup& setup, const Phase&) {
-  if (!ownsItsControlPlane(setup)) return {};
-  Resources resources{rotatedKubeletConf(setup)};
-  append(resources, kubeletTakesUpItsKubeconfig(setup));
-  return resources;
-}
-
 Resources kubeletProgram(const Setup& setup, const Phase&) {
   const auto& program = upgrading(setup).kubeletProgram;
   if (program.empty()) return {};
@@ -270,6 +305,13 @@ Resources kubeletProgram(const Setup& setup, const Phase&) {
   append(resources, kubeletSwapped(setup, program));
   resources.push_back(plan::Task{plan::Uncordon{asAdmin(setup), setup.node.name}});
   return resources;
+}
+
+/// A node whose kubelet is the former one still takes pods again; of another the operator is told.
+Resources kubeletStays(const Setup& setup, const Phase&) {
+  const auto& program = upgrading(setup).kubeletProgram;
+  if (program.empty()) return {};
+  return {plan::Task{plan::Uncordon{asAdmin(setup), setup.node.name, plan::Uncordon::Unless{program, kubeletProgramOf(setup)}}}};
 }
 
 // ---- in the cluster
@@ -284,7 +326,11 @@ template <Resources (*addon)(const Setup&, const Phase&)> Resources afterTheLast
   return ownsItsControlPlane(setup) && upgrading(setup).addonsNow ? addon(setup, phase) : Resources{};
 }
 
-Resources tidy(const Setup& setup, const Phase&) { return ownsItsControlPlane(setup) ? keptNoLonger("the upgrade is done") : Resources{}; }
+Resources tidy(const Setup& setup, const Phase&) {
+  if (ownsItsControlPlane(setup)) return keptNoLonger("the upgrade is done");
+  if (setup.node.controlPlane) return {keptCopy(setup)}; // the roll has seen to its driver's only
+  return {};
+}
 
 const Phase addons[] = {{"coredns", "CoreDNS, once no control plane is left to be upgraded", afterTheLast<coreDns>},
                         {"kube-proxy", "kube-proxy, once no control plane is left to be upgraded", afterTheLast<kubeProxy>}};
@@ -292,6 +338,13 @@ const Phase addons[] = {{"coredns", "CoreDNS, once no control plane is left to b
 } // namespace
 
 config::Path formerManifest(std::string_view component) { return upgradeFolder / "manifests" / fmt::format("{}.yaml", component); }
+
+std::vector<std::string> etcdMembersIn(std::string_view kept) {
+  std::vector<std::string> members;
+  for (auto& line : split(kept, '\n'))
+    if (!trim(line).empty()) members.push_back(std::move(line));
+  return members;
+}
 
 config::Path kubeletProgramOf(const Setup& setup) { return setup.node.kubeletWithoutSettings.value_or("/usr/bin/kubelet"); }
 
@@ -349,9 +402,9 @@ const plan::Workflow& upgradeNodeWorkflow() {
        .onFailure = OnFailure::restoreFiles, .undo = formerControlPlane},
       {.name = "kubeconfig", .summary = "Let the kubelet of a control plane speak to its own API server", .desired = kubeletKubeconfig},
       {.name = "kubelet-config", .summary = "Write the kubelet's settings, and let it take them up", .desired = kubeletSettings},
-      {.name = "kubelet", .summary = "Drain the node and put another kubelet in place, where --kubelet names one", .desired = kubeletProgram},
+      {.name = "kubelet", .summary = "Drain the node and put another kubelet in place, where --kubelet names one", .desired = kubeletProgram, .undo = kubeletStays},
       {.name = "addon", .summary = "Upgrade what every cluster needs, on the last control plane node", .children = addons, .looksForOthers = asAdmin},
-      {.name = "post-upgrade", .summary = "Take away what was kept for the way back", .desired = tidy},
+      {.name = "post-upgrade", .summary = "Take away what was kept for the way back; of layout hosted, keep the configuration here, too", .desired = tidy},
   };
   static const plan::Workflow workflow{"upgrade node", "Upgrade a further node to the version that the cluster has been given", phases};
   return workflow;

@@ -5,7 +5,9 @@
 #include "plan/phase.hpp"
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace kubestrap::phases {
 
@@ -16,6 +18,9 @@ inline const config::Path upgradeSnapshot = upgradeFolder / "etcd.db";
 /// Of which roll that snapshot is, where control planes are rolled.
 inline const config::Path upgradeOfSnapshot = upgradeFolder / "etcd.db.of";
 config::Path formerManifest(std::string_view component); ///< ".../manifests/etcd.yaml"
+/// The client URLs of etcd's members, one a line, as they were seen while an API server answered.
+inline const config::Path upgradeEtcdMembers = upgradeFolder / "etcd-members";
+std::vector<std::string> etcdMembersIn(std::string_view kept);
 
 /// Whether a cluster may go from its version to the wanted one, and whether it is in a state to do so.
 plan::Findings judgeUpgrade(const config::Setup& setup, const config::Facts& facts);

@@ -125,6 +125,7 @@ Observations etcdHealth(const Setup& setup, const Facts&) {
   const auto left = etcd.members.size() - etcd.silent.size() - (ownIsSilent ? 0 : 1);
   const auto evidence = fmt::format("{} of {} members of etcd do not answer: {}", etcd.silent.size(), etcd.members.size(), join(etcd.silent, ", "));
   if (left * 2 > etcd.members.size()) found.push_back(warning(evidence));
+  else if (const auto& other = seen(setup).othersTurn; !other.empty()) found.push_back(warning(fmt::format("{}; {} is being upgraded, and is waited for before this node's restarts", evidence, other)));
   else found.push_back(error(evidence + "; while this node's restarts, etcd would stand still"));
   return found;
 }

@@ -69,6 +69,18 @@ void openAfterAll(const Drain& wanted, kube::Client& client, const Context& cont
   if (context.reporter) context.reporter->warning(context.phase, told);
 }
 
+/// After a failure the first thing to know is that pods may go nowhere.
+void sayingWhetherClosed(const Uncordon& wanted, const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    if (!wanted.unlessInstalled) throw;
+    throw Error(fmt::format("node {} may be closed for new pods ({}): run this again, or: kubectl uncordon {}", wanted.node, error.message(), wanted.node));
+  }
+}
+
 void refuseAlone(const Drain& wanted, const std::vector<Value>& pods) {
   std::vector<std::string> alone;
   for (const auto& pod : pods)
@@ -154,20 +166,26 @@ void perform(const Drain& wanted, const Change& change, const Context& context) 
 
 Change needed(const Uncordon& wanted, const Context& context) {
   Change change{.subject = subject(Task{wanted})};
-  withPatience(context, change.subject, [&] {
+  const auto look = [&] {
     const auto node = connect(wanted.access, context).get({"v1", "Node", "", wanted.node});
     if (!node) return;
     const bool marked = kube::annotationOf(*node, closedHere).has_value();
     if (isClosed(*node)) change.reason = marked ? "takes none now" : "was closed before, and stays so";
     if (marked) change.verb = Verb::update;
-  });
+  };
+  sayingWhetherClosed(wanted, [&] { withPatience(context, change.subject, look); });
+  const auto& unless = wanted.unlessInstalled;
+  if (unless && change.changes() && isInstalled(unless->from, unless->to, context.world.host))
+    throw Error(fmt::format("node {} takes no new pods, since its kubelet was replaced and is not well: mend it and run this again, or: kubectl uncordon {}", wanted.node, wanted.node));
   return change;
 }
 
 void perform(const Uncordon& wanted, const Change&, const Context& context) {
-  withPatience(context, wanted.node, [&] {
-    auto client = connect(wanted.access, context);
-    open(client, wanted.node);
+  sayingWhetherClosed(wanted, [&] {
+    withPatience(context, wanted.node, [&] {
+      auto client = connect(wanted.access, context);
+      open(client, wanted.node);
+    });
   });
 }
 

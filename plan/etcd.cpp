@@ -42,6 +42,25 @@ std::string needed(const Path& path, const Context& context) {
   return *std::move(content);
 }
 
+etcd::Identity identityOf(const EtcdAccess& access, const Context& context) {
+  return {.authorities = needed(access.authority, context),
+          .certificate = needed(access.certificate, context),
+          .key = Secret(needed(access.key, context))};
+}
+
+/// Why a member is not healthy, in its own words if it answers.
+std::optional<std::string> troubleOf(const std::string& endpoint, etcd::Client& client) {
+  try {
+    const auto status = client.status(endpoint);
+    if (status.leaderId != 0 && status.errors.empty()) return std::nullopt;
+    return fmt::format("{}: {}", endpoint, status.errors.empty() ? "sees no leader" : join(status.errors, ", "));
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    return error.message();
+  }
+}
+
 const etcd::Member* findMember(const std::vector<etcd::Member>& members, const std::string& peerUrl) {
   const auto found = std::find_if(members.begin(), members.end(), [&](const auto& each) { return each.hasPeerUrl(peerUrl); });
   return found == members.end() ? nullptr : &*found;
@@ -261,9 +280,7 @@ void addLearner(const EtcdMember& wanted, const Context& context) {
 } // namespace
 
 etcd::Client connect(const EtcdAccess& access, const Context& context) {
-  etcd::Identity identity{.authorities = needed(access.authority, context),
-                          .certificate = needed(access.certificate, context),
-                          .key = Secret(needed(access.key, context))};
+  auto identity = identityOf(access, context);
   auto api = connect(access.api, context);
   auto endpoints = endpointsOf(api);
   if (endpoints.empty()) throw NotYet("neither a pod of etcd nor a control plane says where it is", "see: kubectl -n kube-system get pods -l component=etcd");
@@ -274,18 +291,38 @@ std::optional<std::string> lackOfHealth(etcd::Client& client) {
   std::size_t healthy = 0;
   std::vector<std::string> troubles;
   for (const auto& endpoint : client.endpoints()) {
-    try {
-      const auto status = client.status(endpoint);
-      if (status.leaderId != 0 && status.errors.empty()) ++healthy;
-      else troubles.push_back(fmt::format("{}: {}", endpoint, status.errors.empty() ? "sees no leader" : join(status.errors, ", ")));
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const Error& error) {
-      troubles.push_back(error.message());
-    }
+    if (auto trouble = troubleOf(endpoint, client)) troubles.push_back(*std::move(trouble));
+    else ++healthy;
   }
   if (healthy * 2 > client.endpoints().size()) return std::nullopt;
   return fmt::format("{} of {} members are healthy: {}", healthy, client.endpoints().size(), join(troubles, "; "));
+}
+
+std::optional<std::string> lackOfOthers(const EtcdAccess& access, const std::string& own, const Context& context) {
+  etcd::Client client(context.world.http, {own}, identityOf(access, context));
+  std::uint64_t ownId = 0;
+  std::vector<etcd::Member> members;
+  try {
+    ownId = client.status(own).memberId;
+    members = client.members(etcd::Client::Reading::local);
+  } catch (const net::TransportError&) {
+    return std::nullopt; // to begin it anew can only help
+  } catch (const net::GrpcError& error) {
+    if (!etcd::isPassing(error)) throw;
+    return error.detail();
+  }
+  std::size_t voters = 0, healthy = 0;
+  std::vector<std::string> troubles;
+  for (const auto& member : members) {
+    if (member.learner) continue;
+    ++voters;
+    if (member.id == ownId) continue;
+    auto trouble = member.clientUrls.empty() ? fmt::format("{} has not started yet", join(member.peerUrls, ",")) : troubleOf(member.clientUrls.front(), client);
+    if (trouble) troubles.push_back(*std::move(trouble));
+    else ++healthy;
+  }
+  if (troubles.empty() || healthy * 2 > voters) return std::nullopt;
+  return fmt::format("{} of {} other members are healthy: {}", healthy, voters - 1, join(troubles, "; "));
 }
 
 std::string initialCluster(const InitialCluster& wanted, const Context& context) {

@@ -104,13 +104,15 @@ void perform(const RemoveClusterRules& wanted, const Change& change, const Conte
 void perform(const RemoveLink& wanted, const Change& change, const Context& context);
 void perform(const Drain& wanted, const Change& change, const Context& context);
 
-// Tasks of upgrade and readdress (replacing.cpp, snapshot.cpp, drain.cpp, etcd_address.cpp).
+// Tasks of upgrade and readdress (replacing.cpp, turn.cpp, snapshot.cpp, drain.cpp, etcd_address.cpp).
 Change needed(const ReplaceStaticPods& wanted, const Context& context);
+Change needed(const GiveTurnBack& wanted, const Context& context);
 Change needed(const SaveEtcdSnapshot& wanted, const Context& context);
 Change needed(const MoveEtcdMember& wanted, const Context& context);
 Change needed(const Uncordon& wanted, const Context& context);
 Change needed(const InstallProgram& wanted, const Context& context);
 void perform(const ReplaceStaticPods& wanted, const Change& change, const Context& context);
+void perform(const GiveTurnBack& wanted, const Change& change, const Context& context);
 void perform(const SaveEtcdSnapshot& wanted, const Change& change, const Context& context);
 void perform(const MoveEtcdMember& wanted, const Change& change, const Context& context);
 void perform(const Uncordon& wanted, const Change& change, const Context& context);
@@ -145,6 +147,9 @@ void perform(const RemovePackages& wanted, const Change& change, const Context& 
 void runOrThrow(host::Host& host, const std::string& program, std::vector<std::string> arguments, const std::string& hint,
                 const std::string& input = {}, Duration timeout = std::chrono::seconds(30));
 
+/// Whether a program is as the file that is to take its place.
+bool isInstalled(const Path& from, const Path& to, host::Host& host);
+
 /// Where the kernel shows a sysctl: "net.ipv4.ip_forward" is /proc/sys/net/ipv4/ip_forward.
 Path sysctlFile(std::string_view name);
 /// Names in /proc/swaps.
@@ -166,10 +171,17 @@ std::map<std::string, std::string> apiServers(kube::Client& client);
 etcd::Client connect(const EtcdAccess& access, const Context& context);
 /// Waits until nobody else has the turn, and takes it; a Lease that nobody has made yet is made.
 void takeTurn(const Turn& turn, const Context& context);
+/// The same where this node's API server may be away: another is asked as well, and where none answers for some seconds, nothing is taken.
+enum class TurnTaken { yes, nobodyAnswers };
+TurnTaken takeTurnIfAnswered(const Turn& turn, const Context& context);
+/// Who has it other than `self`; empty: nobody.
+std::string otherThatHas(std::string_view lease, const std::string& self, kube::Client& client, TimePoint now);
 /// Gives it back where it is held.
 void endTurn(const Turn& turn, const Context& context);
 /// What more than half of the members need to be called healthy; nothing when it holds.
 std::optional<std::string> lackOfHealth(etcd::Client& client);
+/// What the others lack to be more than half without the member at `own`; nothing when they are, all are well, or that one is away as it is.
+std::optional<std::string> lackOfOthers(const EtcdAccess& access, const std::string& own, const Context& context);
 /// "n1=https://10.0.0.11:2380,n2=..." for a member that begins among those that there are.
 std::string initialCluster(const InitialCluster& wanted, const Context& context);
 /// The content to write where etcd's members have to be asked for it; `found` is what is there.

@@ -137,6 +137,29 @@ void forgetOutdated(const ReplaceStaticPods::Data& data, World& world) {
   if (world.host.status(data.copy) && isHealthy(data.health, world)) world.host.removeTree(data.copy);
 }
 
+bool ends(const std::vector<StaticPod>& pods, std::string_view component) { return std::ranges::find(pods, component, &StaticPod::component) != pods.end(); }
+
+bool serves(const Access& access, const Context& context) {
+  try {
+    return connect(access, context).raw("GET", "/readyz").status == 200;
+  } catch (const net::TransportError&) {
+    return false;
+  }
+}
+
+/// The others are looked at once nobody else may begin: whoever had the turn before may have left them in trouble.
+void awaitTurn(const ReplaceStaticPods::Among& among, const std::vector<StaticPod>& ending, const Context& context) {
+  if (among.takes == ReplaceStaticPods::Among::Takes::whereItServes && !serves(among.turn.access, context)) return;
+  if (takeTurnIfAnswered(among.turn, context) == TurnTaken::nobodyAnswers && context.reporter)
+    context.reporter->warning(context.phase, "no API server answers: whether another control plane is being upgraded just now cannot be seen, and this one goes on");
+  if (among.member.empty() || !ends(ending, "etcd")) return;
+  const Condition spared{.what = "etcd can do without the member of this node for a while",
+                         .probe = EtcdHealthy{among.etcd},
+                         .patience = among.patience,
+                         .hint = "look at etcd on the other control planes: kubectl -n kube-system get pods -l component=etcd"};
+  await(spared, {.verb = Verb::wait, .subject = spared.what}, context, [&] { return lackOfOthers(among.etcd, among.member, context); });
+}
+
 void awaitAnew(const std::vector<StaticPod>& pods, TimePoint began, const Condition& made, const Context& context) {
   auto& world = context.world;
   await(made, {.verb = Verb::wait, .subject = made.what}, context, [&]() -> std::optional<std::string> {
@@ -174,16 +197,19 @@ Change needed(const ReplaceStaticPods& wanted, const Context& context) {
 
 void perform(const ReplaceStaticPods& wanted, const Change& change, const Context& context) {
   auto& world = context.world;
-  if (wanted.data && wanted.data->does == ReplaceStaticPods::Data::Does::keep) forgetOutdated(*wanted.data, world);
   std::vector<StaticPod> changed;
-  // Each manifest is there at any time, as it was or as it shall be: whenever this ends, the kubelet has something to run.
-  for (std::size_t i = 0; i < wanted.pods.size(); ++i) {
-    if (change.seen[i] == kWrite) world.host.write(wanted.pods[i].pod.manifest, wanted.pods[i].manifest, 0600, 0700);
+  for (std::size_t i = 0; i < wanted.pods.size(); ++i)
     if (change.seen[i] != kLeave) changed.push_back(wanted.pods[i].pod);
-  }
+  if (wanted.among) awaitTurn(*wanted.among, changed, context);
+  if (wanted.data && wanted.data->does == ReplaceStaticPods::Data::Does::keep) forgetOutdated(*wanted.data, world);
+  if (wanted.kubelet)
+    if (const auto kubelet = diff(*wanted.kubelet, context); kubelet.changes()) enact(*wanted.kubelet, kubelet, context);
+  // Each manifest is there at any time, as it was or as it shall be: whenever this ends, the kubelet has something to run.
+  for (std::size_t i = 0; i < wanted.pods.size(); ++i)
+    if (change.seen[i] == kWrite) world.host.write(wanted.pods[i].pod.manifest, wanted.pods[i].manifest, 0600, 0700);
   const auto began = world.clock.now();
   for (const auto& each : changed) end(each, world);
-  if (const auto& data = wanted.data; data && std::ranges::find(changed, data->component, &StaticPod::component) != changed.end()) {
+  if (const auto& data = wanted.data; data && ends(changed, data->component)) {
     if (data->does == ReplaceStaticPods::Data::Does::keep) keep(*data, began, context);
     else putBack(*data, context);
   }
@@ -198,11 +224,15 @@ void perform(const ReplaceStaticPods& wanted, const Change& change, const Contex
   awaitAnew(changed, began, made, context);
 }
 
+bool isInstalled(const Path& from, const Path& to, host::Host& host) {
+  return host.run({.program = "cmp", .arguments = {"-s", from.string(), to.string()}, .input = {}}).exitCode == 0;
+}
+
 Change needed(const InstallProgram& wanted, const Context& context) {
   Change change{.subject = subject(Task{wanted})};
   auto& host = context.world.host;
   if (!host.status(wanted.from)) throw Error(fmt::format("there is no file {}", wanted.from.string()), {}, ExitCode::usage);
-  if (host.run({.program = "cmp", .arguments = {"-s", wanted.from.string(), wanted.to.string()}, .input = {}}).exitCode == 0) return change;
+  if (isInstalled(wanted.from, wanted.to, host)) return change;
   change.verb = Verb::update;
   change.reason = "as " + wanted.from.string();
   return change;

@@ -33,6 +33,7 @@ struct SubjectOfTask {
     for (const auto& each : replace.pods) names.push_back(each.pod.component);
     return fmt::format("static pod{} {}", names.size() == 1 ? "" : "s", join(names, ", "));
   }
+  std::string operator()(const GiveTurnBack& back) const { return "turn " + back.turn.lease; }
   std::string operator()(const SaveEtcdSnapshot& save) const { return fmt::format("snapshot of etcd in {}", save.file.string()); }
   std::string operator()(const MoveEtcdMember& move) const { return fmt::format("etcd member {} at {}", move.name, move.peerUrl); }
   std::string operator()(const Uncordon& uncordon) const { return fmt::format("node {}, for new pods", uncordon.node); }

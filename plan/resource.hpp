@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -167,6 +168,9 @@ struct Turn {
   std::string lease, holder;
   Duration validFor{}, patience{};
 };
+
+/// The Lease of control planes that are away for a while: their static pods are made anew.
+inline constexpr std::string_view controlPlaneTurn = "kubestrap-control-plane";
 
 /// A member of etcd, known by its peer URL.
 struct EtcdMember {
@@ -382,9 +386,26 @@ struct ReplaceStaticPods {
       putBack ///< the copy takes its place, if there is a whole one
     } does = Does::keep;
   };
+  /// Of several control planes: it is this node's turn before anything ends, and the other members of etcd can do without this one.
+  struct Among {
+    Turn turn; ///< which GiveTurnBack ends
+    EtcdAccess etcd;
+    std::string member; ///< "https://10.0.0.11:2379", which ends with the pods; empty: none does
+    Duration patience{}; ///< with the other members
+    enum class Takes {
+      always,
+      whereItServes ///< an API server of this node that is away already is missed by nobody
+    } takes = Takes::always;
+  };
   std::vector<Pod> pods; ///< those that ask others come before these: they end in this order
   Duration patience{};   ///< until all of them have been made anew
   std::optional<Data> data = {};
+  std::optional<Among> among = {};
+  std::optional<Kubeconfig> kubelet = {}; ///< by which the kubelet goes from before they end
+};
+/// Others may have a turn that this node has, if it has.
+struct GiveTurnBack {
+  Turn turn;
 };
 /// What an etcd member has stored lies in a file of this machine, whole.
 struct SaveEtcdSnapshot {
@@ -445,6 +466,11 @@ struct Drain {
 struct Uncordon {
   Access access;
   std::string node;
+  /// After a failure: it stays closed, and that is an error, where this file is in the place of that one already.
+  struct Unless {
+    Path from, to;
+  };
+  std::optional<Unless> unlessInstalled = {};
 };
 /// A program of this machine is as the file of another name, which has been put there by the operator.
 struct InstallProgram {
@@ -470,7 +496,7 @@ struct StoreAnew {
   std::vector<std::string> resources; ///< "secrets", "deployments.apps"
 };
 using Task = std::variant<PullImage, LoadImage, SetSysctl, LoadModule, TurnSwapOff, RestartStaticPod, TurnSwapOn, RestoreUnit, RemovePods,
-                          Unmount, RemoveClusterRules, RemoveLink, Drain, ReplaceStaticPods, SaveEtcdSnapshot, MoveEtcdMember, Uncordon, InstallProgram,
+                          Unmount, RemoveClusterRules, RemoveLink, Drain, ReplaceStaticPods, GiveTurnBack, SaveEtcdSnapshot, MoveEtcdMember, Uncordon, InstallProgram,
                           KubeletCertificate, RunOnNode, StoreAnew, UnpackBundle, InstallPart, InstallPackages, RemovePackages>;
 
 using Resource =

@@ -178,9 +178,10 @@ private:
     } catch (Error& error) {
       if (!replaced_.empty()) restoreFiles(phase, name, error);
       if (phase.onFailure == OnFailure::unlessForced) error.addContext("what follows relies on it; --force goes on all the same");
-      if (!applying() || !phase.undo) throw;
+      const auto undoing = applying() && phase.undo ? phase.undo(setup_, phase) : Resources{};
+      if (undoing.empty()) throw;
       try {
-        realise(phase.undo(setup_, phase), name);
+        realise(undoing, name);
         error.addContext("what this phase had begun was taken back");
       } catch (const Error& second) {
         error.addContext("it could not be taken back: " + second.message());

@@ -196,6 +196,7 @@ void lookAtCluster(Setup& setup, const EtcdAccess& etcd, const Context& context)
   perhaps("disruption budgets", [&] { lookAtBudgets(seen, client); });
   perhaps("the Corefile", [&] { lookAtCorefile(seen, client); });
   if (!seen.kubeletProgram.empty()) perhaps("pods of this node", [&] { lookAtPods(setup, client); });
+  perhaps("whose turn it is", [&] { seen.othersTurn = otherThatHas(controlPlaneTurn, setup.node.name, client, seen.now); });
   perhaps("the API servers' metrics", [&] { lookAtDeprecated(seen, etcd.api, context); });
   if (setup.cluster.etcd.isLocal() && setup.node.controlPlane) {
     try {

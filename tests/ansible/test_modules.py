@@ -111,6 +111,16 @@ def test_a_kubelet_that_waits_for_its_version_of_the_cluster_is_no_failure_befor
     assert said["failed"] == bool(told)
 
 
+def test_pods_that_nobody_makes_anew_end_where_that_is_asked_for_and_nothing_else_is_forced(module):
+    answers = {"upgrade node": {"to": "v1.37.2", "changed": False, "changes": []}, "upgrade apply": ROLLED}
+    asked, said = module("kubestrap_upgrade", answers, force=True)
+    assert asked == [["upgrade", "node", "--force", "--exit-code", "-o", "json"]] and not said["changed"]
+    asked, _ = module("kubestrap_upgrade", answers, force=False)
+    assert asked == [["upgrade", "node", "--exit-code", "-o", "json"]]
+    asked, said = module("kubestrap_upgrade", answers, version="v1.37.2", force=True)
+    assert said["failed"] and asked == []
+
+
 # ---- bundles
 
 

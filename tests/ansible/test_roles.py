@@ -43,6 +43,11 @@ def test_a_plain_control_plane_that_began_the_upgrade_is_through_by_it(machines)
     assert machines("upgrade", {}) == [APPLY, NODE, NODE]
 
 
+def test_pods_may_be_ended_by_the_drain_of_a_node_and_not_by_the_upgrade_of_the_cluster(machines):
+    forced = [*NODE[:2], "--force", *NODE[2:]]
+    assert machines("upgrade", {}, kubestrap_upgrade_force=True) == [APPLY, forced, forced]
+
+
 @pytest.mark.parametrize("steps", [[], [{"name": "kube-apiserver: revision 2"}]])
 def test_behind_a_roll_the_control_plane_that_drove_it_gets_its_kubelets_settings_like_the_others(machines, steps):
     rolled = {"node": {}, "changed": bool(steps), "steps": steps, "warnings": []}

@@ -7,6 +7,7 @@
 #include "manifests/hosted.hpp"
 #include "phases/certificates.hpp"
 #include "phases/workflows.hpp"
+#include "support/text.hpp"
 #include "support/yaml.hpp"
 
 #include <doctest/doctest.h>
@@ -61,7 +62,7 @@ TEST_CASE("hosted components begin as static pods in the slot rescue, and the sa
   CHECK(machine.effectsOf([&] { machine.init(); }) == 0);
 }
 
-TEST_CASE("an upgrade of a hosted control plane's node is one of its kubelet: manifests, standbys and kubeconfigs stay") {
+TEST_CASE("an upgrade of a hosted control plane's node is one of its kubelet: manifests, standbys and kubeconfigs stay, and what it keeps of the configuration is the cluster's") {
   Hosted hosted;
   auto& machine = hosted.machine;
   machine.init();
@@ -71,6 +72,9 @@ TEST_CASE("an upgrade of a hosted control plane's node is one of its kubelet: ma
   setup.cluster.images.etcd = "registry.k8s.io/etcd:9.9.9-0";
   auto kubelet = machine.host.text(paths::kubeletConfig.string());
   machine.host.put(paths::kubeletConfig.string(), kubelet + "maxPods: 40\n", 0644);
+  const std::string copy = "/etc/kubernetes/kubestrap/cluster.yaml";
+  auto kept = machine.host.text(copy);
+  machine.host.put(copy, replaceAll(kept, "v1.37.2", "v1.36.3"), 0600);
   plan::World world{machine.host, machine.cri, *machine.http, machine.clock, machine.entropy};
   auto facts = machine.host.machine;
   facts.runtime = machine.cri.facts();
@@ -78,8 +82,9 @@ TEST_CASE("an upgrade of a hosted control plane's node is one of its kubelet: ma
   plan::run(phases::upgradeNodeWorkflow(), {.only = {}, .skip = {"preflight"}}, setup, facts, world, plan::Mode::apply, machine.listener, "upgrade node");
   Lines done(machine.effects().begin() + static_cast<std::ptrdiff_t>(before), machine.effects().end());
   std::erase_if(done, [](const auto& effect) { return effect.find("/var/lib/kubestrap/") != std::string::npos; });
-  CHECK(done == Lines{"write /var/lib/kubelet/config.yaml", "restart kubelet"});
+  CHECK(done == Lines{"write /var/lib/kubelet/config.yaml", "restart kubelet", "write " + copy});
   CHECK(machine.host.text(paths::kubeletConfig.string()) == kubelet);
+  CHECK(machine.host.text(copy) == kept);
 }
 
 TEST_CASE("renewal makes nothing of a hosted control plane anew: its components go by a file of credentials") {

@@ -21,6 +21,7 @@ namespace roll = kubestrap::phases::roll;
 namespace {
 
 const std::string kOld = "v1.36.3", kNew = "v1.37.2", kApiServer = "kube-apiserver";
+const std::string kCopy = "/etc/kubernetes/kubestrap/cluster.yaml";
 const std::string kPlan = "/api/v1/namespaces/kube-system/configmaps/kubestrap-plan";
 
 std::string said(const std::function<void()>& body) {
@@ -204,11 +205,14 @@ TEST_CASE("what these tests go by: a component whose only pod is taken away is m
 TEST_CASE("a roll whose drivers are killed one after the other, each a write further, comes to the end that an undisturbed one comes to") {
   const OwnCluster start({"n1"});
   OwnCluster undisturbed(start);
+  CHECK(has(start.machine.host.text(kCopy), kOld));
   CHECK(upgrade(undisturbed) == "");
   checkServes(undisturbed, kNew);
+  CHECK(has(undisturbed.machine.host.text(kCopy), kNew)); // for when there is no API server to ask
   OwnCluster cluster(start);
   CHECK(relay(cluster, 12, {"n1"}, {}) > 4);
   checkServes(cluster, kNew);
+  CHECK(cluster.machine.host.text(kCopy) == undisturbed.machine.host.text(kCopy));
   CHECK(remains(cluster) == Lines{});
   CHECK(differing(declared(undisturbed), declared(cluster)) == Lines{});
 }

@@ -4,11 +4,14 @@
 #include "tests/lines.hpp"
 
 #include "config/store.hpp"
+#include "kube/kubeconfig.hpp"
+#include "manifests/front.hpp"
 #include "phases/upgrade.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <map>
 #include <set>
@@ -51,6 +54,7 @@ public:
 
   fakes::FakeEtcd etcd{api};
   std::set<std::string> broken; ///< images
+  Lines seen{"https://10.0.0.11:2379"}; ///< etcd's members, as an API server tells of them
 
   bool runs(const std::string& component) const {
     return std::ranges::any_of(cri.found, [&](const auto& each) { return each.name == component && each.state == host::Container::State::running; });
@@ -78,6 +82,8 @@ public:
     upgrading.server = "v1.36.3";
     upgrading.configuration = "kind: ClusterConfiguration\n";
     upgrading.renewsCertificates = false;
+    upgrading.goesOn = host.files.contains(kKept + "configuration.yaml");
+    upgrading.etcd.members = seen.empty() ? phases::etcdMembersIn(host.text(kKept + "etcd-members")) : seen;
     for (const auto* component : kComponents) {
       auto former = host.text(kKept + "manifests/" + component + ".yaml");
       upgrading.manifests[component] = former.empty() ? host.text(kManifests + component + ".yaml") : former;
@@ -103,6 +109,10 @@ public:
       for (const auto& context : error.contexts()) said += "; " + context;
       return said;
     }
+  }
+
+  bool toldThat(const std::string& text) const {
+    return std::ranges::any_of(listener.lines, [&](const auto& line) { return line.find(text) != std::string::npos; });
   }
 
   std::string storedVersion() const {
@@ -267,8 +277,10 @@ TEST_CASE("an upgrade that was killed and then meets a broken API server goes ba
   CHECK(machine.tags()[1] == kOld[1]);
 }
 
-TEST_CASE("an upgrade that was killed after the new etcd had touched the data puts back what was there before the first run") {
-  ControlPlane machine;
+namespace {
+
+/// Killed when its etcd, which does not run, has touched the data.
+void killedWithData(ControlPlane& machine) {
   machine.broken = {"registry.k8s.io/etcd:3.7.0-0"};
   machine.host.onEffect = [&](const std::string& effect) {
     if (effect != "restart kubelet") return;
@@ -278,8 +290,171 @@ TEST_CASE("an upgrade that was killed after the new etcd had touched the data pu
     throw fakes::Killed{};
   };
   CHECK_THROWS_AS(machine.upgrade(), fakes::Killed);
+}
+
+} // namespace
+
+TEST_CASE("an upgrade that was killed after the new etcd had touched the data puts back what was there before the first run") {
+  ControlPlane machine;
+  killedWithData(machine);
   CHECK(machine.upgradeFails().find("what this phase had begun was taken back") != std::string::npos);
   CHECK(machine.tags() == kOld);
   CHECK(machine.host.text("/var/lib/etcd/member/db") == "as it was");
   CHECK(machine.host.list(kKept) == Lines{"etcd.db"});
+}
+
+TEST_CASE("a run that finds no API server knows by the first one how many members etcd has: of one the data goes back, of several it never does") {
+  for (const bool several : {false, true}) {
+    CAPTURE(several);
+    ControlPlane machine;
+    if (several) machine.seen.push_back("https://10.0.0.12:2379");
+    killedWithData(machine);
+    machine.seen.clear();
+    CHECK(machine.upgradeFails().find("what this phase had begun was taken back") != std::string::npos);
+    CHECK(machine.tags() == kOld);
+    CHECK(machine.host.text("/var/lib/etcd/member/db") == (several ? "touched by the new one" : "as it was"));
+  }
+}
+
+TEST_CASE("what the first run has kept for the way back stays when the next one cannot take its snapshot; a first run that cannot keeps nothing") {
+  ControlPlane machine;
+  machine.etcd.sum = fakes::FakeEtcd::Sum::wrong;
+  CHECK(machine.upgradeFails().find("did not come whole") != std::string::npos);
+  CHECK(machine.host.list(kKept) == Lines{});
+  machine.etcd.sum = fakes::FakeEtcd::Sum::right;
+  killedWithData(machine);
+  machine.broken.clear();
+  machine.host.files.erase(kKept + "etcd.db");
+  machine.etcd.sum = fakes::FakeEtcd::Sum::wrong;
+  const auto said = machine.upgradeFails();
+  CHECK(said.find("did not come whole") != std::string::npos);
+  CHECK(said.find("taken back") == std::string::npos);
+  CHECK(machine.host.text(kKept + "manifests/etcd.yaml").find("etcd:3.6.8-0") != std::string::npos);
+  CHECK(machine.host.files.contains(kKept + "configuration.yaml"));
+  machine.etcd.sum = fakes::FakeEtcd::Sum::right;
+  CHECK(machine.upgradeFails() == "");
+  checkDone(machine);
+}
+
+namespace {
+
+const std::string kTurn = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kubestrap-control-plane";
+
+std::string holderOf(const ControlPlane& machine) {
+  const auto lease = machine.api.object(kTurn);
+  return lease ? stringAt(*lease, "spec.holderIdentity") : "nobody has ever had it";
+}
+
+} // namespace
+
+TEST_CASE("nothing of a control plane ends while it is another one's turn; one that does not give it back has it no longer than it said") {
+  ControlPlane machine;
+  const auto begin = machine.host.now;
+  machine.api.put({{"apiVersion", "coordination.k8s.io/v1"}, {"kind", "Lease"}, {"metadata", {{"name", "kubestrap-control-plane"}, {"namespace", "kube-system"}}},
+                   {"spec", {{"holderIdentity", "n2"}, {"leaseDurationSeconds", 30}, {"acquireTime", formatRfc3339(begin)}}}});
+  std::optional<TimePoint> written;
+  machine.host.onEffect = [&](const std::string& effect) {
+    if (effect.find("/etc/kubernetes/manifests/") != std::string::npos && !written) written = machine.host.now;
+  };
+  machine.upgrade();
+  checkDone(machine);
+  REQUIRE(written);
+  CHECK(*written - begin >= std::chrono::seconds(29)); // the Lease says whole seconds
+  const auto since = parseRfc3339(formatRfc3339(begin));
+  CHECK(std::ranges::count(machine.listener.waits, fmt::format("it is this node's turn (kubestrap-control-plane): n2 has it since {}, until {} at the longest",
+                                                               formatRfc3339(since), formatRfc3339(since + std::chrono::seconds(30)))) == 1);
+  CHECK(holderOf(machine) == "");
+}
+
+TEST_CASE("a member of etcd is not ended while the others cannot do without it, and the turn passes on") {
+  ControlPlane machine;
+  for (const auto* address : {"10.0.0.12", "10.0.0.13"}) {
+    const auto id = machine.etcd.members.size() + 1;
+    machine.etcd.members.push_back({.id = id, .name = "n" + std::to_string(id), .peerUrl = fmt::format("https://{}:2380", address), .clientUrl = fmt::format("https://{}:2379", address)});
+    machine.seen.push_back(machine.etcd.members.back().clientUrl);
+  }
+  machine.etcd.members.back().silent = true;
+  const auto said = machine.upgradeFails();
+  CHECK(said.find("waiting until etcd can do without the member of this node for a while: 1 of 2 other members are healthy: ") != std::string::npos);
+  CHECK(machine.tags() == kOld);
+  CHECK(std::ranges::none_of(machine.cri.effects, [](const auto& each) { return each.starts_with("stop"); }));
+  CHECK(holderOf(machine) == "");
+  machine.etcd.members.back().silent = false;
+  machine.upgrade();
+  checkDone(machine);
+}
+
+TEST_CASE("where no API server answers, since a run was stopped, the turn is not waited for, and that is told") {
+  ControlPlane machine;
+  machine.host.onEffect = [&](const std::string& effect) {
+    if (effect != "restart kubelet") return;
+    machine.host.onEffect = {};
+    throw fakes::Killed{};
+  };
+  CHECK_THROWS_AS(machine.upgrade(), fakes::Killed);
+  CHECK(holderOf(machine) == "n1");
+  CHECK_FALSE(machine.toldThat("no API server answers"));
+  machine.upgrade();
+  CHECK(machine.toldThat("warning: no API server answers"));
+  checkDone(machine);
+  CHECK(holderOf(machine) == "");
+}
+
+TEST_CASE("while one of two control planes is away its kubelet speaks to its own API server alone, and then to its balancer again, forward or back") {
+  const std::string file = "/etc/kubernetes/kubelet.conf";
+  for (const bool fails : {false, true}) {
+    CAPTURE(fails);
+    ControlPlane machine;
+    machine.adjust = [](config::Setup& setup) { setup.cluster.kubestrap.endpointMode = config::EndpointMode::local; };
+    const auto server = [&] { return kube::parseKubeconfig(machine.host.text(file), file).server; };
+    const auto balancer = manifests::frontEndpoint(machine.wanted()).url();
+    machine.host.put(file, replaceAll(machine.host.text(file), server(), balancer), 0600);
+    machine.seen.push_back("https://10.0.0.12:2379");
+    if (fails) machine.broken = {"registry.k8s.io/kube-apiserver:v1.37.2"};
+    Lines servers;
+    machine.host.onEffect = [&](const std::string& effect) {
+      if (effect == "restart kubelet") servers.push_back(server());
+    };
+    CHECK((machine.upgradeFails() != "") == fails);
+    REQUIRE_FALSE(servers.empty());
+    CHECK(balancer != "https://10.0.0.11:6443");
+    CHECK(servers.front() == "https://10.0.0.11:6443");
+    CHECK(servers.back() == balancer);
+    CHECK(server() == balancer);
+  }
+}
+
+TEST_CASE("a kubelet that cannot be replaced leaves its node open for pods; one that was and is not well leaves it closed, and says so") {
+  for (const bool replaced : {false, true}) {
+    CAPTURE(replaced);
+    ControlPlane machine;
+    machine.host.put("/root/kubelet", "the new one");
+    machine.api.put({{"apiVersion", "v1"}, {"kind", "Pod"},
+                     {"metadata", {{"name", "web"}, {"namespace", "default"}, {"ownerReferences", Value::array({{{"kind", "ReplicaSet"}, {"name", "web"}, {"controller", true}}})}}},
+                     {"spec", {{"nodeName", "n1"}}}});
+    bool installed = false;
+    machine.host.onRun = [&](const host::Command& command) -> host::CommandResult {
+      if (command.program == "cmp") return {.exitCode = installed ? 0 : 1};
+      if (!replaced || command.program != "install") return {.exitCode = 1, .errors = "no room"};
+      machine.host.put(command.arguments.back(), "the new one");
+      installed = true;
+      machine.timetable.kubeletHealthy = kNever;
+      machine.api.removePage("http://127.0.0.1:10248/healthz");
+      return {};
+    };
+    auto wanted = machine.wanted();
+    wanted.request.upgrading.kubeletProgram = "/root/kubelet";
+    plan::World world{machine.host, machine.cri, machine.etcd, machine.clock, machine.entropy};
+    std::string contexts;
+    try {
+      plan::run(phases::upgradeNodeWorkflow(), {.only = "kubelet", .skip = {}}, wanted, machine.host.machine, world, plan::Mode::apply, machine.listener, "upgrade node");
+    } catch (const Error& error) {
+      for (const auto& context : error.contexts()) contexts += context + "; ";
+    }
+    CHECK_FALSE(machine.api.object("/api/v1/namespaces/default/pods/web")); // it was drained
+    CHECK(contexts.find(replaced ? "node n1 takes no new pods, since its kubelet was replaced and is not well" : "what this phase had begun was taken back") != std::string::npos);
+    const auto node = machine.api.object("/api/v1/nodes/n1");
+    const auto* closed = find(*node, "spec.unschedulable");
+    CHECK((closed && *closed == true) == replaced);
+  }
 }

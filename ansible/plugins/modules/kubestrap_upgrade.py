@@ -28,6 +28,11 @@ options:
     description: How long pods may take to leave.
     type: str
     default: 5m
+  force:
+    description:
+      - Whether pods that nobody makes anew elsewhere end, where the node is drained for its kubelet, C(--force). Otherwise they are a failure before anything is touched.
+      - Not with O(version), which drains nothing.
+    type: bool
 extends_documentation_fragment:
   - kubestrap.kubestrap.program
   - kubestrap.kubestrap.program.phases
@@ -133,9 +138,10 @@ def main():
             kubelet={"type": "path"},
             kubeconfig_content={"type": "str", "no_log": True},
             drain_timeout={"type": "str", "default": "5m"},
+            force={"type": "bool"},
             **BUNDLED,
         ),
-        mutually_exclusive=[("version", "kubelet")],
+        mutually_exclusive=[("version", "kubelet"), ("version", "force")],
         supports_check_mode=True,
     )
     program = Program(module)
@@ -145,6 +151,8 @@ def main():
     words = command + ([wish["version"]] if wish["version"] else []) + program.flags() + program.bundle_flags()
     if wish["kubeconfig_content"]:
         words += ["--kubeconfig", program.secret_file(wish["kubeconfig_content"])]
+    if wish["force"]:
+        words.append("--force")
     if wish["kubelet"] and module.check_mode and too_new(program, words, wish["kubelet"]):
         module.exit_json(changed=True, changes=[], msg="%s is for a version that the cluster has not got yet: what it would change cannot be told before" % wish["kubelet"])
     if wish["kubelet"]:

@@ -92,6 +92,21 @@ TEST_CASE("preflight is told what the machine shall be, and that nothing may be 
     CHECK(std::ranges::find(flags, "offline", &Flag::name) != flags.end());
 }
 
+TEST_CASE("only the upgrade of a node is told that pods which nobody makes anew elsewhere may end, and only where that was asked for") {
+  using Words = std::vector<std::string>;
+  using fleet::Task;
+  auto file = fileOf({{"n1", "control-plane"}, {"w1", "worker"}});
+  CHECK(upgradeWords(file, Task::upgradeNode, "", PodsAlone::refused) == Words{});
+  CHECK(upgradeWords(file, Task::upgradeNode, "", PodsAlone::ended) == Words{"--force"});
+  file.inventory.offline = true;
+  CHECK(upgradeWords(file, Task::upgradeNode, "/a.bundle", PodsAlone::ended) == Words{"--bundle", "/a.bundle", "--bundle-without", "kubestrap", "--offline", "--force"});
+  CHECK(upgradeWords(file, Task::upgrade, "/a.bundle", PodsAlone::ended) == Words{"--bundle", "/a.bundle", "--bundle-without", "kubestrap", "--offline"});
+  std::vector<std::string> having;
+  for (const auto& command : clusterCommand().children)
+    if (command.flags && std::ranges::any_of(command.flags(), [](const Flag& flag) { return flag.name == "force"; })) having.push_back(command.name);
+  CHECK(having == Words{"apply"});
+}
+
 TEST_CASE("what reconfigure says of the settings is taken, and its refusal with its remedy") {
   CHECK(settingsSeen({.exitCode = 0, .output = R"({"kind":"OperationPlan","changed":false,"steps":[]})", .errors = {}}).steps.empty());
   CHECK(settingsSeen({.exitCode = 0, .output = R"({"changes":[{"verb":"update","subject":"ConfigMap kube-system/kubeadm-config"}],"steps":[{"name":"one"},{"name":"two"}]})", .errors = {}}).steps ==

@@ -274,6 +274,20 @@ TEST_CASE("what does not depend on each other goes on at once; control planes ta
   CHECK(rounds(plan, {"n1 init"}).size() == 2);
 }
 
+TEST_CASE("a thousand machines go on at once like five, and of them only those stay behind whose own step has failed") {
+  Lines workers;
+  for (int i = 1; i <= 997; ++i) workers.push_back(fmt::format("w{}", i));
+  const auto wish = wishOf({"n1", "n2", "n3"}, workers);
+  const auto plan = planApply(wish, allBare(wish));
+  const auto all = rounds(plan, {"w500 preflight --fix"});
+  REQUIRE(all.size() == 4);
+  CHECK(all[0].size() == 1000);
+  CHECK(all[1] == Lines{"n1 init"});
+  CHECK(all[2].size() == 997); // n2, and all workers but one
+  CHECK(std::ranges::find(all[2], "w500 join") == all[2].end());
+  CHECK(all[3] == Lines{"n3 join"});
+}
+
 TEST_CASE("all machines are made bare: workers at once, then control planes, the first at the end") {
   const auto wish = wishOf({"n1", "n2", "n3"}, {"w1", "w2"});
   auto seen = made(wish);

@@ -139,6 +139,9 @@ TEST_CASE("etcd has to keep its quorum while this node's member restarts") {
   auto setup = healthy();
   setup.request.upgrading.etcd.silent = {"https://10.0.0.13:2379"};
   CHECK(spoken(setup) == Said{"error EtcdHealthy"});
+  setup.request.upgrading.othersTurn = "n3"; // which is waited for
+  CHECK(spoken(setup) == Said{"warning EtcdHealthy"});
+  setup.request.upgrading.othersTurn.clear();
   setup.request.upgrading.etcd.silent = {"https://10.0.0.11:2379"};
   CHECK(spoken(setup) == Said{"warning EtcdHealthy"});
   setup.request.upgrading.etcd = {.members = {"https://10.0.0.11:2379"}, .silent = {}, .version = "3.5.9", .trouble = {}, .alarms = {"NOSPACE"}};

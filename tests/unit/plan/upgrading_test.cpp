@@ -5,6 +5,7 @@
 #include "support/encoding.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 using namespace kubestrap;
 using namespace kubestrap::plan;
@@ -216,6 +217,28 @@ TEST_CASE("a snapshot of etcd is kept whole, with the sum behind it, and taken a
   CHECK(messageOf([&] { enact(task, change, context); }) == "the snapshot of etcd did not come whole: it is not what etcd has added up");
 }
 
+TEST_CASE("whether etcd can do without a member for a while: the others have to be all well, or more than half") {
+  struct Row {
+    const char* members; ///< the first is its own; w: well, s: silent, l: a learner
+    bool can;
+  };
+  const Row rows[] = {{"w", true}, {"ww", true}, {"ws", false}, {"wws", false}, {"wwwws", true}, {"wwwss", false}, {"wwl", true}, {"wwwl", true}, {"ss", true}};
+  for (const auto& row : rows) {
+    CAPTURE(row.members);
+    SmallWorld world;
+    fakes::FakeEtcd etcd(world.api);
+    for (const auto* file : {"/ca", "/crt", "/key"}) world.host.put(file, "pem");
+    for (const char* member = row.members; *member; ++member) {
+      const auto id = etcd.members.size() + 1;
+      etcd.members.push_back({.id = id, .name = fmt::format("n{}", id), .peerUrl = fmt::format("https://10.0.0.{}:2380", id), .clientUrl = fmt::format("https://10.0.0.{}:2379", id),
+                              .learner = *member == 'l', .silent = *member == 's' || *member == 'l'});
+    }
+    World outside{world.host, world.cri, etcd, world.clock, world.entropy};
+    const Context context{.world = outside, .applying = true, .phase = "test"};
+    CHECK(lackOfOthers({.api = {}, .authority = "/ca", .certificate = "/crt", .key = "/key"}, "https://10.0.0.1:2379", context).has_value() != row.can);
+  }
+}
+
 TEST_CASE("the API server's metrics say which outdated APIs are in use") {
   const auto found = deprecatedApis("# HELP apiserver_requested_deprecated_apis x\n"
                                     "apiserver_requested_deprecated_apis{group=\"flowcontrol.apiserver.k8s.io\",removed_release=\"1.37\",resource=\"flowschemas\","
@@ -259,6 +282,20 @@ TEST_CASE("a webhook is told of unless its selector leaves out what kube-system 
   }
 }
 
+TEST_CASE_FIXTURE(Cluster, "another control plane that is away for its upgrade is seen, for as long as its turn lasts") {
+  const auto takes = [&](const char* holder) {
+    api.put({{"apiVersion", "coordination.k8s.io/v1"}, {"kind", "Lease"}, {"metadata", {{"name", "kubestrap-control-plane"}, {"namespace", "kube-system"}}},
+             {"spec", {{"holderIdentity", holder}, {"leaseDurationSeconds", 60}, {"acquireTime", formatRfc3339(host.now)}}}});
+  };
+  CHECK(look().othersTurn == "");
+  takes("n1");
+  CHECK(look().othersTurn == "");
+  takes("n2");
+  CHECK(look().othersTurn == "n2");
+  host.now += std::chrono::seconds(61);
+  CHECK(look().othersTurn == "");
+}
+
 TEST_CASE("every control plane's API server is asked which outdated APIs are in use, and the one that cannot be asked is named") {
   Cluster cluster;
   cluster.api.servers = {"https://10.0.0.11:6443", "https://10.0.0.12:6443"};
@@ -294,6 +331,23 @@ TEST_CASE_FIXTURE(Drained, "a node that was drained for its kubelet takes pods a
   drain();
   CHECK_FALSE(diff(Task{opened()}, looking()).changes());
   CHECK(closed());
+}
+
+TEST_CASE_FIXTURE(Drained, "a node whose kubelet could not be replaced takes pods again; one whose new kubelet is in place stays closed, and that is told") {
+  auto after = opened();
+  after.unlessInstalled = Uncordon::Unless{"/root/kubelet", "/usr/bin/kubelet"};
+  bool installed = true;
+  host.onRun = [&](const host::Command&) -> host::CommandResult { return {.exitCode = installed ? 0 : 1}; };
+  drain();
+  CHECK(messageOf([&] { diff(Task{after}, applying()); }) ==
+        "node n1 takes no new pods, since its kubelet was replaced and is not well: mend it and run this again, or: kubectl uncordon n1");
+  CHECK(closed());
+  api.reachable = [](const net::Request&) { return false; };
+  CHECK(messageOf([&] { diff(Task{after}, applying()); }).starts_with("node n1 may be closed for new pods ("));
+  api.reachable = {};
+  installed = false;
+  CHECK(make(Task{after}) == "update (takes none now)");
+  CHECK_FALSE(closed());
 }
 
 TEST_CASE_FIXTURE(Drained, "a node whose pods do not leave in time takes pods again, unless somebody else had closed it") {
