@@ -196,6 +196,7 @@ public:
     rotated_ = rotated_ || (seen.keys && phases::encryption::rotates(*seen.keys));
     seen.rotated = rotated_;
     seen.storedBy = storedBy_;
+    seen.joinsWait = joinsWait(cluster_.client);
     seen.uploadedCerts = asksOthers_ && cluster_.client.get({"v1", "Secret", "kube-system", "kubeadm-certs"}).has_value();
     if (asksOthers_)
       for (const auto& node : seen.nodes)
