@@ -9,6 +9,8 @@
 #include "cmd/roll.hpp"
 #include "cmd/rotation_look.hpp"
 #include "cmd/saved_plan.hpp"
+#include "cmd/status_look.hpp"
+#include "cmd/status_text.hpp"
 #include "cmd/workflow.hpp"
 
 #include "config/store.hpp"
@@ -358,6 +360,22 @@ void confirmRoll(VersionRoll& roll, const config::Setup& setup) {
   confirmOrEnd();
 }
 
+/// As kubestrap status: each component has proved itself by then, and nobody has looked at the whole. It fails nothing.
+std::vector<Finding> judgedAfterwards(const UpgradeOptions& options, Machine& machine, std::vector<std::string>& warnings) {
+  try {
+    auto findings = findingsAfterwards([&] { return lookForStatus(machine, options.kubeconfig, Depth::glance); }, machine.clock());
+    for (const auto& each : findings)
+      warnings.push_back(fmt::format("afterwards, {} {}: {}{} ({}); {}", nameOf(each.severity), each.name, each.where.empty() ? "" : each.where + ": ", each.cause, each.evidence, each.remedy));
+    return findings;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    warnings.push_back(fmt::format("how the cluster does afterwards could not be looked at: {}", error.message()));
+    log::warn(warnings.back());
+    return {};
+  }
+}
+
 ExitCode applyHosted(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine, const std::optional<std::string>& onlyPhase) {
   const auto& upgrading = setup.request.upgrading;
   Rolled rolled{.from = upgrading.from.tag(), .steps = {}, .warnings = judgeHosted(setup, facts, machine).warnings};
@@ -367,7 +385,11 @@ ExitCode applyHosted(const UpgradeOptions& options, const config::Setup& setup, 
   if (!options.yes && !upgrading.force) confirmRoll(roll, setup);
   rolled.steps = roll.perform();
   for (const auto* more : {&upgrading.unheeded, &roll.warnings()}) rolled.warnings.insert(rolled.warnings.end(), more->begin(), more->end());
-  return tellRolled(rolled, fmt::format("the control plane runs {}", setup.cluster.version.tag()), options, setup);
+  auto outcome = fmt::format("the control plane runs {}", setup.cluster.version.tag());
+  if (!rolled.steps.empty())
+    if (const auto findings = judgedAfterwards(options, machine, rolled.warnings); !findings.empty())
+      outcome += fmt::format("; kubestrap status finds wrong, though:\n{}", trim(describe(findings, Telling::briefly)));
+  return tellRolled(rolled, outcome, options, setup);
 }
 
 ExitCode planRollBack(const std::string& from, VersionRoll& roll, const UpgradeOptions& options, const config::Setup& setup) {

@@ -4,6 +4,7 @@
 
 #include "cmd/own_cluster.hpp"
 #include "cmd/roll_look.hpp"
+#include "cmd/status_look.hpp"
 #include "manifests/components.hpp"
 #include "manifests/guard.hpp"
 #include "phases/node.hpp"
@@ -289,4 +290,31 @@ TEST_CASE("a bad revision that nobody takes back is put back by a guard, as the 
     CHECK_THROWS_AS(upgrade(cluster), fakes::Killed);
     CHECK(cluster.outages == Lines{});
   }
+}
+
+TEST_CASE("after a roll what is wrong is looked at until it has passed, for a minute where it does not, and once where it lasts") {
+  namespace status = phases::status;
+  Machine machine;
+  std::size_t looks = 0, wrongFor = 0;
+  bool lasts = false;
+  const auto look = [&] {
+    status::Seen seen{.now = machine.clock.now()};
+    if (looks++ < wrongFor) seen.controlPlane.leaders["kube-scheduler"] = {};
+    if (lasts) seen.etcd.members = {{.name = "n1", .alarms = {"CORRUPT"}}};
+    return seen;
+  };
+  wrongFor = 3;
+  CHECK(cmd::findingsAfterwards(look, machine.clock).empty());
+  CHECK(looks == 4);
+  looks = 0;
+  wrongFor = 1000;
+  const auto begin = machine.clock.now();
+  const auto findings = cmd::findingsAfterwards(look, machine.clock);
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].name == "NoLeader");
+  CHECK(machine.clock.now() - begin == std::chrono::seconds(60));
+  looks = wrongFor = 0;
+  lasts = true;
+  CHECK(cmd::findingsAfterwards(look, machine.clock).front().name == "EtcdCorrupt");
+  CHECK(looks == 1);
 }
