@@ -188,6 +188,7 @@ public:
 
   reconfigure::Seen look() {
     reconfigure::Seen seen{.roll = lookAtRoll(cluster_.client, intent_.roll.setup.cluster, machine_.clock().now(), watched_), .nodes = {}, .keys = keysHere(intent_.roll.setup.cluster, machine_.host())};
+    askApiServers(intent_.roll, reachedWith(cluster_.access, machine_), watched_, seen.roll);
     seen.nodes.push_back(here());
     asksOthers_ = asksOthers_ || reconfigure::hasKeys(intent_, seen);
     if (asksOthers_)

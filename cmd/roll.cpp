@@ -128,6 +128,7 @@ std::string VersionRoll::toRollBack() { return phases::roll::toRollBack(intent_,
 phases::roll::Seen VersionRoll::look(Watched& watched) {
   auto seen = lookAtRoll(cluster_.client, intent_.setup.cluster, machine_.clock().now(), watched);
   if (intent_.rollsEtcd) seen.etcd = lookAtEtcd(machine_, intent_.setup.cluster, cluster_.client);
+  askApiServers(intent_, reachedWith(cluster_.access, machine_), watched, seen);
   auto world = machine_.world();
   seen.hasSnapshot = std::ranges::all_of(phases::roll::snapshot(intent_, seen), [&](const auto& each) { return plan::verdict(each, world).verb == plan::Verb::keep; });
   return seen;

@@ -45,6 +45,13 @@ struct CanarySeen {
   Duration age{};
 };
 
+/// What one API server says that is asked by itself: whether it is ready, for a list, and for a write that is tried out only.
+struct AnswerSeen {
+  std::string trouble;  ///< empty: it serves
+  bool refuses = false; ///< it says no, and is not just away or busy
+  Duration lasts{};     ///< for how long it has been so without a break
+};
+
 struct Seen {
   pivot::Seen controlPlane;
   std::map<std::string, ComponentSeen> components;
@@ -54,6 +61,7 @@ struct Seen {
   bool stored = false; ///< the cluster's configuration is the one that is rolled to
   bool hasSnapshot = false; ///< what `snapshot` wants lies on the driver's machine
   bool mayPutBack = false; ///< guards may put a revision back that does not get on
+  std::map<std::string, AnswerSeen> answers = {}; ///< by node: of those that have to be asked (toAsk)
 };
 
 /// What went wrong. From there on the component goes back to the template that it had before.
@@ -98,6 +106,13 @@ plan::Resources changes(const Intent& intent, const Seen& seen);
 
 /// What etcd has stored before an upgrade changes what stores it, or how; empty: this roll needs none, or has come too far.
 plan::Resources snapshot(const Intent& intent, const Seen& seen);
+
+/// An API server of a revision that this roll has brought: its pod is ready, and whether it does its work has to be seen.
+struct ToAsk {
+  std::string node, url, revision;
+};
+/// The driver's own in its slot, beside the one before it; another node's once that one has gone, so that nobody else can answer there. None any more when the next component's turn has come.
+std::vector<ToAsk> toAsk(const Intent& intent, const Seen& seen);
 
 /// What in `seen` shows that the roll went wrong. Nothing: all is well so far.
 std::optional<Failure> failureIn(const Intent& intent, const Seen& seen);
