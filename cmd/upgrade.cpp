@@ -167,6 +167,7 @@ RollOptions rollOptions(const UpgradeOptions& options, const config::Setup& setu
   if (const auto& folder = setup.request.patchesDirectory; !folder.empty()) roll.patches = folder; // of the flag, or of UpgradeConfiguration
   roll.etcd = setup.request.upgrading.upgradesEtcd;
   if (options.soak) roll.soak = parseDuration(*options.soak);
+  roll.confirms = options.waitsForConfirm;
   return roll;
 }
 
@@ -313,6 +314,17 @@ void refuseUnhosted(Upgrade what, const config::Setup& setup) {
   if (what == Upgrade::node) return;
   if (setup.cluster.kubestrap.hosting != config::Hosting::self)
     throw Error("this control plane of layout hosted is not in its own cluster yet, and only there can it be upgraded", "run kubestrap pivot first", ExitCode::refused);
+}
+
+/// Somebody has to sit there for as long as it takes, and time is no answer then.
+void refuseUnasked(const UpgradeOptions& options) {
+  if (!options.waitsForConfirm) return;
+  const auto refuse = [](std::string_view why) { throw Error(fmt::format("--wait-for-confirm asks at the terminal, and {}", why), "--soak DURATION goes by time, and kubestrap upgrade rollback goes back", ExitCode::usage); };
+  if (options.soak) refuse("--soak goes by time");
+  if (options.yes) refuse("--yes asks nobody");
+  if (options.force) refuse("--force asks nobody");
+  if (format(globals()) != Format::text) refuse("a program reads what is told");
+  if (!options.dryRun && !canBeAsked()) refuse("there is none");
 }
 
 /// How far a roll is can be seen in the cluster, and one that is to do a part of the work would do all of it, or take back what has been done.
@@ -464,6 +476,7 @@ ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std:
     if (what != Upgrade::apply || onlyPhase) throw Error("only upgrade apply as a whole takes a plan", {}, ExitCode::usage);
     saved = takePlan(arguments.front(), options, machine);
   } else if (!arguments.empty()) options.kubernetesVersion = arguments.front();
+  refuseUnasked(options);
   refuseWhileRotating(machine.host(), "an upgrade");
   const auto loaded = loadForUpgrade(what, options, machine, onlyPhase);
   if (onlyPhase == "bundle") return tellLoaded(loaded, options.dryRun ? plan::Mode::plan : plan::Mode::apply, options.exitCode);
@@ -472,6 +485,7 @@ ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std:
   if (options.printConfig) fmt::print(stderr, "{}", emitYaml(config::clusterConfigurationDocument(setup.cluster)));
   const bool isHosted = manifests::isHosted(setup.cluster) && setup.node.controlPlane;
   if (isHosted) refuseUnhosted(what, setup);
+  else if (options.waitsForConfirm) throw Error("--wait-for-confirm is for control planes of layout hosted: a plain one has its own behaviour at once", {}, ExitCode::usage);
   if (isHosted && what == Upgrade::apply) refusePartOfRoll(setup, onlyPhase);
   if (saved) refuseWhatHasMoved(*saved, options, setup, facts, machine);
   switch (what) {
@@ -539,6 +553,7 @@ std::vector<Flag> allFlags(UpgradeOptions& options) {
       {.name = "skip-phases", .into = &options.skipPhases, .doc = "Phases to leave out", .value = "PHASE,..."},
       {.name = "soak", .into = &options.soak, .doc = "How long the new version is watched before what it alone can do is let loose, on control planes of layout hosted",
        .value = "DURATION", .standard = "5m"},
+      {.name = "wait-for-confirm", .into = &options.waitsForConfirm, .doc = "Ask at the terminal before what the new version alone can do is let loose, instead of going on by time (--soak); n takes the way back"},
       {.name = "yes", .into = &options.yes, .doc = "Do not ask", .letter = 'y'},
   };
   for (auto& flag : bundleUseFlags(options.bundle)) all.push_back(std::move(flag));

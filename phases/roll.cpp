@@ -34,6 +34,7 @@ using plan::Resources;
 using plan::Waiting;
 
 constexpr Duration forGuard = std::chrono::minutes(4), forLeader = std::chrono::seconds(90), forCanary = std::chrono::seconds(60);
+constexpr std::string_view question = " may behave as its own version from now on";
 constexpr std::string_view configured = "addons and the cluster's configuration";
 /// As the DaemonSets' minReadySeconds.
 constexpr Duration available = std::chrono::seconds(10);
@@ -347,6 +348,10 @@ std::optional<Next> proved(const std::string& component, const Intent& intent, c
 }
 
 std::optional<Next> soaked(const Stage& stage, const Intent& intent, const Seen& seen) {
+  if (intent.confirms) {
+    if (seen.said == Said::yes) return std::nullopt;
+    return Waiting{fmt::format("{}{}", stage.what, question), "y, or n for the way back", std::chrono::hours(24 * 7), fmt::format("kubestrap {} rollback goes back", intent.command)};
+  }
   const auto& pods = of(seen, stage.component).pods;
   const auto youngest = std::ranges::min_element(pods, {}, &PodSeen::readyFor);
   if (youngest == pods.end() || youngest->readyFor >= intent.soak) return std::nullopt;
@@ -538,6 +543,13 @@ std::optional<Failure> ofAnswers(const Intent& intent, const Seen& seen) {
   return std::nullopt;
 }
 
+std::optional<Failure> ofOperator(const Intent& intent, const Seen& seen) {
+  if (!intent.confirms || seen.said != Said::no) return std::nullopt;
+  const auto stage = apiServersStage(intent, seen);
+  if (!stage || !stage->soaks) return std::nullopt;
+  return Failure{"kube-apiserver", fmt::format("it was answered that {} may not behave as its own version", stage->what), of(seen, "kube-apiserver").before};
+}
+
 std::optional<Failure> ofCanaries(const Seen& seen) {
   for (const auto& [component, canary] : seen.canaries)
     if (canary.exists && !canary.taken && canary.age > forCanary)
@@ -652,6 +664,7 @@ std::optional<Failure> failureIn(const Intent& intent, const Seen& seen) {
   if (auto failure = ofRehearsals(intent, seen)) return failure;
   if (auto failure = ofPods(intent, seen)) return failure;
   if (auto failure = ofAnswers(intent, seen)) return failure;
+  if (auto failure = ofOperator(intent, seen)) return failure;
   return ofCanaries(seen);
 }
 
@@ -661,6 +674,11 @@ Next next(const Intent& intent, const std::optional<Failure>& failure, const See
     if (!seen.controlPlane.daemonSets.contains(std::string(component)) || !seen.components.contains(std::string(component)))
       return plan::Stuck{fmt::format("{} has no DaemonSet", component), "kubestrap pivot makes it"};
   return failure ? backward(*failure, intent, seen) : forward(intent, seen);
+}
+
+bool isQuestion(const Next& next) {
+  const auto* waiting = std::get_if<Waiting>(&next);
+  return waiting && waiting->what.ends_with(question);
 }
 
 bool isLast(const plan::Step& step) { return step.name == configured; }
@@ -735,6 +753,7 @@ void assumeMoved(const Intent& intent, const plan::Resource& resource, Seen& see
 } // namespace
 
 Seen seenOnce(Seen seen) {
+  seen.said = Said::yes;
   for (auto& [name, component] : seen.components)
     for (auto& pod : component.pods)
       if (pod.ready) pod.readyFor = std::max(pod.readyFor, pod.made);

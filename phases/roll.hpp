@@ -52,6 +52,9 @@ struct AnswerSeen {
   Duration lasts{};     ///< for how long it has been so without a break
 };
 
+/// What an operator who is asked has answered.
+enum class Said { nothing, yes, no };
+
 struct Seen {
   pivot::Seen controlPlane;
   std::map<std::string, ComponentSeen> components;
@@ -61,6 +64,7 @@ struct Seen {
   bool stored = false; ///< the cluster's configuration is the one that is rolled to
   bool hasSnapshot = false; ///< what `snapshot` wants lies on the driver's machine
   bool mayPutBack = false; ///< guards may put a revision back that does not get on
+  Said said = Said::nothing; ///< to isQuestion
   std::map<std::string, AnswerSeen> answers = {}; ///< by node: of those that have to be asked (toAsk)
 };
 
@@ -82,6 +86,7 @@ struct Intent {
   /// By component. With any of them none gets another command line: these begin anew by what they have, and read what has changed.
   std::map<std::string, manifests::Reading> readings = {};
   Duration soak{};       ///< how long a new version of the API server lasts with the old one's behaviour, before it gets its own
+  bool confirms = false; ///< not the time but somebody who is asked says when it has lasted
   Duration deadline = std::chrono::minutes(5); ///< for a new pod to get ready
   plan::Resources afterwards; ///< addons, and last of all the configuration
 };
@@ -129,10 +134,12 @@ plan::Next next(const Intent& intent, const std::optional<Failure>& failure, con
 
 /// Whether a step changes what runs, or what the cluster keeps of itself: all that comes before only tries things out.
 bool takesEffect(const plan::Step& step);
+/// Whether somebody has to say that it goes on: from there on only a snapshot leads back.
+bool isQuestion(const plan::Next& next);
 /// Whether it is the last one: addons, and the configuration that the cluster keeps of itself.
 bool isLast(const plan::Step& step);
 
-/// What a plan goes by, which looks once: whatever is ready counts as having been so since it was made.
+/// What a plan goes by, which looks once: whatever is ready counts as having been so since it was made, and who is asked says yes.
 Seen seenOnce(Seen seen);
 /// The look after a step or a wait that went well: by it a dry run shows all steps.
 Seen assumed(const Intent& intent, Seen seen, const plan::Next& done);

@@ -258,6 +258,26 @@ TEST_CASE("the old behaviour lasts until all of its pods have been ready for lon
   CHECK(stepOf(next(intent, {}, seen)) == "kube-apiserver v1.37.2: revision 3, in slot blue");
 }
 
+TEST_CASE("who is asked says when the old behaviour has lasted, whatever the time, and his no takes the way back") {
+  auto seen = pivoted({"n1", "n2"});
+  auto intent = toNextMinor();
+  intent.confirms = true;
+  steps(intent, seen, 2);
+  const auto asks = next(intent, {}, seen);
+  CHECK(isQuestion(asks));
+  CHECK(waitsFor(asks) == "kube-apiserver v1.37.2, as 1.36 may behave as its own version from now on");
+  CHECK_FALSE(failureIn(intent, seen));
+  CHECK(stepOf(next(intent, {}, seenOnce(seen))) == "kube-apiserver v1.37.2: revision 3, in slot blue"); // as a plan shows it
+  seen.said = Said::no;
+  const auto failure = failureIn(intent, seen);
+  REQUIRE(failure);
+  CHECK(failure->cause == "it was answered that kube-apiserver v1.37.2, as 1.36 may not behave as its own version");
+  CHECK(stepOf(next(intent, failure, seen)) == "kube-apiserver: back to revision 1");
+  seen.said = Said::yes;
+  CHECK(steps(intent, seen, 1).back() == "kube-apiserver v1.37.2: revision 3, in slot blue");
+  CHECK_FALSE(isQuestion(next(intent, {}, seen)));
+}
+
 TEST_CASE("a controller that has forgotten a node is made to look again, now and then") {
   const auto intent = toNextMinor();
   auto seen = begun(apiServer, intent, 2);
