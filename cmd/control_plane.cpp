@@ -1,5 +1,6 @@
 #include "cmd/control_plane.hpp"
 
+#include "cmd/node_look.hpp"
 #include "config/rolling.hpp"
 #include "kube/reading.hpp"
 #include "manifests/guard.hpp"
@@ -30,7 +31,8 @@ phases::pivot::NodeSeen nodeSeen(const Value& node) {
                                .ready = kube::runsHostPods(node),
                                .selfHosted = kube::labelOf(node, manifests::selfHostedLabel) == "true",
                                .held = {},
-                               .guard = {}};
+                               .guard = {},
+                               .address = addressOf(node)};
   if (const auto held = kube::annotationOf(node, manifests::heldAnnotation)) {
     seen.held.emplace();
     for (const auto& name : split(*held, ','))

@@ -120,6 +120,7 @@ void prepareControlPlane(config::Setup& setup, kube::Client& client, const std::
     throw Error("the cluster has no control plane endpoint: its certificates and kubeconfigs name one machine only",
                 "give it one with controlPlaneEndpoint in ConfigMap kube-system/kubeadm-config, and a certificate for it on the first control plane",
                 ExitCode::refused);
+  refuseWhileJoinsWait(client);
   if (!setup.request.certificateKey.empty())
     if (const auto secret = brought ? brought : uploadedCertificates(client)) setup.request.joining.sharedFiles = decrypted(*secret, setup.cluster, setup.request.certificateKey);
   refuseLeftKeys(setup.cluster, host, "join");

@@ -188,6 +188,7 @@ public:
 
   reconfigure::Seen look() {
     reconfigure::Seen seen{.roll = lookAtRoll(cluster_.client, intent_.roll.setup.cluster, machine_.clock().now(), watched_), .nodes = {}, .keys = keysHere(intent_.roll.setup.cluster, machine_.host())};
+    askApiServers(intent_.roll, reachedWith(cluster_.access, machine_), watched_, seen.roll);
     seen.nodes.push_back(here());
     asksOthers_ = asksOthers_ || reconfigure::hasKeys(intent_, seen);
     if (asksOthers_)
@@ -196,6 +197,7 @@ public:
     rotated_ = rotated_ || (seen.keys && phases::encryption::rotates(*seen.keys));
     seen.rotated = rotated_;
     seen.storedBy = storedBy_;
+    seen.joinsWait = joinsWait(cluster_.client);
     seen.uploadedCerts = asksOthers_ && cluster_.client.get({"v1", "Secret", "kube-system", "kubeadm-certs"}).has_value();
     if (asksOthers_)
       for (const auto& node : seen.nodes)

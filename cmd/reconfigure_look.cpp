@@ -3,8 +3,11 @@
 #include "cmd/node_report.hpp"
 #include "cmd/roll.hpp"
 #include "config/audit.hpp"
+#include "kube/reading.hpp"
+#include "manifests/cluster_objects.hpp"
 #include "manifests/security.hpp"
 #include "phases/certificates.hpp"
+#include "support/log.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
@@ -50,6 +53,23 @@ void refuseLeftKeys(const config::Cluster& stored, host::Host& host, std::string
   if (stored.kubestrap.encryption || !mayHaveKeys(stored, host)) return;
   throw Error(fmt::format("{} has to wait: {} has keys, and the cluster's configuration does not speak of it", what, file.string()),
               "run kubestrap reconfigure as it was run last; a file that was made by hand is named in apiServer.extraArgs (encryption-provider-config)", ExitCode::refused);
+}
+
+bool joinsWait(kube::Client& client) {
+  const auto stored = client.get({"v1", "ConfigMap", "kube-system", "kubestrap-config"});
+  return stored && kube::annotationOf(*stored, manifests::keysMoveAnnotation).has_value();
+}
+
+void refuseWhileJoinsWait(kube::Client& client) {
+  try {
+    if (!joinsWait(client)) return;
+  } catch (const kube::ApiError& error) {
+    if (error.status() != 403) throw;
+    log::info(1, "whether keys of encryption at rest move may not be asked: {}", error.message());
+    return;
+  }
+  throw Error("join has to wait: what API servers encrypt by changes, and the cluster's configuration, by which this control plane would go, does not speak of it yet",
+              "run kubestrap reconfigure as it was run last, on a control plane node, to its end; then join again", ExitCode::refused);
 }
 
 FilesSeen lookAtFiles(const config::Setup& setup, const std::vector<std::string>& goingNames, plan::World& world, plan::Reporter& reporter) {

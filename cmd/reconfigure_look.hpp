@@ -2,6 +2,7 @@
 // What a reconfiguration sees of the files of a control plane: here, and on other nodes by what they report.
 
 #include "cmd/machine.hpp"
+#include "kube/client.hpp"
 #include "phases/reconfigure.hpp"
 #include "plan/run.hpp"
 
@@ -26,6 +27,10 @@ std::optional<phases::encryption::Keys> keysHere(const config::Cluster& cluster,
 void refuseWhileEncryptionMoves(const config::Cluster& stored, host::Host& host, std::string_view what);
 /// The same on a machine that is to be a control plane, and to get the keys.
 void refuseLeftKeys(const config::Cluster& stored, host::Host& host, std::string_view what);
+/// Whether control planes that join have to wait for the end of a reconfiguration.
+bool joinsWait(kube::Client& client);
+/// The same on a machine that is to be a control plane, which has no keys by which it could be seen.
+void refuseWhileJoinsWait(kube::Client& client);
 
 /// For the log of a pod, and back. Throws Error for a log that holds no report.
 std::string reportOf(const FilesSeen& seen);

@@ -1,6 +1,7 @@
 #include "cmd/roll.hpp"
 
 #include "cmd/commands.hpp"
+#include "cmd/confirm.hpp"
 #include "cmd/operation.hpp"
 #include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
@@ -94,6 +95,8 @@ VersionRoll::VersionRoll(const Version& version, const RollOptions& options, Mac
   const auto present = cluster_.setup.cluster.version;
   intent_ = rollIntent("upgrade", cluster_, storedCluster(cluster_.client, version).value_or(cluster_.setup.cluster), options, machine);
   if (version.minor > present.minor) intent_.emulates = minorOf(present);
+  intent_.confirms = options.confirms;
+  if (options.confirms && intent_.emulates.empty()) warn("--wait-for-confirm has nothing to ask: within a minor version API servers behave as themselves at once");
   if (intent_.setup.cluster.etcd.isLocal()) phases::roll::keepNewerEtcd(intent_, imagesOfEtcd());
   intent_.rollsEtcd = options.etcd && rollsEtcd();
 }
@@ -111,10 +114,18 @@ RollPlan VersionRoll::plan(plan::Reporter& reporter) {
 std::vector<std::string> VersionRoll::perform() {
   Watched watched(machine_.clock());
   std::optional<Failure> failure;
+  auto said = phases::roll::Said::nothing;
+  bool asked = false;
   const auto next = [&] {
-    const auto seen = look(watched);
+    auto seen = look(watched);
+    seen.said = said;
     if (!failure) failure = phases::roll::failureIn(intent_, seen);
-    return phases::roll::next(intent_, failure, seen);
+    auto coming = phases::roll::next(intent_, failure, seen);
+    if (!phases::roll::isQuestion(coming)) return coming;
+    if (!std::exchange(asked, true))
+      fmt::print(stderr, "The API servers are new, and behave as {} still: until they behave as themselves there is an easy way back. Go on with the new version's own API? y, or n for the way back.\n", intent_.emulates);
+    if (const auto answer = answered()) said = *answer ? phases::roll::Said::yes : phases::roll::Said::no;
+    return coming;
   };
   return stepsPerformed({.name = intent_.command, .access = cluster_.access, .holder = cluster_.setup.node.name, .next = next}, machine_);
 }
@@ -128,6 +139,7 @@ std::string VersionRoll::toRollBack() { return phases::roll::toRollBack(intent_,
 phases::roll::Seen VersionRoll::look(Watched& watched) {
   auto seen = lookAtRoll(cluster_.client, intent_.setup.cluster, machine_.clock().now(), watched);
   if (intent_.rollsEtcd) seen.etcd = lookAtEtcd(machine_, intent_.setup.cluster, cluster_.client);
+  askApiServers(intent_, reachedWith(cluster_.access, machine_), watched, seen);
   auto world = machine_.world();
   seen.hasSnapshot = std::ranges::all_of(phases::roll::snapshot(intent_, seen), [&](const auto& each) { return plan::verdict(each, world).verb == plan::Verb::keep; });
   return seen;

@@ -21,6 +21,7 @@ struct RollOptions {
   std::optional<std::string> kubeconfig;
   std::optional<std::string> patches; ///< a folder
   Duration soak = std::chrono::minutes(5); ///< of a new minor version of the API server
+  bool confirms = false; ///< somebody at the terminal says when that is over
   bool etcd = true; ///< its version changes, too, where it can
   bool dryRun = false;
 };

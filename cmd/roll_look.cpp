@@ -112,6 +112,56 @@ Seen lookAtRoll(kube::Client& client, const config::Cluster& wanted, TimePoint n
   return seen;
 }
 
+namespace {
+
+/// It is tried out only, and never there.
+Value triedOut() {
+  return Value::object({{"apiVersion", "coordination.k8s.io/v1"}, {"kind", "Lease"}, {"metadata", Value::object({{"name", "kubestrap-tried-out"}, {"namespace", "kube-system"}})}});
+}
+
+/// One that is busy, or lacks etcd's leader for the moment, says so.
+bool isRefusal(int status) { return status >= 400 && status != 429 && status != 502 && status != 503 && status != 504; }
+
+phases::roll::AnswerSeen answerOf(kube::Client client) {
+  try {
+    for (const auto* path : {"/readyz", "/api/v1/namespaces/kube-system/configmaps?limit=1"}) {
+      const auto answer = client.raw("GET", path);
+      if (answer.status != 200) return {.trouble = fmt::format("answers GET {} with {}", path, answer.status), .refuses = isRefusal(answer.status)};
+    }
+    client.apply(triedOut(), kube::DryRun::yes);
+    return {};
+  } catch (const kube::ApiError& error) {
+    return {.trouble = fmt::format("refuses a write that was tried out: {}", error.message()), .refuses = isRefusal(error.status())};
+  } catch (const net::TransportError& error) {
+    return {.trouble = fmt::format("does not answer: {}", error.message())};
+  }
+}
+
+} // namespace
+
+void askApiServers(const phases::roll::Intent& intent, const std::function<kube::Client(const std::string& url)>& connect, Watched& watched, Seen& seen) {
+  for (const auto& each : phases::roll::toAsk(intent, seen)) {
+    const auto what = fmt::format("revision {} at {}", each.revision, each.url);
+    if (watched.wasWell(what)) {
+      seen.answers[each.node] = {};
+      continue;
+    }
+    auto answer = answerOf(connect(each.url));
+    if (answer.trouble.empty()) watched.isWell(what);
+    const auto lacking = watched.lasts(what, !answer.trouble.empty()), refusing = watched.lasts(what + " refuses", answer.refuses);
+    answer.lasts = answer.refuses ? refusing : lacking;
+    seen.answers[each.node] = std::move(answer);
+  }
+}
+
+std::function<kube::Client(const std::string& url)> reachedWith(const plan::Access& access, Machine& machine) {
+  return [access, &machine](const std::string& url) {
+    auto kubeconfig = kube::parseKubeconfig(machine.host().read(access.kubeconfig).value_or(""), access.kubeconfig.string());
+    if (url.starts_with("https://127.")) kubeconfig.tlsServerName = "kubernetes"; // no certificate names a slot
+    return kube::Client(machine.http(), kubeconfig, url);
+  };
+}
+
 std::vector<phases::EtcdMemberSeen> lookAtEtcd(Machine& machine, const config::Cluster& cluster, kube::Client& client) {
   auto etcd = connectEtcd(machine, cluster, &client);
   std::vector<phases::EtcdMemberSeen> members;

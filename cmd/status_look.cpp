@@ -202,6 +202,16 @@ void lookAtCluster(Machine& machine, kube::Client& client, Depth depth, Seen& se
 
 } // namespace
 
+std::vector<Finding> findingsAfterwards(const std::function<Seen()>& look, plan::Clock& clock) {
+  constexpr auto patience = std::chrono::seconds(60), pause = std::chrono::seconds(3);
+  const auto begin = clock.now();
+  for (;;) {
+    auto findings = judge(look());
+    if (std::ranges::none_of(findings, mayPass) || clock.now() - begin >= patience) return findings;
+    clock.sleep(pause);
+  }
+}
+
 Seen lookForStatus(Machine& machine, const std::optional<std::string>& kubeconfig, Depth depth) {
   Seen seen{.now = machine.clock().now()};
   lookAtMachine(machine, depth, seen);

@@ -9,6 +9,8 @@
 #include "cmd/roll.hpp"
 #include "cmd/rotation_look.hpp"
 #include "cmd/saved_plan.hpp"
+#include "cmd/status_look.hpp"
+#include "cmd/status_text.hpp"
 #include "cmd/workflow.hpp"
 
 #include "config/store.hpp"
@@ -165,6 +167,7 @@ RollOptions rollOptions(const UpgradeOptions& options, const config::Setup& setu
   if (const auto& folder = setup.request.patchesDirectory; !folder.empty()) roll.patches = folder; // of the flag, or of UpgradeConfiguration
   roll.etcd = setup.request.upgrading.upgradesEtcd;
   if (options.soak) roll.soak = parseDuration(*options.soak);
+  roll.confirms = options.waitsForConfirm;
   return roll;
 }
 
@@ -313,6 +316,17 @@ void refuseUnhosted(Upgrade what, const config::Setup& setup) {
     throw Error("this control plane of layout hosted is not in its own cluster yet, and only there can it be upgraded", "run kubestrap pivot first", ExitCode::refused);
 }
 
+/// Somebody has to sit there for as long as it takes, and time is no answer then.
+void refuseUnasked(const UpgradeOptions& options) {
+  if (!options.waitsForConfirm) return;
+  const auto refuse = [](std::string_view why) { throw Error(fmt::format("--wait-for-confirm asks at the terminal, and {}", why), "--soak DURATION goes by time, and kubestrap upgrade rollback goes back", ExitCode::usage); };
+  if (options.soak) refuse("--soak goes by time");
+  if (options.yes) refuse("--yes asks nobody");
+  if (options.force) refuse("--force asks nobody");
+  if (format(globals()) != Format::text) refuse("a program reads what is told");
+  if (!options.dryRun && !canBeAsked()) refuse("there is none");
+}
+
 /// How far a roll is can be seen in the cluster, and one that is to do a part of the work would do all of it, or take back what has been done.
 void refusePartOfRoll(const config::Setup& setup, const std::optional<std::string>& onlyPhase) {
   const auto& skipped = setup.request.skipPhases;
@@ -358,6 +372,22 @@ void confirmRoll(VersionRoll& roll, const config::Setup& setup) {
   confirmOrEnd();
 }
 
+/// As kubestrap status: each component has proved itself by then, and nobody has looked at the whole. It fails nothing.
+std::vector<Finding> judgedAfterwards(const UpgradeOptions& options, Machine& machine, std::vector<std::string>& warnings) {
+  try {
+    auto findings = findingsAfterwards([&] { return lookForStatus(machine, options.kubeconfig, Depth::glance); }, machine.clock());
+    for (const auto& each : findings)
+      warnings.push_back(fmt::format("afterwards, {} {}: {}{} ({}); {}", nameOf(each.severity), each.name, each.where.empty() ? "" : each.where + ": ", each.cause, each.evidence, each.remedy));
+    return findings;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    warnings.push_back(fmt::format("how the cluster does afterwards could not be looked at: {}", error.message()));
+    log::warn(warnings.back());
+    return {};
+  }
+}
+
 ExitCode applyHosted(const UpgradeOptions& options, const config::Setup& setup, const config::Facts& facts, Machine& machine, const std::optional<std::string>& onlyPhase) {
   const auto& upgrading = setup.request.upgrading;
   Rolled rolled{.from = upgrading.from.tag(), .steps = {}, .warnings = judgeHosted(setup, facts, machine).warnings};
@@ -367,7 +397,11 @@ ExitCode applyHosted(const UpgradeOptions& options, const config::Setup& setup, 
   if (!options.yes && !upgrading.force) confirmRoll(roll, setup);
   rolled.steps = roll.perform();
   for (const auto* more : {&upgrading.unheeded, &roll.warnings()}) rolled.warnings.insert(rolled.warnings.end(), more->begin(), more->end());
-  return tellRolled(rolled, fmt::format("the control plane runs {}", setup.cluster.version.tag()), options, setup);
+  auto outcome = fmt::format("the control plane runs {}", setup.cluster.version.tag());
+  if (!rolled.steps.empty())
+    if (const auto findings = judgedAfterwards(options, machine, rolled.warnings); !findings.empty())
+      outcome += fmt::format("; kubestrap status finds wrong, though:\n{}", trim(describe(findings, Telling::briefly)));
+  return tellRolled(rolled, outcome, options, setup);
 }
 
 ExitCode planRollBack(const std::string& from, VersionRoll& roll, const UpgradeOptions& options, const config::Setup& setup) {
@@ -442,6 +476,7 @@ ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std:
     if (what != Upgrade::apply || onlyPhase) throw Error("only upgrade apply as a whole takes a plan", {}, ExitCode::usage);
     saved = takePlan(arguments.front(), options, machine);
   } else if (!arguments.empty()) options.kubernetesVersion = arguments.front();
+  refuseUnasked(options);
   refuseWhileRotating(machine.host(), "an upgrade");
   const auto loaded = loadForUpgrade(what, options, machine, onlyPhase);
   if (onlyPhase == "bundle") return tellLoaded(loaded, options.dryRun ? plan::Mode::plan : plan::Mode::apply, options.exitCode);
@@ -450,6 +485,7 @@ ExitCode runUpgrade(Upgrade what, UpgradeOptions options, const std::vector<std:
   if (options.printConfig) fmt::print(stderr, "{}", emitYaml(config::clusterConfigurationDocument(setup.cluster)));
   const bool isHosted = manifests::isHosted(setup.cluster) && setup.node.controlPlane;
   if (isHosted) refuseUnhosted(what, setup);
+  else if (options.waitsForConfirm) throw Error("--wait-for-confirm is for control planes of layout hosted: a plain one has its own behaviour at once", {}, ExitCode::usage);
   if (isHosted && what == Upgrade::apply) refusePartOfRoll(setup, onlyPhase);
   if (saved) refuseWhatHasMoved(*saved, options, setup, facts, machine);
   switch (what) {
@@ -517,6 +553,7 @@ std::vector<Flag> allFlags(UpgradeOptions& options) {
       {.name = "skip-phases", .into = &options.skipPhases, .doc = "Phases to leave out", .value = "PHASE,..."},
       {.name = "soak", .into = &options.soak, .doc = "How long the new version is watched before what it alone can do is let loose, on control planes of layout hosted",
        .value = "DURATION", .standard = "5m"},
+      {.name = "wait-for-confirm", .into = &options.waitsForConfirm, .doc = "Ask at the terminal before what the new version alone can do is let loose, instead of going on by time (--soak); n takes the way back"},
       {.name = "yes", .into = &options.yes, .doc = "Do not ask", .letter = 'y'},
   };
   for (auto& flag : bundleUseFlags(options.bundle)) all.push_back(std::move(flag));

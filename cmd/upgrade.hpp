@@ -22,7 +22,7 @@ struct UpgradeOptions {
   BundleUse bundle;
   bool onlyPhase = false; ///< one phase of it
   bool drained = false;   ///< a worker that is driven from elsewhere (`upgrade workers`)
-  bool dryRun = false, exitCode = false, force = false, yes = false, printConfig = false;
+  bool dryRun = false, exitCode = false, force = false, yes = false, printConfig = false, waitsForConfirm = false;
 };
 
 /// Everything that an upgrade needs to know: the configuration file with the flags over it, the cluster's own configuration with the new

@@ -67,6 +67,11 @@ struct Upgrading {
   std::map<std::string, std::string> unasked; ///< by node: why its API server could not be asked for them
   std::string corefile; ///< as the cluster has it; empty: it has none
   std::map<std::string, TimePoint> certificateEnds; ///< of files of this node
+  struct Shown {
+    std::string endpoint; ///< "10.0.0.12:6443"
+    TimePoint end{};
+  };
+  std::map<std::string, Shown> shownCertificates; ///< by other control planes to which a roll goes: what their API servers show
   std::vector<std::string> disruptionBudgets; ///< that allow no pod to go: "default/web"
   std::vector<std::string> alone; ///< pods on this node that nobody makes anew elsewhere, where a kubelet is to be put in place: "default/web"
   TimePoint now{};

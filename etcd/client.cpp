@@ -14,6 +14,7 @@ namespace {
 namespace pb = ::etcdserverpb;
 
 constexpr auto callTimeout = std::chrono::seconds(5);
+constexpr auto hashTimeout = std::chrono::minutes(1);
 constexpr auto longTimeout = std::chrono::minutes(10); // defragmentation stops a member for as long as it takes
 
 Member memberOf(const pb::Member& found) {
@@ -50,6 +51,7 @@ constexpr std::string_view statusCall = "/etcdserverpb.Maintenance/Status";
 constexpr std::string_view alarmCall = "/etcdserverpb.Maintenance/Alarm";
 constexpr std::string_view defragmentCall = "/etcdserverpb.Maintenance/Defragment";
 constexpr std::string_view moveLeaderCall = "/etcdserverpb.Maintenance/MoveLeader";
+constexpr std::string_view hashCall = "/etcdserverpb.Maintenance/HashKV";
 constexpr std::string_view snapshotCall = "/etcdserverpb.Maintenance/Snapshot";
 
 bool says(const net::GrpcError& error, std::string_view text) { return error.detail().find(text) != std::string::npos; }
@@ -174,6 +176,7 @@ Status Client::status(const std::string& endpoint, Duration timeout) {
   return {.memberId = found.header().member_id(),
           .leaderId = found.leader(),
           .version = found.version(),
+          .revision = found.header().revision(),
           .raftTerm = found.raftterm(),
           .raftIndex = found.raftindex(),
           .appliedIndex = found.raftappliedindex(),
@@ -193,6 +196,13 @@ bool Client::serves(const std::string& endpoint) {
     return error.code() != net::GrpcCode::deadlineExceeded && error.code() != net::GrpcCode::unavailable;
   }
   return true;
+}
+
+Hash Client::hash(const std::string& endpoint, std::int64_t revision) {
+  pb::HashKVRequest request;
+  request.set_revision(revision);
+  const auto found = parsed<pb::HashKVResponse>(ask(endpoint, hashCall, request.SerializeAsString(), hashTimeout), hashCall);
+  return {.hash = found.hash(), .compacted = found.compact_revision()};
 }
 
 void Client::defragment(const std::string& endpoint) {

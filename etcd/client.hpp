@@ -28,10 +28,17 @@ struct Member {
 struct Status {
   std::uint64_t memberId = 0, leaderId = 0; ///< leaderId 0: it sees no leader
   std::string version;                      ///< "3.7.0"
+  std::int64_t revision = 0;                ///< up to which it has stored what was written
   std::uint64_t raftTerm = 0, raftIndex = 0, appliedIndex = 0;
   std::int64_t dbSize = 0, dbSizeInUse = 0, quota = 0; ///< octets; quota 0: it does not say
   bool learner = false;
   std::vector<std::string> errors; ///< "NOSPACE", "CORRUPT", "etcdserver: no leader"
+};
+
+/// What a member has stored up to a revision. That of another one is comparable where both are compacted to the same.
+struct Hash {
+  std::uint32_t hash = 0;
+  std::int64_t compacted = 0; ///< revision
 };
 
 struct Alarm {
@@ -72,6 +79,8 @@ public:
   static constexpr auto atOnce = std::chrono::milliseconds(300);
   /// Whether it answers at once.
   bool serves(const std::string& endpoint);
+  /// Reads all that it has stored, and lets writes to it wait meanwhile. A learner refuses it. Fails (outOfRange) where that revision is compacted already.
+  Hash hash(const std::string& endpoint, std::int64_t revision);
   void defragment(const std::string& endpoint);
   /// `endpoint` has to be the leader's.
   void moveLeader(const std::string& endpoint, std::uint64_t to);

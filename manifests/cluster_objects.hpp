@@ -29,6 +29,8 @@ std::vector<Value> uploadedKubeadmConfig(const config::Cluster& cluster);
 std::vector<Value> uploadedKubeletConfig(const config::Cluster& cluster);
 /// In kube-system/kubestrap-config: the audit log's policy, where there is one.
 inline constexpr std::string_view auditPolicyKey = "AuditPolicy";
+/// On it, while keys of encryption at rest move: whoever joins reads it, and cannot know by the configuration what lies encrypted.
+inline constexpr std::string_view keysMoveAnnotation = "kubestrap.io/encryption-moves";
 /// kube-system/kubestrap-config: what kubeadm's documents have no field for (decision D21). Never a secret in it.
 std::vector<Value> uploadedKubestrapConfig(const config::Cluster& cluster);
 

@@ -63,12 +63,14 @@ plan::Condition known(const Place& from, const Place& to) {
 /// The member in the one place makes room for one in the other. Where it leads, leadership goes over before, since a leader that is taken out leaves
 /// the others to find that out.
 Resources move(const Setup& setup, const Place& from, const Place& to, bool leads, Value pod) {
+  auto serving = member(setup, to, leads ? Standing::leader : Standing::server);
+  serving.inPlaceOf = from.peerUrl;
   return {plan::Folder{to.data, 0700},
           member(setup, to, Standing::learner),
           manifest(setup, to, std::move(pod)),
           member(setup, to, Standing::voter),
           known(from, to),
-          member(setup, to, leads ? Standing::leader : Standing::server),
+          serving,
           member(setup, from, Standing::absent),
           plan::Absent{.path = from.manifest, .reason = "its member has left etcd"},
           plan::Condition{.what = fmt::format("the pod {} is gone", from.pod),

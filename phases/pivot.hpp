@@ -40,6 +40,7 @@ struct NodeSeen {
   bool selfHosted = false;
   std::optional<std::set<std::string>> held; ///< what is wished; nothing: nobody has said
   std::optional<GuardReport> guard;
+  std::string address = {}; ///< where others reach it; empty: it has not said
 };
 
 struct DaemonSetSeen {

@@ -1,6 +1,7 @@
 #include "phases/reconfigure.hpp"
 
 #include "config/store.hpp"
+#include "manifests/cluster_objects.hpp"
 #include "manifests/components.hpp"
 #include "manifests/flags.hpp"
 #include "manifests/front.hpp"
@@ -37,6 +38,7 @@ constexpr auto loading = std::chrono::minutes(3);
 constexpr std::string_view filesSaid = "certificate and audit policy as they shall be";
 constexpr std::string_view carriersGone = "what has carried keys to other nodes is removed";
 constexpr std::string_view storing = "every object is written anew: ";
+constexpr std::string_view joinsGoOn = "control planes may join again";
 
 const Setup& setupOf(const Intent& intent) { return intent.roll.setup; }
 bool isSelf(const Intent& intent, const NodeSeen& node) { return node.name == setupOf(intent).node.name; }
@@ -80,10 +82,19 @@ plan::File keysFile(const Setup& setup, const Keys& keys) {
 
 std::string keysSaid(const Keys& keys) { return fmt::format("knows the keys {}", encryption::describe(keys)); }
 
+/// A control plane that joins goes by the cluster's configuration, which follows when everything is stored: it could not read what lies encrypted by then.
+plan::Object joins(const Intent& intent, const Value& wait) {
+  return {.document = Value::object({{"apiVersion", "v1"}, {"kind", "ConfigMap"},
+                                     {"metadata", Value::object({{"name", "kubestrap-config"}, {"namespace", "kube-system"},
+                                                                 {"annotations", Value::object({{manifests::keysMoveAnnotation, wait}})}})}}),
+          .mode = plan::ApplyMode::mark,
+          .access = access(intent)};
+}
+
 /// This machine first: the others get what it has. Keys that were put into the cluster for joining nodes are outdated then.
 Next keysStep(const Intent& intent, const Seen& seen, const Keys& keys) {
   const auto& setup = setupOf(intent);
-  Resources work{keysFile(setup, keys)};
+  Resources work{joins(intent, "true"), keysFile(setup, keys)};
   if (seen.uploadedCerts)
     work.push_back(plan::Object{.document = Value::object({{"apiVersion", "v1"}, {"kind", "Secret"}, {"metadata", Value::object({{"name", "kubeadm-certs"}, {"namespace", "kube-system"}})}}),
                                 .mode = plan::ApplyMode::absent, .access = access(intent)});
@@ -258,6 +269,7 @@ Next next(const Intent& intent, const std::optional<roll::Failure>& failure, con
   if (auto files = filesFollow(intent, seen)) return *std::move(files);
   if (!rolls || comesBeforeRoll(intent, seen))
     if (auto keys = keysFollow(intent, seen)) return *std::move(keys);
+  if (!step && seen.joinsWait) return Step{std::string(joinsGoOn), {joins(intent, nullptr)}};
   return coming;
 }
 
@@ -281,6 +293,7 @@ bool assumeKeys(const Intent& intent, const Step& step, Seen& seen) {
   else if (said.starts_with("knows the keys") || said == "forgets the keys") {
     if (isSelf(intent, *node)) {
       seen.uploadedCerts = false;
+      seen.joinsWait = seen.joinsWait || said != "forgets the keys";
       if (said == "forgets the keys") seen.keys.reset();
       else
         for (const auto& resource : step.work)
@@ -301,6 +314,10 @@ Seen assumed(const Intent& intent, Seen seen, const Next& done) {
   if (!step) return seen;
   if (step->name.ends_with(filesSaid)) {
     if (auto* node = nodeOf(seen, step->name)) node->settled = true;
+    return seen;
+  }
+  if (step->name == joinsGoOn) {
+    seen.joinsWait = false;
     return seen;
   }
   if (step->name == carriersGone) {

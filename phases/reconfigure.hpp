@@ -30,6 +30,7 @@ struct Seen {
   std::string storedBy;                    ///< by what this run has written every object anew (encryption::writer); empty: it has not yet
   bool rotated = false;                    ///< this run has seen a second key: it begins no further rotation
   bool uploadedCerts = false;              ///< kubeadm-certs is there
+  bool joinsWait = false;                  ///< control planes that join are refused (manifests::keysMoveAnnotation)
   std::vector<std::string> carriers = {};  ///< nodes for which a Secret with keys is there still (secretOf): whoever put it there was killed
 };
 

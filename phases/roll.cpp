@@ -4,6 +4,7 @@
 #include "config/store.hpp"
 #include "manifests/components.hpp"
 #include "manifests/flags.hpp"
+#include "manifests/front.hpp"
 #include "manifests/guard.hpp"
 #include "manifests/node_op.hpp"
 #include "manifests/second_etcd.hpp"
@@ -14,6 +15,7 @@
 #include "phases/node.hpp"
 #include "phases/upgrade.hpp"
 #include "support/encoding.hpp"
+#include "support/ip.hpp"
 #include "support/version.hpp"
 
 #include <fmt/format.h>
@@ -33,9 +35,12 @@ using plan::Resources;
 using plan::Waiting;
 
 constexpr Duration forGuard = std::chrono::minutes(4), forLeader = std::chrono::seconds(90), forCanary = std::chrono::seconds(60);
+constexpr std::string_view question = " may behave as its own version from now on";
 constexpr std::string_view configured = "addons and the cluster's configuration";
 /// As the DaemonSets' minReadySeconds.
 constexpr Duration available = std::chrono::seconds(10);
+/// An election of etcd's leader, and rights that are not seen everywhere yet, take seconds.
+constexpr Duration refusalLasts = std::chrono::seconds(10);
 /// A pod that has ended this often has had its chance.
 constexpr int ends = 2;
 
@@ -305,6 +310,26 @@ std::optional<Next> rolled(const std::string& component, const Intent& intent, c
   return std::nullopt;
 }
 
+/// The stage by whose template API servers run; nothing: by another one.
+std::optional<Stage> apiServersStage(const Intent& intent, const Seen& seen) {
+  const auto all = stages(intent);
+  const auto found = std::find_if(all.rbegin(), all.rend(), [&](const Stage& stage) { return stage.component == "kube-apiserver" && isAt(stage, of(seen, stage.component)); });
+  return found == all.rend() ? std::nullopt : std::optional(*found);
+}
+
+/// Each node's API server does its work: what balancers see is only that it is ready.
+std::optional<Next> answered(const std::string& component, const Intent& intent, const Seen& seen) {
+  if (component != "kube-apiserver") return std::nullopt;
+  for (const auto& each : toAsk(intent, seen)) {
+    const auto answer = seen.answers.find(each.node);
+    const auto lacking = answer == seen.answers.end() ? "it has not been asked yet" : answer->second.trouble;
+    if (!lacking.empty())
+      return Waiting{fmt::format("{}: the API server of revision {} lists, and takes writes", each.node, each.revision), lacking, intent.deadline + std::chrono::minutes(2),
+                     fmt::format("look at: kubectl -n kube-system logs -l {}={}", manifests::componentLabel, component)};
+  }
+  return std::nullopt;
+}
+
 /// Who leads does its work: it has taken up a canary since the present template came.
 std::optional<Next> proved(const std::string& component, const Intent& intent, const Seen& seen) {
   const auto& own = of(seen, component);
@@ -324,6 +349,10 @@ std::optional<Next> proved(const std::string& component, const Intent& intent, c
 }
 
 std::optional<Next> soaked(const Stage& stage, const Intent& intent, const Seen& seen) {
+  if (intent.confirms) {
+    if (seen.said == Said::yes) return std::nullopt;
+    return Waiting{fmt::format("{}{}", stage.what, question), "y, or n for the way back", std::chrono::hours(24 * 7), fmt::format("kubestrap {} rollback goes back", intent.command)};
+  }
   const auto& pods = of(seen, stage.component).pods;
   const auto youngest = std::ranges::min_element(pods, {}, &PodSeen::readyFor);
   if (youngest == pods.end() || youngest->readyFor >= intent.soak) return std::nullopt;
@@ -361,6 +390,10 @@ plan::Step change(const Stage& stage, const Intent& intent, const Seen& seen) {
     step.work = objects(manifests::putBackPolicy(), asAdmin(intent.setup));
     for (auto& right : objects(manifests::putBackRights(), asAdmin(intent.setup))) step.work.push_back(std::move(right));
     step.notes = notes(stage.component, revision, revisionOf(present));
+    // What API servers this roll has brought have been asked by now, and others are none of its business.
+    const auto& servers = of(seen, "kube-apiserver");
+    if (const auto known = revisionOf(servers.podTemplate); hasLeader(stage.component) && servers.proved != known)
+      step.work.push_back(plan::Object{.document = marked("kube-apiserver", manifests::provedAnnotation, known), .mode = plan::ApplyMode::mark, .access = asAdmin(intent.setup)});
   }
   step.work.push_back(put(daemonSet(stage, of(seen, stage.component), slot, revision), intent));
   return step;
@@ -415,6 +448,7 @@ Next forward(const Intent& intent, const Seen& seen) {
       return change(stage, intent, seen);
     }
     if (auto wait = rolled(stage.component, intent, seen)) return *std::move(wait);
+    if (auto wait = answered(stage.component, intent, seen)) return *std::move(wait);
     if (auto step = proved(stage.component, intent, seen)) return *std::move(step);
     if (auto step = etcdMoves(intent, seen) ? etcdOnItsWay(intent, seen) : std::nullopt) return *std::move(step);
     if (auto wait = stage.soaks ? soaked(stage, intent, seen) : std::nullopt) return *std::move(wait);
@@ -504,6 +538,24 @@ std::optional<Failure> ofPods(const Intent& intent, const Seen& seen) {
         return Failure{stage.component, fmt::format("{} on {}: {}", stage.what, pod.node, why), own.before};
   }
   return std::nullopt;
+}
+
+std::optional<Failure> ofAnswers(const Intent& intent, const Seen& seen) {
+  for (const auto& each : toAsk(intent, seen)) {
+    const auto answer = seen.answers.find(each.node);
+    const auto& own = of(seen, "kube-apiserver");
+    if (answer == seen.answers.end() || answer->second.trouble.empty() || own.before.is_null()) continue;
+    if (answer->second.lasts >= (answer->second.refuses ? refusalLasts : intent.deadline))
+      return Failure{"kube-apiserver", fmt::format("{} on {}: it is ready, and {}", apiServersStage(intent, seen)->what, each.node, answer->second.trouble), own.before};
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> ofOperator(const Intent& intent, const Seen& seen) {
+  if (!intent.confirms || seen.said != Said::no) return std::nullopt;
+  const auto stage = apiServersStage(intent, seen);
+  if (!stage || !stage->soaks) return std::nullopt;
+  return Failure{"kube-apiserver", fmt::format("it was answered that {} may not behave as its own version", stage->what), of(seen, "kube-apiserver").before};
 }
 
 std::optional<Failure> ofCanaries(const Seen& seen) {
@@ -597,9 +649,30 @@ Resources changes(const Intent& intent, const Seen& seen) {
   return made;
 }
 
+std::vector<ToAsk> toAsk(const Intent& intent, const Seen& seen) {
+  const auto found = seen.components.find("kube-apiserver");
+  if (found == seen.components.end() || !seen.mayPutBack || !intent.readings.empty()) return {};
+  const auto& own = found->second;
+  const auto revision = revisionOf(own.podTemplate);
+  if (own.proved == revision || !apiServersStage(intent, seen)) return {};
+  const auto& setup = intent.setup;
+  std::vector<ToAsk> all;
+  for (const auto& node : seen.controlPlane.nodes) {
+    const auto has = [&](const auto& which) { return std::ranges::any_of(own.pods, [&](const PodSeen& pod) { return pod.node == node.name && which(pod); }); };
+    if (!node.selfHosted || !has([&](const PodSeen& pod) { return pod.revision == revision && pod.ready && !pod.ending; })) continue;
+    if (node.name == setup.node.name)
+      all.push_back({node.name, "https://" + joinHostPort(manifests::slotAddress(slotOf(own.podTemplate)), setup.node.bindPort), revision});
+    else if (!node.address.empty() && !has([&](const PodSeen& pod) { return pod.revision != revision; }))
+      all.push_back({node.name, "https://" + joinHostPort(node.address, manifests::ownApiServers(setup).port), revision});
+  }
+  return all;
+}
+
 std::optional<Failure> failureIn(const Intent& intent, const Seen& seen) {
   if (auto failure = ofRehearsals(intent, seen)) return failure;
   if (auto failure = ofPods(intent, seen)) return failure;
+  if (auto failure = ofAnswers(intent, seen)) return failure;
+  if (auto failure = ofOperator(intent, seen)) return failure;
   return ofCanaries(seen);
 }
 
@@ -609,6 +682,11 @@ Next next(const Intent& intent, const std::optional<Failure>& failure, const See
     if (!seen.controlPlane.daemonSets.contains(std::string(component)) || !seen.components.contains(std::string(component)))
       return plan::Stuck{fmt::format("{} has no DaemonSet", component), "kubestrap pivot makes it"};
   return failure ? backward(*failure, intent, seen) : forward(intent, seen);
+}
+
+bool isQuestion(const Next& next) {
+  const auto* waiting = std::get_if<Waiting>(&next);
+  return waiting && waiting->what.ends_with(question);
 }
 
 bool isLast(const plan::Step& step) { return step.name == configured; }
@@ -637,6 +715,7 @@ void assumeRolled(const std::string& component, const Value& podTemplate, Seen& 
     if (!node.selfHosted) continue;
     own.pods.push_back(podOf(component, node.name, set.revision));
     node.guard->components[component].slots[std::string(manifests::slotName(slotOf(podTemplate)))] = "ready";
+    if (component == "kube-apiserver") seen.answers[node.name] = {};
   }
   own.updated = set.available = set.desired;
 }
@@ -682,6 +761,7 @@ void assumeMoved(const Intent& intent, const plan::Resource& resource, Seen& see
 } // namespace
 
 Seen seenOnce(Seen seen) {
+  seen.said = Said::yes;
   for (auto& [name, component] : seen.components)
     for (auto& pod : component.pods)
       if (pod.ready) pod.readyFor = std::max(pod.readyFor, pod.made);

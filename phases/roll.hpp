@@ -45,6 +45,16 @@ struct CanarySeen {
   Duration age{};
 };
 
+/// What one API server says that is asked by itself: whether it is ready, for a list, and for a write that is tried out only.
+struct AnswerSeen {
+  std::string trouble;  ///< empty: it serves
+  bool refuses = false; ///< it says no, and is not just away or busy
+  Duration lasts{};     ///< for how long it has been so without a break
+};
+
+/// What an operator who is asked has answered.
+enum class Said { nothing, yes, no };
+
 struct Seen {
   pivot::Seen controlPlane;
   std::map<std::string, ComponentSeen> components;
@@ -54,6 +64,8 @@ struct Seen {
   bool stored = false; ///< the cluster's configuration is the one that is rolled to
   bool hasSnapshot = false; ///< what `snapshot` wants lies on the driver's machine
   bool mayPutBack = false; ///< guards may put a revision back that does not get on
+  Said said = Said::nothing; ///< to isQuestion
+  std::map<std::string, AnswerSeen> answers = {}; ///< by node: of those that have to be asked (toAsk)
 };
 
 /// What went wrong. From there on the component goes back to the template that it had before.
@@ -74,6 +86,7 @@ struct Intent {
   /// By component. With any of them none gets another command line: these begin anew by what they have, and read what has changed.
   std::map<std::string, manifests::Reading> readings = {};
   Duration soak{};       ///< how long a new version of the API server lasts with the old one's behaviour, before it gets its own
+  bool confirms = false; ///< not the time but somebody who is asked says when it has lasted
   Duration deadline = std::chrono::minutes(5); ///< for a new pod to get ready
   plan::Resources afterwards; ///< addons, and last of all the configuration
 };
@@ -99,6 +112,13 @@ plan::Resources changes(const Intent& intent, const Seen& seen);
 /// What etcd has stored before an upgrade changes what stores it, or how; empty: this roll needs none, or has come too far.
 plan::Resources snapshot(const Intent& intent, const Seen& seen);
 
+/// An API server of a revision that this roll has brought: its pod is ready, and whether it does its work has to be seen.
+struct ToAsk {
+  std::string node, url, revision;
+};
+/// The driver's own in its slot, beside the one before it; another node's once that one has gone, so that nobody else can answer there. None any more when the next component's turn has come.
+std::vector<ToAsk> toAsk(const Intent& intent, const Seen& seen);
+
 /// What in `seen` shows that the roll went wrong. Nothing: all is well so far.
 std::optional<Failure> failureIn(const Intent& intent, const Seen& seen);
 
@@ -114,10 +134,12 @@ plan::Next next(const Intent& intent, const std::optional<Failure>& failure, con
 
 /// Whether a step changes what runs, or what the cluster keeps of itself: all that comes before only tries things out.
 bool takesEffect(const plan::Step& step);
+/// Whether somebody has to say that it goes on: from there on only a snapshot leads back.
+bool isQuestion(const plan::Next& next);
 /// Whether it is the last one: addons, and the configuration that the cluster keeps of itself.
 bool isLast(const plan::Step& step);
 
-/// What a plan goes by, which looks once: whatever is ready counts as having been so since it was made.
+/// What a plan goes by, which looks once: whatever is ready counts as having been so since it was made, and who is asked says yes.
 Seen seenOnce(Seen seen);
 /// The look after a step or a wait that went well: by it a dry run shows all steps.
 Seen assumed(const Intent& intent, Seen seen, const plan::Next& done);

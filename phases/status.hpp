@@ -151,6 +151,8 @@ struct Finding {
   std::string remedy;
 };
 std::vector<Finding> judge(const Seen& seen);
+/// Whether it may be nothing but what was just changed, and pass by itself within a minute.
+bool mayPass(const Finding& finding);
 
 /// A row of the table of findings.
 struct Rule {

@@ -368,6 +368,13 @@ constexpr Rule table[] = {
 
 std::span<const Rule> rules() { return table; }
 
+bool mayPass(const Finding& finding) {
+  constexpr std::string_view passing[] = {"ApiUnreachable", "ContainerDown", "ControlPlaneNotReady", "WorkerNotReady", "GuardSilent", "ComponentDown", "NoLeader", "DaemonSetIncomplete",
+                                          "RescueActive", "ParentMissing", "SlotBusy", "StuckStaticPod", "StaysPromoted", "VersionsDiffer", "EtcdSilent", "EtcdNoQuorum",
+                                          "EtcdMemberSilent", "EtcdLearner"};
+  return std::ranges::find(passing, finding.name) != std::end(passing);
+}
+
 std::vector<Finding> judge(const Seen& seen) {
   Findings findings;
   for (const auto& rule : table) rule.judge(seen, rule, findings);

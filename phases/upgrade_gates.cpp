@@ -179,12 +179,19 @@ Observations corefile(const Setup& setup, const Facts&) {
 
 Observations certificatesEnd(const Setup& setup, const Facts&) {
   constexpr auto soon = std::chrono::hours(24 * 30);
+  const auto endsSoon = [&](TimePoint end) { return end - seen(setup).now < soon; };
+  Observations found;
   std::vector<std::string> ending;
   for (const auto& [file, end] : seen(setup).certificateEnds)
-    if (end - seen(setup).now < soon) ending.push_back(fmt::format("{} ({})", file, formatRfc3339(end)));
-  if (ending.empty()) return {};
-  return {warning("certificates end within 30 days: " + join(ending, ", "),
-                  seen(setup).renewsCertificates ? "this upgrade renews those of components; an authority's has to be changed by itself" : "kubestrap certs renew all")};
+    if (endsSoon(end)) ending.push_back(fmt::format("{} ({})", file, formatRfc3339(end)));
+  if (!ending.empty())
+    found.push_back(warning(fmt::format("certificates on {} end within 30 days: {}", setup.node.name, join(ending, ", ")),
+                            seen(setup).renewsCertificates ? "this upgrade renews those of components; an authority's has to be changed by itself" : "kubestrap certs renew all"));
+  for (const auto& [node, shown] : seen(setup).shownCertificates)
+    if (endsSoon(shown.end))
+      found.push_back(warning(fmt::format("the certificate that the API server of {} shows at {} ends within 30 days ({}); its other files are not seen from here", node, shown.endpoint, formatRfc3339(shown.end)),
+                              fmt::format("on {}: kubestrap certs renew all", node)));
+  return found;
 }
 
 Observations budgets(const Setup& setup, const Facts&) {
@@ -264,7 +271,7 @@ constexpr Row rows[] = {
      "who asks for them: the API server's audit log, annotation k8s.io/deprecated", On::first, deprecated},
     {{"Corefile", "the Corefile has directives that the new CoreDNS does not know"},
      "replace them: kubectl -n kube-system edit configmap coredns; an image of your own that knows them is no matter", On::first, corefile},
-    {{"CertificatesEnd", "certificates of this node end within 30 days"}, "", On::controlPlane, certificatesEnd},
+    {{"CertificatesEnd", "certificates of this node end within 30 days, or one does that another API server shows to which the roll goes"}, "", On::controlPlane, certificatesEnd},
     {{"DisruptionBudgets", "budgets allow no pod to go"}, "give these workloads a further replica before their nodes are drained", On::everyNode, budgets},
     {{"PodsAlone", "with `--kubelet`: nobody makes pods of this node anew elsewhere; a warning with `--force`"}, "", On::everyNode, alone, Weight::firm},
     {{"CRI", "the container runtime does not answer"}, "look at: systemctl status containerd", On::everyNode, runtimeAnswers},

@@ -200,9 +200,32 @@ std::optional<std::string> lackOfPromotion(const EtcdMember& wanted, Unheard& un
   }
 }
 
+/// Whether it has what the one has in whose place it comes, by their hashes at one revision. etcd says none of a learner (etcd: api/v3rpc/util.go,
+/// isRPCSupportedForLearner), so it votes by then, and the other has not gone.
+std::optional<std::string> lackOfData(const EtcdMember& wanted, const etcd::Member& member, const std::vector<etcd::Member>& members, etcd::Client& client) {
+  const auto* former = findMember(members, wanted.inPlaceOf);
+  if (!former || former->clientUrls.empty()) return std::nullopt;
+  const auto &own = member.clientUrls.front(), &other = former->clientUrls.front();
+  const auto revision = std::min(client.status(own).revision, client.status(other).revision);
+  etcd::Hash found, expected;
+  try {
+    found = client.hash(own, revision), expected = client.hash(other, revision);
+  } catch (const net::GrpcError& error) {
+    if (error.code() != net::GrpcCode::outOfRange) throw; // compacted just now
+    return error.detail();
+  }
+  if (found.compacted != expected.compacted) return fmt::format("it is compacted to revision {}, and {} to {}", found.compacted, former->name, expected.compacted);
+  if (found.hash == expected.hash) return std::nullopt;
+  throw Error(fmt::format("etcd member {} has other data than {}, in whose place it was to come: at revision {} their hashes are {:08x} and {:08x}", wanted.name, former->name, revision,
+                          found.hash, expected.hash),
+              fmt::format("{} is still there, and so is the snapshot that was taken before: find out which of the two is right before either is taken out (kubestrap etcd status; etcd's logs below "
+                          "/var/log/pods/kube-system_etcd-*)",
+                          former->name));
+}
+
 /// Nothing when it serves clients and, where it is to lead, leads: leadership is moved to it. Only one that serves clients is to lead, since others
 /// may be taken out then. That can be seven seconds after it has begun to vote (Unheard).
-std::optional<std::string> lackOfService(const EtcdMember& wanted, const Context& context) {
+std::optional<std::string> lackOfService(const EtcdMember& wanted, bool& isProved, const Context& context) {
   try {
     auto client = connect(wanted.access, context);
     const auto members = client.members();
@@ -210,6 +233,9 @@ std::optional<std::string> lackOfService(const EtcdMember& wanted, const Context
     if (!member || member->learner) throw Error(fmt::format("etcd has no voter {}", wanted.peerUrl), "run the command again");
     if (member->clientUrls.empty()) return "it has not told where clients reach it";
     if (!client.serves(member->clientUrls.front())) return "it does not serve clients yet";
+    if (!isProved)
+      if (auto lack = lackOfData(wanted, *member, members, client)) return lack;
+    isProved = true;
     if (wanted.standing == Standing::server) return std::nullopt;
     for (const auto& endpoint : client.endpoints()) {
       const auto status = client.status(endpoint);
@@ -407,13 +433,15 @@ void enact(const EtcdMember& wanted, const Change& change, const Context& contex
     return endTurn(wanted.turn, context);
   }
   case Standing::server:
-  case Standing::leader:
+  case Standing::leader: {
+    bool isProved = wanted.inPlaceOf.empty();
     return await({.what = fmt::format("etcd member {} {}", wanted.name, wanted.standing == Standing::leader ? "leads" : "serves clients"),
                   .probe = EtcdHealthy{wanted.access},
                   .patience = wanted.patience,
                   .hint = "look at etcd's log on the control planes, below /var/log/pods/kube-system_etcd-*",
                   .fatal = wanted.fatal},
-                 change, context, [&] { return lackOfService(wanted, context); });
+                 change, context, [&] { return lackOfService(wanted, isProved, context); });
+  }
   case Standing::absent:
     // A member that has only just begun to vote cannot be spared for some seconds, for all etcd knows.
     await({.what = fmt::format("etcd is without {}", wanted.peerUrl),

@@ -181,6 +181,7 @@ struct EtcdMember {
   Duration patience{};
   std::vector<FatalSign> fatal; ///< what ends the wait for the promotion early
   std::string pod = {}; ///< in which it runs here, "etcd-n2"; empty: there is but one of etcd
+  std::string inPlaceOf = {}; ///< peer URL of one that makes room for it, as long as that one is there: as a server or leader it has to have the same data first
   std::string clientUrl = {}; ///< "https://10.0.0.12:2379", which it tells the others only once they hear it; empty: not known here
 };
 

@@ -6,6 +6,7 @@
 #include "kube/selector.hpp"
 #include "plan/drain.hpp"
 #include "plan/kinds.hpp"
+#include "support/ip.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
@@ -178,6 +179,22 @@ void lookAtCertificates(Upgrading& seen, const Path& folder, host::Host& host) {
   }
 }
 
+/// Files of other nodes are not seen from here; what their API servers show is.
+void lookAtShown(Upgrading& seen, const std::string& self, kube::Client& client, net::Transport& http) {
+  const auto servers = apiServers(client);
+  for (const auto& node : seen.nodes) {
+    const auto server = servers.find(node.name);
+    if (!node.controlPlane || node.name == self || server == servers.end()) continue;
+    const auto endpoint = server->second.substr(server->second.find("://") + 3);
+    perhaps(fmt::format("the certificate of {}", endpoint), [&] {
+      const auto parsed = splitHostPort(endpoint);
+      if (!parsed) return;
+      const auto shown = http.peerCertificates(parsed->host, parsed->port.value_or(443), std::chrono::seconds(5));
+      seen.shownCertificates[node.name] = {endpoint, certs::X509Certificate::parse(shown.front(), endpoint).notAfter()};
+    });
+  }
+}
+
 void lookAtCorefile(Upgrading& seen, kube::Client& client) {
   if (const auto found = client.get({"v1", "ConfigMap", "kube-system", "coredns"})) seen.corefile = stringAt(*found, "data.Corefile");
 }
@@ -198,6 +215,8 @@ void lookAtCluster(Setup& setup, const EtcdAccess& etcd, const Context& context)
   if (!seen.kubeletProgram.empty()) perhaps("pods of this node", [&] { lookAtPods(setup, client); });
   perhaps("whose turn it is", [&] { seen.othersTurn = otherThatHas(controlPlaneTurn, setup.node.name, client, seen.now); });
   perhaps("the API servers' metrics", [&] { lookAtDeprecated(seen, etcd.api, context); });
+  if (setup.cluster.kubestrap.layout == config::Layout::hosted && setup.node.controlPlane)
+    perhaps("what other API servers show", [&] { lookAtShown(seen, setup.node.name, client, context.world.http); });
   if (setup.cluster.etcd.isLocal() && setup.node.controlPlane) {
     try {
       lookAtEtcd(seen.etcd, etcd, context);

@@ -111,6 +111,15 @@ std::string FakeEtcd::maintain(const std::string& url, const std::string& method
     leader = to;
     return {};
   }
+  if (method == "HashKV") {
+    pb::HashKVResponse response;
+    for (auto& member : members) {
+      if (member.clientUrl != url) continue;
+      response.set_hash(member.hash);
+      response.set_compact_revision(member.compacting > 0 ? member.compacting-- : 0);
+    }
+    return response.SerializeAsString();
+  }
   pb::StatusResponse status;
   status.set_version(version);
   status.set_leader(leader);

@@ -21,6 +21,8 @@ public:
     bool learner = false;
     bool silent = false; ///< its machine is off, or it does not serve clients yet
     bool full = false;   ///< it has raised NOSPACE
+    std::uint32_t hash = 0; ///< of its data
+    int compacting = 0;  ///< for so many questions for that it is compacted to another revision
   };
   std::vector<Member> members;
   std::uint64_t leader = 1; ///< 0: none

@@ -55,6 +55,8 @@ public:
   fakes::FakeEtcd etcd{api};
   Lines changes; ///< of etcd
   std::map<std::string, std::string> versions;
+  std::uint32_t hashOfSecond = 0; ///< of its data
+  int compacting = 0;
   std::string unheard; ///< peer URL of a member whom the others do not hear
   Duration silence = std::chrono::seconds(7), backoff{}; ///< of a member that begins, and of API servers that come back to it
 
@@ -85,6 +87,7 @@ private:
       if (member.name.empty()) {
         member.name = place.name, member.clientUrl = place.clientUrl, member.silent = true;
         versions[member.peerUrl] = "3.7.0";
+        if (member.peerUrl == kSecond) member.hash = hashOfSecond, member.compacting = compacting;
         began_[member.peerUrl] = host.now;
         knownFrom_[member.peerUrl] = host.now + backoff;
         showPod(place);
@@ -129,6 +132,31 @@ TEST_CASE("a member makes room only when every API server is connected to the ot
   for (const auto& change : node.changes)
     if (change.starts_with("lead") || change.starts_with("remove")) CHECK(change.find("while") == std::string::npos);
   CHECK(std::ranges::any_of(node.listener.waits, [](const auto& wait) { return wait.find("kube-apiserver has 0 connections there, and 1 to 127.0.0.1:2379") != std::string::npos; }));
+  CHECK(node.etcd.members.size() == 1);
+}
+
+TEST_CASE("a member makes no room for one that has other data") {
+  Node node;
+  node.hashOfSecond = 7;
+  std::string said;
+  try {
+    node.roll();
+  } catch (const Error& error) {
+    said = error.message();
+  }
+  CHECK(said == "etcd member n1-second has other data than n1, in whose place it was to come: at revision 0 their hashes are 00000007 and 00000000");
+  CHECK(node.changes == Lines{"add " + kSecond, "promote " + kSecond + " while n1-second serves nobody"});
+  CHECK(node.etcd.leader == 1);
+  node.etcd.members[1].hash = 0;
+  node.roll();
+  CHECK(node.etcd.members.size() == 1);
+}
+
+TEST_CASE("data of members are compared once both are compacted to the same revision") {
+  Node node;
+  node.compacting = 3;
+  node.roll();
+  CHECK(std::ranges::any_of(node.listener.waits, [](const auto& wait) { return wait.find("it is compacted to revision 3, and n1 to 0") != std::string::npos; }));
   CHECK(node.etcd.members.size() == 1);
 }
 

@@ -29,12 +29,15 @@ constexpr Duration available = std::chrono::seconds(10), reports = std::chrono::
 
 std::string text(std::string_view view) { return std::string(view); }
 
+/// "10.0.0.12" of n2.
+std::string addressOf(const std::string& node) { return "10.0.0.1" + node.substr(1); }
+
 Value nodeDocument(const std::string& name) {
   return {{"apiVersion", "v1"},
           {"kind", "Node"},
           {"metadata", {{"name", name}, {"annotations", {{text(manifests::heldAnnotation), ""}}},
                         {"labels", {{text(kube::controlPlaneLabel), ""}, {text(manifests::selfHostedLabel), "true"}}}}},
-          {"status", {{"conditions", Value::array({{{"type", "Ready"}, {"status", "True"}}})}}}};
+          {"status", {{"addresses", Value::array({{{"type", "InternalIP"}, {"address", addressOf(name)}}})}, {"conditions", Value::array({{{"type", "Ready"}, {"status", "True"}}})}}}};
 }
 
 } // namespace
@@ -44,7 +47,8 @@ OwnCluster::OwnCluster(std::vector<std::string> nodes) : nodes_(std::move(nodes)
   machine.version = machine.host.machine.kubeletVersion = "v1.36.3";
   machine.cri.images = {"kubestrap.io/kubestrap:v1"};
   machine.host.put("/etc/hosts", "127.0.0.1 localhost\n10.0.0.11 n1\n", 0644);
-  machine.api.servers = {"https://10.0.0.11:6444", "https://api.kubernetes.internal:6443"};
+  machine.api.servers = {"https://api.kubernetes.internal:6443", "https://127.64.43.1:6443", "https://127.64.43.2:6443"};
+  for (const auto& node : nodes_) machine.api.servers.push_back(fmt::format("https://{}:6444", addressOf(node)));
   machine.adjust = [this](config::Setup& setup) {
     setup.cluster.kubestrap.layout = config::Layout::hosted;
     setup.cluster.kubestrap.endpointMode = config::EndpointMode::local;
@@ -95,6 +99,8 @@ config::Setup OwnCluster::setup() const {
   return setup;
 }
 
+kube::Client OwnCluster::clientAt(const std::string& url) { return kube::Client(*this, kubeconfig_, url); }
+
 kube::Client OwnCluster::client() { return kube::Client(*this, kubeconfig_, phases::asAdmin(setup_).server); }
 
 std::optional<Value> OwnCluster::daemonSet(const std::string& component) const { return machine.api.object(kSets + component); }
@@ -115,7 +121,7 @@ void OwnCluster::passes(Duration time, Duration step) {
 }
 
 net::Response OwnCluster::perform(const net::Request& request) {
-  if (request.method == "GET") return machine.api.perform(request);
+  if (request.method == "GET" || request.url.find("/leases/kubestrap-tried-out?") != request.url.npos) return machine.api.perform(request);
   if (onWrite) onWrite();
   auto response = machine.api.perform(request);
   writes.push_back(request.method + " " + machine.api.records().back().path);

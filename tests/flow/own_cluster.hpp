@@ -37,6 +37,8 @@ public:
   /// As a driver on n1 goes by it: the node is its own, the rest has to be asked of the cluster.
   config::Setup setup() const;
   kube::Client client();
+  /// An API server by itself, at one of its addresses.
+  kube::Client clientAt(const std::string& url);
   plan::World world() { return {machine.host, machine.cri, *this, machine.clock, machine.entropy}; }
   std::optional<Value> daemonSet(const std::string& component) const;
   std::string revision(const std::string& component) const; ///< that is in force

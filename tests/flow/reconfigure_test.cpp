@@ -58,6 +58,11 @@ public:
 
   config::Setup present() const { return present_; }
   bool isDone() const { return seen_.stored; }
+  kube::Client client() { return kube::Client(*http, kube::parseKubeconfig(host.text("/etc/kubernetes/admin.conf"), "admin.conf"), "https://10.0.0.11:6444"); }
+  bool joinsWait() {
+    auto asked = client();
+    return cmd::joinsWait(asked);
+  }
 
   /// What is wished from now on.
   void want(config::Setup wanted, bool rotates = false) {
@@ -110,6 +115,7 @@ private:
     reconfigure::Seen seen{.roll = seen_, .nodes = {cmd::lookAtFiles(wanted_, goingNames_, world, silent).node}, .keys = cmd::keysHere(wanted_.cluster, host), .storedBy = storedBy_};
     rotated_ = rotated_ || (seen.keys && encryption::rotates(*seen.keys));
     seen.rotated = rotated_;
+    seen.joinsWait = joinsWait();
     auto coming = reconfigure::next(wish, {}, seen);
     if (const auto* step = std::get_if<plan::Step>(&coming)) {
       steps.push_back(step->name);
@@ -268,6 +274,39 @@ TEST_CASE("other commands wait where the cluster's configuration does not speak 
   CHECK_NOTHROW(cmd::refuseWhileEncryptionMoves(before, machine.host, "an upgrade"));
   CHECK_NOTHROW(cmd::refuseLeftKeys(after, machine.host, "join")); // they come with the other shared files
   CHECK_THROWS_AS(cmd::refuseWhileEncryptionMoves(after, machine.host, "an upgrade"), Error);
+}
+
+TEST_CASE("a control plane that joins is refused from the first key until the configuration speaks of it, and while keys rotate, wherever the driver is killed") {
+  for (const bool rotates : {false, true}) {
+    const auto begin = [&](ControlPlane& machine) {
+      if (rotates) encrypt(machine);
+      machine.want(encrypting(machine.present()), rotates);
+    };
+    std::size_t effects = 0;
+    {
+      ControlPlane machine;
+      begin(machine);
+      CHECK_FALSE(machine.joinsWait());
+      effects = machine.effectsOf([&] { machine.drive(); });
+    }
+    for (std::size_t n = 1; n < effects; n += 2) {
+      CAPTURE(rotates);
+      CAPTURE(n);
+      ControlPlane machine;
+      begin(machine);
+      machine.host.stopAtEffect = machine.host.effects.size() + n;
+      CHECK_THROWS_AS(machine.drive(), fakes::Killed);
+      machine.host.stopAtEffect.reset();
+      const auto keys = machine.host.read(kKeys);
+      if (keys && (rotates ? encryption::rotates(encryption::parse(*keys, kKeys)) : !machine.isDone())) {
+        auto asked = machine.client();
+        CHECK_THROWS_WITH_AS(cmd::refuseWhileJoinsWait(asked), doctest::Contains("join has to wait"), Error);
+      }
+      machine.drive();
+      auto asked = machine.client();
+      CHECK_NOTHROW(cmd::refuseWhileJoinsWait(asked));
+    }
+  }
 }
 
 TEST_CASE("another key, and none, come with the driver killed anywhere") {

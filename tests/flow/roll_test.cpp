@@ -4,6 +4,7 @@
 
 #include "cmd/own_cluster.hpp"
 #include "cmd/roll_look.hpp"
+#include "cmd/status_look.hpp"
 #include "manifests/components.hpp"
 #include "manifests/guard.hpp"
 #include "phases/node.hpp"
@@ -49,6 +50,7 @@ struct VersionRoll {
 
   roll::Seen look(cmd::Watched& watched) {
     auto seen = cmd::lookAtRoll(client, intent.setup.cluster, cluster.machine.clock.now(), watched);
+    cmd::askApiServers(intent, [&](const std::string& url) { return cluster.clientAt(url); }, watched, seen);
     auto world = cluster.world();
     seen.hasSnapshot = std::ranges::all_of(roll::snapshot(intent, seen), [&](const auto& each) { return plan::verdict(each, world).verb == plan::Verb::keep; });
     return seen;
@@ -293,4 +295,71 @@ TEST_CASE("a bad revision that nobody takes back is put back by a guard, as the 
     CHECK_THROWS_AS(upgrade(cluster), fakes::Killed);
     CHECK(cluster.outages == Lines{});
   }
+}
+
+TEST_CASE("an API server that is ready and refuses writes makes its revision go back, while others still serve by the one before") {
+  struct Row {
+    Lines nodes;
+    std::string url, node;
+  };
+  // A node's own is asked in its slot, beside the one that it follows; another's when that has gone.
+  for (const auto& row : {Row{{"n1"}, "https://127.64.43.2:6443", "n1"}, Row{{"n1", "n2", "n3"}, "https://10.0.0.12:6444", "n2"}}) {
+    CAPTURE(row.url);
+    OwnCluster cluster(row.nodes);
+    std::size_t tried = 0;
+    cluster.machine.api.intercept = [&](const net::Request& request) -> std::optional<net::Response> {
+      if (!request.url.starts_with(row.url) || request.method == "GET") return std::nullopt;
+      ++tried;
+      return net::Response{.status = 500, .headers = {}, .body = R"({"kind": "Status", "reason": "InternalError", "message": "no storage"})"};
+    };
+    const auto why = upgrade(cluster);
+    CAPTURE(why);
+    CHECK(why.starts_with(fmt::format("kube-apiserver v1.37.2, as 1.36 on {}: it is ready, and refuses a write that was tried out: PATCH {}/", row.node, row.url)));
+    CHECK(why.ends_with(": no storage (500 InternalError)"));
+    CHECK(tried > 1);
+    CHECK(cluster.revision(kApiServer) == "1");
+    cluster.passes(std::chrono::minutes(1));
+    checkServes(cluster, kOld);
+    CHECK(remains(cluster) == Lines{});
+    CHECK_FALSE(cluster.machine.api.object("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kubestrap-tried-out"));
+  }
+}
+
+TEST_CASE("an API server that is away for a moment when it is asked is waited for") {
+  OwnCluster cluster({"n1"});
+  std::size_t tried = 0;
+  cluster.machine.api.intercept = [&](const net::Request& request) -> std::optional<net::Response> {
+    if (!request.url.starts_with("https://127.64.43.") || request.method == "GET" || ++tried > 6) return std::nullopt;
+    return net::Response{.status = tried % 2 ? 503 : 500, .headers = {}, .body = R"({"kind": "Status", "reason": "ServiceUnavailable", "message": "leader changed"})"};
+  };
+  CHECK(upgrade(cluster) == "");
+  CHECK(tried > 6);
+  checkServes(cluster, kNew);
+}
+
+TEST_CASE("after a roll what is wrong is looked at until it has passed, for a minute where it does not, and once where it lasts") {
+  namespace status = phases::status;
+  Machine machine;
+  std::size_t looks = 0, wrongFor = 0;
+  bool lasts = false;
+  const auto look = [&] {
+    status::Seen seen{.now = machine.clock.now()};
+    if (looks++ < wrongFor) seen.controlPlane.leaders["kube-scheduler"] = {};
+    if (lasts) seen.etcd.members = {{.name = "n1", .alarms = {"CORRUPT"}}};
+    return seen;
+  };
+  wrongFor = 3;
+  CHECK(cmd::findingsAfterwards(look, machine.clock).empty());
+  CHECK(looks == 4);
+  looks = 0;
+  wrongFor = 1000;
+  const auto begin = machine.clock.now();
+  const auto findings = cmd::findingsAfterwards(look, machine.clock);
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].name == "NoLeader");
+  CHECK(machine.clock.now() - begin == std::chrono::seconds(60));
+  looks = wrongFor = 0;
+  lasts = true;
+  CHECK(cmd::findingsAfterwards(look, machine.clock).front().name == "EtcdCorrupt");
+  CHECK(looks == 1);
 }

@@ -109,7 +109,7 @@ TEST_CASE("encryption: known, told to API servers, used, and everything written 
   CHECK(steps(intent, seen) == Lines{"every node tries the new command lines", "n1: knows the keys identity, key1", "n2: knows the keys identity, key1",
                                      "kube-apiserver v1.36.3: revision 2, in slot green", "what tried things out is removed", "n1: knows the keys key1, identity",
                                      "n2: knows the keys key1, identity", "n1: goes by the keys key1, identity", "n2: goes by the keys key1, identity",
-                                     "every object is written anew: secrets", "addons and the cluster's configuration"});
+                                     "every object is written anew: secrets", "addons and the cluster's configuration", "control planes may join again"});
   CHECK(steps(intent, seen).empty());
   CHECK(flagOf(seen, flag) == "/etc/kubernetes/pki/encryption.yaml");
 
@@ -118,14 +118,16 @@ TEST_CASE("encryption: known, told to API servers, used, and everything written 
   CHECK(steps(rotating, seen) == Lines{"n1: knows the keys key1, key2, identity", "n2: knows the keys key1, key2, identity", "n1: goes by the keys key1, key2, identity",
                                        "n2: goes by the keys key1, key2, identity", "n1: knows the keys key2, key1, identity", "n2: knows the keys key2, key1, identity",
                                        "n1: goes by the keys key2, key1, identity", "n2: goes by the keys key2, key1, identity", "every object is written anew: secrets",
-                                       "n1: knows the keys key2, identity", "n2: knows the keys key2, identity", "n1: goes by the keys key2, identity", "n2: goes by the keys key2, identity"});
+                                       "n1: knows the keys key2, identity", "n2: knows the keys key2, identity", "n1: goes by the keys key2, identity", "n2: goes by the keys key2, identity",
+                                       "control planes may join again"});
 
   seen.roll.stored = false;
   const auto off = to(at("v1.36.3"));
   const auto done = steps(off, seen);
   CHECK(done == Lines{"every node tries the new command lines", "n1: knows the keys identity, key2", "n2: knows the keys identity, key2", "n1: goes by the keys identity, key2",
                       "n2: goes by the keys identity, key2", "every object is written anew: secrets", "kube-apiserver v1.36.3: revision 3, in slot blue",
-                      "what tried things out is removed", "n1: forgets the keys", "n2: forgets the keys", "addons and the cluster's configuration"});
+                      "what tried things out is removed", "n1: forgets the keys", "n2: forgets the keys", "addons and the cluster's configuration",
+                      "control planes may join again"});
   CHECK(flagOf(seen, flag).empty());
 }
 
@@ -141,8 +143,11 @@ TEST_CASE("keys go to another node sealed, and never in the words of a pod") {
     seen = assumed(intent, std::move(seen), coming);
   }
   const auto& own = made[1].work;
-  CHECK(std::get<plan::File>(own.front()).mode == 0600);
-  CHECK(std::get<plan::File>(own.front()).secrecy == plan::Secrecy::secret);
+  const auto& refused = std::get<plan::Object>(own.front()); // before there is a key of which the configuration does not speak
+  CHECK(refused.mode == plan::ApplyMode::mark);
+  CHECK(stringAt(refused.document, "metadata.name") == "kubestrap-config");
+  CHECK(std::get<plan::File>(own[1]).mode == 0600);
+  CHECK(std::get<plan::File>(own[1]).secrecy == plan::Secrecy::secret);
   CHECK(stringAt(std::get<plan::Object>(own.back()).document, "metadata.name") == "kubeadm-certs"); // outdated for who joins
   const auto& others = made[2].work;
   REQUIRE(others.size() == 3);

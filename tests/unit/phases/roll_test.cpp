@@ -258,6 +258,26 @@ TEST_CASE("the old behaviour lasts until all of its pods have been ready for lon
   CHECK(stepOf(next(intent, {}, seen)) == "kube-apiserver v1.37.2: revision 3, in slot blue");
 }
 
+TEST_CASE("who is asked says when the old behaviour has lasted, whatever the time, and his no takes the way back") {
+  auto seen = pivoted({"n1", "n2"});
+  auto intent = toNextMinor();
+  intent.confirms = true;
+  steps(intent, seen, 2);
+  const auto asks = next(intent, {}, seen);
+  CHECK(isQuestion(asks));
+  CHECK(waitsFor(asks) == "kube-apiserver v1.37.2, as 1.36 may behave as its own version from now on");
+  CHECK_FALSE(failureIn(intent, seen));
+  CHECK(stepOf(next(intent, {}, seenOnce(seen))) == "kube-apiserver v1.37.2: revision 3, in slot blue"); // as a plan shows it
+  seen.said = Said::no;
+  const auto failure = failureIn(intent, seen);
+  REQUIRE(failure);
+  CHECK(failure->cause == "it was answered that kube-apiserver v1.37.2, as 1.36 may not behave as its own version");
+  CHECK(stepOf(next(intent, failure, seen)) == "kube-apiserver: back to revision 1");
+  seen.said = Said::yes;
+  CHECK(steps(intent, seen, 1).back() == "kube-apiserver v1.37.2: revision 3, in slot blue");
+  CHECK_FALSE(isQuestion(next(intent, {}, seen)));
+}
+
 TEST_CASE("a controller that has forgotten a node is made to look again, now and then") {
   const auto intent = toNextMinor();
   auto seen = begun(apiServer, intent, 2);
@@ -402,6 +422,46 @@ TEST_CASE("what ends while it behaves as the old version goes back; what has tak
   steps(intent, seen, 1);
   seen.components.at(apiServer).pods[0].restarts = 2;
   CHECK_FALSE(failureIn(intent, seen));
+}
+
+TEST_CASE("an API server that a roll has brought is asked: the driver's own in its slot, another's when the one before it has gone, and none of before the roll") {
+  const auto intent = toNextMinor();
+  const auto asked = [&](const Seen& seen) {
+    std::vector<std::string> all;
+    for (const auto& each : toAsk(intent, seen)) all.push_back(each.node + " " + each.url);
+    return all;
+  };
+  using All = std::vector<std::string>;
+  auto seen = pivoted({"n1", "n2", "n3"});
+  auto& nodes = seen.controlPlane.nodes;
+  for (std::size_t i = 0; i < 3; ++i) nodes[i].address = fmt::format("10.88.0.{}", 11 + i);
+  steps(intent, seen, 1);
+  CHECK(asked(seen) == All{});
+  steps(intent, seen, 1);
+  REQUIRE(intent.setup.node.name == "n1");
+  CHECK(asked(seen) == All{"n1 https://127.64.43.2:6443", "n2 https://10.88.0.12:6444", "n3 https://10.88.0.13:6444"});
+  auto midway = seen;
+  midway.components.at(apiServer).pods[2].ready = false;
+  for (const auto* node : {"n1", "n2"}) midway.components.at(apiServer).pods.push_back(pod(apiServer, node, "1"));
+  CHECK(asked(midway) == All{"n1 https://127.64.43.2:6443"});
+
+  seen.answers.erase("n3");
+  CHECK(waitsFor(next(intent, {}, seen)) == "n3: the API server of revision 2 lists, and takes writes");
+  seen.answers["n3"] = {.trouble = "does not answer", .refuses = false, .lasts = std::chrono::seconds(60)};
+  CHECK_FALSE(failureIn(intent, seen));
+  seen.answers["n3"] = {.trouble = "refuses a write", .refuses = true, .lasts = std::chrono::seconds(9)};
+  CHECK_FALSE(failureIn(intent, seen));
+  CHECK(waitsFor(next(intent, {}, seen)).starts_with("n3: "));
+  seen.answers["n3"].lasts = std::chrono::seconds(10);
+  const auto failure = failureIn(intent, seen);
+  REQUIRE(failure);
+  CHECK(failure->cause == "kube-apiserver v1.37.2, as 1.36 on n3: it is ready, and refuses a write");
+  CHECK(stepOf(next(intent, failure, seen)) == "kube-apiserver: back to revision 1");
+
+  seen.answers["n3"] = {};
+  CHECK(steps(intent, seen, 2).back() == "kube-controller-manager v1.37.2: revision 2, in slot green");
+  CHECK(asked(seen) == All{}); // what it does from now on is no matter of this roll
+  CHECK(seen.components.at(apiServer).proved == "3");
 }
 
 TEST_CASE("a controller-manager that does not keep the status of its own DaemonSet gets something to do all the same") {

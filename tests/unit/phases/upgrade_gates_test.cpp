@@ -239,6 +239,19 @@ TEST_CASE("everything that stands in the way is told at once, each with a remedy
   for (const auto& finding : judgeUpgrade(setup, sound())) CHECK_MESSAGE(!finding.remedy.empty(), finding.check);
 }
 
+TEST_CASE("a certificate that ends soon is told with its node, and with its file or where it is shown") {
+  auto setup = healthy();
+  auto& upgrading = setup.request.upgrading;
+  const auto soon = upgrading.now + std::chrono::hours(24), late = upgrading.now + std::chrono::hours(24 * 300);
+  upgrading.certificateEnds = {{"/etc/kubernetes/pki/apiserver.crt", soon}, {"/etc/kubernetes/pki/ca.crt", late}};
+  upgrading.shownCertificates = {{"n2", {"10.0.0.12:6443", late}}, {"n3", {"10.0.0.13:6443", soon}}};
+  const auto findings = judgeUpgrade(setup, sound());
+  REQUIRE(findings.size() == 2);
+  CHECK(findings[0].evidence == "certificates on n1 end within 30 days: /etc/kubernetes/pki/apiserver.crt (2026-11-29T12:00:00Z)");
+  CHECK(findings[1].evidence == "the certificate that the API server of n3 shows at 10.0.0.13:6443 ends within 30 days (2026-11-29T12:00:00Z); its other files are not seen from here");
+  CHECK(findings[1].remedy == "on n3: kubestrap certs renew all");
+}
+
 TEST_CASE("of a roll gates and bundle can be done, or left out, by themselves, and no other phase of upgrade apply") {
   for (const auto* phase : {"bundle", "preflight"}) CHECK(standsAloneInRoll(phase));
   for (const auto& phase : plan::phaseNames(upgradeApplyWorkflow()))

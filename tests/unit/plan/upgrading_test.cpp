@@ -2,6 +2,7 @@
 #include "tests/fakes/fake_etcd.hpp"
 #include "tests/unit/plan/world.hpp"
 
+#include "certs/x509.hpp"
 #include "support/encoding.hpp"
 
 #include <doctest/doctest.h>
@@ -294,6 +295,36 @@ TEST_CASE_FIXTURE(Cluster, "another control plane that is away for its upgrade i
   CHECK(look().othersTurn == "n2");
   host.now += std::chrono::seconds(61);
   CHECK(look().othersTurn == "");
+}
+
+TEST_CASE("a roll looks at the certificate that each other control plane's API server shows; an upgrade of one node does not") {
+  const auto key = certs::PrivateKey::generate(certs::KeyAlgorithm::ecdsaP256);
+  for (const auto layout : {config::Layout::hosted, config::Layout::plain}) {
+    Cluster cluster;
+    cluster.setup.cluster.kubestrap.layout = layout;
+    const auto end = cluster.host.now + std::chrono::hours(24);
+    const auto pem = certs::issue({.name = "apiserver", .subject = {.commonName = "kube-apiserver"}, .names = {}}, key, certs::Issuer{.key = key},
+                                  {.notBefore = cluster.host.now, .notAfter = end, .serialBytes = std::string(8, '\1')}).pem();
+    for (const std::string name : {"n1", "n2", "n3"}) {
+      cluster.api.put({{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", name}, {"labels", {{"node-role.kubernetes.io/control-plane", ""}}}}}});
+      cluster.api.put({{"apiVersion", "v1"}, {"kind", "Pod"},
+                       {"metadata", {{"name", "kube-apiserver-" + name}, {"namespace", "kube-system"}, {"labels", {{"component", "kube-apiserver"}, {"tier", "control-plane"}}},
+                                     {"annotations", {{"kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint", "10.0.0.1" + name.substr(1) + ":6443"}}}}},
+                       {"spec", {{"nodeName", name}}}});
+    }
+    cluster.api.shows = [&](const std::string& host, int port) {
+      if (host == "10.0.0.13" || port != 6443) throw Error("it shows none");
+      return pem;
+    };
+    const auto& shown = cluster.look().shownCertificates;
+    if (layout == config::Layout::plain) {
+      CHECK(shown.empty());
+      continue;
+    }
+    REQUIRE(shown.size() == 1);
+    CHECK(shown.at("n2").endpoint == "10.0.0.12:6443");
+    CHECK(shown.at("n2").end == end);
+  }
 }
 
 TEST_CASE("every control plane's API server is asked which outdated APIs are in use, and the one that cannot be asked is named") {
