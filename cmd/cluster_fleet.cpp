@@ -5,6 +5,7 @@
 #include "cmd/bundle.hpp"
 #include "cmd/globals.hpp"
 #include "cmd/machine.hpp"
+#include "phases/taints.hpp"
 #include "support/digest.hpp"
 #include "support/encoding.hpp"
 #include "support/log.hpp"
@@ -222,6 +223,7 @@ void learnNodes(const config::ClusterFile& file, FleetLook& look) {
                                    .controlPlane = stringAt(node, "role") == "control-plane", .ready = node.value("ready", false), .labels = {}};
       if (const auto* labels = find(node, "labels")) seen.labels.all = labels->get<std::map<std::string, std::string>>();
       seen.labels.given = split(stringAt(node, "givenLabels"), ',');
+      if (const auto* taints = find(node, "taints")) seen.taints = phases::fleet::Labels{phases::fleet::taintsByName(*taints), split(stringAt(node, "givenTaints"), ',')};
       look.seen.nodes.push_back(std::move(seen));
     }
   }
@@ -233,7 +235,10 @@ Fleet::Fleet(const std::string& fileName, std::stop_token stop)
 phases::fleet::Wish Fleet::wish(bool prune) {
   const auto& inventory = file_.inventory;
   phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .selfHosted = file_.selfHosted, .prune = prune};
-  for (const auto& host : inventory.hosts) wish.hosts.push_back({host.name, host.address, host.controlPlane(), host.labels});
+  for (const auto& host : inventory.hosts) {
+    wish.hosts.push_back({host.name, host.address, host.controlPlane(), host.labels});
+    if (const auto taints = config::taintsOf(file_, host)) wish.hosts.back().taints = phases::fleet::taintsByName(*taints);
+  }
   const auto take = [&](Task task, const fs::path& from, const char* to, const char* mode) {
     cargo_[task] = {from, to, mode, digestOf(from)};
     return phases::fleet::Load{cargo_[task].digest};

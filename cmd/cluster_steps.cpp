@@ -220,6 +220,11 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
     return;
   }
   case Task::label: kubestrap(asked_, {"node", "label", step.host, "--file", "-"}, {{{"labels", host->labels}}}); return;
+  case Task::taint: {
+    const auto taints = config::taintsOf(fleet_.file(), *host);
+    kubestrap(asked_, {"node", "taint", step.host, "--file", "-"}, {Value{{"taints", taints ? Value(*taints) : Value()}}});
+    return;
+  }
   case Task::remove: kubestrap(asked_, {"node", "remove", step.host, "--yes", "--drain"}); return;
   case Task::reset: kubestrap(step.host, {"reset", "--force"}); return;
   }

@@ -54,7 +54,7 @@ inline constexpr auto fieldsOf<InventoryHost> = std::array{
     field<&InventoryHost::role>({.name = "role", .rule = &role, .doc = "What the machine becomes.", .since = since, .required = true}),
     field<&InventoryHost::ssh>({.name = "ssh", .doc = "How this machine is reached, where it differs from the others.", .since = since}),
     field<&InventoryHost::labels>({.name = "labels", .doc = "The Node's labels.", .since = since, .unset = Unset::omittedWhenZero}),
-    field<&InventoryHost::taints>({.name = "taints", .doc = "The taints that the Node begins with; left out, a control plane gets its usual one; an empty list is none.", .since = since, .type = &config::v1beta4::core::taints}),
+    field<&InventoryHost::taints>({.name = "taints", .doc = "The Node's taints; left out, a control plane gets its usual one; an empty list is none.", .since = since, .type = &config::v1beta4::core::taints}),
 };
 
 template <>
@@ -225,6 +225,14 @@ ClusterFile loadClusterFile(const std::vector<Document>& documents, const Random
   file.name = metadata && !metadata->name.empty() ? metadata->name : stringAt(documentOf(file, "ClusterConfiguration"), "clusterName", "kubernetes");
   file.endpoint = endpointOf(file);
   return file;
+}
+
+std::optional<std::vector<Value>> taintsOf(const ClusterFile& file, const InventoryHost& host) {
+  if (host.taints) return host.taints;
+  const auto init = documentOf(file, "InitConfiguration");
+  const auto* taints = kubestrap::find(init, "nodeRegistration.taints");
+  if (!taints || !taints->is_array()) return std::nullopt;
+  return std::vector<Value>(taints->begin(), taints->end());
 }
 
 std::vector<Value> settingsDocuments(const ClusterFile& file) {

@@ -75,6 +75,9 @@ struct ClusterFile {
 /// Throws Problems with everything that is wrong with the file, its other documents included.
 ClusterFile loadClusterFile(const std::vector<Document>& documents, const RandomBytes& random, std::vector<std::string>& warnings);
 
+/// Of that machine's Node, its own or those of the file's InitConfiguration; nothing: the file does not say.
+std::optional<std::vector<Value>> taintsOf(const ClusterFile& file, const InventoryHost& host);
+
 /// What `reconfigure` is given: the file's settings of the control plane, but for the version, which `upgrade` changes, who hosts it, which `pivot` does,
 /// and add-ons.
 std::vector<Value> settingsDocuments(const ClusterFile& file);

@@ -1,5 +1,6 @@
 #include "phases/fleet.hpp"
 
+#include "phases/taints.hpp"
 #include "support/text.hpp"
 #include "support/version.hpp"
 
@@ -90,6 +91,17 @@ void label(const HostWish& host, const Labels& has, std::vector<Step>& steps) {
   std::vector<std::string> words;
   for (const auto& [name, value] : labelChanges(host.labels, has)) words.push_back(value ? name + "=" + *value : name + "-");
   if (!words.empty()) steps.push_back({host.name, Task::label, join(words, ", ")});
+}
+
+void taint(const HostWish& host, const std::optional<Labels>& has, Plan& plan, std::vector<Step>& steps) {
+  const std::string unknown = "taints are compared by the next apply, when kubestrap there is the file's";
+  if (!has) {
+    if (host.taints && std::ranges::find(plan.notes, unknown) == plan.notes.end()) plan.notes.push_back(unknown);
+    return;
+  }
+  std::vector<std::string> words;
+  for (const auto& [name, value] : taintChanges(host.taints, host.controlPlane, *has)) words.push_back(taintWord(name, value));
+  if (!words.empty()) steps.push_back({host.name, Task::taint, join(words, ", ")});
 }
 
 bool isOlder(const std::string& version, const std::string& than) {
@@ -228,6 +240,7 @@ std::string_view nameOf(Task task) {
   case Task::pivot: return "pivot";
   case Task::settings: return "reconfigure";
   case Task::label: return "label";
+  case Task::taint: return "taint";
   case Task::remove: return "drain, node remove";
   case Task::reset: return "reset";
   }
@@ -242,7 +255,7 @@ Plan planApply(const Wish& wish, const Seen& seen) {
   Plan plan{.steps = {}, .troubles = {}, .notes = wish.notes, .busy = {}};
   const auto begins = beginning(wish, seen);
   if (begins.trouble) plan.troubles.push_back(*begins.trouble);
-  std::vector<Step> preparing, gone, inits, controlPlaneJoins, workerJoins, labels, living;
+  std::vector<Step> preparing, gone, inits, controlPlaneJoins, workerJoins, labels, taints, living;
   for (const auto& host : wish.hosts) {
     const auto& there = seen.of(host.name);
     if (!there.unreachable.empty()) {
@@ -258,6 +271,7 @@ Plan planApply(const Wish& wish, const Seen& seen) {
     const auto* node = seen.node(host.name);
     if (there.node && node && (there.begun.empty() || there.begun == "upgrade")) { // as it shall be
       label(host, node->labels, labels);
+      taint(host, node->taints, plan, taints);
       continue;
     }
     prepare(host, there, wish, preparing);
@@ -266,6 +280,7 @@ Plan planApply(const Wish& wish, const Seen& seen) {
     if (&host == begins.host || there.begun == "init") inits.push_back({host.name, Task::init, reason, true});
     else (host.controlPlane ? controlPlaneJoins : workerJoins).push_back({host.name, Task::join, reason, host.controlPlane});
     label(host, {}, labels);
+    taint(host, Labels{}, plan, taints);
   }
   removals(wish, seen, plan, gone, living);
   std::vector<Step> upgrading;
@@ -274,7 +289,7 @@ Plan planApply(const Wish& wish, const Seen& seen) {
   // In layout hosted only a control plane in its own cluster can be upgraded, and who joins waits for upgrades.
   if (!upgrading.empty()) upgrading.insert(upgrading.begin(), pivoting.begin(), pivoting.end()), pivoting.clear();
   auto settings = settingsFollow(seen, preparing, plan);
-  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &pivoting, &settings, &labels, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
+  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &pivoting, &settings, &labels, &taints, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
   return plan;
 }
 
@@ -300,6 +315,9 @@ namespace {
 bool isOver(State state) { return state == State::done || state == State::failed || state == State::left; }
 bool isLost(State state) { return state == State::failed || state == State::left; }
 
+/// Only what the cluster knows of a node.
+bool marks(const Step& step) { return step.task == Task::label || step.task == Task::taint; }
+
 bool isUpgrade(const Step& step) { return step.task == Task::upgrade || step.task == Task::upgradeNode; }
 
 /// Changes who is in etcd, what API servers run, or what the cluster knows of a node: one after the other.
@@ -315,9 +333,8 @@ bool needs(const Step& step, const Step& earlier) {
   if (step.task == Task::upgrade && earlier.task == Task::loadAhead) return true; // pods with other images come to all nodes at once
   if (isUpgrade(step) && earlier.task == Task::pivot) return true;
   if ((step.task == Task::pivot || step.task == Task::settings) && (isUpgrade(earlier) || (earlier.task == Task::join && earlier.controlPlane))) return true;
-  if (step.task == Task::label && earlier.task == Task::pivot) return false;
-  if (step.task == Task::label && earlier.task == Task::settings) return false;
-  return earlier.host == step.host || ((step.task == Task::join || step.task == Task::label) && earlier.task == Task::init);
+  if (marks(step) && (marks(earlier) || earlier.task == Task::pivot || earlier.task == Task::settings)) return false;
+  return earlier.host == step.host || ((step.task == Task::join || marks(step)) && earlier.task == Task::init);
 }
 
 /// Whether it waits for this earlier one, however that ends.

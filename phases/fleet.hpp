@@ -18,10 +18,14 @@ struct Labels {
 /// What of the labels has to change: a value, or nothing for one that the file does not have any more. Others' labels are left alone.
 std::map<std::string, std::optional<std::string>> labelChanges(const std::map<std::string, std::string>& wanted, const Labels& has);
 
+/// By key and effect, "example.org/gpu:NoSchedule", which is what the names of those that were given are, too.
+using Taints = std::map<std::string, std::string>;
+
 struct HostWish {
   std::string name, address;
   bool controlPlane = false;
   std::map<std::string, std::string> labels = {};
+  std::optional<Taints> taints = {}; ///< nothing: the file does not say
 };
 
 /// Something that is brought to the machines. What is there already is known by its digest.
@@ -57,6 +61,7 @@ struct NodeSeen {
   std::string name, version, address; ///< the kubelet's version
   bool controlPlane = false, ready = false;
   Labels labels;
+  std::optional<Labels> taints = {}; ///< nothing: an older kubestrap has told, which does not say
 };
 
 /// What `reconfigure` says, on the control plane that speaks for the cluster, of the file's settings.
@@ -79,7 +84,7 @@ struct Seen {
   const NodeSeen* node(std::string_view name) const;
 };
 
-enum class Task { copyBinary, copyImage, copyBundle, load, loadAhead, prepare, forget, upgrade, upgradeNode, init, join, pivot, settings, label, remove, reset };
+enum class Task { copyBinary, copyImage, copyBundle, load, loadAhead, prepare, forget, upgrade, upgradeNode, init, join, pivot, settings, label, taint, remove, reset };
 /// "copy kubestrap"
 std::string_view nameOf(Task task);
 

@@ -31,7 +31,8 @@ Value answerOf(bool node, const std::string& begun = "") {
 
 Value statusOf(const std::string& answering) {
   return parseJson(R"({"apiServer":{"answers":)" + answering + R"(},"cluster":{"version":"v1.37.2","layout":"hosted","hosting":"static"},"findings":[{"name":"WorkerNotReady","severity":"warning","where":"w1","cause":"it is away","remedy":"bring it back"}],
-    "nodes":[{"name":"n1","role":"control-plane","kubelet":"v1.37.2","ready":true,"address":"10.0.0.1","labels":{"a":"b"},"givenLabels":"a"},
+    "nodes":[{"name":"n1","role":"control-plane","kubelet":"v1.37.2","ready":true,"address":"10.0.0.1","labels":{"a":"b"},"givenLabels":"a",
+              "taints":[{"key":"k","value":"v","effect":"NoSchedule"}],"givenTaints":"k:NoSchedule"},
              {"name":"w1","role":"worker","kubelet":"v1.37.2","ready":false},{"name":"w9","role":"worker","kubelet":"v1.37.2","ready":true}]})");
 }
 
@@ -79,6 +80,10 @@ TEST_CASE("the first control plane whose API server answers tells of the nodes")
   REQUIRE(look.seen.nodes.size() == 3);
   CHECK(look.seen.nodes[0].labels.all.at("a") == "b");
   CHECK(look.seen.nodes[0].labels.given == std::vector<std::string>{"a"});
+  REQUIRE(look.seen.nodes[0].taints);
+  CHECK(look.seen.nodes[0].taints->all.at("k:NoSchedule") == "v");
+  CHECK(look.seen.nodes[0].taints->given == std::vector<std::string>{"k:NoSchedule"});
+  CHECK_FALSE(look.seen.nodes[1].taints); // as an older kubestrap tells it
 }
 
 TEST_CASE("preflight is told what the machine shall be, and that nothing may be fetched") {

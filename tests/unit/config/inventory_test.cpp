@@ -130,6 +130,16 @@ TEST_CASE("init is given the file's documents with what is the machine's own") {
   CHECK(documents[1]["kind"] == "ClusterConfiguration");
 }
 
+TEST_CASE("a machine's taints are its own, or those for all, or nobody's business") {
+  const auto plain = fileOf(inventoryOf(three));
+  CHECK_FALSE(taintsOf(plain, plain.first()));
+  CHECK(taintsOf(plain, *plain.find("w1"))->empty());
+  const auto file = fileOf(stream({inventoryOf(three), init("nodeRegistration: {taints: [{key: a, effect: NoSchedule}]}\n")}));
+  REQUIRE(taintsOf(file, file.first()));
+  CHECK(stringAt(taintsOf(file, file.first())->front(), "key") == "a");
+  CHECK(taintsOf(file, *file.find("w1"))->empty());
+}
+
 TEST_CASE("a control plane that stands is given the settings of the file, without version and add-ons") {
   const auto file = fileOf(stream({inventoryOf(three), cluster("kubernetesVersion: v1.37.2\nnetworking: {podSubnet: 10.244.0.0/16}\n"), init(""),
                                    "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\naddons: [{name: metrics-server, source: /m.yaml}]\n"}));

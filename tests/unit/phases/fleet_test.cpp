@@ -299,6 +299,29 @@ TEST_CASE("labels of the file are given, those that it does not have any more ar
   CHECK(fresh.back() == Lines{"w1 label"});
 }
 
+TEST_CASE("taints of the file are given, those that it does not have any more are taken away, others' are left alone") {
+  auto wish = wishOf({"n1"}, {"w1"});
+  wish.hosts[1].taints = Taints{{"example.org/gpu:NoSchedule", "a"}, {"mine:NoExecute", ""}};
+  auto seen = made(wish);
+  for (auto& each : seen.nodes) each.taints = Labels{};
+  seen.nodes[1].taints = Labels{.all = {{"mine:NoExecute", ""}, {"old:NoSchedule", ""}, {"node.kubernetes.io/not-ready:NoSchedule", ""}}, .given = {"mine:NoExecute", "old:NoSchedule"}};
+  CHECK(stepsOf(planApply(wish, seen)) == Lines{"w1: taint (example.org/gpu=a:NoSchedule, old:NoSchedule-)"});
+  seen.nodes[1].taints->all = {{"mine:NoExecute", ""}, {"example.org/gpu:NoSchedule", "a"}, {"somebody's:NoSchedule", ""}};
+  CHECK(planApply(wish, seen).steps.empty());
+  CHECK(rounds(planApply(wish, allBare(wish))).back() == Lines{"w1 taint"});
+  SUBCASE("and labels go with them, whatever becomes of either") {
+    wish.hosts[1].labels = {{"disk", "ssd"}};
+    seen.nodes[1].taints->all.clear();
+    CHECK(rounds(planApply(wish, seen), {"w1 label"}) == std::vector<Lines>{{"w1 label", "w1 taint"}});
+  }
+  SUBCASE("where an older kubestrap does not say what there is, that is told") {
+    seen.nodes[1].taints.reset();
+    seen.hosts["n1"].binary = "old";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"n1: copy kubestrap (differs)"});
+    CHECK(planApply(wish, seen).notes == Lines{"taints are compared by the next apply, when kubestrap there is the file's"});
+  }
+}
+
 TEST_CASE("a newer version in the file is an upgrade: control planes, then kubelets where a bundle brings them, then who joins") {
   auto wish = wishOf({"n1", "n2"}, {"w1", "w2"});
   wish.version = "v1.37.2";
