@@ -44,6 +44,7 @@ is() { if [ -e "$1" ]; then printf true; else printf false; fi; }
 begun=$(cat /var/lib/kubestrap/unfinished 2>/dev/null)
 case $begun in init|join|upgrade) ;; *) begun= ;; esac
 apiServer=$(sed -n 's,.*image: .*/kube-apiserver:\(v[0-9A-Za-z.-]*\).*,\1,p' /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null | head -n 1)
+advertised=$(sed -n 's,.*--advertise-address=\([0-9A-Fa-f.:]*\).*,\1,p' /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null | head -n 1)
 busy=null
 pid=$(sed -n 's/.*"pid":\([0-9]\{1,\}\).*/\1/p' /run/lock/kubestrap.lock 2>/dev/null)
 [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = kubestrap ] && busy=$(cat /run/lock/kubestrap.lock)
@@ -52,9 +53,9 @@ bundle=
 [ $node = true ] && [ -z "$begun" ] || bundle=$(digest /var/lib/kubestrap/cluster.bundle)
 status=
 [ "$busy" = null ] && [ -e /etc/kubernetes/admin.conf ] && status=$(kubestrap status -o json 2>/dev/null)
-printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","apiServer":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"status":%s}\n' \
+printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","apiServer":"%s","advertised":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"status":%s}\n' \
   "$(uname -m)" "$(uname -sr)" "$(digest /usr/bin/kubestrap)" "$(digest /usr/lib/kubestrap/kubestrap-image.tar)" "$bundle" "$(text /etc/kubernetes/pki/ca.crt)" "$apiServer" \
-  "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${status:-null}"
+  "$advertised" "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${status:-null}"
 )sh";
 
 std::string digestOf(const fs::path& path) {
@@ -151,8 +152,8 @@ void atOnce(std::size_t count, const std::function<void(std::size_t)>& body) {
 HostSeen hostSeen(const Value& answer) {
   const auto is = [&](const char* member) { return answer.value(member, false); };
   HostSeen seen{.machine = stringAt(answer, "machine"), .kernel = stringAt(answer, "kernel"), .binary = stringAt(answer, "binary"), .image = stringAt(answer, "image"),
-                .bundle = stringAt(answer, "bundle"), .authorities = authoritiesIn(stringAt(answer, "authority")), .node = is("node"), .controlPlane = is("controlPlane"), .apiServer = stringAt(answer, "apiServer"),
-                .begun = stringAt(answer, "begun"), .busy = stringAt(answer, "busy.command")};
+                .bundle = stringAt(answer, "bundle"), .authorities = authoritiesIn(stringAt(answer, "authority")), .node = is("node"), .controlPlane = is("controlPlane"),
+                .advertised = stringAt(answer, "advertised"), .apiServer = stringAt(answer, "apiServer"), .begun = stringAt(answer, "begun"), .busy = stringAt(answer, "busy.command")};
   return seen;
 }
 
@@ -220,9 +221,10 @@ void learnNodes(const config::ClusterFile& file, FleetLook& look) {
     look.seen.selfHosted = stringAt(status->second, "cluster.hosting") == "self";
     for (const auto& node : *nodes) {
       phases::fleet::NodeSeen seen{.name = stringAt(node, "name"), .version = stringAt(node, "kubelet"), .address = stringAt(node, "address"),
-                                   .controlPlane = stringAt(node, "role") == "control-plane", .ready = node.value("ready", false), .labels = {}};
+                                   .controlPlane = stringAt(node, "role") == "control-plane", .ready = node.value("ready", false)};
       if (const auto* labels = find(node, "labels")) seen.labels.all = labels->get<std::map<std::string, std::string>>();
       seen.labels.given = split(stringAt(node, "givenLabels"), ',');
+      if (const auto* addresses = find(node, "addresses")) seen.addresses = addresses->get<std::vector<std::string>>();
       if (const auto* taints = find(node, "taints")) seen.taints = phases::fleet::Labels{phases::fleet::taintsByName(*taints), split(stringAt(node, "givenTaints"), ',')};
       look.seen.nodes.push_back(std::move(seen));
     }
@@ -237,6 +239,7 @@ phases::fleet::Wish Fleet::wish(bool prune) {
   phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .selfHosted = file_.selfHosted, .prune = prune};
   for (const auto& host : inventory.hosts) {
     wish.hosts.push_back({host.name, host.address, host.controlPlane(), host.labels});
+    wish.hosts.back().ownNodeIp = config::saysNodeIp(file_);
     if (const auto taints = config::taintsOf(file_, host)) wish.hosts.back().taints = phases::fleet::taintsByName(*taints);
   }
   const auto take = [&](Task task, const fs::path& from, const char* to, const char* mode) {

@@ -45,6 +45,7 @@ NodeSeen nodeSeen(const Value& node) {
                 .kubelet = stringAt(node, "status.nodeInfo.kubeletVersion"),
                 .controlPlane = kube::isControlPlane(node),
                 .ready = kube::isReady(node)};
+  seen.addresses = kube::internalAddresses(node);
   if (const auto* labels = find(node, "metadata.labels")) seen.labels = *labels;
   if (const auto* taints = find(node, "spec.taints")) seen.taints = *taints;
   if (const auto* annotations = find(node, "metadata.annotations")) {

@@ -106,6 +106,8 @@ Value documentOf(const ClusterFile& file, std::string_view kind) {
 
 bool asksForSelf(const Value& document) { return stringAt(document, "kind") == v1alpha1::kind && stringAt(document, "hosting") == "self"; }
 
+bool isNodeIp(const Value& argument) { return stringAt(argument, "name") == "node-ip"; }
+
 /// As the file says it for all, with what is this machine's own.
 Value registration(const ClusterFile& file, const InventoryHost& host) {
   auto own = documentOf(file, "InitConfiguration").value("nodeRegistration", Value::object());
@@ -114,8 +116,7 @@ Value registration(const ClusterFile& file, const InventoryHost& host) {
   if (host.taints) own["taints"] = *host.taints;
   auto& arguments = own["kubeletExtraArgs"];
   if (!arguments.is_array()) arguments = Value::array();
-  if (std::ranges::none_of(arguments, [](const Value& each) { return stringAt(each, "name") == "node-ip"; }))
-    arguments.push_back({{"name", "node-ip"}, {"value", host.address}});
+  if (std::ranges::none_of(arguments, isNodeIp)) arguments.push_back({{"name", "node-ip"}, {"value", host.address}});
   return own;
 }
 
@@ -233,6 +234,12 @@ std::optional<std::vector<Value>> taintsOf(const ClusterFile& file, const Invent
   const auto* taints = kubestrap::find(init, "nodeRegistration.taints");
   if (!taints || !taints->is_array()) return std::nullopt;
   return std::vector<Value>(taints->begin(), taints->end());
+}
+
+bool saysNodeIp(const ClusterFile& file) {
+  const auto init = documentOf(file, "InitConfiguration");
+  const auto* arguments = kubestrap::find(init, "nodeRegistration.kubeletExtraArgs");
+  return arguments && arguments->is_array() && std::ranges::any_of(*arguments, isNodeIp);
 }
 
 std::vector<Value> settingsDocuments(const ClusterFile& file) {

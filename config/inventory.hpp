@@ -78,6 +78,9 @@ ClusterFile loadClusterFile(const std::vector<Document>& documents, const Random
 /// Of that machine's Node, its own or those of the file's InitConfiguration; nothing: the file does not say.
 std::optional<std::vector<Value>> taintsOf(const ClusterFile& file, const InventoryHost& host);
 
+/// Whether the file tells kubelets another address than that of their machine.
+bool saysNodeIp(const ClusterFile& file);
+
 /// What `reconfigure` is given: the file's settings of the control plane, but for the version, which `upgrade` changes, who hosts it, which `pivot` does,
 /// and add-ons.
 std::vector<Value> settingsDocuments(const ClusterFile& file);

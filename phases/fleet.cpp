@@ -1,6 +1,7 @@
 #include "phases/fleet.hpp"
 
 #include "phases/taints.hpp"
+#include "support/ip.hpp"
 #include "support/text.hpp"
 #include "support/version.hpp"
 
@@ -102,6 +103,16 @@ void taint(const HostWish& host, const std::optional<Labels>& has, Plan& plan, s
   std::vector<std::string> words;
   for (const auto& [name, value] : taintChanges(host.taints, host.controlPlane, *has)) words.push_back(taintWord(name, value));
   if (!words.empty()) steps.push_back({host.name, Task::taint, join(words, ", ")});
+}
+
+/// Certificates, etcd and others' files have it: that is a command of its own, on the machine.
+void address(const HostWish& host, const HostSeen& there, const NodeSeen& node, Plan& plan) {
+  const auto wanted = IpAddress::parse(host.address);
+  const auto differs = [&](const std::string& has) { return wanted && !has.empty() && IpAddress::parse(has) != wanted; };
+  const bool nodes = !host.ownNodeIp && !node.addresses.empty() && std::ranges::all_of(node.addresses, differs);
+  if (!nodes && !differs(there.advertised)) return;
+  plan.notes.push_back(fmt::format("{} {} {}, and the file says {}: it stays so; once the machine has that address: kubestrap node readdress --to {}, on {}", host.name,
+                                   nodes ? "has the address" : "has an API server that tells others", nodes ? join(node.addresses, ", ") : there.advertised, host.address, host.address, host.name));
 }
 
 bool isOlder(const std::string& version, const std::string& than) {
@@ -272,6 +283,7 @@ Plan planApply(const Wish& wish, const Seen& seen) {
     if (there.node && node && (there.begun.empty() || there.begun == "upgrade")) { // as it shall be
       label(host, node->labels, labels);
       taint(host, node->taints, plan, taints);
+      address(host, there, *node, plan);
       continue;
     }
     prepare(host, there, wish, preparing);

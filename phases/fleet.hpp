@@ -26,6 +26,7 @@ struct HostWish {
   bool controlPlane = false;
   std::map<std::string, std::string> labels = {};
   std::optional<Taints> taints = {}; ///< nothing: the file does not say
+  bool ownNodeIp = false;            ///< the kubelet is told another address than this one
 };
 
 /// Something that is brought to the machines. What is there already is known by its digest.
@@ -52,15 +53,17 @@ struct HostSeen {
   std::string binary, image, bundle; ///< digests of what is there; empty: nothing
   std::vector<std::string> authorities; ///< of the cluster, by their public keys; several while they change
   bool node = false, controlPlane = false; ///< by its kubeconfigs
+  std::string advertised;        ///< the address that its API server's static pod tells others; empty: it has none
   std::string apiServer;         ///< version of its API server as its static pod has it; empty: it has none
   std::string begun;             ///< "init", "join" or "upgrade" that has not come to its end
   std::string busy;              ///< the command of a kubestrap that is at work there
 };
 
 struct NodeSeen {
-  std::string name, version, address; ///< the kubelet's version
+  std::string name, version, address; ///< the kubelet's version; its first address
   bool controlPlane = false, ready = false;
-  Labels labels;
+  std::vector<std::string> addresses = {}; ///< all of them that are internal; none: an older kubestrap has told
+  Labels labels = {};
   std::optional<Labels> taints = {}; ///< nothing: an older kubestrap has told, which does not say
 };
 

@@ -32,7 +32,7 @@ Value answerOf(bool node, const std::string& begun = "") {
 Value statusOf(const std::string& answering) {
   return parseJson(R"({"apiServer":{"answers":)" + answering + R"(},"cluster":{"version":"v1.37.2","layout":"hosted","hosting":"static"},"findings":[{"name":"WorkerNotReady","severity":"warning","where":"w1","cause":"it is away","remedy":"bring it back"}],
     "nodes":[{"name":"n1","role":"control-plane","kubelet":"v1.37.2","ready":true,"address":"10.0.0.1","labels":{"a":"b"},"givenLabels":"a",
-              "taints":[{"key":"k","value":"v","effect":"NoSchedule"}],"givenTaints":"k:NoSchedule"},
+              "addresses":["10.0.0.1","fd00::1"],"taints":[{"key":"k","value":"v","effect":"NoSchedule"}],"givenTaints":"k:NoSchedule"},
              {"name":"w1","role":"worker","kubelet":"v1.37.2","ready":false},{"name":"w9","role":"worker","kubelet":"v1.37.2","ready":true}]})");
 }
 
@@ -41,11 +41,13 @@ Value statusOf(const std::string& answering) {
 TEST_CASE("a machine's answer is what was seen of it") {
   auto answer = answerOf(true, "join");
   answer["busy"] = {{"command", "join"}, {"pid", 7}};
+  answer["advertised"] = "10.0.0.1";
   const auto seen = hostSeen(answer);
   CHECK(seen.machine == "x86_64");
   CHECK(seen.node);
   CHECK(seen.begun == "join");
   CHECK(seen.busy == "join");
+  CHECK(seen.advertised == "10.0.0.1");
   CHECK(seen.unreachable.empty());
 }
 
@@ -80,6 +82,7 @@ TEST_CASE("the first control plane whose API server answers tells of the nodes")
   REQUIRE(look.seen.nodes.size() == 3);
   CHECK(look.seen.nodes[0].labels.all.at("a") == "b");
   CHECK(look.seen.nodes[0].labels.given == std::vector<std::string>{"a"});
+  CHECK(look.seen.nodes[0].addresses == std::vector<std::string>{"10.0.0.1", "fd00::1"});
   REQUIRE(look.seen.nodes[0].taints);
   CHECK(look.seen.nodes[0].taints->all.at("k:NoSchedule") == "v");
   CHECK(look.seen.nodes[0].taints->given == std::vector<std::string>{"k:NoSchedule"});

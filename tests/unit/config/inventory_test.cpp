@@ -130,6 +130,12 @@ TEST_CASE("init is given the file's documents with what is the machine's own") {
   CHECK(documents[1]["kind"] == "ClusterConfiguration");
 }
 
+TEST_CASE("kubelets are told the address of their machine, where the file tells them no other") {
+  CHECK_FALSE(saysNodeIp(fileOf(inventoryOf(three))));
+  CHECK_FALSE(saysNodeIp(fileOf(stream({inventoryOf(three), init("nodeRegistration: {kubeletExtraArgs: [{name: v, value: '2'}]}\n")}))));
+  CHECK(saysNodeIp(fileOf(stream({inventoryOf(three), init("nodeRegistration: {kubeletExtraArgs: [{name: node-ip, value: '::'}]}\n")}))));
+}
+
 TEST_CASE("a machine's taints are its own, or those for all, or nobody's business") {
   const auto plain = fileOf(inventoryOf(three));
   CHECK_FALSE(taintsOf(plain, plain.first()));

@@ -322,6 +322,26 @@ TEST_CASE("taints of the file are given, those that it does not have any more ar
   }
 }
 
+TEST_CASE("where a node has another address than the file says, that is told with what changes it, and left") {
+  auto wish = wishOf({"n1"}, {"w1"});
+  auto seen = made(wish);
+  seen.nodes[0].addresses = {"10.0.0.1"};
+  seen.nodes[1].addresses = {"10.0.0.2", "fd00::2"};
+  seen.hosts["n1"].advertised = "10.0.0.1";
+  CHECK(planApply(wish, seen).notes.empty());
+  wish.hosts[1].address = "fd00:0::2"; // of two families it may be either
+  CHECK(planApply(wish, seen).notes.empty());
+  wish.hosts[1].address = "10.0.0.9";
+  CHECK(planApply(wish, seen).notes ==
+        Lines{"w1 has the address 10.0.0.2, fd00::2, and the file says 10.0.0.9: it stays so; once the machine has that address: kubestrap node readdress --to 10.0.0.9, on w1"});
+  CHECK(planApply(wish, seen).steps.empty());
+  wish.hosts[1].ownNodeIp = true;
+  CHECK(planApply(wish, seen).notes.empty());
+  seen.hosts["n1"].advertised = "10.0.0.7";
+  CHECK(planApply(wish, seen).notes ==
+        Lines{"n1 has an API server that tells others 10.0.0.7, and the file says 10.0.0.1: it stays so; once the machine has that address: kubestrap node readdress --to 10.0.0.1, on n1"});
+}
+
 TEST_CASE("a newer version in the file is an upgrade: control planes, then kubelets where a bundle brings them, then who joins") {
   auto wish = wishOf({"n1", "n2"}, {"w1", "w2"});
   wish.version = "v1.37.2";
