@@ -96,11 +96,10 @@ std::vector<std::string> authoritiesIn(const std::string& encoded) {
   return pins;
 }
 
-/// A control plane that runs in its own cluster, with nothing under way on the machine that speaks for it.
-bool mayBeCompared(const FleetLook& look) {
-  const auto status = look.status.find(look.seen.asked);
+/// With nothing under way on the machine that speaks for the cluster.
+bool mayBeAsked(const FleetLook& look) {
   const auto& host = look.seen.of(look.seen.asked);
-  return status != look.status.end() && stringAt(status->second, "cluster.hosting") == "self" && host.begun.empty() && host.busy.empty();
+  return !look.seen.asked.empty() && host.begun.empty() && host.busy.empty();
 }
 
 } // namespace
@@ -208,6 +207,28 @@ SettingsSeen settingsSeen(const host::CommandResult& ended) {
   return seen;
 }
 
+std::vector<std::string> addonsCommand(const config::ClusterFile& file) {
+  std::vector<std::string> words{"addons", "apply", "--config", "-"};
+  if (file.inventory.offline) words.emplace_back("--offline");
+  return words;
+}
+
+SettingsSeen addonsSeen(const host::CommandResult& ended) {
+  SettingsSeen seen;
+  if (ended.exitCode != 0) return settingsSeen(ended);
+  const auto answer = parseJson(ended.output, "the answer of addons");
+  for (const auto& name : answer.value("notInConfiguration", Value::array())) seen.beyond.push_back(name.get<std::string>());
+  if (!answer.value("changed", false)) return seen;
+  constexpr std::string_view phase = "addon/";
+  for (const auto& change : answer.value("changes", Value::array())) {
+    const auto of = stringAt(change, "phase"), verb = stringAt(change, "verb");
+    if (verb == "keep" || verb == "wait") continue;
+    const auto name = of.starts_with(phase) ? of.substr(phase.size()) : "the cluster's configuration";
+    if (std::ranges::find(seen.steps, name) == seen.steps.end()) seen.steps.push_back(name);
+  }
+  return seen;
+}
+
 void learnNodes(const config::ClusterFile& file, FleetLook& look) {
   for (const auto& host : file.inventory.hosts) {
     const auto status = look.status.find(host.name);
@@ -236,7 +257,7 @@ Fleet::Fleet(const std::string& fileName, std::stop_token stop)
 
 phases::fleet::Wish Fleet::wish(bool prune) {
   const auto& inventory = file_.inventory;
-  phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .selfHosted = file_.selfHosted, .prune = prune};
+  phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .selfHosted = file_.selfHosted, .addons = config::addonsDocument(file_).has_value(), .prune = prune};
   for (const auto& host : inventory.hosts) {
     wish.hosts.push_back({host.name, host.address, host.controlPlane(), host.labels});
     wish.hosts.back().ownNodeIp = config::saysNodeIp(file_);
@@ -301,15 +322,16 @@ FleetLook Fleet::look() const {
   return look;
 }
 
-void Fleet::compareSettings(FleetLook& look) const {
-  if (mayBeCompared(look)) look.seen.settings = compare(look.seen.asked);
+void Fleet::compare(FleetLook& look) const {
+  if (!mayBeAsked(look)) return;
+  if (look.seen.selfHosted) look.seen.settings = compared(look.seen.asked, settingsCommand(file_), config::settingsDocuments(file_), settingsSeen);
+  if (const auto addons = config::addonsDocument(file_)) look.seen.addons = compared(look.seen.asked, addonsCommand(file_), {*addons}, addonsSeen);
 }
 
-SettingsSeen Fleet::compare(const std::string& host) const {
+SettingsSeen Fleet::compared(const std::string& host, std::vector<std::string> words, const std::vector<Value>& documents, SettingsSeen (&read)(const host::CommandResult&)) const {
   try {
-    auto words = settingsCommand(file_);
     words.insert(words.end(), {"--dry-run", "-o", "json"});
-    return settingsSeen(run(host, {.script = "exec kubestrap \"$@\"", .arguments = std::move(words), .input = streamOf(config::settingsDocuments(file_)), .timeout = comparing}));
+    return read(run(host, {.script = "exec kubestrap \"$@\"", .arguments = std::move(words), .input = streamOf(documents), .timeout = comparing}));
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {

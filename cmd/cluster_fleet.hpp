@@ -41,14 +41,15 @@ public:
 
   /// One connection and one question for each machine, many at once.
   FleetLook look() const;
-  /// One question more, at the control plane that speaks for the cluster.
-  void compareSettings(FleetLook& look) const;
+  /// A question more for the settings, and one for the add-ons of the file, at the control plane that speaks for the cluster.
+  void compare(FleetLook& look) const;
   /// Throws Unreachable.
   host::CommandResult run(const std::string& host, const nodes::Errand& errand) const;
 
 private:
   nodes::Target targetOf(const config::InventoryHost& host) const;
-  phases::fleet::SettingsSeen compare(const std::string& host) const;
+  phases::fleet::SettingsSeen compared(const std::string& host, std::vector<std::string> words, const std::vector<Value>& documents,
+                                       phases::fleet::SettingsSeen (&read)(const host::CommandResult&)) const;
 
   std::stop_token stop_;
   config::ClusterFile file_;
@@ -82,6 +83,10 @@ std::vector<std::string> preflightWords(const config::ClusterFile& file, const c
 std::vector<std::string> settingsCommand(const config::ClusterFile& file);
 /// What `reconfigure --dry-run` answers.
 phases::fleet::SettingsSeen settingsSeen(const host::CommandResult& ended);
+/// How a control plane is told the add-ons of the file.
+std::vector<std::string> addonsCommand(const config::ClusterFile& file);
+/// What `addons apply --dry-run` answers.
+phases::fleet::SettingsSeen addonsSeen(const host::CommandResult& ended);
 /// The control plane whose API server answers, and the nodes that it tells of.
 void learnNodes(const config::ClusterFile& file, FleetLook& look);
 

@@ -255,6 +255,12 @@ std::vector<Value> settingsDocuments(const ClusterFile& file) {
   return documents;
 }
 
+std::optional<Value> addonsDocument(const ClusterFile& file) {
+  const auto own = documentOf(file, v1alpha1::kind);
+  if (!own.contains("addons") || !own["addons"].is_array()) return std::nullopt;
+  return Value{{"apiVersion", v1alpha1::apiVersion}, {"kind", v1alpha1::kind}, {"addons", own["addons"]}};
+}
+
 std::vector<Value> initDocuments(const ClusterFile& file, const InventoryHost& host) {
   auto init = documentOf(file, "InitConfiguration");
   init["apiVersion"] = "kubeadm.k8s.io/v1beta4";

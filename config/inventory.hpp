@@ -85,6 +85,9 @@ bool saysNodeIp(const ClusterFile& file);
 /// and add-ons.
 std::vector<Value> settingsDocuments(const ClusterFile& file);
 
+/// What `addons apply` is given; nothing: the file does not say which add-ons there shall be.
+std::optional<Value> addonsDocument(const ClusterFile& file);
+
 /// What `init` is given on that machine: the documents of the file, with its name, address and taints. Of hosting: self there is only the layout, which it needs.
 std::vector<Value> initDocuments(const ClusterFile& file, const InventoryHost& host);
 /// What `join` is given there. Its registration is that of the file's InitConfiguration; `discovery` is as in a JoinConfiguration.

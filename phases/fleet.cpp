@@ -202,15 +202,33 @@ std::vector<Step> pivots(const Wish& wish, const Seen& seen, Plan& plan) {
   return {};
 }
 
-/// After everything else at the control planes. A kubestrap that is about to be replaced may not know the question.
+bool isBrought(Task task, const Seen& seen, const std::vector<Step>& preparing) {
+  return std::ranges::any_of(preparing, [&](const Step& each) { return each.host == seen.asked && each.task == task; });
+}
+
+/// Why something cannot be as the file has it. A kubestrap that is about to be replaced may not know the question.
+void tellKept(const SettingsSeen& kept, std::string_view what, const Seen& seen, const std::vector<Step>& preparing, Plan& plan) {
+  if (isBrought(Task::copyBinary, seen, preparing) && !(kept.refused + kept.failed).empty()) plan.notes.push_back(fmt::format("{} are compared by the next apply, when kubestrap there is the file's", what));
+  else if (!kept.refused.empty()) plan.notes.push_back(fmt::format("{} stay as they are: {}{}", what, kept.refused, kept.hint.empty() ? "" : "; " + kept.hint));
+  else if (!kept.failed.empty()) plan.troubles.push_back({seen.asked, fmt::format("its {} cannot be compared with the file's: {}", what, kept.failed), kept.hint});
+}
+
+/// After everything else at the control planes.
 std::vector<Step> settingsFollow(const Seen& seen, const std::vector<Step>& preparing, Plan& plan) {
-  const auto& settings = seen.settings;
-  const bool old = std::ranges::any_of(preparing, [&](const Step& each) { return each.host == seen.asked && each.task == Task::copyBinary; });
-  if (old && !(settings.refused + settings.failed).empty()) plan.notes.push_back("settings are compared by the next apply, when kubestrap there is the file's");
-  else if (!settings.refused.empty()) plan.notes.push_back(fmt::format("settings stay as they are: {}{}", settings.refused, settings.hint.empty() ? "" : "; " + settings.hint));
-  else if (!settings.failed.empty()) plan.troubles.push_back({seen.asked, fmt::format("its settings cannot be compared with the file's: {}", settings.failed), settings.hint});
-  if (settings.steps.empty()) return {};
-  return {{seen.asked, Task::settings, join(settings.steps, "; "), true}};
+  tellKept(seen.settings, "settings", seen, preparing, plan);
+  if (seen.settings.steps.empty()) return {};
+  return {{seen.asked, Task::settings, join(seen.settings.steps, "; "), true}};
+}
+
+/// And after that, since both write what the cluster keeps of its configuration. A bundle brings manifests, which are compared once they are there.
+std::vector<Step> addonsFollow(const Wish& wish, const Seen& seen, const std::vector<Step>& preparing, Plan& plan) {
+  if (!wish.addons || seen.asked.empty() || seen.of(seen.asked).begun == "init") return {};
+  const auto& addons = seen.addons;
+  for (const auto& name : addons.beyond) plan.notes.push_back(fmt::format("{} is installed, and the file does not have it: it stays; kubestrap addons remove {}, on {}", name, name, seen.asked));
+  if (isBrought(Task::copyBundle, seen, preparing)) return {{seen.asked, Task::addons, addons.steps.empty() ? "as the bundle has them" : join(addons.steps, ", "), true}};
+  tellKept(addons, "add-ons", seen, preparing, plan);
+  if (addons.steps.empty()) return {};
+  return {{seen.asked, Task::addons, join(addons.steps, ", "), true}};
 }
 
 } // namespace
@@ -250,6 +268,7 @@ std::string_view nameOf(Task task) {
   case Task::join: return "join";
   case Task::pivot: return "pivot";
   case Task::settings: return "reconfigure";
+  case Task::addons: return "addons apply";
   case Task::label: return "label";
   case Task::taint: return "taint";
   case Task::remove: return "drain, node remove";
@@ -301,7 +320,8 @@ Plan planApply(const Wish& wish, const Seen& seen) {
   // In layout hosted only a control plane in its own cluster can be upgraded, and who joins waits for upgrades.
   if (!upgrading.empty()) upgrading.insert(upgrading.begin(), pivoting.begin(), pivoting.end()), pivoting.clear();
   auto settings = settingsFollow(seen, preparing, plan);
-  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &pivoting, &settings, &labels, &taints, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
+  auto addons = addonsFollow(wish, seen, preparing, plan);
+  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &pivoting, &settings, &addons, &labels, &taints, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
   return plan;
 }
 
@@ -334,7 +354,7 @@ bool isUpgrade(const Step& step) { return step.task == Task::upgrade || step.tas
 
 /// Changes who is in etcd, what API servers run, or what the cluster knows of a node: one after the other.
 bool takesTurn(const Step& step) {
-  return isUpgrade(step) || step.task == Task::pivot || step.task == Task::settings || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
+  return isUpgrade(step) || step.task == Task::pivot || step.task == Task::settings || step.task == Task::addons || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
 }
 
 /// Whether a step cannot be without this earlier one.
@@ -345,7 +365,8 @@ bool needs(const Step& step, const Step& earlier) {
   if (step.task == Task::upgrade && earlier.task == Task::loadAhead) return true; // pods with other images come to all nodes at once
   if (isUpgrade(step) && earlier.task == Task::pivot) return true;
   if ((step.task == Task::pivot || step.task == Task::settings) && (isUpgrade(earlier) || (earlier.task == Task::join && earlier.controlPlane))) return true;
-  if (marks(step) && (marks(earlier) || earlier.task == Task::pivot || earlier.task == Task::settings)) return false;
+  if (marks(step) && (marks(earlier) || earlier.task == Task::pivot || earlier.task == Task::settings || earlier.task == Task::addons)) return false;
+  if (step.task == Task::addons && earlier.task == Task::settings) return false;
   return earlier.host == step.host || ((step.task == Task::join || marks(step)) && earlier.task == Task::init);
 }
 

@@ -43,6 +43,7 @@ struct Wish {
   std::string version;         ///< of Kubernetes: "v1.37.2"; empty: as it is
   std::string kubelet;         ///< of the bundle's kubelet; empty: it has none
   bool selfHosted = false;     ///< the control plane shall run in its own cluster
+  bool addons = false;         ///< the file says which add-ons there shall be
   bool prune = false;
   std::vector<std::string> notes = {}; ///< of what is brought, to be told with the plan
 };
@@ -67,12 +68,13 @@ struct NodeSeen {
   std::optional<Labels> taints = {}; ///< nothing: an older kubestrap has told, which does not say
 };
 
-/// What `reconfigure` says, on the control plane that speaks for the cluster, of the file's settings.
+/// What `reconfigure` says, on the control plane that speaks for the cluster, of the file's settings, or `addons apply` of its add-ons.
 struct SettingsSeen {
   std::vector<std::string> steps; ///< by which they would come; none: they are as the file says
   std::string refused;            ///< why they cannot come; empty: they can
   std::string failed;             ///< why that could not be seen; empty: it was
   std::string hint;               ///< of either
+  std::vector<std::string> beyond = {}; ///< add-ons that are there, and that the file does not have
 };
 
 struct Seen {
@@ -81,13 +83,13 @@ struct Seen {
   std::string version; ///< of the cluster, as it keeps it; empty: not known
   bool hosted = false, selfHosted = false; ///< its layout; and that it runs in its own cluster
   std::vector<NodeSeen> nodes;
-  SettingsSeen settings = {};
+  SettingsSeen settings = {}, addons = {};
 
   const HostSeen& of(const std::string& host) const;
   const NodeSeen* node(std::string_view name) const;
 };
 
-enum class Task { copyBinary, copyImage, copyBundle, load, loadAhead, prepare, forget, upgrade, upgradeNode, init, join, pivot, settings, label, taint, remove, reset };
+enum class Task { copyBinary, copyImage, copyBundle, load, loadAhead, prepare, forget, upgrade, upgradeNode, init, join, pivot, settings, addons, label, taint, remove, reset };
 /// "copy kubestrap"
 std::string_view nameOf(Task task);
 

@@ -112,6 +112,19 @@ TEST_CASE("what reconfigure says of the settings is taken, and its refusal with 
   CHECK(settingsSeen({.exitCode = 1, .output = {}, .errors = "error: the API server does not answer\n"}).failed == "the API server does not answer");
 }
 
+TEST_CASE("what addons says of the file's add-ons is taken: which would change, and which are there beyond them") {
+  const auto seen = addonsSeen({.exitCode = 0, .output = R"({"changed":true,"changes":[{"phase":"upload-config","verb":"update"},{"phase":"addon/flannel","verb":"keep"},
+    {"phase":"addon/metallb","verb":"create"},{"phase":"addon/metallb","verb":"create"}],"notInConfiguration":["traefik"]})", .errors = {}});
+  CHECK(seen.steps == std::vector<std::string>{"the cluster's configuration", "metallb"});
+  CHECK(seen.beyond == std::vector<std::string>{"traefik"});
+  CHECK(addonsSeen({.exitCode = 0, .output = R"({"changed":false,"changes":[{"phase":"addon/flannel","verb":"keep"}],"notInConfiguration":[]})", .errors = {}}).steps.empty());
+  CHECK(addonsSeen({.exitCode = 3, .output = {}, .errors = "error: there is no manifest of it\n  try: put it there\n"}).refused == "there is no manifest of it");
+  auto file = fileOf({{"n1", "control-plane"}});
+  CHECK(addonsCommand(file) == std::vector<std::string>{"addons", "apply", "--config", "-"});
+  file.inventory.offline = true;
+  CHECK(addonsCommand(file).back() == "--offline");
+}
+
 TEST_CASE("status has a row for each machine, and for nodes that the file does not have") {
   const auto file = fileOf({{"n1", "control-plane"}, {"w1", "worker"}, {"w2", "worker"}, {"w3", "worker"}});
   FleetLook look;

@@ -153,6 +153,10 @@ TEST_CASE("a control plane that stands is given the settings of the file, withou
   REQUIRE(documents.size() == 2);
   CHECK(documents.front() == Value{{"apiVersion", "kubeadm.k8s.io/v1beta4"}, {"kind", "ClusterConfiguration"}, {"networking", {{"podSubnet", "10.244.0.0/16"}}}});
   CHECK(documents.back() == Value{{"apiVersion", "kubestrap.io/v1alpha1"}, {"kind", "KubestrapConfiguration"}});
+  REQUIRE(addonsDocument(file));
+  CHECK(stringAt(addonsDocument(file)->at("addons")[0], "name") == "metrics-server");
+  CHECK(addonsDocument(file)->size() == 3);
+  CHECK_FALSE(addonsDocument(fileOf(stream({inventoryOf(three), kubestrap("endpoint: {mode: local}\n")}))));
 }
 
 TEST_CASE("a file may ask for a control plane in its own cluster, which neither init nor reconfigure is told in a document") {

@@ -494,6 +494,41 @@ TEST_CASE("settings come last at the control planes, and what cannot come is tol
   CHECK(planApply(wish, refused).notes == Lines{"settings are compared by the next apply, when kubestrap there is the file's"});
 }
 
+TEST_CASE("add-ons come after the settings, by the control plane that speaks for the cluster, and what cannot come is told") {
+  auto wish = wishOf({"n1", "n2"}, {"w1"});
+  auto seen = made(wish);
+  seen.addons.steps = {"flannel", "metallb"};
+  CHECK(planApply(wish, seen).steps.empty()); // the file does not say which
+  wish.addons = true;
+  CHECK(stepsOf(planApply(wish, seen)) == Lines{"n1: addons apply (flannel, metallb)"});
+  seen.settings.steps = {"kube-apiserver: revision 2"};
+  wish.hosts[0].labels = {{"disk", "ssd"}};
+  CHECK(rounds(planApply(wish, seen), {"n1 reconfigure"}) == std::vector<Lines>{{"n1 reconfigure", "n1 label"}, {"n1 addons apply"}});
+  CHECK(planApply(wish, allBare(wish)).notes.empty()); // init installs them
+
+  auto other = made(wish);
+  wish.hosts[0].labels.clear();
+  SUBCASE("one that the file does not have any more stays") {
+    other.addons.beyond = {"metallb"};
+    CHECK(planApply(wish, other).steps.empty());
+    CHECK(planApply(wish, other).notes == Lines{"metallb is installed, and the file does not have it: it stays; kubestrap addons remove metallb, on n1"});
+  }
+  SUBCASE("one without a manifest") {
+    other.addons.refused = "there is no manifest of it at /root/m.yaml";
+    CHECK(planApply(wish, other).steps.empty());
+    CHECK(planApply(wish, other).notes == Lines{"add-ons stay as they are: there is no manifest of it at /root/m.yaml"});
+  }
+  SUBCASE("one that comes with the bundle of an upgrade is applied in the same run") {
+    wish.bundle = {"bundle"};
+    wish.version = "v1.37.2";
+    other.version = other.hosts["n1"].apiServer = "v1.36.3";
+    other.addons.refused = "there is no manifest of it at /var/lib/kubestrap/manifests/m.yaml";
+    const auto plan = planApply(wish, other);
+    CHECK(line(plan.steps.back()) == "n1: addons apply (as the bundle has them)");
+    CHECK(std::ranges::none_of(rounds(plan, {"n1 upgrade apply"}), [](const Lines& round) { return std::ranges::find(round, "n1 addons apply") != round.end(); }));
+  }
+}
+
 TEST_CASE("no cluster goes back to an older version, and one that the file says nothing of stays") {
   auto wish = wishOf({"n1"}, {});
   auto seen = made(wish);
