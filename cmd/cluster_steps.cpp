@@ -78,6 +78,9 @@ bool passes(const Error& error) {
   return error.exitCode() == ExitCode::refused && std::ranges::any_of(passing, [&](std::string_view gate) { return error.message().find(gate) != std::string::npos; });
 }
 
+/// Of this thread: what a machine is asked besides, like a token for another, is heard of that step.
+thread_local const phases::fleet::Step* performed = nullptr;
+
 void withPatience(std::stop_token stop, const std::function<void()>& step) {
   SystemClock clock(std::move(stop));
   for (const auto began = clock.now();;) {
@@ -110,8 +113,8 @@ Value ClusterSteps::kubestrap(const std::string& host, const std::vector<std::st
 
 Value ClusterSteps::answer(const std::string& host, nodes::Errand errand, std::initializer_list<int> allowed) {
   errand.arguments.insert(errand.arguments.end(), {"-o", "json"});
-  errand.feed.errors = [&](std::string_view line) {
-    view_.hears(host, line);
+  errand.feed.errors = [&, step = performed](std::string_view line) { // in whichever thread
+    if (step) view_.hears(step->host, std::string(phases::fleet::nameOf(step->task)), line);
     log::info(1, "{}: {}", host, line);
   };
   const auto ended = fleet_.run(host, errand);
@@ -184,6 +187,7 @@ void ClusterSteps::upgradeNode(const config::InventoryHost& host) {
 }
 
 void ClusterSteps::perform(const phases::fleet::Step& step) {
+  performed = &step;
   const auto* host = fleet_.file().find(step.host);
   switch (step.task) {
   case Task::copyBinary:
