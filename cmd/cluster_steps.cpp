@@ -69,6 +69,9 @@ exit $code
 )sh";
 
 constexpr auto patience = std::chrono::hours(1); // kubestrap has its own, for whatever it waits for
+/// Of a token, and of the files that control planes share: two hours, of which a join that begins may take its patience.
+constexpr std::string_view lifetime = "2h";
+constexpr auto usable = std::chrono::minutes(45);
 constexpr std::chrono::seconds gatePatience = std::chrono::minutes(3), pause = std::chrono::seconds(3);
 
 /// Gates of an upgrade that open by themselves: the node before is not back yet.
@@ -80,6 +83,10 @@ bool passes(const Error& error) {
 
 /// Of this thread: what a machine is asked besides, like a token for another, is heard of that step.
 thread_local const phases::fleet::Step* performed = nullptr;
+struct Performing {
+  explicit Performing(const phases::fleet::Step& step) { performed = &step; }
+  ~Performing() { performed = nullptr; }
+};
 
 void withPatience(std::stop_token stop, const std::function<void()>& step) {
   SystemClock clock(std::move(stop));
@@ -96,12 +103,19 @@ void withPatience(std::stop_token stop, const std::function<void()>& step) {
 } // namespace
 
 ClusterSteps::~ClusterSteps() {
-  if (!words_) return;
-  try {
-    kubestrap(asked_, {"token", "delete", words_->tokenId});
-  } catch (const Error& error) { // it ends by itself
-    log::info(1, "the token {} could not be deleted: {}", words_->tokenId, error.message());
+  for (const auto& id : tokens_) {
+    try {
+      kubestrap(asked_, {"token", "delete", id});
+    } catch (const Error& error) { // it ends by itself
+      log::info(1, "the token {} could not be deleted: {}", id, error.message());
+    }
   }
+}
+
+/// A clock that was set back in between says nothing.
+bool ClusterSteps::lasts(TimePoint made) const {
+  const auto age = now_() - made;
+  return age >= Duration::zero() && age < usable;
 }
 
 Value ClusterSteps::kubestrap(const std::string& host, const std::vector<std::string>& words, const std::vector<Value>& documents, std::string_view marked,
@@ -135,24 +149,29 @@ void ClusterSteps::copy(const phases::fleet::Step& step) {
 /// How the cluster is found and trusted, with a token of this run's own.
 Value ClusterSteps::discovery() {
   const std::lock_guard lock(mutex_);
-  if (!words_) {
-    const auto token = while_("asking " + asked_ + " for a token", [&] { return kubestrap(asked_, {"token", "create", "--ttl", "2h", "--description", "machines that kubestrap cluster apply lets join"}); });
+  if (!words_ || !lasts(words_->made)) {
+    const auto made = now_();
+    const auto token = while_("asking " + asked_ + " for a token",
+                              [&] { return kubestrap(asked_, {"token", "create", "--ttl", std::string(lifetime), "--description", "machines that kubestrap cluster apply lets join"}); });
     const auto secret = stringAt(token, "token");
-    words_ = Words{{{"bootstrapToken", {{"apiServerEndpoint", stringAt(token, "apiServerEndpoint")}, {"token", secret}, {"caCertHashes", token.at("caCertHashes")}}}}, secret.substr(0, secret.find('.'))};
+    tokens_.push_back(secret.substr(0, secret.find('.')));
+    words_ = Words{{{"bootstrapToken", {{"apiServerEndpoint", stringAt(token, "apiServerEndpoint")}, {"token", secret}, {"caCertHashes", token.at("caCertHashes")}}}}, made};
   }
   return words_->discovery;
 }
 
-/// Of the files that control planes share: they are in the cluster for two hours.
+/// Of the files that control planes share. They join one after the other, so none is reading what lies there under an older key.
 std::string ClusterSteps::certificateKey() {
   const std::lock_guard lock(mutex_);
-  if (certificateKey_.empty()) {
+  if (certificateKey_.empty() || !lasts(shared_)) {
+    const auto made = now_();
     SystemEntropy entropy;
     auto key = config::generateCertificateKey([&](std::size_t count) { return entropy.bytes(count); });
     auto documents = config::initDocuments(fleet_.file(), *fleet_.file().find(asked_));
     documents.front()["certificateKey"] = key.reveal();
     while_("letting " + asked_ + " share the certificates", [&] { kubestrap(asked_, {"init", "phase", "upload-certs", "--upload-certs", "--skip-certificate-key-print", "--config", "-"}, documents); });
     certificateKey_ = std::move(key);
+    shared_ = made;
   }
   return certificateKey_.reveal();
 }
@@ -187,7 +206,7 @@ void ClusterSteps::upgradeNode(const config::InventoryHost& host) {
 }
 
 void ClusterSteps::perform(const phases::fleet::Step& step) {
-  performed = &step;
+  const Performing performing(step);
   const auto* host = fleet_.file().find(step.host);
   switch (step.task) {
   case Task::copyBinary:
