@@ -25,7 +25,6 @@
 #include <utility>
 
 #include <sys/auxv.h>
-#include <sys/utsname.h>
 
 namespace kubestrap::cmd {
 
@@ -57,6 +56,16 @@ printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","
   "$(uname -m)" "$(uname -sr)" "$(digest /usr/bin/kubestrap)" "$(digest /usr/lib/kubestrap/kubestrap-image.tar)" "$bundle" "$(text /etc/kubernetes/pki/ca.crt)" "$apiServer" \
   "$advertised" "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${status:-null}"
 )sh";
+
+/// What a program begins with.
+std::string headOf(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(fmt::format("cannot read {}", path.string()), "paths in the file are from its own folder", ExitCode::usage);
+  std::string head(64, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(file.gcount()));
+  return head;
+}
 
 std::string digestOf(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -263,30 +272,52 @@ phases::fleet::Wish Fleet::wish(bool prune) {
     wish.hosts.back().ownNodeIp = config::saysNodeIp(file_);
     if (const auto taints = config::taintsOf(file_, host)) wish.hosts.back().taints = phases::fleet::taintsByName(*taints);
   }
-  const auto take = [&](Task task, const fs::path& from, const char* to, const char* mode) {
-    cargo_[task] = {from, to, mode, digestOf(from)};
-    return phases::fleet::Load{cargo_[task].digest};
-  };
   const auto binary = inventory.binary.empty() ? ownProgram() : fs::path(inventory.binary);
-  wish.binary = take(Task::copyBinary, binary, "/usr/bin/kubestrap", "755");
-  if (utsname own{}; inventory.binary.empty() && uname(&own) == 0) wish.machine = own.machine;
-  if (const auto image = imageFor(inventory, binary); !image.empty()) wish.image = take(Task::copyImage, image, "/usr/lib/kubestrap/kubestrap-image.tar", "644");
-  if (inventory.bundle.empty()) return wish;
-  wish.bundle = take(Task::copyBundle, inventory.bundle, "/var/lib/kubestrap/cluster.bundle", "600");
-  const archive::Reader bundle(inventory.bundle);
-  if (const auto* program = bundle.lock().find("bin/kubestrap"); program && !wish.binary.is(program->sha256))
-    wish.notes.push_back(fmt::format("the bundle has another kubestrap than {}, which is the one that nodes get{}", binary.string(), wish.image.wanted() ? "" : "; lay its kubestrap-image.tar beside it"));
-  if (bundle.lock().find("bin/kubelet")) wish.kubelet = bundle.lock().kubernetesVersion;
+  const auto architecture = inventory.binary.empty() ? archive::ownArchitecture() : archive::programArchitecture(headOf(binary)).value_or("");
+  auto common = brought({binary, imageFor(inventory, binary), inventory.bundle}, "", architecture, wish.notes);
+  if (!architecture.empty()) wish.machine = archive::kernelName(architecture);
+  wish.binary = std::move(common.binary), wish.image = std::move(common.image), wish.bundle = std::move(common.bundle), wish.kubelet = std::move(common.kubelet);
+  for (const auto& [name, each] : inventory.architectures) {
+    if (const auto foreign = archive::foreignProgram(headOf(each.binary), name)) throw Error(fmt::format("{}: {}", each.binary, *foreign), fmt::format("architectures.{}.binary in the file", name), ExitCode::usage);
+    const auto machine = archive::kernelName(name);
+    wish.others[machine] = brought({each.binary, each.image, each.bundle}, machine, name, wish.notes);
+  }
   return wish;
 }
 
-const Cargo& Fleet::cargo(Task task) const { return cargo_.at(task); }
+phases::fleet::Brought Fleet::brought(const Sources& from, const std::string& machine, const std::string& architecture, std::vector<std::string>& notes) {
+  phases::fleet::Brought brought;
+  const auto take = [&](Task task, const fs::path& what, std::string_view to, const char* mode) {
+    auto& cargo = cargo_[{task, machine}];
+    cargo = {what, to, mode, digestOf(what)};
+    return phases::fleet::Load{cargo.digest};
+  };
+  brought.binary = take(Task::copyBinary, from.binary, "/usr/bin/kubestrap", "755");
+  if (!from.image.empty()) brought.image = take(Task::copyImage, from.image, "/usr/lib/kubestrap/kubestrap-image.tar", "644");
+  if (from.bundle.empty()) return brought;
+  brought.bundle = take(Task::copyBundle, from.bundle, bundlePlace, "600");
+  const archive::Reader bundle(from.bundle);
+  if (!architecture.empty() && bundle.lock().architecture != architecture)
+    throw Error(fmt::format("{} is for {}, and {} for {}", from.bundle, bundle.lock().architecture, from.binary.string(), architecture), "architectures in the file's Cluster has a program and a bundle for each", ExitCode::usage);
+  if (const auto* program = bundle.lock().find("bin/kubestrap"); program && !brought.binary.is(program->sha256))
+    notes.push_back(fmt::format("the bundle has another kubestrap than {}, which is the one that nodes get{}", from.binary.string(), brought.image.wanted() ? "" : "; lay its kubestrap-image.tar beside it"));
+  if (bundle.lock().find("bin/kubelet")) brought.kubelet = bundle.lock().kubernetesVersion;
+  return brought;
+}
+
+const Cargo& Fleet::cargo(Task task, const std::string& machine) const { return cargo_.at({task, machine}); }
 
 void Fleet::judgeBundle(const phases::fleet::Plan& plan) {
-  if (std::ranges::none_of(plan.steps, [](const auto& step) { return step.task == Task::copyBundle || step.task == Task::load; }) || std::exchange(bundleJudged_, true)) return;
-  host::LocalHost host(globals().rootfs, stop_);
-  archive::NoSink none;
-  verifiedWhole({file_.inventory.bundle, {}}, trustedKeys(host), none);
+  const auto& inventory = file_.inventory;
+  for (const auto& step : plan.steps) {
+    if (step.task != Task::copyBundle && step.task != Task::load) continue;
+    const auto own = std::ranges::find_if(inventory.architectures, [&](const auto& each) { return archive::kernelName(each.first) == step.machine; });
+    const auto& bundle = own == inventory.architectures.end() ? inventory.bundle : own->second.bundle;
+    if (!judged_.insert(bundle).second) continue;
+    host::LocalHost host(globals().rootfs, stop_);
+    archive::NoSink none;
+    verifiedWhole({bundle, {}}, trustedKeys(host), none);
+  }
 }
 
 nodes::Target Fleet::targetOf(const config::InventoryHost& host) const {

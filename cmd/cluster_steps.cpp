@@ -141,7 +141,7 @@ void ClusterSteps::offline(std::vector<std::string>& words) const {
 }
 
 void ClusterSteps::copy(const phases::fleet::Step& step) {
-  const auto& cargo = fleet_.cargo(step.task);
+  const auto& cargo = fleet_.cargo(step.task, step.machine);
   const auto ended = fleet_.run(step.host, {.script = std::string(copyScript), .arguments = {cargo.to.string(), cargo.mode, cargo.digest}, .input = {}, .file = cargo.from, .timeout = patience});
   if (ended.exitCode != 0) throw errorOf(ended.errors, ended.exitCode);
 }
@@ -187,7 +187,7 @@ void ClusterSteps::join(const config::InventoryHost& host) {
 /// What an upgrade is told besides.
 std::vector<std::string> ClusterSteps::upgradeFlags() const {
   std::vector<std::string> words;
-  if (!fleet_.file().inventory.bundle.empty()) words = {"--bundle", fleet_.cargo(Task::copyBundle).to.string(), "--bundle-without", "kubestrap"};
+  if (config::bringsBundle(fleet_.file().inventory)) words = {"--bundle", std::string(bundlePlace), "--bundle-without", "kubestrap"};
   offline(words);
   const auto init = config::initDocuments(fleet_.file(), fleet_.file().first()).front();
   if (const auto* ignored = find(init, "nodeRegistration.ignorePreflightErrors"))
@@ -212,8 +212,8 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   case Task::copyBinary:
   case Task::copyImage:
   case Task::copyBundle: return copy(step);
-  case Task::load: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string(), "--without", "kubestrap"}); return;
-  case Task::loadAhead: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string(), "--without", "kubelet,kubestrap"}); return;
+  case Task::load: kubestrap(step.host, {"bundle", "load", std::string(bundlePlace), "--without", "kubestrap"}); return;
+  case Task::loadAhead: kubestrap(step.host, {"bundle", "load", std::string(bundlePlace), "--without", "kubelet,kubestrap"}); return;
   case Task::prepare: // What it cannot put right is init's and join's to refuse, who know more.
     kubestrap(step.host, preflightWords(fleet_.file(), *host, !isThere_ && host == &fleet_.file().first()), config::initDocuments(fleet_.file(), *host), {},
               {0, static_cast<int>(ExitCode::refused)});

@@ -20,6 +20,7 @@ namespace {
 constexpr std::string_view since = "v1alpha1";
 
 constexpr std::string_view roles[] = {"control-plane", "worker"};
+constexpr std::string_view architectureNames[] = {"amd64", "arm64", "s390x", "ppc64le"};
 constexpr Rule role{.choices = roles};
 
 /// What ssh would take for a flag, or its user's shell for something else, is no name.
@@ -63,12 +64,20 @@ inline constexpr auto fieldsOf<InventoryMetadata> = std::array{
 };
 
 template <>
+inline constexpr auto fieldsOf<InventoryArchitecture> = std::array{
+    field<&InventoryArchitecture::binary>({.name = "binary", .doc = "The program for these machines, a path from this file's folder.", .since = since, .required = true}),
+    field<&InventoryArchitecture::image>({.name = "image", .doc = "kubestrap-image.tar for these machines, a path from this file's folder.", .since = since, .unset = Unset::omittedWhenZero}),
+    field<&InventoryArchitecture::bundle>({.name = "bundle", .doc = "The bundle for these machines, a path from this file's folder.", .since = since, .unset = Unset::omittedWhenZero}),
+};
+
+template <>
 inline constexpr auto fieldsOf<Inventory> = std::array{
     field<&Inventory::metadata>({.name = "metadata", .doc = "What the cluster is called.", .since = since}),
     field<&Inventory::ssh>({.name = "ssh", .doc = "How machines are reached.", .since = since}),
     field<&Inventory::binary>({.name = "binary", .doc = "The program that is brought to the machines, a path from this file's folder; by itself the one that runs.", .since = since, .unset = Unset::omittedWhenZero}),
     field<&Inventory::image>({.name = "image", .doc = "kubestrap-image.tar, a path from this file's folder; by itself the one beside the program, or in /usr/lib/kubestrap, if there is one.", .since = since, .unset = Unset::omittedWhenZero}),
     field<&Inventory::bundle>({.name = "bundle", .doc = "A bundle that is put on the machines before they become nodes, a path from this file's folder.", .since = since, .unset = Unset::omittedWhenZero}),
+    field<&Inventory::architectures>({.name = "architectures", .doc = "What is brought in place of these to machines of an architecture: amd64, arm64, s390x or ppc64le.", .since = since, .unset = Unset::omittedWhenZero}),
     field<&Inventory::offline>({.name = "offline", .doc = "Whether the machines may fetch nothing from outside of the cluster.", .since = since, .unset = Unset::omittedWhenZero}),
     field<&Inventory::hosts>({.name = "hosts", .doc = "The machines; the first control plane of the list begins the cluster.", .since = since, .required = true}),
 };
@@ -154,6 +163,10 @@ void validateInventory(const Value& document, const schema::Report& report, std:
   once(hosts, "name", [](const std::string& name) { return name; }, report);
   once(hosts, "address", canonical, report);
   const auto controlPlanes = std::ranges::count_if(hosts, [](const Value& host) { return stringAt(host, "role") == "control-plane"; });
+  if (const auto* architectures = kubestrap::find(document, "architectures"); architectures && architectures->is_object())
+    for (const auto& each : architectures->items())
+      if (std::ranges::find(schema::architectureNames, each.key()) == std::end(schema::architectureNames))
+        report.add(Place{}.member("architectures").member(each.key()), "is no architecture that is known", "one of amd64, arm64, s390x, ppc64le");
   if (controlPlanes == 0) report.add(place, "none of them is a control plane", "one host, or three, of role control-plane");
   if (controlPlanes > 0 && controlPlanes % 2 == 0)
     warnings.push_back(fmt::format("{} control planes: etcd stops when {} of them {} lost, as with {}; an odd number bears more", controlPlanes, controlPlanes / 2,
@@ -174,10 +187,15 @@ void resolvePaths(Inventory& inventory, const std::string& folder, const std::st
     else if (!path.empty() && !path.starts_with('~')) path = (std::filesystem::path(folder) / path).string();
   };
   for (auto* path : {&inventory.binary, &inventory.image, &inventory.bundle}) resolve(*path);
+  for (auto& [name, each] : inventory.architectures) resolve(each.binary), resolve(each.image), resolve(each.bundle);
   if (inventory.ssh)
     for (auto* path : {&inventory.ssh->identityFile, &inventory.ssh->configFile}) resolve(*path);
   for (auto& host : inventory.hosts)
     if (host.ssh) resolve(host.ssh->identityFile);
+}
+
+bool bringsBundle(const Inventory& inventory) {
+  return !inventory.bundle.empty() || std::ranges::any_of(inventory.architectures, [](const auto& each) { return !each.second.bundle.empty(); });
 }
 
 HostSsh sshOf(const Inventory& inventory, const InventoryHost& host) {

@@ -36,11 +36,17 @@ struct InventoryMetadata {
   std::string name;
 };
 
+/// What is brought to machines of an architecture.
+struct InventoryArchitecture {
+  std::string binary, image, bundle;
+};
+
 /// kubestrap.io/v1alpha1 Cluster: the machines of a cluster, how they are reached, and what is brought to them.
 struct Inventory {
   std::optional<InventoryMetadata> metadata;
   std::optional<InventorySsh> ssh;
-  std::string binary, image, bundle;
+  std::string binary, image, bundle; ///< for all that `architectures` does not have
+  std::map<std::string, InventoryArchitecture> architectures; ///< "arm64"
   bool offline = false;
   std::vector<InventoryHost> hosts;
 };
@@ -56,6 +62,8 @@ Value encodeInventory(const Inventory& inventory);
 
 /// Makes its paths those that programs take: from the file's folder, and with `home` for a ~ at their beginning.
 void resolvePaths(Inventory& inventory, const std::string& folder, const std::string& home);
+/// Whether any machine gets a bundle.
+bool bringsBundle(const Inventory& inventory);
 /// How that machine is reached: by its own settings, by those for all, at its address.
 HostSsh sshOf(const Inventory& inventory, const InventoryHost& host);
 

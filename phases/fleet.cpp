@@ -58,8 +58,11 @@ Beginning beginning(const Wish& wish, const Seen& seen) {
 
 /// Why a machine that answers cannot be what the file wants.
 std::optional<Trouble> troubleOf(const HostWish& host, const HostSeen& there, const Wish& wish, const Seen& seen) {
-  if (!wish.machine.empty() && wish.binary.wanted() && there.machine != wish.machine)
-    return Trouble{host.name, fmt::format("it is {}, and the program is for {}", there.machine, wish.machine), "name one for its architecture as binary, in a file of its own"};
+  const bool other = wish.others.contains(there.machine);
+  if (!other && !wish.machine.empty() && wish.binary.wanted() && there.machine != wish.machine)
+    return Trouble{host.name, fmt::format("it is {}, and the program is for {}", there.machine, wish.machine), "name one for its architecture below architectures, in the file's Cluster"};
+  if (wish.bringsBundle() && !wish.broughtTo(there).bundle.wanted())
+    return Trouble{host.name, fmt::format("it is {}, and there is a bundle for others only", there.machine), "name one for its architecture below architectures, in the file's Cluster"};
   if (seen.asked.empty()) return std::nullopt;
   const auto* node = seen.node(host.name);
   const auto& ours = seen.of(seen.asked).authorities;
@@ -74,16 +77,22 @@ std::optional<Trouble> troubleOf(const HostWish& host, const HostSeen& there, co
   return std::nullopt;
 }
 
+/// By which what is brought there is found again.
+std::string keyOf(const HostSeen& there, const Wish& wish) { return wish.others.contains(there.machine) ? there.machine : std::string(); }
+
 void bring(const HostWish& host, const HostSeen& there, const Wish& wish, std::vector<Step>& steps) {
   const auto lacks = [](const std::string& digest) { return digest.empty() ? "missing" : "differs"; };
-  if (!wish.binary.is(there.binary)) steps.push_back({host.name, Task::copyBinary, lacks(there.binary)});
-  if (wish.image.wanted() && !wish.image.is(there.image)) steps.push_back({host.name, Task::copyImage, lacks(there.image)});
+  const auto brought = wish.broughtTo(there);
+  const auto copy = [&](Task task, const std::string& has) { steps.push_back({.host = host.name, .task = task, .reason = lacks(has), .machine = keyOf(there, wish)}); };
+  if (!brought.binary.is(there.binary)) copy(Task::copyBinary, there.binary);
+  if (brought.image.wanted() && !brought.image.is(there.image)) copy(Task::copyImage, there.image);
 }
 
 void prepare(const HostWish& host, const HostSeen& there, const Wish& wish, std::vector<Step>& steps) {
-  if (wish.bundle.wanted()) {
-    if (!wish.bundle.is(there.bundle)) steps.push_back({host.name, Task::copyBundle, there.bundle.empty() ? "missing" : "differs"});
-    steps.push_back({host.name, Task::load, ""});
+  if (const auto& bundle = wish.broughtTo(there).bundle; bundle.wanted()) {
+    const auto key = keyOf(there, wish);
+    if (!bundle.is(there.bundle)) steps.push_back({.host = host.name, .task = Task::copyBundle, .reason = there.bundle.empty() ? "missing" : "differs", .machine = key});
+    steps.push_back({.host = host.name, .task = Task::load, .reason = "", .machine = key});
   }
   steps.push_back({host.name, Task::prepare, ""});
 }
@@ -146,7 +155,7 @@ struct Part {
 Part partOf(const HostWish& host, const Wish& wish, const Seen& seen) {
   const auto& there = seen.of(host.name);
   const bool speaks = host.name == seen.asked, older = isOlder(there.apiServer, wish.version);
-  const bool kubelet = isOlder(seen.node(host.name)->version, wish.version), brings = kubelet && wish.kubelet == wish.version;
+  const bool kubelet = isOlder(seen.node(host.name)->version, wish.version), brings = kubelet && wish.broughtTo(there).kubelet == wish.version;
   Part part{.host = &host, .keepsKubelet = kubelet && !brings};
   part.begun = there.begun == "upgrade" && !isOlder(wish.version, seen.version); // else it was for a version that the file does not have any more
   part.cluster = speaks && !staysStatic(wish, seen) && (isOlder(seen.version, wish.version) || older || part.begun);
@@ -171,8 +180,9 @@ void upgrades(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>&
   for (const auto& part : parts) {
     const auto& name = part.host->name;
     if (part.keepsKubelet) older.push_back(name);
-    if (wish.bundle.wanted() && (cluster || part.itself)) preparing.push_back({name, Task::copyBundle, "where it is not there"});
-    if (wish.bundle.wanted() && cluster) preparing.push_back({name, Task::loadAhead, "without its kubelet"});
+    const auto key = keyOf(seen.of(name), wish);
+    if (wish.bringsBundle() && (cluster || part.itself)) preparing.push_back({.host = name, .task = Task::copyBundle, .reason = "where it is not there", .machine = key});
+    if (wish.bringsBundle() && cluster) preparing.push_back({.host = name, .task = Task::loadAhead, .reason = "without its kubelet", .machine = key});
     const auto reason = [&](const std::string& from) { return part.begun ? std::string("goes on") : fmt::format("{} to {}", from, wish.version); };
     if (part.cluster) steps.push_back({name, Task::upgrade, reason(seen.version), true});
     if (part.itself)
@@ -240,6 +250,15 @@ std::map<std::string, std::optional<std::string>> labelChanges(const std::map<st
   for (const auto& name : has.given)
     if (!wanted.contains(name) && has.all.contains(name)) changes[name] = std::nullopt;
   return changes;
+}
+
+Brought Wish::broughtTo(const HostSeen& host) const {
+  const auto own = others.find(host.machine);
+  return own == others.end() ? Brought{binary, image, bundle, kubelet} : own->second;
+}
+
+bool Wish::bringsBundle() const {
+  return bundle.wanted() || std::ranges::any_of(others, [](const auto& each) { return each.second.bundle.wanted(); });
 }
 
 const HostSeen& Seen::of(const std::string& host) const {

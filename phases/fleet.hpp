@@ -36,18 +36,6 @@ struct Load {
   bool is(const std::string& other) const { return digest == other; }
 };
 
-struct Wish {
-  std::vector<HostWish> hosts; ///< in the file's order
-  std::string machine;         ///< for which the program was built: "x86_64"; empty: not known
-  Load binary, image, bundle;
-  std::string version;         ///< of Kubernetes: "v1.37.2"; empty: as it is
-  std::string kubelet;         ///< of the bundle's kubelet; empty: it has none
-  bool selfHosted = false;     ///< the control plane shall run in its own cluster
-  bool addons = false;         ///< the file says which add-ons there shall be
-  bool prune = false;
-  std::vector<std::string> notes = {}; ///< of what is brought, to be told with the plan
-};
-
 struct HostSeen {
   std::string unreachable, hint; ///< why; empty: it answers
   std::string machine, kernel;   ///< "x86_64", "Linux 6.12.1"
@@ -58,6 +46,28 @@ struct HostSeen {
   std::string apiServer;         ///< version of its API server as its static pod has it; empty: it has none
   std::string begun;             ///< "init", "join" or "upgrade" that has not come to its end
   std::string busy;              ///< the command of a kubestrap that is at work there
+};
+
+/// What machines of one architecture get.
+struct Brought {
+  Load binary, image, bundle;
+  std::string kubelet; ///< of the bundle; empty: it has none
+};
+
+struct Wish {
+  std::vector<HostWish> hosts; ///< in the file's order
+  std::string machine;         ///< for which the program was built: "x86_64"; empty: not known
+  Load binary, image, bundle;
+  std::string version;         ///< of Kubernetes: "v1.37.2"; empty: as it is
+  std::string kubelet;         ///< of the bundle's kubelet; empty: it has none
+  bool selfHosted = false;     ///< the control plane shall run in its own cluster
+  bool addons = false;         ///< the file says which add-ons there shall be
+  bool prune = false;
+  std::vector<std::string> notes = {}; ///< of what is brought, to be told with the plan
+  std::map<std::string, Brought> others = {}; ///< by `machine`, in place of the above
+
+  Brought broughtTo(const HostSeen& host) const;
+  bool bringsBundle() const; ///< to any
 };
 
 struct NodeSeen {
@@ -100,6 +110,7 @@ struct Step {
   bool controlPlane = false;
   bool last = false;      ///< after all others
   bool apiServer = false; ///< of `upgrade node`: the API server there changes with it
+  std::string machine = {}; ///< of what is brought: for which of `others`; empty: for none of them
   bool operator==(const Step&) const = default;
 };
 

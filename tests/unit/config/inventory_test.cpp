@@ -105,6 +105,18 @@ TEST_CASE("paths are from the file's folder, and ~ is a home, which ssh -F does 
   CHECK(inventory.bundle.empty());
 }
 
+TEST_CASE("a file may have a program, an image and a bundle for each architecture that machines may be of") {
+  const std::string one = "hosts: [{name: n1, address: 10.0.0.11, role: control-plane}]\n";
+  auto inventory = fileOf(inventoryOf("architectures: {arm64: {binary: arm/kubestrap, bundle: arm.bundle}}\n" + one)).inventory;
+  CHECK(bringsBundle(inventory));
+  CHECK_FALSE(bringsBundle(fileOf(inventoryOf("architectures: {arm64: {binary: b}}\n" + one)).inventory));
+  resolvePaths(inventory, "/desk", "/home/me");
+  CHECK(Lines{inventory.architectures.at("arm64").binary, inventory.architectures.at("arm64").image, inventory.architectures.at("arm64").bundle} == Lines{"/desk/arm/kubestrap", "", "/desk/arm.bundle"});
+  CHECK(problemsOfFile(inventoryOf("architectures: {aarch64: {binary: b}}\n" + one)) ==
+        Lines{"k.yaml:3:17: architectures.aarch64: is no architecture that is known (expected one of amd64, arm64, s390x, ppc64le)"});
+  CHECK(problemsOfFile(inventoryOf("architectures: {arm64: {bundle: b}}\n" + one)).size() == 1); // without a program
+}
+
 TEST_CASE("a machine is reached by its own settings before those for all, and by itself at its address") {
   const auto inventory = fileOf(inventoryOf("ssh: {user: root, identityFile: key}\n" + three)).inventory;
   const auto all = sshOf(inventory, inventory.hosts[0]), own = sshOf(inventory, inventory.hosts[1]);

@@ -219,6 +219,49 @@ TEST_CASE("a machine that cannot be what the file wants is told why") {
   CHECK(planApply(wish, seen).steps.empty());
 }
 
+TEST_CASE("machines of another architecture get what is theirs, and one that nothing fits is told") {
+  auto wish = wishOf({"n1"}, {"w1"});
+  wish.others["aarch64"] = {.binary = {"arm"}, .image = {}, .bundle = {}, .kubelet = {}};
+  auto seen = allBare(wish);
+  seen.hosts["w1"].machine = "aarch64";
+  const auto plan = planApply(wish, seen);
+  CHECK(stepsOf(plan) == Lines{"n1: preflight --fix", "w1: copy kubestrap (differs)", "w1: preflight --fix", "n1: init", "w1: join"});
+  CHECK(plan.steps[1].machine == "aarch64");
+  SUBCASE("with a bundle for each") {
+    wish.bundle = {"bundle"};
+    wish.others["aarch64"].bundle = {"arm bundle"};
+    seen.hosts["w1"].binary = "arm";
+    seen.hosts["w1"].bundle = "bundle"; // somebody's mistake
+    const auto bundled = planApply(wish, seen);
+    CHECK(stepsOf(bundled) == Lines{"n1: copy the bundle (missing)", "n1: bundle load", "n1: preflight --fix", "w1: copy the bundle (differs)", "w1: bundle load", "w1: preflight --fix", "n1: init", "w1: join"});
+    CHECK(Lines{bundled.steps[0].machine, bundled.steps[3].machine, bundled.steps[4].machine} == Lines{"", "aarch64", "aarch64"});
+  }
+  SUBCASE("with a bundle for the others only") {
+    wish.bundle = {"bundle"};
+    CHECK(troublesOf(planApply(wish, seen)) == Lines{"w1: it is aarch64, and there is a bundle for others only"});
+  }
+  SUBCASE("with a bundle for these only") {
+    wish.others["aarch64"].bundle = {"arm bundle"};
+    CHECK(troublesOf(planApply(wish, seen)) == Lines{"n1: it is x86_64, and there is a bundle for others only"});
+  }
+  SUBCASE("with a kubelet in one of two bundles that an upgrade brings") {
+    wish.bundle = {"bundle"};
+    wish.others["aarch64"].bundle = {"arm bundle"};
+    wish.others["aarch64"].kubelet = wish.version = "v1.37.2";
+    seen = made(wish);
+    seen.hosts["w1"].machine = "aarch64";
+    seen.hosts["w1"].binary = "arm";
+    seen.version = seen.hosts["n1"].apiServer = "v1.37.2";
+    for (auto& each : seen.nodes) each.version = "v1.36.3";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w1: copy the bundle (where it is not there)", "w1: upgrade node (v1.36.3 to v1.37.2)"});
+    CHECK(planApply(wish, seen).notes == Lines{"older kubelets than v1.37.2: n1; a bundle with that kubelet brings it, or your packages do"});
+  }
+  SUBCASE("with no program") {
+    seen.hosts["w1"].machine = "s390x";
+    CHECK(troublesOf(planApply(wish, seen)) == Lines{"w1: it is s390x, and the program is for x86_64"});
+  }
+}
+
 TEST_CASE("while authorities change machines know each other by any that they have in common") {
   const auto wish = wishOf({"n1"}, {"w1"});
   auto seen = made(wish);
