@@ -98,14 +98,24 @@ std::string blobPath(std::string_view digest) {
   return fmt::format("{}{}", rowOf(Kind::blob).folder, digest);
 }
 
-std::optional<std::string> foreignProgram(std::string_view head, std::string_view architecture) {
+std::optional<std::string> programArchitecture(std::string_view head) {
   if (head.size() < 20 || !head.starts_with("\x7f" "ELF")) return std::nullopt; // a script
   const bool bigEndian = head[5] == 2;
   const auto octet = [&](std::size_t at) { return static_cast<unsigned>(static_cast<unsigned char>(head[at])); };
   const auto machine = bigEndian ? octet(18) << 8 | octet(19) : octet(19) << 8 | octet(18);
   const auto* found = std::ranges::find(architectures, machine, &ArchitectureRow::elf);
-  if (found != std::end(architectures) && found->name == architecture) return std::nullopt;
-  return fmt::format("it is a program for {}, not for {}", found == std::end(architectures) ? "another architecture" : found->name, architecture);
+  return std::string(found == std::end(architectures) ? "another architecture" : found->name);
+}
+
+std::optional<std::string> foreignProgram(std::string_view head, std::string_view architecture) {
+  const auto own = programArchitecture(head);
+  if (!own || *own == architecture) return std::nullopt;
+  return fmt::format("it is a program for {}, not for {}", *own, architecture);
+}
+
+std::string kernelName(std::string_view architecture) {
+  const auto* found = std::ranges::find(architectures, architecture, &ArchitectureRow::name);
+  return std::string(found == std::end(architectures) ? architecture : found->kernel);
 }
 
 std::optional<PackageName> packageName(std::string_view file) {

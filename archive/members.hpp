@@ -39,6 +39,10 @@ std::optional<Kind> kindOf(std::string_view path);
 std::optional<fs::path> placeOf(std::string_view path);
 std::string blobPath(std::string_view digest); ///< of "sha256:..." or the 64 digits alone
 
+/// Of a program that begins with these octets: "amd64", or "another architecture"; nothing: it does not say, as a script.
+std::optional<std::string> programArchitecture(std::string_view head);
+/// What `uname -m` says on machines of an architecture: "x86_64".
+std::string kernelName(std::string_view architecture);
 /// Why a part that begins with these octets does not run on an architecture; nothing: it may.
 std::optional<std::string> foreignProgram(std::string_view head, std::string_view architecture);
 /// What the name of a package's file says.

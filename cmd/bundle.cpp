@@ -151,7 +151,10 @@ void printContents(const Lock& lock) {
 class Addons : public archive::Sink {
 public:
   void begin(const archive::Member& member) override {
-    text_ = member.kind == archive::Kind::manifest && member.size <= limit ? &texts[member.path] : nullptr;
+    text_ = nullptr;
+    if (member.kind != archive::Kind::manifest) return;
+    small_.add(member);
+    text_ = &texts[member.path];
   }
   void data(std::string_view bytes) override {
     if (text_) *text_ += bytes;
@@ -160,7 +163,7 @@ public:
   std::map<std::string, std::string> texts; ///< by path
 
 private:
-  static constexpr std::uint64_t limit = 4 << 20;
+  SmallParts small_;
   std::string* text_ = nullptr;
 };
 
@@ -324,6 +327,13 @@ archive::Source sourceOf(const std::string& file, const BundleOptions& options) 
   archive::Source source{file, {}};
   if (options.base) source.base = *options.base;
   return source;
+}
+
+void SmallParts::add(const archive::Member& member) {
+  constexpr std::string_view remedy = "have the bundle made anew";
+  if (member.size > eachLimit) throw Error(fmt::format("{} is larger than any unit or add-on", member.path), std::string(remedy));
+  all_ += member.size;
+  if (all_ > allLimit) throw Error(fmt::format("with {} units and add-ons are larger together than {}", member.path, humanSize(allLimit)), std::string(remedy));
 }
 
 std::string signedBy(const archive::Signature& signature) {

@@ -27,6 +27,17 @@ archive::Verified verifiedWhole(const archive::Source& source, const std::vector
 
 archive::Source sourceOf(const std::string& file, const BundleOptions& options);
 
+/// Units and add-ons are read as a whole, and held: so much of each, and of all together, whatever a lock file says.
+class SmallParts {
+public:
+  /// Throws Error where it is beyond that.
+  void add(const archive::Member& member);
+
+private:
+  static constexpr std::uint64_t eachLimit = 4 << 20, allLimit = 16 << 20;
+  std::uint64_t all_ = 0;
+};
+
 /// Who vouches for a bundle, in a few words.
 std::string signedBy(const archive::Signature& signature);
 Value asValue(const archive::Signature& signature);

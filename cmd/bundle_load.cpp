@@ -26,7 +26,7 @@ class Texts : public archive::Sink {
 public:
   void begin(const archive::Member& member) override {
     keeping_ = member.kind == archive::Kind::unit || member.kind == archive::Kind::manifest;
-    if (keeping_ && member.size > limit) throw Error(fmt::format("{} is larger than any unit or add-on", member.path), "have the bundle made anew");
+    if (keeping_) small_.add(member);
     text_.clear();
   }
   void data(std::string_view bytes) override {
@@ -39,7 +39,7 @@ public:
   std::vector<config::Bundled::Text> found;
 
 private:
-  static constexpr std::uint64_t limit = 4 << 20;
+  SmallParts small_;
   std::string text_;
   bool keeping_ = false;
 };

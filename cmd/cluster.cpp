@@ -43,7 +43,7 @@ using Planner = std::function<fleet::Plan(const fleet::Wish&, const fleet::Seen&
 struct Kind {
   std::string_view result;
   Planner planner;
-  bool compares; ///< the cluster's settings with the file's
+  bool compares; ///< the cluster's settings and add-ons with the file's
   bool goesUnlocked; ///< where no control plane can be reached, which would keep the lock
   std::function<void(const Fleet&)> confirm;
 };
@@ -57,7 +57,7 @@ struct Stopping {
 
 FleetLook lookAndCompare(const Fleet& fleet) {
   auto look = fleet.look();
-  fleet.compareSettings(look);
+  fleet.compare(look);
   return look;
 }
 
@@ -192,7 +192,7 @@ ExitCode operate(const ClusterOptions& options, const Kind& kind) {
     });
   // What was seen before may be another operator's, who has ended meanwhile.
   look = lookWhenQuiet(fleet, wish, kind.planner, clock);
-  if (kind.compares) fleet.compareSettings(look);
+  if (kind.compares) fleet.compare(look);
   plan = kind.planner(wish, look.seen);
   fleet.judgeBundle(plan);
   tellPlan(wish, plan);

@@ -5,6 +5,7 @@
 #include "cmd/bundle.hpp"
 #include "cmd/globals.hpp"
 #include "cmd/machine.hpp"
+#include "phases/taints.hpp"
 #include "support/digest.hpp"
 #include "support/encoding.hpp"
 #include "support/log.hpp"
@@ -24,7 +25,6 @@
 #include <utility>
 
 #include <sys/auxv.h>
-#include <sys/utsname.h>
 
 namespace kubestrap::cmd {
 
@@ -43,6 +43,7 @@ is() { if [ -e "$1" ]; then printf true; else printf false; fi; }
 begun=$(cat /var/lib/kubestrap/unfinished 2>/dev/null)
 case $begun in init|join|upgrade) ;; *) begun= ;; esac
 apiServer=$(sed -n 's,.*image: .*/kube-apiserver:\(v[0-9A-Za-z.-]*\).*,\1,p' /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null | head -n 1)
+advertised=$(sed -n 's,.*--advertise-address=\([0-9A-Fa-f.:]*\).*,\1,p' /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null | head -n 1)
 busy=null
 pid=$(sed -n 's/.*"pid":\([0-9]\{1,\}\).*/\1/p' /run/lock/kubestrap.lock 2>/dev/null)
 [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = kubestrap ] && busy=$(cat /run/lock/kubestrap.lock)
@@ -51,10 +52,20 @@ bundle=
 [ $node = true ] && [ -z "$begun" ] || bundle=$(digest /var/lib/kubestrap/cluster.bundle)
 status=
 [ "$busy" = null ] && [ -e /etc/kubernetes/admin.conf ] && status=$(kubestrap status -o json 2>/dev/null)
-printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","apiServer":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"status":%s}\n' \
+printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","apiServer":"%s","advertised":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"status":%s}\n' \
   "$(uname -m)" "$(uname -sr)" "$(digest /usr/bin/kubestrap)" "$(digest /usr/lib/kubestrap/kubestrap-image.tar)" "$bundle" "$(text /etc/kubernetes/pki/ca.crt)" "$apiServer" \
-  "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${status:-null}"
+  "$advertised" "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${status:-null}"
 )sh";
+
+/// What a program begins with.
+std::string headOf(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(fmt::format("cannot read {}", path.string()), "paths in the file are from its own folder", ExitCode::usage);
+  std::string head(64, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(file.gcount()));
+  return head;
+}
 
 std::string digestOf(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -94,11 +105,10 @@ std::vector<std::string> authoritiesIn(const std::string& encoded) {
   return pins;
 }
 
-/// A control plane that runs in its own cluster, with nothing under way on the machine that speaks for it.
-bool mayBeCompared(const FleetLook& look) {
-  const auto status = look.status.find(look.seen.asked);
+/// With nothing under way on the machine that speaks for the cluster.
+bool mayBeAsked(const FleetLook& look) {
   const auto& host = look.seen.of(look.seen.asked);
-  return status != look.status.end() && stringAt(status->second, "cluster.hosting") == "self" && host.begun.empty() && host.busy.empty();
+  return !look.seen.asked.empty() && host.begun.empty() && host.busy.empty();
 }
 
 } // namespace
@@ -150,8 +160,8 @@ void atOnce(std::size_t count, const std::function<void(std::size_t)>& body) {
 HostSeen hostSeen(const Value& answer) {
   const auto is = [&](const char* member) { return answer.value(member, false); };
   HostSeen seen{.machine = stringAt(answer, "machine"), .kernel = stringAt(answer, "kernel"), .binary = stringAt(answer, "binary"), .image = stringAt(answer, "image"),
-                .bundle = stringAt(answer, "bundle"), .authorities = authoritiesIn(stringAt(answer, "authority")), .node = is("node"), .controlPlane = is("controlPlane"), .apiServer = stringAt(answer, "apiServer"),
-                .begun = stringAt(answer, "begun"), .busy = stringAt(answer, "busy.command")};
+                .bundle = stringAt(answer, "bundle"), .authorities = authoritiesIn(stringAt(answer, "authority")), .node = is("node"), .controlPlane = is("controlPlane"),
+                .advertised = stringAt(answer, "advertised"), .apiServer = stringAt(answer, "apiServer"), .begun = stringAt(answer, "begun"), .busy = stringAt(answer, "busy.command")};
   return seen;
 }
 
@@ -217,6 +227,28 @@ SettingsSeen settingsSeen(const host::CommandResult& ended) {
   return seen;
 }
 
+std::vector<std::string> addonsCommand(const config::ClusterFile& file) {
+  std::vector<std::string> words{"addons", "apply", "--config", "-"};
+  if (file.inventory.offline) words.emplace_back("--offline");
+  return words;
+}
+
+SettingsSeen addonsSeen(const host::CommandResult& ended) {
+  SettingsSeen seen;
+  if (ended.exitCode != 0) return settingsSeen(ended);
+  const auto answer = parseJson(ended.output, "the answer of addons");
+  for (const auto& name : answer.value("notInConfiguration", Value::array())) seen.beyond.push_back(name.get<std::string>());
+  if (!answer.value("changed", false)) return seen;
+  constexpr std::string_view phase = "addon/";
+  for (const auto& change : answer.value("changes", Value::array())) {
+    const auto of = stringAt(change, "phase"), verb = stringAt(change, "verb");
+    if (verb == "keep" || verb == "wait") continue;
+    const auto name = of.starts_with(phase) ? of.substr(phase.size()) : "the cluster's configuration";
+    if (std::ranges::find(seen.steps, name) == seen.steps.end()) seen.steps.push_back(name);
+  }
+  return seen;
+}
+
 void learnNodes(const config::ClusterFile& file, FleetLook& look) {
   for (const auto& host : file.inventory.hosts) {
     const auto status = look.status.find(host.name);
@@ -230,9 +262,11 @@ void learnNodes(const config::ClusterFile& file, FleetLook& look) {
     look.seen.selfHosted = stringAt(status->second, "cluster.hosting") == "self";
     for (const auto& node : *nodes) {
       phases::fleet::NodeSeen seen{.name = stringAt(node, "name"), .version = stringAt(node, "kubelet"), .address = stringAt(node, "address"),
-                                   .controlPlane = stringAt(node, "role") == "control-plane", .ready = node.value("ready", false), .labels = {}};
+                                   .controlPlane = stringAt(node, "role") == "control-plane", .ready = node.value("ready", false)};
       if (const auto* labels = find(node, "labels")) seen.labels.all = labels->get<std::map<std::string, std::string>>();
       seen.labels.given = split(stringAt(node, "givenLabels"), ',');
+      if (const auto* addresses = find(node, "addresses")) seen.addresses = addresses->get<std::vector<std::string>>();
+      if (const auto* taints = find(node, "taints")) seen.taints = phases::fleet::Labels{phases::fleet::taintsByName(*taints), split(stringAt(node, "givenTaints"), ',')};
       look.seen.nodes.push_back(std::move(seen));
     }
   }
@@ -243,32 +277,58 @@ Fleet::Fleet(const std::string& fileName, std::stop_token stop)
 
 phases::fleet::Wish Fleet::wish(bool prune) {
   const auto& inventory = file_.inventory;
-  phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .selfHosted = file_.selfHosted, .prune = prune};
-  for (const auto& host : inventory.hosts) wish.hosts.push_back({host.name, host.address, host.controlPlane(), host.labels});
-  const auto take = [&](Task task, const fs::path& from, const char* to, const char* mode) {
-    cargo_[task] = {from, to, mode, digestOf(from)};
-    return phases::fleet::Load{cargo_[task].digest};
-  };
+  phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .selfHosted = file_.selfHosted, .addons = config::addonsDocument(file_).has_value(), .prune = prune};
+  for (const auto& host : inventory.hosts) {
+    wish.hosts.push_back({host.name, host.address, host.controlPlane(), host.labels});
+    wish.hosts.back().ownNodeIp = config::saysNodeIp(file_);
+    if (const auto taints = config::taintsOf(file_, host)) wish.hosts.back().taints = phases::fleet::taintsByName(*taints);
+  }
   const auto binary = inventory.binary.empty() ? ownProgram() : fs::path(inventory.binary);
-  wish.binary = take(Task::copyBinary, binary, "/usr/bin/kubestrap", "755");
-  if (utsname own{}; inventory.binary.empty() && uname(&own) == 0) wish.machine = own.machine;
-  if (const auto image = imageFor(inventory, binary); !image.empty()) wish.image = take(Task::copyImage, image, "/usr/lib/kubestrap/kubestrap-image.tar", "644");
-  if (inventory.bundle.empty()) return wish;
-  wish.bundle = take(Task::copyBundle, inventory.bundle, "/var/lib/kubestrap/cluster.bundle", "600");
-  const archive::Reader bundle(inventory.bundle);
-  if (const auto* program = bundle.lock().find("bin/kubestrap"); program && !wish.binary.is(program->sha256))
-    wish.notes.push_back(fmt::format("the bundle has another kubestrap than {}, which is the one that nodes get{}", binary.string(), wish.image.wanted() ? "" : "; lay its kubestrap-image.tar beside it"));
-  if (bundle.lock().find("bin/kubelet")) wish.kubelet = bundle.lock().kubernetesVersion;
+  const auto architecture = inventory.binary.empty() ? archive::ownArchitecture() : archive::programArchitecture(headOf(binary)).value_or("");
+  auto common = brought({binary, imageFor(inventory, binary), inventory.bundle}, "", architecture, wish.notes);
+  if (!architecture.empty()) wish.machine = archive::kernelName(architecture);
+  wish.binary = std::move(common.binary), wish.image = std::move(common.image), wish.bundle = std::move(common.bundle), wish.kubelet = std::move(common.kubelet);
+  for (const auto& [name, each] : inventory.architectures) {
+    if (const auto foreign = archive::foreignProgram(headOf(each.binary), name)) throw Error(fmt::format("{}: {}", each.binary, *foreign), fmt::format("architectures.{}.binary in the file", name), ExitCode::usage);
+    const auto machine = archive::kernelName(name);
+    wish.others[machine] = brought({each.binary, each.image, each.bundle}, machine, name, wish.notes);
+  }
   return wish;
 }
 
-const Cargo& Fleet::cargo(Task task) const { return cargo_.at(task); }
+phases::fleet::Brought Fleet::brought(const Sources& from, const std::string& machine, const std::string& architecture, std::vector<std::string>& notes) {
+  phases::fleet::Brought brought;
+  const auto take = [&](Task task, const fs::path& what, std::string_view to, const char* mode) {
+    auto& cargo = cargo_[{task, machine}];
+    cargo = {what, to, mode, digestOf(what)};
+    return phases::fleet::Load{cargo.digest};
+  };
+  brought.binary = take(Task::copyBinary, from.binary, "/usr/bin/kubestrap", "755");
+  if (!from.image.empty()) brought.image = take(Task::copyImage, from.image, "/usr/lib/kubestrap/kubestrap-image.tar", "644");
+  if (from.bundle.empty()) return brought;
+  brought.bundle = take(Task::copyBundle, from.bundle, bundlePlace, "600");
+  const archive::Reader bundle(from.bundle);
+  if (!architecture.empty() && bundle.lock().architecture != architecture)
+    throw Error(fmt::format("{} is for {}, and {} for {}", from.bundle, bundle.lock().architecture, from.binary.string(), architecture), "architectures in the file's Cluster has a program and a bundle for each", ExitCode::usage);
+  if (const auto* program = bundle.lock().find("bin/kubestrap"); program && !brought.binary.is(program->sha256))
+    notes.push_back(fmt::format("the bundle has another kubestrap than {}, which is the one that nodes get{}", from.binary.string(), brought.image.wanted() ? "" : "; lay its kubestrap-image.tar beside it"));
+  if (bundle.lock().find("bin/kubelet")) brought.kubelet = bundle.lock().kubernetesVersion;
+  return brought;
+}
+
+const Cargo& Fleet::cargo(Task task, const std::string& machine) const { return cargo_.at({task, machine}); }
 
 void Fleet::judgeBundle(const phases::fleet::Plan& plan) {
-  if (std::ranges::none_of(plan.steps, [](const auto& step) { return step.task == Task::copyBundle || step.task == Task::load; }) || std::exchange(bundleJudged_, true)) return;
-  host::LocalHost host(globals().rootfs, stop_);
-  archive::NoSink none;
-  verifiedWhole({file_.inventory.bundle, {}}, trustedKeys(host), none);
+  const auto& inventory = file_.inventory;
+  for (const auto& step : plan.steps) {
+    if (step.task != Task::copyBundle && step.task != Task::load) continue;
+    const auto own = std::ranges::find_if(inventory.architectures, [&](const auto& each) { return archive::kernelName(each.first) == step.machine; });
+    const auto& bundle = own == inventory.architectures.end() ? inventory.bundle : own->second.bundle;
+    if (!judged_.insert(bundle).second) continue;
+    host::LocalHost host(globals().rootfs, stop_);
+    archive::NoSink none;
+    verifiedWhole({bundle, {}}, trustedKeys(host), none);
+  }
 }
 
 nodes::Target Fleet::targetOf(const config::InventoryHost& host) const {
@@ -304,15 +364,16 @@ FleetLook Fleet::look() const {
   return look;
 }
 
-void Fleet::compareSettings(FleetLook& look) const {
-  if (mayBeCompared(look)) look.seen.settings = compare(look.seen.asked);
+void Fleet::compare(FleetLook& look) const {
+  if (!mayBeAsked(look)) return;
+  if (look.seen.selfHosted) look.seen.settings = compared(look.seen.asked, settingsCommand(file_), config::settingsDocuments(file_), settingsSeen);
+  if (const auto addons = config::addonsDocument(file_)) look.seen.addons = compared(look.seen.asked, addonsCommand(file_), {*addons}, addonsSeen);
 }
 
-SettingsSeen Fleet::compare(const std::string& host) const {
+SettingsSeen Fleet::compared(const std::string& host, std::vector<std::string> words, const std::vector<Value>& documents, SettingsSeen (&read)(const host::CommandResult&)) const {
   try {
-    auto words = settingsCommand(file_);
     words.insert(words.end(), {"--dry-run", "-o", "json"});
-    return settingsSeen(run(host, {.script = "exec kubestrap \"$@\"", .arguments = std::move(words), .input = streamOf(config::settingsDocuments(file_)), .timeout = comparing}));
+    return read(run(host, {.script = "exec kubestrap \"$@\"", .arguments = std::move(words), .input = streamOf(documents), .timeout = comparing}));
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -20,6 +21,9 @@ struct Cargo {
   std::filesystem::path from, to;
   std::string mode, digest;
 };
+
+/// Where a machine has the bundle that was brought.
+inline constexpr std::string_view bundlePlace = "/var/lib/kubestrap/cluster.bundle";
 
 /// One look at all of them.
 struct FleetLook {
@@ -35,26 +39,34 @@ public:
   std::stop_token stop() const { return stop_; }
   /// Reads what is to be brought, to know it again.
   phases::fleet::Wish wish(bool prune);
-  const Cargo& cargo(phases::fleet::Task task) const;
-  /// As the machines would, where the plan brings it to any of them: signed by a key that is trusted here, and whole. Once.
+  /// `machine`: as a step has it.
+  const Cargo& cargo(phases::fleet::Task task, const std::string& machine = {}) const;
+  /// As the machines would, where the plan brings one to any of them: signed by a key that is trusted here, and whole. Each once.
   void judgeBundle(const phases::fleet::Plan& plan);
 
   /// One connection and one question for each machine, many at once.
   FleetLook look() const;
-  /// One question more, at the control plane that speaks for the cluster.
-  void compareSettings(FleetLook& look) const;
+  /// A question more for the settings, and one for the add-ons of the file, at the control plane that speaks for the cluster.
+  void compare(FleetLook& look) const;
   /// Throws Unreachable.
   host::CommandResult run(const std::string& host, const nodes::Errand& errand) const;
 
 private:
+  struct Sources {
+    std::filesystem::path binary;
+    std::string image, bundle;
+  };
+  /// `architecture`: of the program, and of the bundle, which have to be the same; empty: nobody knows.
+  phases::fleet::Brought brought(const Sources& from, const std::string& machine, const std::string& architecture, std::vector<std::string>& notes);
   nodes::Target targetOf(const config::InventoryHost& host) const;
-  phases::fleet::SettingsSeen compare(const std::string& host) const;
+  phases::fleet::SettingsSeen compared(const std::string& host, std::vector<std::string> words, const std::vector<Value>& documents,
+                                       phases::fleet::SettingsSeen (&read)(const host::CommandResult&)) const;
 
   std::stop_token stop_;
   config::ClusterFile file_;
   nodes::Ssh ssh_;
-  std::map<phases::fleet::Task, Cargo> cargo_;
-  bool bundleJudged_ = false;
+  std::map<std::pair<phases::fleet::Task, std::string>, Cargo> cargo_;
+  std::set<std::string> judged_; ///< bundles
 };
 
 /// A cluster.yaml, with paths as programs take them. "-" is standard input.
@@ -86,6 +98,10 @@ std::vector<std::string> upgradeWords(const config::ClusterFile& file, phases::f
 std::vector<std::string> settingsCommand(const config::ClusterFile& file);
 /// What `reconfigure --dry-run` answers.
 phases::fleet::SettingsSeen settingsSeen(const host::CommandResult& ended);
+/// How a control plane is told the add-ons of the file.
+std::vector<std::string> addonsCommand(const config::ClusterFile& file);
+/// What `addons apply --dry-run` answers.
+phases::fleet::SettingsSeen addonsSeen(const host::CommandResult& ended);
 /// The control plane whose API server answers, and the nodes that it tells of.
 void learnNodes(const config::ClusterFile& file, FleetLook& look);
 

@@ -95,10 +95,10 @@ private:
     const auto elapsed = seconds(Clock::now() - began_);
     const bool ends = event == "stepEnds";
     if (format(globals()) == Format::text) {
-      if (!ends) return view_.begins(step.host, std::string(phases::fleet::nameOf(step.task)));
+      const std::string name(phases::fleet::nameOf(step.task));
+      if (!ends) return view_.begins(step.host, name);
       const auto took = outcome.took > Duration::zero() ? fmt::format(" ({:.1f} s)", seconds(outcome.took)) : "";
-      view_.ends(step.host, fmt::format("{:7.1f} s  {}: {} {}{}{}", elapsed, step.host, phases::fleet::nameOf(step.task), nameOf(outcome.state), took,
-                                        outcome.state == State::failed ? ": " + outcome.error->message() : ""));
+      view_.ends(step.host, name, fmt::format("{:7.1f} s  {}: {} {}{}{}", elapsed, step.host, name, nameOf(outcome.state), took, outcome.state == State::failed ? ": " + outcome.error->message() : ""));
     } else {
       Value record{{"event", event}, {"host", step.host}, {"step", phases::fleet::nameOf(step.task)}, {"elapsedSeconds", elapsed}};
       if (ends) record["result"] = nameOf(outcome.state), record["seconds"] = seconds(outcome.took);

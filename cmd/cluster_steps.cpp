@@ -69,6 +69,9 @@ exit $code
 )sh";
 
 constexpr auto patience = std::chrono::hours(1); // kubestrap has its own, for whatever it waits for
+/// Of a token, and of the files that control planes share: two hours, of which a join that begins may take its patience.
+constexpr std::string_view lifetime = "2h";
+constexpr auto usable = std::chrono::minutes(45);
 constexpr std::chrono::seconds gatePatience = std::chrono::minutes(3), pause = std::chrono::seconds(3);
 
 /// Gates of an upgrade that open by themselves: the node before is not back yet.
@@ -77,6 +80,13 @@ constexpr std::string_view passing[] = {"ClusterAnswers", "ControlPlaneNodesRead
 bool passes(const Error& error) {
   return error.exitCode() == ExitCode::refused && std::ranges::any_of(passing, [&](std::string_view gate) { return error.message().find(gate) != std::string::npos; });
 }
+
+/// Of this thread: what a machine is asked besides, like a token for another, is heard of that step.
+thread_local const phases::fleet::Step* performed = nullptr;
+struct Performing {
+  explicit Performing(const phases::fleet::Step& step) { performed = &step; }
+  ~Performing() { performed = nullptr; }
+};
 
 void withPatience(std::stop_token stop, const std::function<void()>& step) {
   SystemClock clock(std::move(stop));
@@ -93,12 +103,19 @@ void withPatience(std::stop_token stop, const std::function<void()>& step) {
 } // namespace
 
 ClusterSteps::~ClusterSteps() {
-  if (!words_) return;
-  try {
-    kubestrap(asked_, {"token", "delete", words_->tokenId});
-  } catch (const Error& error) { // it ends by itself
-    log::info(1, "the token {} could not be deleted: {}", words_->tokenId, error.message());
+  for (const auto& id : tokens_) {
+    try {
+      kubestrap(asked_, {"token", "delete", id});
+    } catch (const Error& error) { // it ends by itself
+      log::info(1, "the token {} could not be deleted: {}", id, error.message());
+    }
   }
+}
+
+/// A clock that was set back in between says nothing.
+bool ClusterSteps::lasts(TimePoint made) const {
+  const auto age = now_() - made;
+  return age >= Duration::zero() && age < usable;
 }
 
 Value ClusterSteps::kubestrap(const std::string& host, const std::vector<std::string>& words, const std::vector<Value>& documents, std::string_view marked,
@@ -110,8 +127,8 @@ Value ClusterSteps::kubestrap(const std::string& host, const std::vector<std::st
 
 Value ClusterSteps::answer(const std::string& host, nodes::Errand errand, std::initializer_list<int> allowed) {
   errand.arguments.insert(errand.arguments.end(), {"-o", "json"});
-  errand.feed.errors = [&](std::string_view line) {
-    view_.hears(host, line);
+  errand.feed.errors = [&, step = performed](std::string_view line) { // in whichever thread
+    if (step) view_.hears(step->host, std::string(phases::fleet::nameOf(step->task)), line);
     log::info(1, "{}: {}", host, line);
   };
   const auto ended = fleet_.run(host, errand);
@@ -124,7 +141,7 @@ void ClusterSteps::offline(std::vector<std::string>& words) const {
 }
 
 void ClusterSteps::copy(const phases::fleet::Step& step) {
-  const auto& cargo = fleet_.cargo(step.task);
+  const auto& cargo = fleet_.cargo(step.task, step.machine);
   const auto ended = fleet_.run(step.host, {.script = std::string(copyScript), .arguments = {cargo.to.string(), cargo.mode, cargo.digest}, .input = {}, .file = cargo.from, .timeout = patience});
   if (ended.exitCode != 0) throw errorOf(ended.errors, ended.exitCode);
 }
@@ -132,24 +149,29 @@ void ClusterSteps::copy(const phases::fleet::Step& step) {
 /// How the cluster is found and trusted, with a token of this run's own.
 Value ClusterSteps::discovery() {
   const std::lock_guard lock(mutex_);
-  if (!words_) {
-    const auto token = while_("asking " + asked_ + " for a token", [&] { return kubestrap(asked_, {"token", "create", "--ttl", "2h", "--description", "machines that kubestrap cluster apply lets join"}); });
+  if (!words_ || !lasts(words_->made)) {
+    const auto made = now_();
+    const auto token = while_("asking " + asked_ + " for a token",
+                              [&] { return kubestrap(asked_, {"token", "create", "--ttl", std::string(lifetime), "--description", "machines that kubestrap cluster apply lets join"}); });
     const auto secret = stringAt(token, "token");
-    words_ = Words{{{"bootstrapToken", {{"apiServerEndpoint", stringAt(token, "apiServerEndpoint")}, {"token", secret}, {"caCertHashes", token.at("caCertHashes")}}}}, secret.substr(0, secret.find('.'))};
+    tokens_.push_back(secret.substr(0, secret.find('.')));
+    words_ = Words{{{"bootstrapToken", {{"apiServerEndpoint", stringAt(token, "apiServerEndpoint")}, {"token", secret}, {"caCertHashes", token.at("caCertHashes")}}}}, made};
   }
   return words_->discovery;
 }
 
-/// Of the files that control planes share: they are in the cluster for two hours.
+/// Of the files that control planes share. They join one after the other, so none is reading what lies there under an older key.
 std::string ClusterSteps::certificateKey() {
   const std::lock_guard lock(mutex_);
-  if (certificateKey_.empty()) {
+  if (certificateKey_.empty() || !lasts(shared_)) {
+    const auto made = now_();
     SystemEntropy entropy;
     auto key = config::generateCertificateKey([&](std::size_t count) { return entropy.bytes(count); });
     auto documents = config::initDocuments(fleet_.file(), *fleet_.file().find(asked_));
     documents.front()["certificateKey"] = key.reveal();
     while_("letting " + asked_ + " share the certificates", [&] { kubestrap(asked_, {"init", "phase", "upload-certs", "--upload-certs", "--skip-certificate-key-print", "--config", "-"}, documents); });
     certificateKey_ = std::move(key);
+    shared_ = made;
   }
   return certificateKey_.reveal();
 }
@@ -164,7 +186,7 @@ void ClusterSteps::join(const config::InventoryHost& host) {
 
 std::vector<std::string> ClusterSteps::upgradeFlags(Task task) const {
   const auto& file = fleet_.file();
-  return upgradeWords(file, task, file.inventory.bundle.empty() ? "" : fleet_.cargo(Task::copyBundle).to.string(), alone_);
+  return upgradeWords(file, task, config::bringsBundle(file.inventory) ? std::string(bundlePlace) : "", alone_);
 }
 
 void ClusterSteps::upgradeNode(const config::InventoryHost& host) {
@@ -178,13 +200,14 @@ void ClusterSteps::upgradeNode(const config::InventoryHost& host) {
 }
 
 void ClusterSteps::perform(const phases::fleet::Step& step) {
+  const Performing performing(step);
   const auto* host = fleet_.file().find(step.host);
   switch (step.task) {
   case Task::copyBinary:
   case Task::copyImage:
   case Task::copyBundle: return copy(step);
-  case Task::load: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string(), "--without", "kubestrap"}); return;
-  case Task::loadAhead: kubestrap(step.host, {"bundle", "load", fleet_.cargo(Task::copyBundle).to.string(), "--without", "kubelet,kubestrap"}); return;
+  case Task::load: kubestrap(step.host, {"bundle", "load", std::string(bundlePlace), "--without", "kubestrap"}); return;
+  case Task::loadAhead: kubestrap(step.host, {"bundle", "load", std::string(bundlePlace), "--without", "kubelet,kubestrap"}); return;
   case Task::prepare: // What it cannot put right is init's and join's to refuse, who know more.
     kubestrap(step.host, preflightWords(fleet_.file(), *host, !isThere_ && host == &fleet_.file().first()), config::initDocuments(fleet_.file(), *host), {},
               {0, static_cast<int>(ExitCode::refused)});
@@ -213,7 +236,13 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
     kubestrap(step.host, words, config::settingsDocuments(fleet_.file()));
     return;
   }
+  case Task::addons: kubestrap(step.host, addonsCommand(fleet_.file()), {*config::addonsDocument(fleet_.file())}); return;
   case Task::label: kubestrap(asked_, {"node", "label", step.host, "--file", "-"}, {{{"labels", host->labels}}}); return;
+  case Task::taint: {
+    const auto taints = config::taintsOf(fleet_.file(), *host);
+    kubestrap(asked_, {"node", "taint", step.host, "--file", "-"}, {Value{{"taints", taints ? Value(*taints) : Value()}}});
+    return;
+  }
   case Task::remove: kubestrap(asked_, {"node", "remove", step.host, "--yes", "--drain"}); return;
   case Task::reset: kubestrap(step.host, {"reset", "--force"}); return;
   }

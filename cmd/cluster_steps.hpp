@@ -3,7 +3,9 @@
 #include "cmd/cluster_fleet.hpp"
 #include "cmd/live_view.hpp"
 #include "support/secret.hpp"
+#include "support/time.hpp"
 
+#include <functional>
 #include <mutex>
 #include <optional>
 
@@ -13,8 +15,9 @@ namespace kubestrap::cmd {
 class ClusterSteps {
 public:
   /// `asked`: the control plane that speaks for the cluster; empty: the one that begins it, once it has.
-  ClusterSteps(const Fleet& fleet, std::string asked, PodsAlone alone, LiveView& view) : fleet_(fleet), view_(view), alone_(alone), isThere_(!asked.empty()), asked_(std::move(asked)) {}
-  ~ClusterSteps(); ///< the token with which machines have joined is not valid any more
+  ClusterSteps(const Fleet& fleet, std::string asked, PodsAlone alone, LiveView& view, std::function<TimePoint()> now = std::chrono::system_clock::now)
+      : fleet_(fleet), view_(view), now_(std::move(now)), alone_(alone), isThere_(!asked.empty()), asked_(std::move(asked)) {}
+  ~ClusterSteps(); ///< the tokens with which machines have joined are not valid any more
 
   /// Throws Error with the machine's own words.
   void perform(const phases::fleet::Step& step);
@@ -22,7 +25,7 @@ public:
 private:
   struct Words {
     Value discovery;
-    std::string tokenId;
+    TimePoint made;
   };
   void copy(const phases::fleet::Step& step);
   void upgradeNode(const config::InventoryHost& host);
@@ -34,15 +37,19 @@ private:
   void offline(std::vector<std::string>& words) const;
   Value discovery();
   std::string certificateKey();
+  bool lasts(TimePoint made) const;
 
   const Fleet& fleet_;
   LiveView& view_; ///< is shown what the machines say
+  const std::function<TimePoint()> now_; ///< the time of day, which goes on while the desk sleeps
   const PodsAlone alone_;
   const bool isThere_; ///< the cluster, before anything is done
   std::mutex mutex_;
   std::string asked_;
   std::optional<Words> words_;
+  std::vector<std::string> tokens_; ///< ids of all that were made: who has begun with an older one still needs it
   Secret certificateKey_;
+  TimePoint shared_; ///< since when the files are there for that key
 };
 
 } // namespace kubestrap::cmd

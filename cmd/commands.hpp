@@ -53,6 +53,8 @@ Command guardCommand();
 Command nodeCommand();
 /// What cluster apply does with the labels of a Node.
 Command labelNodeCommand();
+/// And with its taints.
+Command taintNodeCommand();
 /// What certs rotate-ca does there.
 Command rotateOnNodeCommand();
 /// What convert does there.

@@ -58,6 +58,22 @@ std::string liveWords(std::string_view event) {
   return name == "phaseBegins" ? harmless(stringAt(record, "phase")) : std::string();
 }
 
+void Underway::begins(const std::string& host, const std::string& step, Clock::time_point now) { running_[{host, step}] = {"", now}; }
+
+void Underway::hears(const std::string& host, const std::string& step, std::string_view event) {
+  const auto found = running_.find({host, step});
+  if (found == running_.end()) return;
+  if (auto words = liveWords(event); !words.empty()) found->second.waits = std::move(words);
+}
+
+void Underway::ends(const std::string& host, const std::string& step) { running_.erase({host, step}); }
+
+std::vector<LiveRow> Underway::rows(Clock::time_point now) const {
+  std::vector<LiveRow> rows;
+  for (const auto& [key, running] : running_) rows.push_back({key.first, key.second, now - running.began, running.waits});
+  return rows;
+}
+
 LiveView::LiveView() : terminal_(isatty(STDERR_FILENO) == 1 && log::level() == 0 && format(globals()) == Format::text) {
   if (!terminal_) return;
   thread_ = std::jthread([this](std::stop_token stop) {
@@ -82,19 +98,18 @@ LiveView::~LiveView() {
 
 void LiveView::begins(const std::string& host, const std::string& step) {
   const std::lock_guard lock(mutex_);
-  running_[host] = {step, "", Clock::now()};
+  running_.begins(host, step, Underway::Clock::now());
 }
 
-void LiveView::hears(const std::string& host, std::string_view event) {
+void LiveView::hears(const std::string& host, const std::string& step, std::string_view event) {
   if (!terminal_) return;
-  auto words = liveWords(event);
   const std::lock_guard lock(mutex_);
-  if (const auto found = running_.find(host); found != running_.end() && !words.empty()) found->second.waits = std::move(words);
+  running_.hears(host, step, event);
 }
 
-void LiveView::ends(const std::string& host, std::string_view line) {
+void LiveView::ends(const std::string& host, const std::string& step, std::string_view line) {
   const std::lock_guard lock(mutex_);
-  running_.erase(host);
+  running_.ends(host, step);
   erase();
   fmt::print(stderr, "{}\n", line);
   draw();
@@ -110,9 +125,7 @@ void LiveView::draw() {
   if (!terminal_) return;
   winsize size{};
   const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 2;
-  std::vector<LiveRow> rows;
-  for (const auto& [host, running] : running_) rows.push_back({host, running.step, Clock::now() - running.began, running.waits});
-  const auto lines = liveLines(rows, known ? size.ws_col - 1U : 79U, known ? size.ws_row - 2U : 20U);
+  const auto lines = liveLines(running_.rows(Underway::Clock::now()), known ? size.ws_col - 1U : 79U, known ? size.ws_row - 2U : 20U);
   for (const auto& line : lines) fmt::print(stderr, "{}\n", line);
   drawn_ = lines.size();
 }

@@ -8,11 +8,12 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace kubestrap::cmd {
 
-/// What is under way on one machine.
+/// A step that is under way on a machine; there may be several on one.
 struct LiveRow {
   std::string host, step;
   Duration elapsed{};
@@ -24,6 +25,23 @@ std::vector<std::string> liveLines(const std::vector<LiveRow>& rows, std::size_t
 /// What the event of a kubestrap elsewhere says of what it is at; empty: nothing worth a line.
 std::string liveWords(std::string_view event);
 
+/// Steps as they come and go, and what each was heard of last.
+class Underway {
+public:
+  using Clock = std::chrono::steady_clock;
+  void begins(const std::string& host, const std::string& step, Clock::time_point now);
+  void hears(const std::string& host, const std::string& step, std::string_view event);
+  void ends(const std::string& host, const std::string& step);
+  std::vector<LiveRow> rows(Clock::time_point now) const; ///< by host, then step
+
+private:
+  struct Running {
+    std::string waits;
+    Clock::time_point began;
+  };
+  std::map<std::pair<std::string, std::string>, Running> running_;
+};
+
 /// The lower end of a terminal: a line for each machine where something is under way, kept up to date; lines that stay come above. Where standard error is no
 /// terminal only these are printed. May be used from several threads.
 class LiveView {
@@ -31,21 +49,16 @@ public:
   LiveView();
   ~LiveView();
   void begins(const std::string& host, const std::string& step);
-  void hears(const std::string& host, std::string_view event);
-  void ends(const std::string& host, std::string_view line); ///< the line that stays
+  void hears(const std::string& host, const std::string& step, std::string_view event);
+  void ends(const std::string& host, const std::string& step, std::string_view line); ///< the line that stays
 
 private:
-  using Clock = std::chrono::steady_clock;
-  struct Running {
-    std::string step, waits;
-    Clock::time_point began;
-  };
   void erase();
   void draw();
 
   bool terminal_;
   std::mutex mutex_;
-  std::map<std::string, Running> running_;
+  Underway running_;
   std::size_t drawn_ = 0;
   std::jthread thread_;
 };

@@ -104,7 +104,7 @@ Command enterCommand() {
 } // namespace
 
 Command nodeCommand() {
-  return {.name = "node", .summary = "Nodes that come and go", .children = {readdressCommand(), removeCommand(), replaceCommand(), enterCommand(), labelNodeCommand(), rotateOnNodeCommand(), convertOnNodeCommand(), rollEtcdOnNodeCommand(), reconfigureOnNodeCommand(), upgradeWorkerOnNodeCommand()}};
+  return {.name = "node", .summary = "Nodes that come and go", .children = {readdressCommand(), removeCommand(), replaceCommand(), enterCommand(), labelNodeCommand(), taintNodeCommand(), rotateOnNodeCommand(), convertOnNodeCommand(), rollEtcdOnNodeCommand(), reconfigureOnNodeCommand(), upgradeWorkerOnNodeCommand()}};
 }
 
 } // namespace kubestrap::cmd

@@ -11,6 +11,7 @@
 #include "kube/reading.hpp"
 #include "manifests/components.hpp"
 #include "manifests/guard.hpp"
+#include "phases/taints.hpp"
 #include "phases/webhooks.hpp"
 #include "plan/leaving.hpp"
 #include "support/text.hpp"
@@ -44,8 +45,13 @@ NodeSeen nodeSeen(const Value& node) {
                 .kubelet = stringAt(node, "status.nodeInfo.kubeletVersion"),
                 .controlPlane = kube::isControlPlane(node),
                 .ready = kube::isReady(node)};
+  seen.addresses = kube::internalAddresses(node);
   if (const auto* labels = find(node, "metadata.labels")) seen.labels = *labels;
-  if (const auto* annotations = find(node, "metadata.annotations")) seen.givenLabels = annotations->value(std::string(phases::status::givenLabelsNotice), "");
+  if (const auto* taints = find(node, "spec.taints")) seen.taints = *taints;
+  if (const auto* annotations = find(node, "metadata.annotations")) {
+    seen.givenLabels = annotations->value(std::string(phases::status::givenLabelsNotice), "");
+    seen.givenTaints = annotations->value(std::string(phases::fleet::givenTaintsNotice), "");
+  }
   const auto* unschedulable = find(node, "spec.unschedulable");
   seen.schedulable = !unschedulable || *unschedulable != true;
   const auto* status = find(node, "status");

@@ -20,6 +20,7 @@ namespace {
 constexpr std::string_view since = "v1alpha1";
 
 constexpr std::string_view roles[] = {"control-plane", "worker"};
+constexpr std::string_view architectureNames[] = {"amd64", "arm64", "s390x", "ppc64le"};
 constexpr Rule role{.choices = roles};
 
 /// What ssh would take for a flag, or its user's shell for something else, is no name.
@@ -54,12 +55,19 @@ inline constexpr auto fieldsOf<InventoryHost> = std::array{
     field<&InventoryHost::role>({.name = "role", .rule = &role, .doc = "What the machine becomes.", .since = since, .required = true}),
     field<&InventoryHost::ssh>({.name = "ssh", .doc = "How this machine is reached, where it differs from the others.", .since = since}),
     field<&InventoryHost::labels>({.name = "labels", .doc = "The Node's labels.", .since = since, .unset = Unset::omittedWhenZero}),
-    field<&InventoryHost::taints>({.name = "taints", .doc = "The taints that the Node begins with; left out, a control plane gets its usual one; an empty list is none.", .since = since, .type = &config::v1beta4::core::taints}),
+    field<&InventoryHost::taints>({.name = "taints", .doc = "The Node's taints; left out, a control plane gets its usual one; an empty list is none.", .since = since, .type = &config::v1beta4::core::taints}),
 };
 
 template <>
 inline constexpr auto fieldsOf<InventoryMetadata> = std::array{
     field<&InventoryMetadata::name>({.name = "name", .rule = &rules::dnsSubdomain, .doc = "What the cluster is called here: destroy asks for it.", .since = since, .unset = Unset::omittedWhenZero}),
+};
+
+template <>
+inline constexpr auto fieldsOf<InventoryArchitecture> = std::array{
+    field<&InventoryArchitecture::binary>({.name = "binary", .doc = "The program for these machines, a path from this file's folder.", .since = since, .required = true}),
+    field<&InventoryArchitecture::image>({.name = "image", .doc = "kubestrap-image.tar for these machines, a path from this file's folder.", .since = since, .unset = Unset::omittedWhenZero}),
+    field<&InventoryArchitecture::bundle>({.name = "bundle", .doc = "The bundle for these machines, a path from this file's folder.", .since = since, .unset = Unset::omittedWhenZero}),
 };
 
 template <>
@@ -69,6 +77,7 @@ inline constexpr auto fieldsOf<Inventory> = std::array{
     field<&Inventory::binary>({.name = "binary", .doc = "The program that is brought to the machines, a path from this file's folder; by itself the one that runs.", .since = since, .unset = Unset::omittedWhenZero}),
     field<&Inventory::image>({.name = "image", .doc = "kubestrap-image.tar, a path from this file's folder; by itself the one beside the program, or in /usr/lib/kubestrap, if there is one.", .since = since, .unset = Unset::omittedWhenZero}),
     field<&Inventory::bundle>({.name = "bundle", .doc = "A bundle that is put on the machines before they become nodes, a path from this file's folder.", .since = since, .unset = Unset::omittedWhenZero}),
+    field<&Inventory::architectures>({.name = "architectures", .doc = "What is brought in place of these to machines of an architecture: amd64, arm64, s390x or ppc64le.", .since = since, .unset = Unset::omittedWhenZero}),
     field<&Inventory::offline>({.name = "offline", .doc = "Whether the machines may fetch nothing from outside of the cluster.", .since = since, .unset = Unset::omittedWhenZero}),
     field<&Inventory::hosts>({.name = "hosts", .doc = "The machines; the first control plane of the list begins the cluster.", .since = since, .required = true}),
 };
@@ -106,6 +115,8 @@ Value documentOf(const ClusterFile& file, std::string_view kind) {
 
 bool asksForSelf(const Value& document) { return stringAt(document, "kind") == v1alpha1::kind && stringAt(document, "hosting") == "self"; }
 
+bool isNodeIp(const Value& argument) { return stringAt(argument, "name") == "node-ip"; }
+
 /// As the file says it for all, with what is this machine's own.
 Value registration(const ClusterFile& file, const InventoryHost& host) {
   auto own = documentOf(file, "InitConfiguration").value("nodeRegistration", Value::object());
@@ -114,8 +125,7 @@ Value registration(const ClusterFile& file, const InventoryHost& host) {
   if (host.taints) own["taints"] = *host.taints;
   auto& arguments = own["kubeletExtraArgs"];
   if (!arguments.is_array()) arguments = Value::array();
-  if (std::ranges::none_of(arguments, [](const Value& each) { return stringAt(each, "name") == "node-ip"; }))
-    arguments.push_back({{"name", "node-ip"}, {"value", host.address}});
+  if (std::ranges::none_of(arguments, isNodeIp)) arguments.push_back({{"name", "node-ip"}, {"value", host.address}});
   return own;
 }
 
@@ -153,6 +163,10 @@ void validateInventory(const Value& document, const schema::Report& report, std:
   once(hosts, "name", [](const std::string& name) { return name; }, report);
   once(hosts, "address", canonical, report);
   const auto controlPlanes = std::ranges::count_if(hosts, [](const Value& host) { return stringAt(host, "role") == "control-plane"; });
+  if (const auto* architectures = kubestrap::find(document, "architectures"); architectures && architectures->is_object())
+    for (const auto& each : architectures->items())
+      if (std::ranges::find(schema::architectureNames, each.key()) == std::end(schema::architectureNames))
+        report.add(Place{}.member("architectures").member(each.key()), "is no architecture that is known", "one of amd64, arm64, s390x, ppc64le");
   if (controlPlanes == 0) report.add(place, "none of them is a control plane", "one host, or three, of role control-plane");
   if (controlPlanes > 0 && controlPlanes % 2 == 0)
     warnings.push_back(fmt::format("{} control planes: etcd stops when {} of them {} lost, as with {}; an odd number bears more", controlPlanes, controlPlanes / 2,
@@ -173,10 +187,15 @@ void resolvePaths(Inventory& inventory, const std::string& folder, const std::st
     else if (!path.empty() && !path.starts_with('~')) path = (std::filesystem::path(folder) / path).string();
   };
   for (auto* path : {&inventory.binary, &inventory.image, &inventory.bundle}) resolve(*path);
+  for (auto& [name, each] : inventory.architectures) resolve(each.binary), resolve(each.image), resolve(each.bundle);
   if (inventory.ssh)
     for (auto* path : {&inventory.ssh->identityFile, &inventory.ssh->configFile}) resolve(*path);
   for (auto& host : inventory.hosts)
     if (host.ssh) resolve(host.ssh->identityFile);
+}
+
+bool bringsBundle(const Inventory& inventory) {
+  return !inventory.bundle.empty() || std::ranges::any_of(inventory.architectures, [](const auto& each) { return !each.second.bundle.empty(); });
 }
 
 HostSsh sshOf(const Inventory& inventory, const InventoryHost& host) {
@@ -227,6 +246,20 @@ ClusterFile loadClusterFile(const std::vector<Document>& documents, const Random
   return file;
 }
 
+std::optional<std::vector<Value>> taintsOf(const ClusterFile& file, const InventoryHost& host) {
+  if (host.taints) return host.taints;
+  const auto init = documentOf(file, "InitConfiguration");
+  const auto* taints = kubestrap::find(init, "nodeRegistration.taints");
+  if (!taints || !taints->is_array()) return std::nullopt;
+  return std::vector<Value>(taints->begin(), taints->end());
+}
+
+bool saysNodeIp(const ClusterFile& file) {
+  const auto init = documentOf(file, "InitConfiguration");
+  const auto* arguments = kubestrap::find(init, "nodeRegistration.kubeletExtraArgs");
+  return arguments && arguments->is_array() && std::ranges::any_of(*arguments, isNodeIp);
+}
+
 std::vector<Value> settingsDocuments(const ClusterFile& file) {
   std::vector<Value> documents;
   for (const auto& document : file.documents) {
@@ -238,6 +271,12 @@ std::vector<Value> settingsDocuments(const ClusterFile& file) {
     documents.back().erase("addons");
   }
   return documents;
+}
+
+std::optional<Value> addonsDocument(const ClusterFile& file) {
+  const auto own = documentOf(file, v1alpha1::kind);
+  if (!own.contains("addons") || !own["addons"].is_array()) return std::nullopt;
+  return Value{{"apiVersion", v1alpha1::apiVersion}, {"kind", v1alpha1::kind}, {"addons", own["addons"]}};
 }
 
 std::vector<Value> initDocuments(const ClusterFile& file, const InventoryHost& host) {

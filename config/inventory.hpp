@@ -36,11 +36,17 @@ struct InventoryMetadata {
   std::string name;
 };
 
+/// What is brought to machines of an architecture.
+struct InventoryArchitecture {
+  std::string binary, image, bundle;
+};
+
 /// kubestrap.io/v1alpha1 Cluster: the machines of a cluster, how they are reached, and what is brought to them.
 struct Inventory {
   std::optional<InventoryMetadata> metadata;
   std::optional<InventorySsh> ssh;
-  std::string binary, image, bundle;
+  std::string binary, image, bundle; ///< for all that `architectures` does not have
+  std::map<std::string, InventoryArchitecture> architectures; ///< "arm64"
   bool offline = false;
   std::vector<InventoryHost> hosts;
 };
@@ -56,6 +62,8 @@ Value encodeInventory(const Inventory& inventory);
 
 /// Makes its paths those that programs take: from the file's folder, and with `home` for a ~ at their beginning.
 void resolvePaths(Inventory& inventory, const std::string& folder, const std::string& home);
+/// Whether any machine gets a bundle.
+bool bringsBundle(const Inventory& inventory);
 /// How that machine is reached: by its own settings, by those for all, at its address.
 HostSsh sshOf(const Inventory& inventory, const InventoryHost& host);
 
@@ -75,9 +83,18 @@ struct ClusterFile {
 /// Throws Problems with everything that is wrong with the file, its other documents included.
 ClusterFile loadClusterFile(const std::vector<Document>& documents, const RandomBytes& random, std::vector<std::string>& warnings);
 
+/// Of that machine's Node, its own or those of the file's InitConfiguration; nothing: the file does not say.
+std::optional<std::vector<Value>> taintsOf(const ClusterFile& file, const InventoryHost& host);
+
+/// Whether the file tells kubelets another address than that of their machine.
+bool saysNodeIp(const ClusterFile& file);
+
 /// What `reconfigure` is given: the file's settings of the control plane, but for the version, which `upgrade` changes, who hosts it, which `pivot` does,
 /// and add-ons.
 std::vector<Value> settingsDocuments(const ClusterFile& file);
+
+/// What `addons apply` is given; nothing: the file does not say which add-ons there shall be.
+std::optional<Value> addonsDocument(const ClusterFile& file);
 
 /// What `init` is given on that machine: the documents of the file, with its name, address and taints. Of hosting: self there is only the layout, which it needs.
 std::vector<Value> initDocuments(const ClusterFile& file, const InventoryHost& host);

@@ -1,5 +1,7 @@
 #include "phases/fleet.hpp"
 
+#include "phases/taints.hpp"
+#include "support/ip.hpp"
 #include "support/text.hpp"
 #include "support/version.hpp"
 
@@ -57,8 +59,11 @@ Beginning beginning(const Wish& wish, const Seen& seen) {
 
 /// Why a machine that answers cannot be what the file wants.
 std::optional<Trouble> troubleOf(const HostWish& host, const HostSeen& there, const Wish& wish, const Seen& seen) {
-  if (!wish.machine.empty() && wish.binary.wanted() && there.machine != wish.machine)
-    return Trouble{host.name, fmt::format("it is {}, and the program is for {}", there.machine, wish.machine), "name one for its architecture as binary, in a file of its own"};
+  const bool other = wish.others.contains(there.machine);
+  if (!other && !wish.machine.empty() && wish.binary.wanted() && there.machine != wish.machine)
+    return Trouble{host.name, fmt::format("it is {}, and the program is for {}", there.machine, wish.machine), "name one for its architecture below architectures, in the file's Cluster"};
+  if (wish.bringsBundle() && !wish.broughtTo(there).bundle.wanted())
+    return Trouble{host.name, fmt::format("it is {}, and there is a bundle for others only", there.machine), "name one for its architecture below architectures, in the file's Cluster"};
   if (seen.asked.empty()) return std::nullopt;
   const auto* node = seen.node(host.name);
   const auto& ours = seen.of(seen.asked).authorities;
@@ -73,16 +78,22 @@ std::optional<Trouble> troubleOf(const HostWish& host, const HostSeen& there, co
   return std::nullopt;
 }
 
+/// By which what is brought there is found again.
+std::string keyOf(const HostSeen& there, const Wish& wish) { return wish.others.contains(there.machine) ? there.machine : std::string(); }
+
 void bring(const HostWish& host, const HostSeen& there, const Wish& wish, std::vector<Step>& steps) {
   const auto lacks = [](const std::string& digest) { return digest.empty() ? "missing" : "differs"; };
-  if (!wish.binary.is(there.binary)) steps.push_back({host.name, Task::copyBinary, lacks(there.binary)});
-  if (wish.image.wanted() && !wish.image.is(there.image)) steps.push_back({host.name, Task::copyImage, lacks(there.image)});
+  const auto brought = wish.broughtTo(there);
+  const auto copy = [&](Task task, const std::string& has) { steps.push_back({.host = host.name, .task = task, .reason = lacks(has), .machine = keyOf(there, wish)}); };
+  if (!brought.binary.is(there.binary)) copy(Task::copyBinary, there.binary);
+  if (brought.image.wanted() && !brought.image.is(there.image)) copy(Task::copyImage, there.image);
 }
 
 void prepare(const HostWish& host, const HostSeen& there, const Wish& wish, std::vector<Step>& steps) {
-  if (wish.bundle.wanted()) {
-    if (!wish.bundle.is(there.bundle)) steps.push_back({host.name, Task::copyBundle, there.bundle.empty() ? "missing" : "differs"});
-    steps.push_back({host.name, Task::load, ""});
+  if (const auto& bundle = wish.broughtTo(there).bundle; bundle.wanted()) {
+    const auto key = keyOf(there, wish);
+    if (!bundle.is(there.bundle)) steps.push_back({.host = host.name, .task = Task::copyBundle, .reason = there.bundle.empty() ? "missing" : "differs", .machine = key});
+    steps.push_back({.host = host.name, .task = Task::load, .reason = "", .machine = key});
   }
   steps.push_back({host.name, Task::prepare, ""});
 }
@@ -91,6 +102,27 @@ void label(const HostWish& host, const Labels& has, std::vector<Step>& steps) {
   std::vector<std::string> words;
   for (const auto& [name, value] : labelChanges(host.labels, has)) words.push_back(value ? name + "=" + *value : name + "-");
   if (!words.empty()) steps.push_back({host.name, Task::label, join(words, ", ")});
+}
+
+void taint(const HostWish& host, const std::optional<Labels>& has, Plan& plan, std::vector<Step>& steps) {
+  const std::string unknown = "taints are compared by the next apply, when kubestrap there is the file's";
+  if (!has) {
+    if (host.taints && std::ranges::find(plan.notes, unknown) == plan.notes.end()) plan.notes.push_back(unknown);
+    return;
+  }
+  std::vector<std::string> words;
+  for (const auto& [name, value] : taintChanges(host.taints, host.controlPlane, *has)) words.push_back(taintWord(name, value));
+  if (!words.empty()) steps.push_back({host.name, Task::taint, join(words, ", ")});
+}
+
+/// Certificates, etcd and others' files have it: that is a command of its own, on the machine.
+void address(const HostWish& host, const HostSeen& there, const NodeSeen& node, Plan& plan) {
+  const auto wanted = IpAddress::parse(host.address);
+  const auto differs = [&](const std::string& has) { return wanted && !has.empty() && IpAddress::parse(has) != wanted; };
+  const bool nodes = !host.ownNodeIp && !node.addresses.empty() && std::ranges::all_of(node.addresses, differs);
+  if (!nodes && !differs(there.advertised)) return;
+  plan.notes.push_back(fmt::format("{} {} {}, and the file says {}: it stays so; once the machine has that address: kubestrap node readdress --to {}, on {}", host.name,
+                                   nodes ? "has the address" : "has an API server that tells others", nodes ? join(node.addresses, ", ") : there.advertised, host.address, host.address, host.name));
 }
 
 bool isOlder(const std::string& version, const std::string& than) {
@@ -124,7 +156,7 @@ struct Part {
 Part partOf(const HostWish& host, const Wish& wish, const Seen& seen) {
   const auto& there = seen.of(host.name);
   const bool speaks = host.name == seen.asked, older = isOlder(there.apiServer, wish.version);
-  const bool kubelet = isOlder(seen.node(host.name)->version, wish.version), brings = kubelet && wish.kubelet == wish.version;
+  const bool kubelet = isOlder(seen.node(host.name)->version, wish.version), brings = kubelet && wish.broughtTo(there).kubelet == wish.version;
   Part part{.host = &host, .keepsKubelet = kubelet && !brings};
   part.begun = there.begun == "upgrade" && !isOlder(wish.version, seen.version); // else it was for a version that the file does not have any more
   part.cluster = speaks && !staysStatic(wish, seen) && (isOlder(seen.version, wish.version) || older || part.begun);
@@ -149,8 +181,9 @@ void upgrades(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>&
   for (const auto& part : parts) {
     const auto& name = part.host->name;
     if (part.keepsKubelet) older.push_back(name);
-    if (wish.bundle.wanted() && (cluster || part.itself)) preparing.push_back({name, Task::copyBundle, "where it is not there"});
-    if (wish.bundle.wanted() && cluster) preparing.push_back({name, Task::loadAhead, "without its kubelet"});
+    const auto key = keyOf(seen.of(name), wish);
+    if (wish.bringsBundle() && (cluster || part.itself)) preparing.push_back({.host = name, .task = Task::copyBundle, .reason = "where it is not there", .machine = key});
+    if (wish.bringsBundle() && cluster) preparing.push_back({.host = name, .task = Task::loadAhead, .reason = "without its kubelet", .machine = key});
     const auto reason = [&](const std::string& from) { return part.begun ? std::string("goes on") : fmt::format("{} to {}", from, wish.version); };
     if (part.cluster) steps.push_back({name, Task::upgrade, reason(seen.version), true});
     if (part.itself)
@@ -180,15 +213,33 @@ std::vector<Step> pivots(const Wish& wish, const Seen& seen, Plan& plan) {
   return {};
 }
 
-/// After everything else at the control planes. A kubestrap that is about to be replaced may not know the question.
+bool isBrought(Task task, const Seen& seen, const std::vector<Step>& preparing) {
+  return std::ranges::any_of(preparing, [&](const Step& each) { return each.host == seen.asked && each.task == task; });
+}
+
+/// Why something cannot be as the file has it. A kubestrap that is about to be replaced may not know the question.
+void tellKept(const SettingsSeen& kept, std::string_view what, const Seen& seen, const std::vector<Step>& preparing, Plan& plan) {
+  if (isBrought(Task::copyBinary, seen, preparing) && !(kept.refused + kept.failed).empty()) plan.notes.push_back(fmt::format("{} are compared by the next apply, when kubestrap there is the file's", what));
+  else if (!kept.refused.empty()) plan.notes.push_back(fmt::format("{} stay as they are: {}{}", what, kept.refused, kept.hint.empty() ? "" : "; " + kept.hint));
+  else if (!kept.failed.empty()) plan.troubles.push_back({seen.asked, fmt::format("its {} cannot be compared with the file's: {}", what, kept.failed), kept.hint});
+}
+
+/// After everything else at the control planes.
 std::vector<Step> settingsFollow(const Seen& seen, const std::vector<Step>& preparing, Plan& plan) {
-  const auto& settings = seen.settings;
-  const bool old = std::ranges::any_of(preparing, [&](const Step& each) { return each.host == seen.asked && each.task == Task::copyBinary; });
-  if (old && !(settings.refused + settings.failed).empty()) plan.notes.push_back("settings are compared by the next apply, when kubestrap there is the file's");
-  else if (!settings.refused.empty()) plan.notes.push_back(fmt::format("settings stay as they are: {}{}", settings.refused, settings.hint.empty() ? "" : "; " + settings.hint));
-  else if (!settings.failed.empty()) plan.troubles.push_back({seen.asked, fmt::format("its settings cannot be compared with the file's: {}", settings.failed), settings.hint});
-  if (settings.steps.empty()) return {};
-  return {{seen.asked, Task::settings, join(settings.steps, "; "), true}};
+  tellKept(seen.settings, "settings", seen, preparing, plan);
+  if (seen.settings.steps.empty()) return {};
+  return {{seen.asked, Task::settings, join(seen.settings.steps, "; "), true}};
+}
+
+/// And after that, since both write what the cluster keeps of its configuration. A bundle brings manifests, which are compared once they are there.
+std::vector<Step> addonsFollow(const Wish& wish, const Seen& seen, const std::vector<Step>& preparing, Plan& plan) {
+  if (!wish.addons || seen.asked.empty() || seen.of(seen.asked).begun == "init") return {};
+  const auto& addons = seen.addons;
+  for (const auto& name : addons.beyond) plan.notes.push_back(fmt::format("{} is installed, and the file does not have it: it stays; kubestrap addons remove {}, on {}", name, name, seen.asked));
+  if (isBrought(Task::copyBundle, seen, preparing)) return {{seen.asked, Task::addons, addons.steps.empty() ? "as the bundle has them" : join(addons.steps, ", "), true}};
+  tellKept(addons, "add-ons", seen, preparing, plan);
+  if (addons.steps.empty()) return {};
+  return {{seen.asked, Task::addons, join(addons.steps, ", "), true}};
 }
 
 } // namespace
@@ -200,6 +251,15 @@ std::map<std::string, std::optional<std::string>> labelChanges(const std::map<st
   for (const auto& name : has.given)
     if (!wanted.contains(name) && has.all.contains(name)) changes[name] = std::nullopt;
   return changes;
+}
+
+Brought Wish::broughtTo(const HostSeen& host) const {
+  const auto own = others.find(host.machine);
+  return own == others.end() ? Brought{binary, image, bundle, kubelet} : own->second;
+}
+
+bool Wish::bringsBundle() const {
+  return bundle.wanted() || std::ranges::any_of(others, [](const auto& each) { return each.second.bundle.wanted(); });
 }
 
 const HostSeen& Seen::of(const std::string& host) const {
@@ -228,7 +288,9 @@ std::string_view nameOf(Task task) {
   case Task::join: return "join";
   case Task::pivot: return "pivot";
   case Task::settings: return "reconfigure";
+  case Task::addons: return "addons apply";
   case Task::label: return "label";
+  case Task::taint: return "taint";
   case Task::remove: return "drain, node remove";
   case Task::reset: return "reset";
   }
@@ -243,7 +305,7 @@ Plan planApply(const Wish& wish, const Seen& seen) {
   Plan plan{.steps = {}, .troubles = {}, .notes = wish.notes, .busy = {}};
   const auto begins = beginning(wish, seen);
   if (begins.trouble) plan.troubles.push_back(*begins.trouble);
-  std::vector<Step> preparing, gone, inits, controlPlaneJoins, workerJoins, labels, living;
+  std::vector<Step> preparing, gone, inits, controlPlaneJoins, workerJoins, labels, taints, living;
   for (const auto& host : wish.hosts) {
     const auto& there = seen.of(host.name);
     if (!there.unreachable.empty()) {
@@ -259,6 +321,8 @@ Plan planApply(const Wish& wish, const Seen& seen) {
     const auto* node = seen.node(host.name);
     if (there.node && node && (there.begun.empty() || there.begun == "upgrade")) { // as it shall be
       label(host, node->labels, labels);
+      taint(host, node->taints, plan, taints);
+      address(host, there, *node, plan);
       continue;
     }
     prepare(host, there, wish, preparing);
@@ -267,6 +331,7 @@ Plan planApply(const Wish& wish, const Seen& seen) {
     if (&host == begins.host || there.begun == "init") inits.push_back({host.name, Task::init, reason, true});
     else (host.controlPlane ? controlPlaneJoins : workerJoins).push_back({host.name, Task::join, reason, host.controlPlane});
     label(host, {}, labels);
+    taint(host, Labels{}, plan, taints);
   }
   removals(wish, seen, plan, gone, living);
   std::vector<Step> upgrading;
@@ -275,7 +340,8 @@ Plan planApply(const Wish& wish, const Seen& seen) {
   // In layout hosted only a control plane in its own cluster can be upgraded, and who joins waits for upgrades.
   if (!upgrading.empty()) upgrading.insert(upgrading.begin(), pivoting.begin(), pivoting.end()), pivoting.clear();
   auto settings = settingsFollow(seen, preparing, plan);
-  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &pivoting, &settings, &labels, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
+  auto addons = addonsFollow(wish, seen, preparing, plan);
+  for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &pivoting, &settings, &addons, &labels, &taints, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
   return plan;
 }
 
@@ -301,11 +367,14 @@ namespace {
 bool isOver(State state) { return state == State::done || state == State::failed || state == State::left; }
 bool isLost(State state) { return state == State::failed || state == State::left; }
 
+/// Only what the cluster knows of a node.
+bool marks(const Step& step) { return step.task == Task::label || step.task == Task::taint; }
+
 bool isUpgrade(const Step& step) { return step.task == Task::upgrade || step.task == Task::upgradeNode; }
 
 /// Changes who is in etcd, what API servers run, or what the cluster knows of a node: one after the other.
 bool takesTurn(const Step& step) {
-  return isUpgrade(step) || step.task == Task::pivot || step.task == Task::settings || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
+  return isUpgrade(step) || step.task == Task::pivot || step.task == Task::settings || step.task == Task::addons || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
 }
 
 /// Whether a step cannot be without this earlier one.
@@ -316,9 +385,9 @@ bool needs(const Step& step, const Step& earlier) {
   if (step.task == Task::upgrade && earlier.task == Task::loadAhead) return true; // pods with other images come to all nodes at once
   if (isUpgrade(step) && earlier.task == Task::pivot) return true;
   if ((step.task == Task::pivot || step.task == Task::settings) && (isUpgrade(earlier) || (earlier.task == Task::join && earlier.controlPlane))) return true;
-  if (step.task == Task::label && earlier.task == Task::pivot) return false;
-  if (step.task == Task::label && earlier.task == Task::settings) return false;
-  return earlier.host == step.host || ((step.task == Task::join || step.task == Task::label) && earlier.task == Task::init);
+  if (marks(step) && (marks(earlier) || earlier.task == Task::pivot || earlier.task == Task::settings || earlier.task == Task::addons)) return false;
+  if (step.task == Task::addons && earlier.task == Task::settings) return false;
+  return earlier.host == step.host || ((step.task == Task::join || marks(step)) && earlier.task == Task::init);
 }
 
 /// Whether it waits for this earlier one, however that ends.

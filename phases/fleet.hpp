@@ -18,10 +18,15 @@ struct Labels {
 /// What of the labels has to change: a value, or nothing for one that the file does not have any more. Others' labels are left alone.
 std::map<std::string, std::optional<std::string>> labelChanges(const std::map<std::string, std::string>& wanted, const Labels& has);
 
+/// By key and effect, "example.org/gpu:NoSchedule", which is what the names of those that were given are, too.
+using Taints = std::map<std::string, std::string>;
+
 struct HostWish {
   std::string name, address;
   bool controlPlane = false;
   std::map<std::string, std::string> labels = {};
+  std::optional<Taints> taints = {}; ///< nothing: the file does not say
+  bool ownNodeIp = false;            ///< the kubelet is told another address than this one
 };
 
 /// Something that is brought to the machines. What is there already is known by its digest.
@@ -31,6 +36,24 @@ struct Load {
   bool is(const std::string& other) const { return digest == other; }
 };
 
+struct HostSeen {
+  std::string unreachable, hint; ///< why; empty: it answers
+  std::string machine, kernel;   ///< "x86_64", "Linux 6.12.1"
+  std::string binary, image, bundle; ///< digests of what is there; empty: nothing
+  std::vector<std::string> authorities; ///< of the cluster, by their public keys; several while they change
+  bool node = false, controlPlane = false; ///< by its kubeconfigs
+  std::string advertised;        ///< the address that its API server's static pod tells others; empty: it has none
+  std::string apiServer;         ///< version of its API server as its static pod has it; empty: it has none
+  std::string begun;             ///< "init", "join" or "upgrade" that has not come to its end
+  std::string busy;              ///< the command of a kubestrap that is at work there
+};
+
+/// What machines of one architecture get.
+struct Brought {
+  Load binary, image, bundle;
+  std::string kubelet; ///< of the bundle; empty: it has none
+};
+
 struct Wish {
   std::vector<HostWish> hosts; ///< in the file's order
   std::string machine;         ///< for which the program was built: "x86_64"; empty: not known
@@ -38,33 +61,30 @@ struct Wish {
   std::string version;         ///< of Kubernetes: "v1.37.2"; empty: as it is
   std::string kubelet;         ///< of the bundle's kubelet; empty: it has none
   bool selfHosted = false;     ///< the control plane shall run in its own cluster
+  bool addons = false;         ///< the file says which add-ons there shall be
   bool prune = false;
   std::vector<std::string> notes = {}; ///< of what is brought, to be told with the plan
-};
+  std::map<std::string, Brought> others = {}; ///< by `machine`, in place of the above
 
-struct HostSeen {
-  std::string unreachable, hint; ///< why; empty: it answers
-  std::string machine, kernel;   ///< "x86_64", "Linux 6.12.1"
-  std::string binary, image, bundle; ///< digests of what is there; empty: nothing
-  std::vector<std::string> authorities; ///< of the cluster, by their public keys; several while they change
-  bool node = false, controlPlane = false; ///< by its kubeconfigs
-  std::string apiServer;         ///< version of its API server as its static pod has it; empty: it has none
-  std::string begun;             ///< "init", "join" or "upgrade" that has not come to its end
-  std::string busy;              ///< the command of a kubestrap that is at work there
+  Brought broughtTo(const HostSeen& host) const;
+  bool bringsBundle() const; ///< to any
 };
 
 struct NodeSeen {
-  std::string name, version, address; ///< the kubelet's version
+  std::string name, version, address; ///< the kubelet's version; its first address
   bool controlPlane = false, ready = false;
-  Labels labels;
+  std::vector<std::string> addresses = {}; ///< all of them that are internal; none: an older kubestrap has told
+  Labels labels = {};
+  std::optional<Labels> taints = {}; ///< nothing: an older kubestrap has told, which does not say
 };
 
-/// What `reconfigure` says, on the control plane that speaks for the cluster, of the file's settings.
+/// What `reconfigure` says, on the control plane that speaks for the cluster, of the file's settings, or `addons apply` of its add-ons.
 struct SettingsSeen {
   std::vector<std::string> steps; ///< by which they would come; none: they are as the file says
   std::string refused;            ///< why they cannot come; empty: they can
   std::string failed;             ///< why that could not be seen; empty: it was
   std::string hint;               ///< of either
+  std::vector<std::string> beyond = {}; ///< add-ons that are there, and that the file does not have
 };
 
 struct Seen {
@@ -73,13 +93,13 @@ struct Seen {
   std::string version; ///< of the cluster, as it keeps it; empty: not known
   bool hosted = false, selfHosted = false; ///< its layout; and that it runs in its own cluster
   std::vector<NodeSeen> nodes;
-  SettingsSeen settings = {};
+  SettingsSeen settings = {}, addons = {};
 
   const HostSeen& of(const std::string& host) const;
   const NodeSeen* node(std::string_view name) const;
 };
 
-enum class Task { copyBinary, copyImage, copyBundle, load, loadAhead, prepare, forget, upgrade, upgradeNode, init, join, pivot, settings, label, remove, reset };
+enum class Task { copyBinary, copyImage, copyBundle, load, loadAhead, prepare, forget, upgrade, upgradeNode, init, join, pivot, settings, addons, label, taint, remove, reset };
 /// "copy kubestrap"
 std::string_view nameOf(Task task);
 
@@ -90,6 +110,7 @@ struct Step {
   bool controlPlane = false;
   bool last = false;      ///< after all others
   bool apiServer = false; ///< of `upgrade node`: the API server there changes with it
+  std::string machine = {}; ///< of what is brought: for which of `others`; empty: for none of them
   bool operator==(const Step&) const = default;
 };
 

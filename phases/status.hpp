@@ -28,6 +28,9 @@ struct NodeSeen {
   std::string trouble; ///< what its condition Ready says when it is not
   Value labels = Value::object();
   std::string givenLabels; ///< names of those that a cluster.yaml gave it, by commas
+  std::vector<std::string> addresses; ///< all that are internal
+  Value taints = Value::array();
+  std::string givenTaints; ///< likewise, by key and effect
 };
 
 /// A pod of the control plane.

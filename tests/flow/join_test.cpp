@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <memory>
 
 using namespace kubestrap;
 using namespace kubestrap::flow;
@@ -94,6 +95,28 @@ TEST_CASE("a worker has joined when the cluster has its Node, and not when it ha
   Joining unregistered(Role::worker);
   unregistered.machine.timetable.node = kNever;
   CHECK(unregistered.joinFails() == "gave up after 5m waiting until the cluster has the node n1: not there yet; look at: journalctl -u kubelet");
+}
+
+TEST_CASE("a join that goes on with another token, since the first has ended, gives the kubelet that one") {
+  for (const auto role : {Role::worker, Role::controlPlane}) {
+    const std::string file = "/etc/kubernetes/bootstrap-kubelet.conf";
+    std::unique_ptr<Joining> begun;
+    for (std::size_t n = 1; !begun || !begun->machine.host.files.contains(file); ++n) {
+      begun = std::make_unique<Joining>(role);
+      REQUIRE(begun->joinStoppedAt(n));
+    }
+    auto& joining = *begun;
+    REQUIRE(joining.machine.host.text(file).find("abcdef.0123456789abcdef") != std::string::npos);
+    joining.token = "fedcba.0123456789abcdef";
+    bool given = false;
+    const auto settle = joining.machine.clock.onSleep;
+    joining.machine.clock.onSleep = [&] {
+      given = given || (joining.machine.host.files.contains(file) && joining.machine.host.text(file).find("fedcba.0123456789abcdef") != std::string::npos);
+      settle();
+    };
+    CHECK(joining.joinFails() == "");
+    CHECK(given);
+  }
 }
 
 TEST_CASE("where no pod of etcd is told of yet, its member is found by the control plane's address") {

@@ -78,7 +78,7 @@ config::Setup Joining::setup() {
   auto& joining = wanted.request.joining;
   joining.server = kServer;
   joining.authorities = files.at("ca.crt").reveal();
-  joining.token = Secret("abcdef.0123456789abcdef");
+  joining.token = Secret(token);
   joining.user = "tls-bootstrap-token-user";
   joining.sharedFiles = files;
   joining.kubeletHasCredentials = machine.host.files.contains(paths::kubeletConf);

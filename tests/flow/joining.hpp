@@ -14,6 +14,7 @@ public:
 
   Machine machine;
   fakes::FakeEtcd etcd{machine.api};
+  std::string token = "abcdef.0123456789abcdef";
 
   plan::Outcome join();
   /// The message and hint of the Error with which it ends; "" when it does not.

@@ -7,6 +7,7 @@
 #include "tests/unit/archive/fixture.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <cstdio>
 #include <fcntl.h>
@@ -120,6 +121,21 @@ TEST_CASE_FIXTURE(Typed, "bundle delta with a trusted key refuses where either s
     CHECK(has(said.errors, file("unsigned.bundle") + " is not signed, and a key is trusted here"));
     CHECK(!std::filesystem::exists(at("delta")));
   }
+}
+
+TEST_CASE_FIXTURE(Typed, "what is held of a bundle as a whole is bounded, also where many add-ons are small enough each") {
+  const std::string addon = "kind: ConfigMap\napiVersion: v1\nmetadata: {name: c}\n";
+  std::string padding;
+  while (padding.size() < (std::size_t{7} << 19)) padding += "# " + std::string(98, '.') + "\n";
+  for (const auto* name : {"a", "b", "c", "d"}) temp.put(fmt::format("in/manifests/{}.yaml", name), addon + padding);
+  make("four.bundle");
+  CHECK_FALSE(has(run({"inspect", file("four.bundle")}).errors, "is not known in full"));
+  temp.put("in/manifests/e.yaml", addon + padding);
+  make("five.bundle");
+  const auto said = run({"load", file("five.bundle"), "--dry-run", "--key", file("key.pub")});
+  CHECK(said.code == ExitCode::failed);
+  CHECK(has(said.errors, "with manifests/e.yaml units and add-ons are larger together than 16"));
+  CHECK(has(run({"inspect", file("five.bundle")}).errors, "which images are missing is not known in full"));
 }
 
 TEST_CASE_FIXTURE(Typed, "bundle inspect names images that add-ons, their helpers and kubestrap itself want, and that are missing") {

@@ -58,6 +58,68 @@ TEST_CASE("a bundle that is not whole is found before it is copied") {
   CHECK(desk.verdict(copies) != "good");
 }
 
+namespace {
+
+/// A desk with a program and a bundle for machines of each of two architectures.
+struct DeskOfTwo : Desk {
+  DeskOfTwo() {
+    workshop.temp.put("desk/kubestrap", archive::program("amd64", "the program"));
+    workshop.temp.put("desk/arm", archive::program("arm64", "the program"));
+    workshop.temp.put("arm/bin/kubelet", archive::program("arm64", "a kubelet"));
+    auto making = workshop.making("arm.bundle");
+    making.inputs = archive::inputsIn(workshop.at("arm"));
+    making.inputs.configuration.architecture = "arm64";
+    making.inputs.configuration.kubernetesVersion = "v1.37.2";
+    making.key.reset();
+    archive::create(making);
+  }
+  void describe(const std::string& binary, const std::string& bundle) const {
+    workshop.temp.put("cluster.yaml", "apiVersion: kubestrap.io/v1alpha1\nkind: Cluster\nbinary: desk/kubestrap\nbundle: cluster.bundle\narchitectures: {arm64: {binary: " + binary + ", bundle: " + bundle +
+                                          "}}\nhosts: [{name: n1, address: 10.0.0.11, role: control-plane}]\n");
+  }
+  std::string refusal() const {
+    Fleet machines(workshop.at("cluster.yaml").string(), {});
+    try {
+      machines.wish(false);
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return "good";
+  }
+};
+
+} // namespace
+
+TEST_CASE("machines of another architecture get its program and its bundle, and each bundle is judged where it goes") {
+  DeskOfTwo desk;
+  desk.describe("desk/arm", "arm.bundle");
+  Fleet machines(desk.workshop.at("cluster.yaml").string(), {});
+  const auto wish = machines.wish(false);
+  CHECK(wish.machine == "x86_64");
+  REQUIRE(wish.others.contains("aarch64"));
+  CHECK(wish.others.at("aarch64").binary.is(sha256Hex(archive::program("arm64", "the program"))));
+  CHECK(wish.others.at("aarch64").kubelet == "v1.37.2");
+  CHECK(machines.cargo(fleet::Task::copyBundle, "aarch64").from == desk.workshop.at("arm.bundle"));
+  CHECK(machines.cargo(fleet::Task::copyBundle).from == desk.workshop.at("cluster.bundle"));
+  // One that is not whole keeps nothing from going where the other goes.
+  auto parts = archive::unpacked(desk.workshop.at("arm.bundle"));
+  parts.back().content += "more";
+  archive::pack(parts, desk.workshop.at("arm.bundle"));
+  CHECK(desk.verdict(copies) == "good");
+  CHECK(desk.verdict({.steps = {{.host = "w1", .task = fleet::Task::copyBundle, .reason = "missing", .machine = "aarch64"}}, .troubles = {}, .notes = {}, .busy = {}}).find("arm.bundle") != std::string::npos);
+}
+
+TEST_CASE("a program or a bundle that is for another architecture than the file says is named before any machine is asked") {
+  DeskOfTwo desk;
+  desk.describe("desk/kubestrap", "arm.bundle");
+  CHECK(desk.refusal().ends_with("desk/kubestrap: it is a program for amd64, not for arm64"));
+  desk.describe("desk/arm", "cluster.bundle");
+  CHECK(desk.refusal().find("cluster.bundle is for amd64, and ") != std::string::npos);
+  desk.workshop.temp.put("desk/kubestrap", archive::program("arm64", "the program"));
+  desk.describe("desk/arm", "arm.bundle");
+  CHECK(desk.refusal().find("cluster.bundle is for amd64, and ") != std::string::npos);
+}
+
 TEST_CASE("nodes get the kubestrap of the desk, also where the bundle has one, and its kubelet is that of the bundle's version") {
   Desk desk;
   desk.workshop.temp.put("in/bin/kubestrap", archive::program("amd64", "an older kubestrap"));

@@ -31,7 +31,8 @@ Value answerOf(bool node, const std::string& begun = "") {
 
 Value statusOf(const std::string& answering) {
   return parseJson(R"({"apiServer":{"answers":)" + answering + R"(},"cluster":{"version":"v1.37.2","layout":"hosted","hosting":"static"},"findings":[{"name":"WorkerNotReady","severity":"warning","where":"w1","cause":"it is away","remedy":"bring it back"}],
-    "nodes":[{"name":"n1","role":"control-plane","kubelet":"v1.37.2","ready":true,"address":"10.0.0.1","labels":{"a":"b"},"givenLabels":"a"},
+    "nodes":[{"name":"n1","role":"control-plane","kubelet":"v1.37.2","ready":true,"address":"10.0.0.1","labels":{"a":"b"},"givenLabels":"a",
+              "addresses":["10.0.0.1","fd00::1"],"taints":[{"key":"k","value":"v","effect":"NoSchedule"}],"givenTaints":"k:NoSchedule"},
              {"name":"w1","role":"worker","kubelet":"v1.37.2","ready":false},{"name":"w9","role":"worker","kubelet":"v1.37.2","ready":true}]})");
 }
 
@@ -40,11 +41,13 @@ Value statusOf(const std::string& answering) {
 TEST_CASE("a machine's answer is what was seen of it") {
   auto answer = answerOf(true, "join");
   answer["busy"] = {{"command", "join"}, {"pid", 7}};
+  answer["advertised"] = "10.0.0.1";
   const auto seen = hostSeen(answer);
   CHECK(seen.machine == "x86_64");
   CHECK(seen.node);
   CHECK(seen.begun == "join");
   CHECK(seen.busy == "join");
+  CHECK(seen.advertised == "10.0.0.1");
   CHECK(seen.unreachable.empty());
 }
 
@@ -79,6 +82,11 @@ TEST_CASE("the first control plane whose API server answers tells of the nodes")
   REQUIRE(look.seen.nodes.size() == 3);
   CHECK(look.seen.nodes[0].labels.all.at("a") == "b");
   CHECK(look.seen.nodes[0].labels.given == std::vector<std::string>{"a"});
+  CHECK(look.seen.nodes[0].addresses == std::vector<std::string>{"10.0.0.1", "fd00::1"});
+  REQUIRE(look.seen.nodes[0].taints);
+  CHECK(look.seen.nodes[0].taints->all.at("k:NoSchedule") == "v");
+  CHECK(look.seen.nodes[0].taints->given == std::vector<std::string>{"k:NoSchedule"});
+  CHECK_FALSE(look.seen.nodes[1].taints); // as an older kubestrap tells it
 }
 
 TEST_CASE("preflight is told what the machine shall be, and that nothing may be fetched") {
@@ -117,6 +125,19 @@ TEST_CASE("what reconfigure says of the settings is taken, and its refusal with 
   CHECK(refused.hint == "it can change others");
   CHECK(refused.failed.empty());
   CHECK(settingsSeen({.exitCode = 1, .output = {}, .errors = "error: the API server does not answer\n"}).failed == "the API server does not answer");
+}
+
+TEST_CASE("what addons says of the file's add-ons is taken: which would change, and which are there beyond them") {
+  const auto seen = addonsSeen({.exitCode = 0, .output = R"({"changed":true,"changes":[{"phase":"upload-config","verb":"update"},{"phase":"addon/flannel","verb":"keep"},
+    {"phase":"addon/metallb","verb":"create"},{"phase":"addon/metallb","verb":"create"}],"notInConfiguration":["traefik"]})", .errors = {}});
+  CHECK(seen.steps == std::vector<std::string>{"the cluster's configuration", "metallb"});
+  CHECK(seen.beyond == std::vector<std::string>{"traefik"});
+  CHECK(addonsSeen({.exitCode = 0, .output = R"({"changed":false,"changes":[{"phase":"addon/flannel","verb":"keep"}],"notInConfiguration":[]})", .errors = {}}).steps.empty());
+  CHECK(addonsSeen({.exitCode = 3, .output = {}, .errors = "error: there is no manifest of it\n  try: put it there\n"}).refused == "there is no manifest of it");
+  auto file = fileOf({{"n1", "control-plane"}});
+  CHECK(addonsCommand(file) == std::vector<std::string>{"addons", "apply", "--config", "-"});
+  file.inventory.offline = true;
+  CHECK(addonsCommand(file).back() == "--offline");
 }
 
 TEST_CASE("status has a row for each machine, and for nodes that the file does not have") {

@@ -14,6 +14,20 @@ TEST_CASE("a line for each machine: how long, at what, and what it waits for") {
   CHECK(liveLines({{"a", "ööö", 1s, ""}}, 12, 10) == Lines{"a     1 s  ö"});
 }
 
+TEST_CASE("two steps on one machine have a line each, and what is heard of one is not said of the other") {
+  Underway underway;
+  const Underway::Clock::time_point begin{};
+  underway.begins("n1", "reconfigure", begin);
+  underway.begins("n1", "label", begin + 2s);
+  underway.hears("n1", "reconfigure", R"({"event":"phaseBegins","phase":"roll"})");
+  underway.hears("n1", "label", "error: something");
+  const auto shown = [&] { return liveLines(underway.rows(begin + 3s), 80, 10); };
+  CHECK(shown() == Lines{"n1     1 s  label", "n1     3 s  reconfigure: roll"});
+  underway.ends("n1", "label");
+  underway.hears("n1", "label", R"({"event":"phaseBegins","phase":"late"})");
+  CHECK(shown() == Lines{"n1     3 s  reconfigure: roll"});
+}
+
 TEST_CASE("more machines than lines are counted") {
   std::vector<LiveRow> rows(5, {"h", "join", 0s, ""});
   CHECK(liveLines(rows, 80, 3).back() == "... and 3 more");

@@ -105,6 +105,18 @@ TEST_CASE("paths are from the file's folder, and ~ is a home, which ssh -F does 
   CHECK(inventory.bundle.empty());
 }
 
+TEST_CASE("a file may have a program, an image and a bundle for each architecture that machines may be of") {
+  const std::string one = "hosts: [{name: n1, address: 10.0.0.11, role: control-plane}]\n";
+  auto inventory = fileOf(inventoryOf("architectures: {arm64: {binary: arm/kubestrap, bundle: arm.bundle}}\n" + one)).inventory;
+  CHECK(bringsBundle(inventory));
+  CHECK_FALSE(bringsBundle(fileOf(inventoryOf("architectures: {arm64: {binary: b}}\n" + one)).inventory));
+  resolvePaths(inventory, "/desk", "/home/me");
+  CHECK(Lines{inventory.architectures.at("arm64").binary, inventory.architectures.at("arm64").image, inventory.architectures.at("arm64").bundle} == Lines{"/desk/arm/kubestrap", "", "/desk/arm.bundle"});
+  CHECK(problemsOfFile(inventoryOf("architectures: {aarch64: {binary: b}}\n" + one)) ==
+        Lines{"k.yaml:3:17: architectures.aarch64: is no architecture that is known (expected one of amd64, arm64, s390x, ppc64le)"});
+  CHECK(problemsOfFile(inventoryOf("architectures: {arm64: {bundle: b}}\n" + one)).size() == 1); // without a program
+}
+
 TEST_CASE("a machine is reached by its own settings before those for all, and by itself at its address") {
   const auto inventory = fileOf(inventoryOf("ssh: {user: root, identityFile: key}\n" + three)).inventory;
   const auto all = sshOf(inventory, inventory.hosts[0]), own = sshOf(inventory, inventory.hosts[1]);
@@ -130,6 +142,22 @@ TEST_CASE("init is given the file's documents with what is the machine's own") {
   CHECK(documents[1]["kind"] == "ClusterConfiguration");
 }
 
+TEST_CASE("kubelets are told the address of their machine, where the file tells them no other") {
+  CHECK_FALSE(saysNodeIp(fileOf(inventoryOf(three))));
+  CHECK_FALSE(saysNodeIp(fileOf(stream({inventoryOf(three), init("nodeRegistration: {kubeletExtraArgs: [{name: v, value: '2'}]}\n")}))));
+  CHECK(saysNodeIp(fileOf(stream({inventoryOf(three), init("nodeRegistration: {kubeletExtraArgs: [{name: node-ip, value: '::'}]}\n")}))));
+}
+
+TEST_CASE("a machine's taints are its own, or those for all, or nobody's business") {
+  const auto plain = fileOf(inventoryOf(three));
+  CHECK_FALSE(taintsOf(plain, plain.first()));
+  CHECK(taintsOf(plain, *plain.find("w1"))->empty());
+  const auto file = fileOf(stream({inventoryOf(three), init("nodeRegistration: {taints: [{key: a, effect: NoSchedule}]}\n")}));
+  REQUIRE(taintsOf(file, file.first()));
+  CHECK(stringAt(taintsOf(file, file.first())->front(), "key") == "a");
+  CHECK(taintsOf(file, *file.find("w1"))->empty());
+}
+
 TEST_CASE("a control plane that stands is given the settings of the file, without version and add-ons") {
   const auto file = fileOf(stream({inventoryOf(three), cluster("kubernetesVersion: v1.37.2\nnetworking: {podSubnet: 10.244.0.0/16}\n"), init(""),
                                    "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\naddons: [{name: metrics-server, source: /m.yaml}]\n"}));
@@ -137,6 +165,10 @@ TEST_CASE("a control plane that stands is given the settings of the file, withou
   REQUIRE(documents.size() == 2);
   CHECK(documents.front() == Value{{"apiVersion", "kubeadm.k8s.io/v1beta4"}, {"kind", "ClusterConfiguration"}, {"networking", {{"podSubnet", "10.244.0.0/16"}}}});
   CHECK(documents.back() == Value{{"apiVersion", "kubestrap.io/v1alpha1"}, {"kind", "KubestrapConfiguration"}});
+  REQUIRE(addonsDocument(file));
+  CHECK(stringAt(addonsDocument(file)->at("addons")[0], "name") == "metrics-server");
+  CHECK(addonsDocument(file)->size() == 3);
+  CHECK_FALSE(addonsDocument(fileOf(stream({inventoryOf(three), kubestrap("endpoint: {mode: local}\n")}))));
 }
 
 TEST_CASE("a file may ask for a control plane in its own cluster, which neither init nor reconfigure is told in a document") {

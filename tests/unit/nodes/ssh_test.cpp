@@ -1,5 +1,6 @@
 // ssh's part is played by a script that comes first in the PATH: what it is told, and what becomes of its answers.
 #include "nodes/ssh.hpp"
+#include "tests/unit/nodes/played_ssh.hpp"
 
 #include <doctest/doctest.h>
 
@@ -16,27 +17,6 @@ using namespace kubestrap::nodes;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// A folder with a program `ssh` of this text, first in the PATH for as long as it lives.
-class PlayedSsh {
-public:
-  explicit PlayedSsh(const std::string& script) : before_(std::getenv("PATH")) {
-    auto name = (fs::temp_directory_path() / "played-ssh-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()));
-    folder = name;
-    std::ofstream(folder / "ssh") << "#!/bin/sh\nhere=" << name << "\n" << script << "\n";
-    fs::permissions(folder / "ssh", fs::perms::owner_all);
-    setenv("PATH", (name + ":" + before_).c_str(), 1);
-  }
-  ~PlayedSsh() {
-    setenv("PATH", before_.c_str(), 1);
-    fs::remove_all(folder);
-  }
-  fs::path folder;
-
-private:
-  std::string before_;
-};
 
 /// The last word is the command, which this machine's shell runs; the words before it are kept.
 const std::string here = "printf '%s\\n' \"$@\" >>$here/told; for last; do :; done; exec sh -c \"$last\"";

@@ -219,6 +219,49 @@ TEST_CASE("a machine that cannot be what the file wants is told why") {
   CHECK(planApply(wish, seen).steps.empty());
 }
 
+TEST_CASE("machines of another architecture get what is theirs, and one that nothing fits is told") {
+  auto wish = wishOf({"n1"}, {"w1"});
+  wish.others["aarch64"] = {.binary = {"arm"}, .image = {}, .bundle = {}, .kubelet = {}};
+  auto seen = allBare(wish);
+  seen.hosts["w1"].machine = "aarch64";
+  const auto plan = planApply(wish, seen);
+  CHECK(stepsOf(plan) == Lines{"n1: preflight --fix", "w1: copy kubestrap (differs)", "w1: preflight --fix", "n1: init", "w1: join"});
+  CHECK(plan.steps[1].machine == "aarch64");
+  SUBCASE("with a bundle for each") {
+    wish.bundle = {"bundle"};
+    wish.others["aarch64"].bundle = {"arm bundle"};
+    seen.hosts["w1"].binary = "arm";
+    seen.hosts["w1"].bundle = "bundle"; // somebody's mistake
+    const auto bundled = planApply(wish, seen);
+    CHECK(stepsOf(bundled) == Lines{"n1: copy the bundle (missing)", "n1: bundle load", "n1: preflight --fix", "w1: copy the bundle (differs)", "w1: bundle load", "w1: preflight --fix", "n1: init", "w1: join"});
+    CHECK(Lines{bundled.steps[0].machine, bundled.steps[3].machine, bundled.steps[4].machine} == Lines{"", "aarch64", "aarch64"});
+  }
+  SUBCASE("with a bundle for the others only") {
+    wish.bundle = {"bundle"};
+    CHECK(troublesOf(planApply(wish, seen)) == Lines{"w1: it is aarch64, and there is a bundle for others only"});
+  }
+  SUBCASE("with a bundle for these only") {
+    wish.others["aarch64"].bundle = {"arm bundle"};
+    CHECK(troublesOf(planApply(wish, seen)) == Lines{"n1: it is x86_64, and there is a bundle for others only"});
+  }
+  SUBCASE("with a kubelet in one of two bundles that an upgrade brings") {
+    wish.bundle = {"bundle"};
+    wish.others["aarch64"].bundle = {"arm bundle"};
+    wish.others["aarch64"].kubelet = wish.version = "v1.37.2";
+    seen = made(wish);
+    seen.hosts["w1"].machine = "aarch64";
+    seen.hosts["w1"].binary = "arm";
+    seen.version = seen.hosts["n1"].apiServer = "v1.37.2";
+    for (auto& each : seen.nodes) each.version = "v1.36.3";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w1: copy the bundle (where it is not there)", "w1: upgrade node (v1.36.3 to v1.37.2)"});
+    CHECK(planApply(wish, seen).notes == Lines{"older kubelets than v1.37.2: n1; a bundle with that kubelet brings it, or your packages do"});
+  }
+  SUBCASE("with no program") {
+    seen.hosts["w1"].machine = "s390x";
+    CHECK(troublesOf(planApply(wish, seen)) == Lines{"w1: it is s390x, and the program is for x86_64"});
+  }
+}
+
 TEST_CASE("while authorities change machines know each other by any that they have in common") {
   const auto wish = wishOf({"n1"}, {"w1"});
   auto seen = made(wish);
@@ -311,6 +354,49 @@ TEST_CASE("labels of the file are given, those that it does not have any more ar
   CHECK(planApply(wish, seen).steps.empty());
   const auto fresh = rounds(planApply(wish, allBare(wish)));
   CHECK(fresh.back() == Lines{"w1 label"});
+}
+
+TEST_CASE("taints of the file are given, those that it does not have any more are taken away, others' are left alone") {
+  auto wish = wishOf({"n1"}, {"w1"});
+  wish.hosts[1].taints = Taints{{"example.org/gpu:NoSchedule", "a"}, {"mine:NoExecute", ""}};
+  auto seen = made(wish);
+  for (auto& each : seen.nodes) each.taints = Labels{};
+  seen.nodes[1].taints = Labels{.all = {{"mine:NoExecute", ""}, {"old:NoSchedule", ""}, {"node.kubernetes.io/not-ready:NoSchedule", ""}}, .given = {"mine:NoExecute", "old:NoSchedule"}};
+  CHECK(stepsOf(planApply(wish, seen)) == Lines{"w1: taint (example.org/gpu=a:NoSchedule, old:NoSchedule-)"});
+  seen.nodes[1].taints->all = {{"mine:NoExecute", ""}, {"example.org/gpu:NoSchedule", "a"}, {"somebody's:NoSchedule", ""}};
+  CHECK(planApply(wish, seen).steps.empty());
+  CHECK(rounds(planApply(wish, allBare(wish))).back() == Lines{"w1 taint"});
+  SUBCASE("and labels go with them, whatever becomes of either") {
+    wish.hosts[1].labels = {{"disk", "ssd"}};
+    seen.nodes[1].taints->all.clear();
+    CHECK(rounds(planApply(wish, seen), {"w1 label"}) == std::vector<Lines>{{"w1 label", "w1 taint"}});
+  }
+  SUBCASE("where an older kubestrap does not say what there is, that is told") {
+    seen.nodes[1].taints.reset();
+    seen.hosts["n1"].binary = "old";
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"n1: copy kubestrap (differs)"});
+    CHECK(planApply(wish, seen).notes == Lines{"taints are compared by the next apply, when kubestrap there is the file's"});
+  }
+}
+
+TEST_CASE("where a node has another address than the file says, that is told with what changes it, and left") {
+  auto wish = wishOf({"n1"}, {"w1"});
+  auto seen = made(wish);
+  seen.nodes[0].addresses = {"10.0.0.1"};
+  seen.nodes[1].addresses = {"10.0.0.2", "fd00::2"};
+  seen.hosts["n1"].advertised = "10.0.0.1";
+  CHECK(planApply(wish, seen).notes.empty());
+  wish.hosts[1].address = "fd00:0::2"; // of two families it may be either
+  CHECK(planApply(wish, seen).notes.empty());
+  wish.hosts[1].address = "10.0.0.9";
+  CHECK(planApply(wish, seen).notes ==
+        Lines{"w1 has the address 10.0.0.2, fd00::2, and the file says 10.0.0.9: it stays so; once the machine has that address: kubestrap node readdress --to 10.0.0.9, on w1"});
+  CHECK(planApply(wish, seen).steps.empty());
+  wish.hosts[1].ownNodeIp = true;
+  CHECK(planApply(wish, seen).notes.empty());
+  seen.hosts["n1"].advertised = "10.0.0.7";
+  CHECK(planApply(wish, seen).notes ==
+        Lines{"n1 has an API server that tells others 10.0.0.7, and the file says 10.0.0.1: it stays so; once the machine has that address: kubestrap node readdress --to 10.0.0.1, on n1"});
 }
 
 TEST_CASE("a newer version in the file is an upgrade: control planes, then kubelets where a bundle brings them, then who joins") {
@@ -463,6 +549,41 @@ TEST_CASE("settings come last at the control planes, and what cannot come is tol
   CHECK(troublesOf(planApply(wish, failed)) == Lines{"n1: its settings cannot be compared with the file's: the connection broke"});
   refused.hosts["n1"].binary = "old";
   CHECK(planApply(wish, refused).notes == Lines{"settings are compared by the next apply, when kubestrap there is the file's"});
+}
+
+TEST_CASE("add-ons come after the settings, by the control plane that speaks for the cluster, and what cannot come is told") {
+  auto wish = wishOf({"n1", "n2"}, {"w1"});
+  auto seen = made(wish);
+  seen.addons.steps = {"flannel", "metallb"};
+  CHECK(planApply(wish, seen).steps.empty()); // the file does not say which
+  wish.addons = true;
+  CHECK(stepsOf(planApply(wish, seen)) == Lines{"n1: addons apply (flannel, metallb)"});
+  seen.settings.steps = {"kube-apiserver: revision 2"};
+  wish.hosts[0].labels = {{"disk", "ssd"}};
+  CHECK(rounds(planApply(wish, seen), {"n1 reconfigure"}) == std::vector<Lines>{{"n1 reconfigure", "n1 label"}, {"n1 addons apply"}});
+  CHECK(planApply(wish, allBare(wish)).notes.empty()); // init installs them
+
+  auto other = made(wish);
+  wish.hosts[0].labels.clear();
+  SUBCASE("one that the file does not have any more stays") {
+    other.addons.beyond = {"metallb"};
+    CHECK(planApply(wish, other).steps.empty());
+    CHECK(planApply(wish, other).notes == Lines{"metallb is installed, and the file does not have it: it stays; kubestrap addons remove metallb, on n1"});
+  }
+  SUBCASE("one without a manifest") {
+    other.addons.refused = "there is no manifest of it at /root/m.yaml";
+    CHECK(planApply(wish, other).steps.empty());
+    CHECK(planApply(wish, other).notes == Lines{"add-ons stay as they are: there is no manifest of it at /root/m.yaml"});
+  }
+  SUBCASE("one that comes with the bundle of an upgrade is applied in the same run") {
+    wish.bundle = {"bundle"};
+    wish.version = "v1.37.2";
+    other.version = other.hosts["n1"].apiServer = "v1.36.3";
+    other.addons.refused = "there is no manifest of it at /var/lib/kubestrap/manifests/m.yaml";
+    const auto plan = planApply(wish, other);
+    CHECK(line(plan.steps.back()) == "n1: addons apply (as the bundle has them)");
+    CHECK(std::ranges::none_of(rounds(plan, {"n1 upgrade apply"}), [](const Lines& round) { return std::ranges::find(round, "n1 addons apply") != round.end(); }));
+  }
 }
 
 TEST_CASE("no cluster goes back to an older version, and one that the file says nothing of stays") {
