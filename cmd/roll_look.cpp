@@ -3,6 +3,7 @@
 #include "cmd/control_plane.hpp"
 #include "cmd/etcd_access.hpp"
 #include "cmd/own_cluster.hpp"
+#include "config/paths.hpp"
 #include "config/rolling.hpp"
 #include "config/store.hpp"
 #include "etcd/health.hpp"
@@ -12,6 +13,7 @@
 #include "manifests/hosted.hpp"
 #include "manifests/trial.hpp"
 #include "support/encoding.hpp"
+#include "support/log.hpp"
 #include "support/text.hpp"
 #include "support/time.hpp"
 
@@ -133,7 +135,7 @@ phases::roll::AnswerSeen answerOf(kube::Client client) {
   } catch (const kube::ApiError& error) {
     return {.trouble = fmt::format("refuses a write that was tried out: {}", error.message()), .refuses = isRefusal(error.status())};
   } catch (const net::TransportError& error) {
-    return {.trouble = fmt::format("does not answer: {}", error.message())};
+    return {.trouble = fmt::format("does not answer: {}", error.message()), .refuses = false, .silent = true};
   }
 }
 
@@ -150,13 +152,16 @@ void askApiServers(const phases::roll::Intent& intent, const std::function<kube:
     if (answer.trouble.empty()) watched.isWell(what);
     const auto lacking = watched.lasts(what, !answer.trouble.empty()), refusing = watched.lasts(what + " refuses", answer.refuses);
     answer.lasts = answer.refuses ? refusing : lacking;
+    if (answer.silent) log::info(1, "the API server of {} {}", each.node, answer.trouble);
     seen.answers[each.node] = std::move(answer);
   }
 }
 
 std::function<kube::Client(const std::string& url)> reachedWith(const plan::Access& access, Machine& machine) {
   return [access, &machine](const std::string& url) {
-    auto kubeconfig = kube::parseKubeconfig(machine.host().read(access.kubeconfig).value_or(""), access.kubeconfig.string());
+    // An operator's own may trust his balancer, and not them.
+    const auto path = machine.host().status(config::paths::adminConf) ? config::paths::adminConf : access.kubeconfig;
+    auto kubeconfig = kube::parseKubeconfig(machine.host().read(path).value_or(""), path.string());
     if (url.starts_with("https://127.")) kubeconfig.tlsServerName = "kubernetes"; // no certificate names a slot
     return kube::Client(machine.http(), kubeconfig, url);
   };

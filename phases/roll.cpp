@@ -41,6 +41,8 @@ constexpr std::string_view configured = "addons and the cluster's configuration"
 constexpr Duration available = std::chrono::seconds(10);
 /// An election of etcd's leader, and rights that are not seen everywhere yet, take seconds.
 constexpr Duration refusalLasts = std::chrono::seconds(10);
+/// Balancers and guards see it ready; that the driver does not reach it is told, and no reason to stand still.
+constexpr Duration forSilent = std::chrono::seconds(60);
 /// A pod that has ended this often has had its chance.
 constexpr int ends = 2;
 
@@ -322,6 +324,7 @@ std::optional<Next> answered(const std::string& component, const Intent& intent,
   if (component != "kube-apiserver") return std::nullopt;
   for (const auto& each : toAsk(intent, seen)) {
     const auto answer = seen.answers.find(each.node);
+    if (answer != seen.answers.end() && answer->second.silent && answer->second.lasts >= forSilent) continue;
     const auto lacking = answer == seen.answers.end() ? "it has not been asked yet" : answer->second.trouble;
     if (!lacking.empty())
       return Waiting{fmt::format("{}: the API server of revision {} lists, and takes writes", each.node, each.revision), lacking, intent.deadline + std::chrono::minutes(2),
@@ -544,7 +547,7 @@ std::optional<Failure> ofAnswers(const Intent& intent, const Seen& seen) {
   for (const auto& each : toAsk(intent, seen)) {
     const auto answer = seen.answers.find(each.node);
     const auto& own = of(seen, "kube-apiserver");
-    if (answer == seen.answers.end() || answer->second.trouble.empty() || own.before.is_null()) continue;
+    if (answer == seen.answers.end() || answer->second.trouble.empty() || answer->second.silent || own.before.is_null()) continue;
     if (answer->second.lasts >= (answer->second.refuses ? refusalLasts : intent.deadline))
       return Failure{"kube-apiserver", fmt::format("{} on {}: it is ready, and {}", apiServersStage(intent, seen)->what, each.node, answer->second.trouble), own.before};
   }

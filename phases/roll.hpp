@@ -49,6 +49,7 @@ struct CanarySeen {
 struct AnswerSeen {
   std::string trouble;  ///< empty: it serves
   bool refuses = false; ///< it says no, and is not just away or busy
+  bool silent = false;  ///< it cannot be reached from here, which says nothing of it
   Duration lasts{};     ///< for how long it has been so without a break
 };
 

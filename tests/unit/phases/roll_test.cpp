@@ -447,8 +447,15 @@ TEST_CASE("an API server that a roll has brought is asked: the driver's own in i
 
   seen.answers.erase("n3");
   CHECK(waitsFor(next(intent, {}, seen)) == "n3: the API server of revision 2 lists, and takes writes");
-  seen.answers["n3"] = {.trouble = "does not answer", .refuses = false, .lasts = std::chrono::seconds(60)};
+  seen.answers["n3"] = {.trouble = "is busy", .refuses = false, .lasts = std::chrono::seconds(60)};
   CHECK_FALSE(failureIn(intent, seen));
+  seen.answers["n3"] = {.trouble = "does not answer", .refuses = false, .silent = true, .lasts = std::chrono::seconds(59)};
+  CHECK(waitsFor(next(intent, {}, seen)).starts_with("n3: "));
+  seen.answers["n3"].lasts = std::chrono::minutes(6); // guards and balancers see it, and only the driver does not reach it
+  CHECK(stepOf(next(intent, {}, seen)) == "kube-apiserver v1.37.2: revision 3, in slot blue");
+  CHECK_FALSE(failureIn(intent, seen));
+  seen.answers["n3"] = {.trouble = "is busy", .refuses = false, .lasts = std::chrono::minutes(5)};
+  CHECK(failureIn(intent, seen));
   seen.answers["n3"] = {.trouble = "refuses a write", .refuses = true, .lasts = std::chrono::seconds(9)};
   CHECK_FALSE(failureIn(intent, seen));
   CHECK(waitsFor(next(intent, {}, seen)).starts_with("n3: "));
