@@ -43,7 +43,7 @@ is() { if [ -e "$1" ]; then printf true; else printf false; fi; }
 begun=$(cat /var/lib/kubestrap/unfinished 2>/dev/null)
 case $begun in init|join|upgrade) ;; *) begun= ;; esac
 apiServer=$(sed -n 's,.*image: .*/kube-apiserver:\(v[0-9A-Za-z.-]*\).*,\1,p' /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null | head -n 1)
-advertised=$(sed -n 's,.*--advertise-address=\([0-9A-Fa-f.:]*\).*,\1,p' /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null | head -n 1)
+advertised=$(sed -n 's,.*advertise-address\.endpoint: [^0-9A-Fa-f:]*\([0-9A-Fa-f.:]*\).*:[0-9]*.*,\1,p' /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null | head -n 1)
 busy=null
 pid=$(sed -n 's/.*"pid":\([0-9]\{1,\}\).*/\1/p' /run/lock/kubestrap.lock 2>/dev/null)
 [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = kubestrap ] && busy=$(cat /run/lock/kubestrap.lock)

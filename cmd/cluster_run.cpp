@@ -94,17 +94,18 @@ private:
     const auto& outcome = outcomes_[at];
     const auto elapsed = seconds(Clock::now() - began_);
     const bool ends = event == "stepEnds";
+    const std::string name(phases::fleet::nameOf(step.task));
+    if (!ends) view_.begins(step.host, name);
     if (format(globals()) == Format::text) {
-      const std::string name(phases::fleet::nameOf(step.task));
-      if (!ends) return view_.begins(step.host, name);
+      if (!ends) return;
       const auto took = outcome.took > Duration::zero() ? fmt::format(" ({:.1f} s)", seconds(outcome.took)) : "";
-      view_.ends(step.host, name, fmt::format("{:7.1f} s  {}: {} {}{}{}", elapsed, step.host, name, nameOf(outcome.state), took, outcome.state == State::failed ? ": " + outcome.error->message() : ""));
-    } else {
-      Value record{{"event", event}, {"host", step.host}, {"step", phases::fleet::nameOf(step.task)}, {"elapsedSeconds", elapsed}};
-      if (ends) record["result"] = nameOf(outcome.state), record["seconds"] = seconds(outcome.took);
-      if (ends && outcome.error) record["error"] = outcome.error->message();
-      fmt::print(stderr, "{}\n", record.dump());
+      return view_.ends(step.host, name, fmt::format("{:7.1f} s  {}: {} {}{}{}", elapsed, step.host, name, nameOf(outcome.state), took, outcome.state == State::failed ? ": " + outcome.error->message() : ""));
     }
+    Value record{{"event", event}, {"host", step.host}, {"step", name}, {"elapsedSeconds", elapsed}};
+    if (ends) record["result"] = nameOf(outcome.state), record["seconds"] = seconds(outcome.took);
+    if (ends && outcome.error) record["error"] = outcome.error->message();
+    if (ends) return view_.ends(step.host, name, record.dump());
+    fmt::print(stderr, "{}\n", record.dump());
     std::fflush(stderr);
   }
 

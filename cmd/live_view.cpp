@@ -60,10 +60,11 @@ std::string liveWords(std::string_view event) {
 
 void Underway::begins(const std::string& host, const std::string& step, Clock::time_point now) { running_[{host, step}] = {"", now}; }
 
-void Underway::hears(const std::string& host, const std::string& step, std::string_view event) {
+std::string Underway::hears(const std::string& host, const std::string& step, std::string_view event) {
   const auto found = running_.find({host, step});
-  if (found == running_.end()) return;
-  if (auto words = liveWords(event); !words.empty()) found->second.waits = std::move(words);
+  auto words = found == running_.end() ? std::string() : liveWords(event);
+  if (words.empty() || words == found->second.waits) return {};
+  return found->second.waits = std::move(words);
 }
 
 void Underway::ends(const std::string& host, const std::string& step) { running_.erase({host, step}); }
@@ -74,7 +75,7 @@ std::vector<LiveRow> Underway::rows(Clock::time_point now) const {
   return rows;
 }
 
-LiveView::LiveView() : terminal_(isatty(STDERR_FILENO) == 1 && log::level() == 0 && format(globals()) == Format::text) {
+LiveView::LiveView() : terminal_(isatty(STDERR_FILENO) == 1 && log::level() == 0 && format(globals()) == Format::text), events_(format(globals()) != Format::text) {
   if (!terminal_) return;
   thread_ = std::jthread([this](std::stop_token stop) {
     std::mutex mutex;
@@ -102,9 +103,12 @@ void LiveView::begins(const std::string& host, const std::string& step) {
 }
 
 void LiveView::hears(const std::string& host, const std::string& step, std::string_view event) {
-  if (!terminal_) return;
+  if (!terminal_ && !events_) return;
   const std::lock_guard lock(mutex_);
-  running_.hears(host, step, event);
+  const auto words = running_.hears(host, step, event);
+  if (!events_ || words.empty()) return;
+  fmt::print(stderr, "{}\n", Value{{"event", "stepGoesOn"}, {"host", host}, {"step", step}, {"at", words}}.dump());
+  std::fflush(stderr);
 }
 
 void LiveView::ends(const std::string& host, const std::string& step, std::string_view line) {

@@ -30,7 +30,8 @@ class Underway {
 public:
   using Clock = std::chrono::steady_clock;
   void begins(const std::string& host, const std::string& step, Clock::time_point now);
-  void hears(const std::string& host, const std::string& step, std::string_view event);
+  /// What that says of the step, if it is something new.
+  std::string hears(const std::string& host, const std::string& step, std::string_view event);
   void ends(const std::string& host, const std::string& step);
   std::vector<LiveRow> rows(Clock::time_point now) const; ///< by host, then step
 
@@ -42,8 +43,8 @@ private:
   std::map<std::pair<std::string, std::string>, Running> running_;
 };
 
-/// The lower end of a terminal: a line for each machine where something is under way, kept up to date; lines that stay come above. Where standard error is no
-/// terminal only these are printed. May be used from several threads.
+/// The lower end of a terminal: a line for each step that is under way, kept up to date; lines that stay come above. Where standard error is no
+/// terminal only these are printed; where events are asked for, what a step is at is one. May be used from several threads.
 class LiveView {
 public:
   LiveView();
@@ -56,7 +57,7 @@ private:
   void erase();
   void draw();
 
-  bool terminal_;
+  bool terminal_, events_;
   std::mutex mutex_;
   Underway running_;
   std::size_t drawn_ = 0;

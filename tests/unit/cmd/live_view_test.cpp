@@ -19,12 +19,13 @@ TEST_CASE("two steps on one machine have a line each, and what is heard of one i
   const Underway::Clock::time_point begin{};
   underway.begins("n1", "reconfigure", begin);
   underway.begins("n1", "label", begin + 2s);
-  underway.hears("n1", "reconfigure", R"({"event":"phaseBegins","phase":"roll"})");
-  underway.hears("n1", "label", "error: something");
+  CHECK(underway.hears("n1", "reconfigure", R"({"event":"phaseBegins","phase":"roll"})") == "roll");
+  CHECK(underway.hears("n1", "reconfigure", R"({"event":"phaseBegins","phase":"roll"})").empty()); // nothing new
+  CHECK(underway.hears("n1", "label", "error: something").empty());
   const auto shown = [&] { return liveLines(underway.rows(begin + 3s), 80, 10); };
   CHECK(shown() == Lines{"n1     1 s  label", "n1     3 s  reconfigure: roll"});
   underway.ends("n1", "label");
-  underway.hears("n1", "label", R"({"event":"phaseBegins","phase":"late"})");
+  CHECK(underway.hears("n1", "label", R"({"event":"phaseBegins","phase":"late"})").empty());
   CHECK(shown() == Lines{"n1     3 s  reconfigure: roll"});
 }
 
