@@ -61,8 +61,10 @@ void lookAtLease(const Value& lease, TimePoint now, Seen& seen) {
   }
   if (std::ranges::find(manifests::hostedComponents, name) == manifests::hostedComponents.end()) return;
   const auto holder = stringAt(lease, "spec.holderIdentity");
+  const auto since = stringAt(lease, "spec.acquireTime");
   seen.leaders[name] = {.node = holder.substr(0, holder.rfind('_')),
-                        .fresh = !holder.empty() && isFresh(lease, std::chrono::seconds(kube::numberAt(lease, "spec.leaseDurationSeconds")), now)};
+                        .fresh = !holder.empty() && isFresh(lease, std::chrono::seconds(kube::numberAt(lease, "spec.leaseDurationSeconds")), now),
+                        .leads = since.empty() ? Duration{} : now - parseRfc3339(since)};
 }
 
 } // namespace

@@ -23,6 +23,7 @@ struct Place {
   std::string name, peerUrl, clientUrl, pod;
   std::string clients; ///< where API servers of this node reach it: "127.0.0.1:2379"
   config::Path manifest, data;
+  bool staysAway = false; ///< when its member has gone
 };
 
 Place own(const Setup& setup) {
@@ -32,7 +33,7 @@ Place own(const Setup& setup) {
 
 Place second(const Setup& setup) {
   return {manifests::secondEtcdName(setup.node), manifests::secondEtcdPeerUrl(setup.node), manifests::secondEtcdClientUrl(setup.node), fmt::format("etcd-second-{}", setup.node.name),
-          manifests::secondEtcdForApiServers(setup.node), manifests::secondEtcdManifest(), manifests::secondEtcdData(setup.cluster.etcd.local)};
+          manifests::secondEtcdForApiServers(setup.node), manifests::secondEtcdManifest(), manifests::secondEtcdData(setup.cluster.etcd.local), true};
 }
 
 plan::EtcdMember member(const Setup& setup, const Place& place, Standing standing) {
@@ -60,24 +61,32 @@ plan::Condition known(const Place& from, const Place& to) {
           .hint = "look at etcd's log below /var/log/pods/kube-system_etcd-*; its clients are shown by: ss -tnp"};
 }
 
+/// A member in that place begins, catches up, and votes.
+Resources begun(const Setup& setup, const Place& place, Value pod) {
+  return {plan::Folder{place.data, 0700}, member(setup, place, Standing::learner), manifest(setup, place, std::move(pod)), member(setup, place, Standing::voter)};
+}
+
+/// A member goes, and what it leaves.
+Resources left(const Setup& setup, const Place& place) {
+  return {member(setup, place, Standing::absent),
+          plan::Absent{.path = place.manifest, .reason = "its member has left etcd"},
+          plan::Condition{.what = fmt::format("the pod {} is gone", place.pod),
+                          .probe = place.staysAway ? plan::StaticPodGone{.pod = place.pod} : plan::StaticPodGone{.pod = place.pod, .mirror = asAdmin(setup)},
+                          .patience = std::chrono::minutes(2),
+                          .hint = "look at: crictl ps -a, and at journalctl -u kubelet"},
+          plan::Absent{.path = place.data / "member", .depth = plan::Absent::Depth::tree, .reason = "its member has left etcd"}};
+}
+
 /// The member in the one place makes room for one in the other. Where it leads, leadership goes over before, since a leader that is taken out leaves
 /// the others to find that out.
 Resources move(const Setup& setup, const Place& from, const Place& to, bool leads, Value pod) {
   auto serving = member(setup, to, leads ? Standing::leader : Standing::server);
   serving.inPlaceOf = from.peerUrl;
-  return {plan::Folder{to.data, 0700},
-          member(setup, to, Standing::learner),
-          manifest(setup, to, std::move(pod)),
-          member(setup, to, Standing::voter),
-          known(from, to),
-          serving,
-          member(setup, from, Standing::absent),
-          plan::Absent{.path = from.manifest, .reason = "its member has left etcd"},
-          plan::Condition{.what = fmt::format("the pod {} is gone", from.pod),
-                          .probe = plan::StaticPodGone{from.pod},
-                          .patience = std::chrono::minutes(2),
-                          .hint = "look at: crictl ps -a, and at journalctl -u kubelet"},
-          plan::Absent{.path = from.data / "member", .depth = plan::Absent::Depth::tree, .reason = "its member has left etcd"}};
+  auto work = begun(setup, to, std::move(pod));
+  work.push_back(known(from, to));
+  work.push_back(serving);
+  for (auto& each : left(setup, from)) work.push_back(std::move(each));
+  return work;
 }
 
 Value etcdPodHere(const Setup& setup) { return manifests::etcdPod(setup, std::string(plan::InitialCluster::placeholder)); }
@@ -94,6 +103,13 @@ bool isOld(const EtcdMemberSeen& member, const Setup& setup) {
   const auto wanted = readVersion(nameOf(setup)), found = readVersion(member.version); // the tag is a version with a build behind it
   return !member.learner && wanted && found && *found < *wanted;
 }
+
+bool areAllHere(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
+  const auto here = own(setup), beside = second(setup);
+  return std::ranges::all_of(members, [&](const auto& each) { return each.peerUrl == here.peerUrl || each.peerUrl == beside.peerUrl; });
+}
+
+Value secondPod(const Setup& setup) { return manifests::secondEtcdPod(setup, std::string(plan::InitialCluster::placeholder)); }
 
 } // namespace
 
@@ -121,12 +137,32 @@ std::string etcdsTurn(const Setup& setup, const std::vector<EtcdMemberSeen>& mem
 
 plan::File etcdManifest(const Setup& setup) { return manifest(setup, own(setup), etcdPodHere(setup)); }
 
+std::optional<plan::Step> etcdBeside(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
+  const auto beside = second(setup);
+  const auto* first = at(own(setup), members);
+  if (!first || !isOld(*first, setup) || !areAllHere(setup, members)) return std::nullopt;
+  if (const auto* there = at(beside, members); there && !there->learner && !there->version.empty()) return std::nullopt;
+  auto work = begun(setup, beside, secondPod(setup));
+  work.push_back(member(setup, beside, Standing::server));
+  return plan::Step{fmt::format("etcd {} beside the one that runs", nameOf(setup)), std::move(work)};
+}
+
+std::optional<plan::Step> etcdBesideGone(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
+  const auto here = own(setup), beside = second(setup);
+  const auto *first = at(here, members), *there = at(beside, members);
+  if (!first || !there || first->learner || !isOld(*first, setup) || !areAllHere(setup, members)) return std::nullopt;
+  Resources work;
+  if (there->leads) work.push_back(member(setup, here, Standing::leader));
+  for (auto& each : left(setup, beside)) work.push_back(std::move(each));
+  return plan::Step{fmt::format("etcd {}, beside the one that runs, goes again", nameOf(setup)), std::move(work)};
+}
+
 std::optional<plan::Step> rollEtcd(const Setup& setup, const std::vector<EtcdMemberSeen>& members) {
   const auto here = own(setup), beside = second(setup);
   const auto* first = at(here, members);
   if (first && isOld(*first, setup))
     return plan::Step{fmt::format("etcd {} beside the one that runs, which makes room", nameOf(setup)),
-                      move(setup, here, beside, first->leads, manifests::secondEtcdPod(setup, std::string(plan::InitialCluster::placeholder)))};
+                      move(setup, here, beside, first->leads, secondPod(setup))};
   const auto* other = at(beside, members);
   if (!other) return std::nullopt;
   return plan::Step{fmt::format("etcd {} in its own place again", nameOf(setup)),

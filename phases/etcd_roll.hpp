@@ -30,6 +30,13 @@ std::string etcdsTurn(const config::Setup& setup, const std::vector<EtcdMemberSe
 /// The manifest of this node's member as it is in the end.
 plan::File etcdManifest(const config::Setup& setup);
 
+/// Where this node's member is the only one: the second beside it, before API servers come that know both. A client that finds nobody at an address comes back to it late. Nothing: it serves
+/// already, or is not needed.
+std::optional<plan::Step> etcdBeside(const config::Setup& setup, const std::vector<EtcdMemberSeen>& members);
+
+/// The way back from there, as long as the first one has not made room; nothing: it has, or there is no second one.
+std::optional<plan::Step> etcdBesideGone(const config::Setup& setup, const std::vector<EtcdMemberSeen>& members);
+
 /// The next step on this node; nothing: etcd here is as it is to be. Its API servers know both members meanwhile.
 std::optional<plan::Step> rollEtcd(const config::Setup& setup, const std::vector<EtcdMemberSeen>& members);
 

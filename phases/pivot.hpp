@@ -54,6 +54,7 @@ struct DaemonSetSeen {
 struct LeaderSeen {
   std::string node;
   bool fresh = false;
+  Duration leads{}; ///< for so long, as far as it is known
 };
 
 struct Seen {

@@ -37,8 +37,9 @@ using plan::Waiting;
 constexpr Duration forGuard = std::chrono::minutes(4), forLeader = std::chrono::seconds(90), forCanary = std::chrono::seconds(60);
 constexpr std::string_view question = " may behave as its own version from now on";
 constexpr std::string_view configured = "addons and the cluster's configuration";
-/// As the DaemonSets' minReadySeconds.
-constexpr Duration available = std::chrono::seconds(10);
+constexpr Duration available = manifests::minReady;
+/// Clocks of nodes may differ by so much.
+constexpr Duration skew = std::chrono::seconds(5);
 /// An election of etcd's leader, and rights that are not seen everywhere yet, take seconds.
 constexpr Duration refusalLasts = std::chrono::seconds(10);
 /// Balancers and guards see it ready; that the driver does not reach it is told, and no reason to stand still.
@@ -285,6 +286,19 @@ std::optional<Next> nudged(const std::string& component, const Intent& intent, c
                     {plan::Object{.document = marked(component, nudgedAnnotation, count), .mode = plan::ApplyMode::mark, .access = asAdmin(intent.setup)}}};
 }
 
+/// A controller-manager that ends leaves its Lease to run out, and for a quarter of a minute nobody leads. Who led before any of the pods was made that there are, leads no more: what
+/// he would do in the end (client-go: leaderelection.go, release) is done for him.
+std::optional<Next> freed(const std::string& component, const Intent& intent, const Seen& seen) {
+  const auto& pods = of(seen, component).pods;
+  const auto& leader = seen.controlPlane.leaders.at(component);
+  const auto oldest = std::ranges::max_element(pods, {}, &PodSeen::made);
+  if (oldest == pods.end() || leader.leads < oldest->made + skew) return std::nullopt;
+  if (std::ranges::any_of(seen.controlPlane.nodes, [&](const NodeSeen& node) { return pivot::reportOf(node, component).promoted; })) return std::nullopt;
+  return plan::Step{fmt::format("{}: the Lease of one that has ended is free", component),
+                    {put(Value::object({{"apiVersion", "coordination.k8s.io/v1"}, {"kind", "Lease"}, {"metadata", Value::object({{"name", component}, {"namespace", "kube-system"}})},
+                                        {"spec", Value::object({{"holderIdentity", ""}, {"leaseDurationSeconds", 1}})}}), intent)}};
+}
+
 /// Nothing when the present template is everywhere, and nothing else is left.
 std::optional<Next> rolled(const std::string& component, const Intent& intent, const Seen& seen) {
   const auto& set = seen.controlPlane.daemonSets.at(component);
@@ -309,7 +323,7 @@ std::optional<Next> rolled(const std::string& component, const Intent& intent, c
   const auto leader = seen.controlPlane.leaders.find(component);
   if (leader == seen.controlPlane.leaders.end() || !leader->second.fresh)
     return Waiting{fmt::format("a {} leads", component), "the last one has left its Lease to run out", forLeader, where};
-  return std::nullopt;
+  return freed(component, intent, seen);
 }
 
 /// The stage by whose template API servers run; nothing: by another one.
@@ -448,6 +462,7 @@ Next forward(const Intent& intent, const Seen& seen) {
     if (!isAt(stage, of(seen, stage.component))) {
       if (auto wait = atRest(intent, seen)) return *std::move(wait);
       if (auto step = snapshotFirst(intent, seen)) return *std::move(step);
+      if (auto step = etcdMoves(intent, seen) ? etcdBeside(intent.setup, seen.etcd) : std::nullopt) return *std::move(step);
       return change(stage, intent, seen);
     }
     if (auto wait = rolled(stage.component, intent, seen)) return *std::move(wait);
@@ -493,6 +508,7 @@ std::optional<Next> released(const Failure& failure, const Intent& intent, const
 }
 
 Next backward(const Failure& failure, const Intent& intent, const Seen& seen) {
+  if (auto step = etcdBesideGone(intent.setup, seen.etcd)) return *std::move(step);
   if (etcdIsUnderWay(seen.etcd)) // the old template knows etcd's own place only
     if (auto step = etcdOnItsWay(intent, seen)) return *std::move(step);
   if (!failure.back.is_null()) {
@@ -756,7 +772,7 @@ void assumeMoved(const Intent& intent, const plan::Resource& resource, Seen& see
     for (auto& member : seen.etcd)
       if (member.name == node) member.version = version;
   } else if (const auto* member = std::get_if<plan::EtcdMember>(&resource)) {
-    if (member->standing == plan::Standing::learner) seen.etcd.push_back({.name = member->name, .peerUrl = member->peerUrl, .version = version});
+    if (member->standing == plan::Standing::learner && std::ranges::find(seen.etcd, member->peerUrl, &EtcdMemberSeen::peerUrl) == seen.etcd.end()) seen.etcd.push_back({.name = member->name, .peerUrl = member->peerUrl, .version = version});
     if (member->standing == plan::Standing::absent) std::erase_if(seen.etcd, [&](const auto& each) { return each.peerUrl == member->peerUrl; });
   }
 }

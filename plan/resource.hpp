@@ -275,6 +275,9 @@ struct ServesCertificate {
 /// No container of a static pod runs any more.
 struct StaticPodGone {
   std::string pod; ///< "etcd-n1"
+  /// As far as it answers, it has no mirror pod either: the kubelet lets it go when it is through with the pod. Another pod of this name that comes sooner waits for ten to fifteen
+  /// seconds (kubelet: pod_workers.go, allowPodStart).
+  std::optional<Access> mirror = {};
 };
 /// More than half of etcd's members answer, and see a leader.
 struct EtcdHealthy {

@@ -112,7 +112,18 @@ struct Ask {
   Seen operator()(const StaticPodGone& probe) const {
     for (const auto& container : world.cri.containers("kube-system"))
       if (container.podName == probe.pod && container.state == host::Container::State::running) return Lack{fmt::format("{} still runs", container.name)};
+    if (probe.mirror && hasMirror(probe.pod, *probe.mirror)) return Lack{"the kubelet is not through with it"};
     return std::nullopt;
+  }
+
+  bool hasMirror(const std::string& pod, const Access& access) const {
+    try {
+      return connect(access, context).get({"v1", "Pod", "kube-system", pod}).has_value();
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error&) {
+      return false;
+    }
   }
 
   Seen operator()(const EtcdHealthy& probe) const {

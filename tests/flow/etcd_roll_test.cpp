@@ -60,13 +60,14 @@ public:
   std::string unheard; ///< peer URL of a member whom the others do not hear
   Duration silence = std::chrono::seconds(7), backoff{}; ///< of a member that begins, and of API servers that come back to it
 
-  void roll() {
+  using StepOf = std::optional<plan::Step> (*)(const config::Setup&, const std::vector<phases::EtcdMemberSeen>&);
+  void roll(StepOf stepOf = phases::rollEtcd) {
     plan::World world{host, cri, etcd, clock, entropy};
     const auto wanted = setup();
     const auto next = [&]() -> plan::Next {
       std::vector<phases::EtcdMemberSeen> seen;
       for (const auto& member : etcd.members) seen.push_back({.name = member.name, .peerUrl = member.peerUrl, .version = versions[member.peerUrl], .learner = member.learner, .leads = member.id == etcd.leader});
-      if (auto step = phases::rollEtcd(wanted, seen)) return *std::move(step);
+      if (auto step = stepOf(wanted, seen)) return *std::move(step);
       return plan::Done{};
     };
     plan::perform({.name = "example", .access = {config::paths::adminConf, "https://10.0.0.11:6443"}, .holder = "n1", .next = next}, world, listener);
@@ -81,6 +82,8 @@ private:
 
   /// The kubelet's and etcd's.
   void work() {
+    for (const auto& [peerUrl, place] : kPlaces)
+      if (!host.files.contains(place.manifest)) api.remove("/api/v1/namespaces/kube-system/pods/" + place.pod);
     for (auto& member : etcd.members) {
       const auto& place = kPlaces.at(member.peerUrl);
       if (!host.files.contains(place.manifest) || unheard == member.peerUrl) continue;
@@ -108,6 +111,38 @@ TEST_CASE("a member makes room only for one that serves clients: one that caught
   CHECK(node.etcd.members.size() == 1);
   CHECK(node.host.files.contains(kPlaces.at(kFirst).manifest));
   CHECK_FALSE(node.host.files.contains(kPlaces.at(kSecond).manifest));
+}
+
+TEST_CASE("the only member gets one beside it, which serves clients before anybody is told of it, and goes again") {
+  Node node;
+  node.roll(phases::etcdBeside);
+  CHECK(node.changes == Lines{"add " + kSecond, "promote " + kSecond + " while n1-second serves nobody"});
+  REQUIRE(node.etcd.members.size() == 2);
+  CHECK_FALSE(node.etcd.members[1].silent);
+  SUBCASE("and makes room for it") {
+    node.roll();
+    CHECK(node.changes.at(2) == "lead " + kSecond);
+    CHECK(node.etcd.members.size() == 1);
+    CHECK(node.etcd.members.front().peerUrl == kFirst);
+  }
+  SUBCASE("which leads") { node.etcd.leader = node.etcd.members[1].id; }
+  SUBCASE("which follows") {}
+  node.roll(phases::etcdBesideGone);
+  CHECK(node.etcd.members.size() == 1);
+  CHECK(node.etcd.leader == node.etcd.members.front().id);
+  CHECK(node.etcd.members.front().peerUrl == kFirst);
+  CHECK(node.host.files.contains(kPlaces.at(kFirst).manifest));
+  CHECK_FALSE(node.host.files.contains(kPlaces.at(kSecond).manifest));
+}
+
+TEST_CASE("the own place is taken again when the kubelet is through with the pod that was there: until then another of its name would wait") {
+  Node node;
+  bool isThere = true;
+  node.etcd.onChange = [&](const std::string& change) {
+    if (change == "promote " + kFirst) isThere = std::ranges::any_of(node.listener.waits, [](const auto& wait) { return wait.find("the kubelet is not through with it") != std::string::npos; });
+  };
+  node.roll();
+  CHECK(isThere);
 }
 
 TEST_CASE("a member that has left is ended at once, before the kubelet does it: it would answer, and refuse all") {

@@ -25,7 +25,7 @@ namespace {
 namespace judged = phases::guard;
 
 const std::string kSets = "/apis/apps/v1/namespaces/kube-system/daemonsets/", kPods = "/api/v1/namespaces/kube-system/pods/";
-constexpr Duration available = std::chrono::seconds(10), reports = std::chrono::seconds(10); // the first as minReadySeconds
+constexpr Duration available = manifests::minReady, reports = std::chrono::seconds(10);
 
 std::string text(std::string_view view) { return std::string(view); }
 

@@ -624,10 +624,16 @@ TEST_CASE("etcd gets its new version while the API servers know both of its plac
   intent.rollsEtcd = true;
   const auto own = std::string("https://10.88.0.11:2380"), second = std::string("https://10.88.0.11:2382");
   seen.etcd = {{.name = "n1", .peerUrl = own, .version = "3.6.8", .leads = true}};
-  CHECK(steps(intent, seen, 2) == std::vector<std::string>{"every node tries the new command lines",
+  const auto before = seen.etcd;
+  CHECK(steps(intent, seen, 3) == std::vector<std::string>{"every node tries the new command lines", "etcd 3.7.0-0 beside the one that runs",
                                                            "kube-apiserver v1.37.2, with two places for etcd, as 1.36: revision 2, in slot green"});
   CHECK(commandOf(seen.components.at(apiServer).podTemplate).find("--etcd-servers=https://127.0.0.1:2379,https://127.0.0.1:2383 ") != std::string::npos);
   CHECK(stepOf(next(intent, {}, seen)) == "etcd 3.7.0-0 beside the one that runs, which makes room");
+  const Failure ended{apiServer, "it ended", seen.components.at(apiServer).before};
+  CHECK(stepOf(next(intent, ended, seen)) == "etcd 3.7.0-0, beside the one that runs, goes again");
+  auto gone = seen;
+  gone.etcd = before;
+  CHECK(stepOf(next(intent, ended, gone)) == "kube-apiserver: back to revision 1");
   seen.etcd = {{.name = "n1", .peerUrl = own, .version = "3.6.8", .leads = true}, {.name = {}, .peerUrl = second, .version = {}, .learner = true}};
   CHECK(stepOf(next(intent, {}, seen)) == "etcd 3.7.0-0 beside the one that runs, which makes room");
   seen.etcd = {{.name = "n1-second", .peerUrl = second, .version = "3.7.0", .leads = true}};
@@ -647,13 +653,49 @@ TEST_CASE("etcd gets its new version while the API servers know both of its plac
   CHECK(commandOf(seen.components.at(apiServer).podTemplate).find("2383") == std::string::npos);
 }
 
+TEST_CASE("one that has only been begun beside the only member is begun again") {
+  auto seen = pivoted({"n1"});
+  auto intent = toNextMinor();
+  intent.rollsEtcd = true;
+  const phases::EtcdMemberSeen first{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true};
+  steps(intent, seen, 1);
+  for (const auto& second : {phases::EtcdMemberSeen{.name = {}, .peerUrl = "https://10.88.0.11:2382", .version = {}, .learner = true},
+                             phases::EtcdMemberSeen{.name = "n1-second", .peerUrl = "https://10.88.0.11:2382", .version = {}}}) {
+    seen.etcd = {first, second};
+    CHECK(stepOf(next(intent, {}, seen)) == "etcd 3.7.0-0 beside the one that runs");
+  }
+}
+
+TEST_CASE("a controller-manager's Lease is free once who held it has ended with the last pod of before") {
+  auto seen = pivoted({"n1", "n2"});
+  const auto intent = toNextMinor();
+  while (stepOf(next(intent, {}, seen)).find(manager + " v1.37.2") == std::string::npos) REQUIRE(steps(intent, seen, 1).size() == 1);
+  steps(intent, seen, 1);
+  auto& pods = seen.components.at(manager).pods;
+  pods.front().made = std::chrono::seconds(30), pods.back().made = std::chrono::seconds(10);
+  auto& leader = seen.controlPlane.leaders.at(manager);
+  const std::string isFree = manager + ": the Lease of one that has ended is free", on = manager + ": gets something to do";
+  CHECK(stepOf(next(intent, {}, seen)) == on); // not known since when
+  leader.leads = std::chrono::seconds(33);     // clocks may differ
+  CHECK(stepOf(next(intent, {}, seen)) == on);
+  leader.leads = std::chrono::hours(1);
+  const auto step = std::get<plan::Step>(next(intent, {}, seen));
+  CHECK(step.name == isFree);
+  CHECK(std::get<plan::Object>(step.work.front()).document.at("spec") == Value{{"holderIdentity", ""}, {"leaseDurationSeconds", 1}});
+  leader.leads = std::chrono::seconds(2);
+  CHECK(stepOf(next(intent, {}, seen)) == on);
+  leader.leads = std::chrono::hours(1);
+  seen.controlPlane.nodes.back().guard->components[manager].promoted = true; // a static pod leads, maybe
+  CHECK(stepOf(next(intent, {}, seen)) == on);
+}
+
 TEST_CASE("on the way back an etcd that has begun comes to its end with the newer version, and no further one begins") {
   auto seen = pivoted({"n1"});
   const std::string own = "https://10.88.0.11:2380", newer = "registry.k8s.io/etcd:3.7.0-0";
   auto intent = toNextMinor();
   intent.rollsEtcd = true;
   seen.etcd = {{.name = "n1", .peerUrl = own, .version = "3.6.8", .leads = true}};
-  steps(intent, seen, 2);
+  steps(intent, seen, 3);
   seen.etcd = {{.name = "n1-second", .peerUrl = "https://10.88.0.11:2382", .version = "3.7.0", .leads = true}};
   Intent back{.setup = at("v1.36.3"), .command = "upgrade", .emulates = {}, .rollsEtcd = true, .afterwards = {}};
   back.setup.cluster.version = parseVersion("v1.36.3");
