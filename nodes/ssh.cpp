@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fcntl.h>
 #include <unistd.h>
@@ -35,6 +36,15 @@ fs::path privateFolder() {
   throw Error("no folder for ssh's sockets could be made below /tmp", "see whether /tmp can be written to");
 }
 
+/// What stands between two others in a line; empty: they are not there.
+std::string_view between(std::string_view line, std::string_view before, std::string_view after) {
+  const auto begin = line.find(before);
+  if (begin == std::string_view::npos) return {};
+  line.remove_prefix(begin + before.size());
+  const auto end = line.find(after);
+  return end == std::string_view::npos ? std::string_view() : line.substr(0, end);
+}
+
 template <class Sessions, class Work> auto inTurn(Sessions& sessions, const Work& work) {
   struct Turn {
     Sessions& sessions;
@@ -52,9 +62,25 @@ std::vector<std::string> remoteCommand(const Errand& errand) {
   return {commandLine(words)};
 }
 
-std::string hintFor(std::string_view lastWords, const Target& target) {
-  const auto has = [&](std::string_view words) { return lastWords.find(words) != std::string_view::npos; };
+std::string causeIn(std::string_view errors) {
+  constexpr std::string_view follows[] = {"kex_exchange_identification:", "banner exchange:", "stdio forwarding failed", "Connection closed by "};
+  std::string cause, consequence, changed, known = "known_hosts";
+  for (const auto& line : split(errors, '\n')) {
+    const auto text = trim(line);
+    if (text.empty() || text.starts_with('{') || text.starts_with("warning: ")) continue; // what the machine said before the connection broke
+    if (text.starts_with("Offending ") && text.find(" key in ") != std::string_view::npos) known = text.substr(text.find(" key in ") + 8);
+    if (const auto host = between(text, "ost key for ", " has changed and you have requested strict checking"); !host.empty()) changed = host;
+    (std::ranges::any_of(follows, [&](std::string_view words) { return text.starts_with(words); }) ? consequence : cause) = text;
+  }
+  if (!changed.empty()) return fmt::format("the host key of {} has changed: {} has another", changed, known);
+  return cause.empty() ? consequence : cause;
+}
+
+std::string hintFor(std::string_view cause, const Target& target) {
+  const auto has = [&](std::string_view words) { return cause.find(words) != std::string_view::npos; };
   const auto there = target.user.empty() ? target.host : target.user + "@" + target.host;
+  if (const auto changed = between(cause, "the host key of ", " has changed: "); !changed.empty())
+    return fmt::format("ask whether that machine was made anew: if it was not, somebody else answers in its place; if it was, ssh-keygen -R {}, and log in once by hand: ssh {}", shellWord(changed), there);
   if (has("Host key verification failed") || has("host key"))
     return fmt::format("compare its key and log in once by hand: ssh {}; or put the key into known_hosts", there);
   if (has("Permission denied")) return fmt::format("load the key with ssh-add, or name it as identityFile; this has to work without a question: ssh -o BatchMode=yes {} true", there);
@@ -104,7 +130,7 @@ host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
     feed.input = file.get();
   }
   auto result = inTurn(sessionsOf(target), [&] { return host::runProcess(command, feed, stop_); });
-  const auto words = lastLine(result.errors);
+  const auto words = causeIn(result.errors);
   if (result.timedOut) throw Unreachable(fmt::format("it has not answered for {}", humanDuration(errand.timeout)), hintFor("", target));
   if (result.exitCode == connectionFailed) throw Unreachable(words.empty() ? "the connection broke" : words, hintFor(words, target));
   if (result.exitCode == noRoot)
