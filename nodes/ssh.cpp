@@ -26,6 +26,9 @@ constexpr std::string_view asRoot = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin;
                                     "sudo -n true </dev/null || exit 253; "
                                     "exec sudo -n -- sh -c \"$@\"";
 
+/// A jump host's ssh is not told of BatchMode: it would ask on the terminal, and stand still there, since it is in the background. So what it asks is answered by a no.
+const std::vector<std::string> askingNobody{"SSH_ASKPASS=false", "SSH_ASKPASS_REQUIRE=force", "ssh"};
+
 /// A folder that nobody else can look into. The path is short: that of a socket is at most 107 octets.
 fs::path privateFolder() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
@@ -120,7 +123,8 @@ Ssh::Sessions& Ssh::sessionsOf(const Target& target) const {
 }
 
 host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
-  host::Command command{.program = "ssh", .arguments = flags(target), .input = errand.input, .timeout = errand.timeout};
+  host::Command command{.program = "env", .arguments = askingNobody, .input = errand.input, .timeout = errand.timeout};
+  for (auto& word : flags(target)) command.arguments.push_back(std::move(word));
   for (auto& word : remoteCommand(errand)) command.arguments.push_back(std::move(word));
   auto feed = errand.feed;
   host::Descriptor file;

@@ -76,6 +76,13 @@ TEST_CASE("ssh is told where to go, asks nobody anything, and checks host keys a
   CHECK(told.find("secret") == std::string::npos);
 }
 
+TEST_CASE("an ssh that ssh itself begins, for a jump host, has nobody to ask either") {
+  const PlayedSsh played("printf '%s %s\\n' \"$SSH_ASKPASS\" \"$SSH_ASKPASS_REQUIRE\" >$here/asks");
+  const Ssh ssh("", {});
+  ssh.run(target, {.script = "true", .arguments = {}, .input = {}});
+  CHECK(contentOf(played.folder / "asks") == "false force\n");
+}
+
 TEST_CASE("a file goes there as it is, and lines are heard as they come") {
   const PlayedSsh played(here);
   if (geteuid() != 0) return;
