@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdlib>
 #include <fcntl.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int connectionFailed = 255, noRoot = 253;
+constexpr std::chrono::seconds longestPause{5}; ///< between attempts to come in; the first one is a second
 
 /// Becomes root and goes on with the script and its arguments. The PATH of somebody who has not logged in may lack where the tools of root are.
 constexpr std::string_view asRoot = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH; "
@@ -48,6 +50,25 @@ std::string_view between(std::string_view line, std::string_view before, std::st
   return end == std::string_view::npos ? std::string_view() : line.substr(0, end);
 }
 
+/// Of lines that only follow from another one, or tell nothing more than that the other side has hung up.
+bool isConsequence(std::string_view line) {
+  constexpr std::string_view begins[] = {"kex_exchange_identification:", "banner exchange:", "stdio forwarding failed", "Connection closed by ", "Connection reset by "};
+  return std::ranges::any_of(begins, [&](std::string_view words) { return line.starts_with(words); });
+}
+
+/// Its sshd, or that of a jump host which many come through, drops some of those that are on their way in at once (MaxStartups). Nothing was begun then.
+bool wasDropped(const host::CommandResult& result) {
+  return !result.timedOut && result.exitCode == connectionFailed && result.errors.find("kex_exchange_identification:") != std::string::npos && isConsequence(causeIn(result.errors));
+}
+
+void wait(Duration duration, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::unique_lock lock(mutex);
+  wake.wait_for(lock, stop, duration, [] { return false; });
+  if (stop.stop_requested()) throw Interrupted();
+}
+
 template <class Sessions, class Work> auto inTurn(Sessions& sessions, const Work& work) {
   struct Turn {
     Sessions& sessions;
@@ -66,14 +87,13 @@ std::vector<std::string> remoteCommand(const Errand& errand) {
 }
 
 std::string causeIn(std::string_view errors) {
-  constexpr std::string_view follows[] = {"kex_exchange_identification:", "banner exchange:", "stdio forwarding failed", "Connection closed by "};
   std::string cause, consequence, changed, known = "known_hosts";
   for (const auto& line : split(errors, '\n')) {
     const auto text = trim(line);
     if (text.empty() || text.starts_with('{') || text.starts_with("warning: ")) continue; // what the machine said before the connection broke
     if (text.starts_with("Offending ") && text.find(" key in ") != std::string_view::npos) known = text.substr(text.find(" key in ") + 8);
     if (const auto host = between(text, "ost key for ", " has changed and you have requested strict checking"); !host.empty()) changed = host;
-    (std::ranges::any_of(follows, [&](std::string_view words) { return text.starts_with(words); }) ? consequence : cause) = text;
+    (isConsequence(text) ? consequence : cause) = text;
   }
   if (!changed.empty()) return fmt::format("the host key of {} has changed: {} has another", changed, known);
   return cause.empty() ? consequence : cause;
@@ -133,7 +153,12 @@ host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
     if (!file) throw Error(fmt::format("cannot read {}", errand.file->string()), "see whether it is there, and may be read");
     feed.input = file.get();
   }
-  auto result = inTurn(sessionsOf(target), [&] { return host::runProcess(command, feed, stop_); });
+  const auto attempt = [&] { return inTurn(sessionsOf(target), [&] { return host::runProcess(command, feed, stop_); }); };
+  auto result = attempt();
+  for (std::chrono::seconds pause{1}; pause <= longestPause && wasDropped(result); ++pause) {
+    wait(pause, stop_);
+    result = attempt();
+  }
   const auto words = causeIn(result.errors);
   if (result.timedOut) throw Unreachable(fmt::format("it has not answered for {}", humanDuration(errand.timeout)), hintFor("", target));
   if (result.exitCode == connectionFailed) throw Unreachable(words.empty() ? "the connection broke" : words, hintFor(words, target));
