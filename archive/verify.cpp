@@ -112,7 +112,7 @@ Verified verify(const Source& source, const std::vector<certs::PublicKey>& trust
   Verified verified{.lock = bundle.lock(), .lockDigest = bundle.lockDigest(), .signature = judge(bundle, trusted), .delta = bundle.base().has_value(), .lacking = {}};
   if (source.base && !bundle.base()) throw Error(fmt::format("{} is whole: it goes by no other bundle", source.file.string()), "leave --base out", ExitCode::usage);
   if (!source.base && bundle.base() && alone == Alone::no)
-    throw Error(fmt::format("{} is a delta, and has only what an older bundle lacks", source.file.string()), "name that bundle as well: --base OLD", ExitCode::usage);
+    throw Error(fmt::format("{} is a delta, and has only what an older bundle lacks", source.file.string()), "name that bundle as well: --base OLD of bundle load, --bundle-base OLD of init, join and upgrade; a cluster.yaml takes whole bundles", ExitCode::usage);
   Examination examination(bundle.lock(), source.file.string(), sink);
   const auto came = bundle.walk(examination, progress);
   for (const auto& member : bundle.lock().members)

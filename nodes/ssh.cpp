@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <condition_variable>
 #include <cstdlib>
 #include <fcntl.h>
 #include <unistd.h>
@@ -18,12 +20,16 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int connectionFailed = 255, noRoot = 253;
+constexpr std::chrono::seconds longestPause{5}; ///< between attempts to come in; the first one is a second
 
 /// Becomes root and goes on with the script and its arguments. The PATH of somebody who has not logged in may lack where the tools of root are.
 constexpr std::string_view asRoot = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH; "
                                     "[ \"$(id -u)\" = 0 ] && exec sh -c \"$@\"; "
                                     "sudo -n true </dev/null || exit 253; "
                                     "exec sudo -n -- sh -c \"$@\"";
+
+/// A jump host's ssh is not told of BatchMode: it would ask on the terminal, and stand still there, since it is in the background. So what it asks is answered by a no.
+const std::vector<std::string> askingNobody{"SSH_ASKPASS=false", "SSH_ASKPASS_REQUIRE=force", "ssh"};
 
 /// A folder that nobody else can look into. The path is short: that of a socket is at most 107 octets.
 fs::path privateFolder() {
@@ -33,6 +39,34 @@ fs::path privateFolder() {
     if (mkdtemp(name.data())) return name;
   }
   throw Error("no folder for ssh's sockets could be made below /tmp", "see whether /tmp can be written to");
+}
+
+/// What stands between two others in a line; empty: they are not there.
+std::string_view between(std::string_view line, std::string_view before, std::string_view after) {
+  const auto begin = line.find(before);
+  if (begin == std::string_view::npos) return {};
+  line.remove_prefix(begin + before.size());
+  const auto end = line.find(after);
+  return end == std::string_view::npos ? std::string_view() : line.substr(0, end);
+}
+
+/// Of lines that only follow from another one, or tell nothing more than that the other side has hung up.
+bool isConsequence(std::string_view line) {
+  constexpr std::string_view begins[] = {"kex_exchange_identification:", "banner exchange:", "stdio forwarding failed", "Connection closed by ", "Connection reset by "};
+  return std::ranges::any_of(begins, [&](std::string_view words) { return line.starts_with(words); });
+}
+
+/// Its sshd, or that of a jump host which many come through, drops some of those that are on their way in at once (MaxStartups). Nothing was begun then.
+bool wasDropped(const host::CommandResult& result) {
+  return !result.timedOut && result.exitCode == connectionFailed && result.errors.find("kex_exchange_identification:") != std::string::npos && isConsequence(causeIn(result.errors));
+}
+
+void wait(Duration duration, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::unique_lock lock(mutex);
+  wake.wait_for(lock, stop, duration, [] { return false; });
+  if (stop.stop_requested()) throw Interrupted();
 }
 
 template <class Sessions, class Work> auto inTurn(Sessions& sessions, const Work& work) {
@@ -52,9 +86,24 @@ std::vector<std::string> remoteCommand(const Errand& errand) {
   return {commandLine(words)};
 }
 
-std::string hintFor(std::string_view lastWords, const Target& target) {
-  const auto has = [&](std::string_view words) { return lastWords.find(words) != std::string_view::npos; };
+std::string causeIn(std::string_view errors) {
+  std::string cause, consequence, changed, known = "known_hosts";
+  for (const auto& line : split(errors, '\n')) {
+    const auto text = trim(line);
+    if (text.empty() || text.starts_with('{') || text.starts_with("warning: ")) continue; // what the machine said before the connection broke
+    if (text.starts_with("Offending ") && text.find(" key in ") != std::string_view::npos) known = text.substr(text.find(" key in ") + 8);
+    if (const auto host = between(text, "ost key for ", " has changed and you have requested strict checking"); !host.empty()) changed = host;
+    (isConsequence(text) ? consequence : cause) = text;
+  }
+  if (!changed.empty()) return fmt::format("the host key of {} has changed: {} has another", changed, known);
+  return cause.empty() ? consequence : cause;
+}
+
+std::string hintFor(std::string_view cause, const Target& target) {
+  const auto has = [&](std::string_view words) { return cause.find(words) != std::string_view::npos; };
   const auto there = target.user.empty() ? target.host : target.user + "@" + target.host;
+  if (const auto changed = between(cause, "the host key of ", " has changed: "); !changed.empty())
+    return fmt::format("ask whether that machine was made anew: if it was not, somebody else answers in its place; if it was, ssh-keygen -R {}, and log in once by hand: ssh {}", shellWord(changed), there);
   if (has("Host key verification failed") || has("host key"))
     return fmt::format("compare its key and log in once by hand: ssh {}; or put the key into known_hosts", there);
   if (has("Permission denied")) return fmt::format("load the key with ssh-add, or name it as identityFile; this has to work without a question: ssh -o BatchMode=yes {} true", there);
@@ -94,7 +143,8 @@ Ssh::Sessions& Ssh::sessionsOf(const Target& target) const {
 }
 
 host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
-  host::Command command{.program = "ssh", .arguments = flags(target), .input = errand.input, .timeout = errand.timeout};
+  host::Command command{.program = "env", .arguments = askingNobody, .input = errand.input, .timeout = errand.timeout};
+  for (auto& word : flags(target)) command.arguments.push_back(std::move(word));
   for (auto& word : remoteCommand(errand)) command.arguments.push_back(std::move(word));
   auto feed = errand.feed;
   host::Descriptor file;
@@ -103,8 +153,13 @@ host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
     if (!file) throw Error(fmt::format("cannot read {}", errand.file->string()), "see whether it is there, and may be read");
     feed.input = file.get();
   }
-  auto result = inTurn(sessionsOf(target), [&] { return host::runProcess(command, feed, stop_); });
-  const auto words = lastLine(result.errors);
+  const auto attempt = [&] { return inTurn(sessionsOf(target), [&] { return host::runProcess(command, feed, stop_); }); };
+  auto result = attempt();
+  for (std::chrono::seconds pause{1}; pause <= longestPause && wasDropped(result); ++pause) {
+    wait(pause, stop_);
+    result = attempt();
+  }
+  const auto words = causeIn(result.errors);
   if (result.timedOut) throw Unreachable(fmt::format("it has not answered for {}", humanDuration(errand.timeout)), hintFor("", target));
   if (result.exitCode == connectionFailed) throw Unreachable(words.empty() ? "the connection broke" : words, hintFor(words, target));
   if (result.exitCode == noRoot)

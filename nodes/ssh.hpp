@@ -67,7 +67,10 @@ private:
 /// The words after "ssh" for an errand.
 std::vector<std::string> remoteCommand(const Errand& errand);
 
-/// What ssh's last words mean, for whoever has to put it right.
-std::string hintFor(std::string_view lastWords, const Target& target);
+/// Why ssh could not, of all that came by standard error: not what the machine itself has said before, nor what only follows from another line, as it does behind a jump host.
+std::string causeIn(std::string_view errors);
+
+/// What that means, for whoever has to put it right.
+std::string hintFor(std::string_view cause, const Target& target);
 
 } // namespace kubestrap::nodes

@@ -132,6 +132,7 @@ Observations proxyToApiServer(const Setup&, const Facts&);
 Observations proxyToNetworks(const Setup&, const Facts&);
 Observations advertiseAddress(const Setup&, const Facts&);
 Observations networkOverlap(const Setup&, const Facts&);
+Observations serviceRoute(const Setup&, const Facts&);
 Observations proxyToNodes(const Setup&, const Facts&);
 bool usesIpv4(const Setup&, Purpose = Purpose::init);
 bool usesIpv6(const Setup&, Purpose = Purpose::init);

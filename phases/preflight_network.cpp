@@ -71,6 +71,10 @@ bool shareOwn(const Cidr& one, const Cidr& other, const Facts& facts) {
                              [&](const auto& each) { return one.contains(each) && other.contains(each); });
 }
 
+bool covers(const Cidr& wider, const Cidr& range) { return wider.prefix() <= range.prefix() && wider.contains(range.base()); }
+
+bool hasDefaultRoute(const Facts& facts) { return facts.defaultAddress || facts.gateway; }
+
 bool uses(const Setup& setup, bool v6) {
   const auto fits = [&](const Cidr& range) { return range.isV6() == v6; };
   const auto& networks = setup.cluster.networks;
@@ -208,13 +212,14 @@ Observations networkOverlap(const Setup& setup, const Facts& facts) {
                                            range.string(), address.string())));
     }
   };
+  const auto isServiceRoute = [&](const Cidr& range) { return !hasDefaultRoute(facts) && std::ranges::find(networks.services, range) != networks.services.end(); };
   const auto judgeSurroundings = [&](std::string_view kind, const Cidr& range) {
     for (const auto& server : facts.nameServers)
       if (range.contains(server) && !isNodeAlready)
         seen.push_back(warning(fmt::format("the {} network {} contains {}, a name server of this machine", kind,
                                            range.string(), server.string())));
     for (const auto& route : facts.routes)
-      if (range.overlaps(route.destination) && !isNodeAlready && !shareOwn(range, route.destination, facts))
+      if (range.overlaps(route.destination) && !isNodeAlready && !isServiceRoute(route.destination) && !shareOwn(range, route.destination, facts))
         seen.push_back(warning(fmt::format("the {} network {} overlaps {}, which this machine reaches over {}", kind,
                                            range.string(), route.destination.string(), route.interface)));
   };
@@ -222,6 +227,17 @@ Observations networkOverlap(const Setup& setup, const Facts& facts) {
   for (const auto& range : networks.pods) judge("pod", range);
   for (const auto& range : networks.services) judgeSurroundings("service", range);
   for (const auto& range : networks.pods) judgeSurroundings("pod", range);
+  return seen;
+}
+
+/// kube-proxy leads a packet elsewhere only after the kernel has found a route for it.
+Observations serviceRoute(const Setup& setup, const Facts& facts) {
+  Observations seen;
+  if (hasDefaultRoute(facts)) return seen;
+  for (const auto& range : setup.cluster.networks.services)
+    if (std::ranges::none_of(facts.routes, [&](const auto& route) { return covers(route.destination, range); }))
+      seen.push_back(warning(fmt::format("this machine has no default route, and none to the service network {}: programs in the machine's own network, as those of most pod networks are, reach no service", range.string()),
+                             fmt::format("ip route add {} dev INTERFACE, and the same in what configures the network", range.string())));
   return seen;
 }
 

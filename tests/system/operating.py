@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
+import fcntl
 import json
 import os
+import pty
+import re
+import shutil
+import struct
 import subprocess
+import tempfile
+import termios
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
-from kubelab import cgroups, documents, paths
+from kubelab import cgroups, documents, packages, paths, store, versions
+from kubelab.progress import Silent
 from testbed import ROOT, VERSION, Machine, Result
 
 BINARY = ROOT / "build/release/kubestrap"
@@ -56,6 +66,7 @@ class Operator:
         known = json.loads(lab.call("status", "-o", "json"))["ssh"]
         (folder / "ssh.config").write_text(f"Host *\n  User root\n  IdentityFile {known['key']}\n  UserKnownHostsFile {known['knownHosts']}\n")
         self.file = folder / "cluster.yaml"
+        self.environment = dict(ENVIRONMENT)
 
     def describe(self, machines: list[Machine], version: str = VERSION, layout: str = "hosted", labels: dict[str, dict] | None = None, **more) -> None:
         """Writes the file: machines whose names begin with n are control planes."""
@@ -78,9 +89,10 @@ class Operator:
             inside = ["ip", "netns", "exec", f"lab-{self.lab.name}", "ssh", "-F", self.folder / "ssh.config", machine.address, "cat", path]
             subprocess.run(inside, stdin=subprocess.DEVNULL, stdout=file, check=True)
 
-    def start(self, *words: str) -> subprocess.Popen:
+    def start(self, *words: str, **more) -> subprocess.Popen:
         command = ["ip", "netns", "exec", f"lab-{self.lab.name}", BINARY, "cluster", words[0], "-f", self.file, *words[1:]]
-        return subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | more
+        return subprocess.Popen(command, env=self.environment, **more)
 
     def run(self, *words: str, timeout: float = 600) -> Result:
         began = time.monotonic()
@@ -98,3 +110,106 @@ class Operator:
         """What apply would do, by machine, where it would do anything."""
         planned = self.must("plan", "-o", "json").json
         return {host["name"]: [step["name"] for step in host["steps"]] for host in planned["hosts"] if host["steps"]}
+
+
+@contextmanager
+def agent(*keys: str):
+    """An ssh-agent that holds these keys; the path of its socket, which may not be long."""
+    folder = tempfile.mkdtemp(prefix="agent-")
+    with subprocess.Popen(["ssh-agent", "-D", "-a", f"{folder}/socket"], stdout=subprocess.DEVNULL) as process:
+        try:
+            while not os.path.exists(f"{folder}/socket"):
+                assert process.poll() is None
+                time.sleep(0.02)
+            subprocess.run(["ssh-add", "-q", *keys], env=os.environ | {"SSH_AUTH_SOCK": f"{folder}/socket"}, check=True)
+            yield f"{folder}/socket"
+        finally:
+            process.terminate()
+            shutil.rmtree(folder)
+
+
+def give_package(machine: Machine, name: str) -> None:
+    """A package of the machines' distribution, which has to depend on nothing but what they have."""
+
+    def download(into: Path) -> None:
+        packages.NewerSuite(versions.MACHINE_SUITE).download([name], into, Silent())
+
+    (deb,) = store.make("packages", f"{versions.MACHINE_SUITE}-{name}", build=download, progress=Silent()).glob("*.deb")
+    with deb.open("rb") as file:
+        unpacked = machine.popen("sh", "-c", "cat >/root/package.deb && dpkg -i /root/package.deb && rm /root/package.deb", stdin=file)
+        out, err = unpacked.communicate(timeout=120)
+    assert unpacked.returncode == 0, out + err
+
+
+class Terminal:
+    """A kubestrap on a terminal, with a keyboard; and what stands on its screen, which is as long as it has to be."""
+
+    def __init__(self, operator: Operator, *words: str, columns: int = 80, rows: int = 24):
+        self.lines, self.row, self.column = [""], 0, 0
+        self.text = codecs.getincrementaldecoder("utf-8")()
+        self.rest = ""
+        self.ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        take = lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # noqa: E731; of the child: its keyboard is this one
+        self.process = operator.start(*words, stdin=theirs, stdout=theirs, stderr=theirs, text=False, start_new_session=True, preexec_fn=take)
+        os.close(theirs)
+
+    def screens(self):
+        """The screen after each change, until the program has ended."""
+        while True:
+            try:
+                data = os.read(self.ours, 1 << 16)
+            except OSError:  # nobody has the other side any more
+                data = b""
+            if not data:
+                break
+            self._show(self.text.decode(data))
+            yield list(self.lines)
+        os.close(self.ours)
+        self.process.wait(60)
+
+    def until(self, text: str) -> None:
+        for lines in self.screens():
+            if any(text in line for line in lines):
+                return
+        raise AssertionError(f"{text!r} did not come to stand there:\n" + "\n".join(self.lines))
+
+    def types(self, keys: str) -> None:
+        os.write(self.ours, keys.encode())
+
+    def _show(self, text: str) -> None:
+        self.rest += text
+        while self.rest:
+            if self.rest[0] == "\033":
+                found = re.match(r"\033\[(\d*)([A-Za-z])", self.rest)
+                if not found:
+                    assert len(self.rest) < 8, f"not known: {self.rest[:20]!r}"
+                    return  # the rest of it comes later
+                self._obey(found[2], int(found[1] or "0"))
+                self.rest = self.rest[found.end():]
+            else:
+                self._write(self.rest[0])
+                self.rest = self.rest[1:]
+
+    def _obey(self, command: str, count: int) -> None:
+        if command == "A":
+            assert self.row >= count, "it goes above its beginning"
+            self.row -= count
+        elif command == "J":
+            self.lines = [*self.lines[: self.row], self.lines[self.row][: self.column]]
+        elif command == "K":
+            self.lines[self.row] = self.lines[self.row][: self.column]
+        else:
+            raise AssertionError(f"not known: {count}{command}")
+
+    def _write(self, character: str) -> None:
+        if character == "\r":
+            self.column = 0
+        elif character == "\n":
+            self.row += 1
+            if self.row == len(self.lines):
+                self.lines.append("")
+        else:
+            line = self.lines[self.row].ljust(self.column)
+            self.lines[self.row] = line[: self.column] + character + line[self.column + 1:]
+            self.column += 1

@@ -1,15 +1,30 @@
-"""A container registry that only gives: the images of OCI archives, over plain HTTP. Runs in a machine's network, on the host, whose Python
+"""A container registry that only gives: the images of OCI archives, over plain HTTP, or TLS. Runs in a machine's network, on the host, whose Python
 is whole.
 
-    registry.py PORT FOLDER     serves all archives of the folder; says "serving N images" when it listens
+    registry.py PORT FOLDER [CERTIFICATE KEY]     serves all archives of the folder; says "serving N images" when it listens
 """
 
 import http.server
 import json
 import shutil
+import ssl
+import subprocess
 import sys
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def serving(machine, port: int, folder: Path, *credentials: Path):
+    """A registry at the machine's own 127.0.0.1; over TLS with a certificate and its key."""
+    words = ["ip", "netns", "exec", machine.lab.network_of(machine), sys.executable, __file__, str(port), folder, *credentials]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline().startswith("serving ")
+            yield
+        finally:
+            process.kill()
 
 
 class Archives:
@@ -90,5 +105,9 @@ class Part:
 if __name__ == "__main__":
     Handler.archives = Archives(Path(sys.argv[2]))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+    if len(sys.argv) > 3:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*sys.argv[3:5])
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     print(f"serving {len(Handler.archives.manifests)} images", flush=True)
     server.serve_forever()

@@ -14,19 +14,25 @@ VERSION = "1.37.2"
 # A package, to be told from those of the distribution.
 PACKAGE = """
 mkdir -p /root/hello/DEBIAN /root/hello/usr/share/hello-lab
-printf 'Package: hello-lab\\nVersion: 1.0-1\\nArchitecture: all\\nMaintainer: lab <lab@lab.local>\\nDescription: a package for a test\\n' >/root/hello/DEBIAN/control
-echo hello >/root/hello/usr/share/hello-lab/text
-dpkg-deb --build --root-owner-group /root/hello "$1/packages/hello-lab_1.0-1_all.deb"
+printf 'Package: hello-lab\\nVersion: %s\\nArchitecture: all\\nMaintainer: lab <lab@lab.local>\\nDescription: a package for a test\\n' "$2" >/root/hello/DEBIAN/control
+echo "hello $2" >/root/hello/usr/share/hello-lab/text
+dpkg-deb --build --root-owner-group /root/hello "$1/packages/hello-lab_$2_all.deb"
 """
 
 
-def make_bundle(machine) -> None:
-    """Of what the machine has itself."""
+def lay_out(machine, images: bool = True, package: str = "1.0-1") -> None:
+    """The parts of a bundle, of what the machine has itself."""
     machine.sh(f"mkdir -p {PARTS}/bin {PARTS}/cni {PARTS}/units {PARTS}/packages {PARTS}/images {PARTS}/manifests")
     machine.sh(f"cd /usr/bin && cp {' '.join(PROGRAMS)} {PARTS}/bin && cd /opt/cni/bin && cp {' '.join(PLUGINS)} {PARTS}/cni")
-    machine.sh(f"cd /usr/lib/systemd/system && cp {' '.join(UNITS)} {PARTS}/units && cp /opt/images/{VERSION}/*.tar {PARTS}/images")
-    machine.sh(PACKAGE, PARTS)
+    machine.sh(f"cd /usr/lib/systemd/system && cp {' '.join(UNITS)} {PARTS}/units")
+    if images:
+        machine.sh(f"cp /opt/images/{VERSION}/*.tar {PARTS}/images")
+    machine.sh(PACKAGE, PARTS, package)
     machine.write(f"{PARTS}/manifests/notes.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notes, namespace: default}\n")
+
+
+def make_bundle(machine) -> None:
+    lay_out(machine)
     machine.run("kubestrap", "bundle", "keygen", KEY)
     machine.run("kubestrap", "bundle", "create", BUNDLE, "--from", PARTS, "--kubernetes-version", f"v{VERSION}", "--sign-key", KEY)
 

@@ -1,11 +1,8 @@
 """`kubestrap init` on machines that bring less along than the lab's usual ones."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from kubelab import paths
+from registry import serving
 from testbed import VERSION
 
 PACKAGED = "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf"
@@ -69,16 +66,10 @@ def without_images(lab):
 @pytest.fixture
 def registry(without_images):
     """A registry at the machine's own 127.0.0.1:5000, which its runtime asks in registry.k8s.io's place."""
-    namespace = without_images.lab.status()["n1"]["namespace"]
-    words = ["ip", "netns", "exec", namespace, sys.executable, Path(__file__).with_name("registry.py"), "5000", ARCHIVES]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout.readline().startswith("serving ")
-            without_images.write("/etc/containerd/certs.d/registry.k8s.io/hosts.toml", HOSTS)
-            without_images.sh("cat >>/etc/containerd/config.toml; systemctl restart containerd", input=MIRRORS)
-            yield
-        finally:
-            process.kill()
+    with serving(without_images, 5000, ARCHIVES):
+        without_images.write("/etc/containerd/certs.d/registry.k8s.io/hosts.toml", HOSTS)
+        without_images.sh("cat >>/etc/containerd/config.toml; systemctl restart containerd", input=MIRRORS)
+        yield
 
 
 def test_init_pulls_what_is_missing_from_a_registry(without_images, registry):

@@ -127,6 +127,12 @@ class Machine:
     def write(self, path: str, content: str, mode: str = "644") -> None:
         self.sh('mkdir -p "${1%/*}"; cat >"$1"; chmod "$2" "$1"', path, mode, input=content)
 
+    def take(self, path: str, other: Machine) -> None:
+        """A file of another machine, to the same place."""
+        with other.popen("cat", path, text=False) as giving:
+            taken = self.popen("sh", "-c", 'cat >"$1"', "sh", path, stdin=giving.stdout, text=False)
+            assert (taken.wait(PATIENCE), giving.wait(PATIENCE)) == (0, 0), path
+
     def listing(self, *folders: str, but: tuple[str, ...] = ()) -> dict[str, str]:
         """Path -> type, mode, owner, time of change and link of all that is below; symbolic links are not followed."""
         prunes = [word for path in but for word in ("-path", path, "-prune", "-o")]

@@ -105,6 +105,9 @@ TEST_CASE_FIXTURE(Typed, "bundle delta makes what is verified with the older bun
   const auto alone = run({"verify", file("delta"), "--key", file("key.pub"), "-o", "json"});
   CHECK(alone.code == ExitCode::done);
   CHECK(parseJson(alone.output)["lacking"].size() > 0);
+  const auto loaded = run({"load", file("delta"), "--key", file("key.pub"), "--dry-run"});
+  CHECK(loaded.code == ExitCode::usage);
+  CHECK(has(loaded.errors, "--base OLD of bundle load, --bundle-base OLD of init, join and upgrade"));
   const auto other = run({"verify", file("delta"), "--base", file("new.bundle"), "--key", file("key.pub")});
   CHECK(other.code == ExitCode::failed);
   CHECK(has(other.errors, "does not go by"));

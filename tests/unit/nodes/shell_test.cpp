@@ -62,3 +62,28 @@ TEST_CASE("what keeps from logging in is told with what to do") {
   CHECK(hintFor("root@10.0.0.1: Permission denied (publickey).", target).find("ssh-add") != std::string::npos);
   CHECK(hintFor("connect to host 10.0.0.1 port 22: Connection refused", target) == "see whether it is up: ssh root@10.0.0.1");
 }
+
+TEST_CASE("of what ssh says the cause is told, and not what follows from it behind a jump host") {
+  CHECK(causeIn("ssh: connect to host 10.0.0.9 port 22: Connection refused\r\nkex_exchange_identification: Connection closed by remote host\r\n") ==
+        "ssh: connect to host 10.0.0.9 port 22: Connection refused");
+  CHECK(causeIn("Host key verification failed.\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n") == "Host key verification failed.");
+  CHECK(causeIn("channel 0: open failed: connect failed: No route to host\nstdio forwarding failed\nConnection closed by UNKNOWN port 65535\n") == "channel 0: open failed: connect failed: No route to host");
+  CHECK(causeIn("kex_exchange_identification: Connection closed by remote host\nConnection closed by 10.0.0.1 port 22\n") == "Connection closed by 10.0.0.1 port 22");
+  CHECK(causeIn("").empty());
+}
+
+TEST_CASE("what a machine has said before the connection broke is not why it did") {
+  CHECK(causeIn("{\"event\":\"waiting\",\"subject\":\"the kubelet\"}\nwarning: swap is on\n").empty());
+  CHECK(causeIn("{\"event\":\"phaseBegins\"}\nTimeout, server 10.0.0.1 not responding.\n") == "Timeout, server 10.0.0.1 not responding.");
+}
+
+TEST_CASE("a host key that has changed is named, with where the other one is, and whose it is") {
+  const auto cause = causeIn("@@@@@@@@@@\r\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\nOffending ED25519 key in /home/ops/.ssh/known_hosts:3\r\n"
+                             "Host key for [10.0.0.9]:2222 has changed and you have requested strict checking.\r\nHost key verification failed.\r\n"
+                             "kex_exchange_identification: Connection closed by remote host\r\n");
+  CHECK(cause == "the host key of [10.0.0.9]:2222 has changed: /home/ops/.ssh/known_hosts:3 has another");
+  const auto hint = hintFor(cause, {.name = "n1", .host = "10.0.0.1", .user = "root", .identityFile = {}});
+  CHECK(hint.find("somebody else answers in its place") != std::string::npos);
+  CHECK(hint.find("ssh-keygen -R '[10.0.0.9]:2222', and log in once by hand: ssh root@10.0.0.1") != std::string::npos);
+  CHECK(causeIn("ED25519 host key for 10.0.0.1 has changed and you have requested strict checking.\nHost key verification failed.\n").starts_with("the host key of 10.0.0.1 has changed"));
+}

@@ -56,6 +56,13 @@ TEST_CASE("ssh is told where to go, asks nobody anything, and checks host keys a
   CHECK(told.find("secret") == std::string::npos);
 }
 
+TEST_CASE("an ssh that ssh itself begins, for a jump host, has nobody to ask either") {
+  const PlayedSsh played("printf '%s %s\\n' \"$SSH_ASKPASS\" \"$SSH_ASKPASS_REQUIRE\" >$here/asks");
+  const Ssh ssh("", {});
+  ssh.run(target, {.script = "true", .arguments = {}, .input = {}});
+  CHECK(contentOf(played.folder / "asks") == "false force\n");
+}
+
 TEST_CASE("a file goes there as it is, and lines are heard as they come") {
   const PlayedSsh played(here);
   if (geteuid() != 0) return;
@@ -81,6 +88,24 @@ TEST_CASE("a machine is not asked for more sessions at once than its sshd has fo
   int lines = 0;
   for (std::ptrdiff_t count = 0; counts >> count; ++lines) CHECK(count <= sessionsAtOnce);
   CHECK(lines == 3 * sessionsAtOnce);
+}
+
+TEST_CASE("who is dropped on the way in, where many come in at once, tries again; for any other cause nobody does") {
+  const auto attempts = [](const std::string& words) {
+    const PlayedSsh played("echo >>$here/attempts; [ $(wc -l <$here/attempts) = 1 ] || exit 0; printf '" + words + "' >&2; exit 255");
+    const Ssh ssh("", {});
+    try {
+      ssh.run(target, {.script = "true", .arguments = {}, .input = {}});
+    } catch (const Unreachable&) {
+      CHECK(contentOf(played.folder / "attempts") == "\n");
+    }
+    return contentOf(played.folder / "attempts").size();
+  };
+  CHECK(attempts("kex_exchange_identification: Connection closed by remote host\\r\\nConnection closed by 10.0.0.1 port 22\\r\\n") == 2);
+  CHECK(attempts("kex_exchange_identification: read: Connection reset by peer\\r\\nConnection reset by 10.0.0.1 port 22\\r\\n") == 2);
+  CHECK(attempts("Host key verification failed.\\r\\nkex_exchange_identification: Connection closed by remote host\\r\\n") == 1);
+  CHECK(attempts("ssh: connect to host 10.0.0.1 port 22: Connection refused\\n") == 1);
+  CHECK(attempts("Connection closed by 10.0.0.1 port 22\\n") == 1);
 }
 
 TEST_CASE("who is not root becomes it by sudo, which may not ask") {

@@ -77,6 +77,11 @@ const Case cases[] = {
      [](Facts& f) { f.routes = {{cidr("10.100.0.0/16"), "eth1"}}; },
      {"service", "10.96.0.0/12", "10.100.0.0/16", "eth1"},
      "--service-cidr"},
+    {"ServiceRoute",
+     Severity::warning,
+     [](Facts& f) { f.defaultAddress.reset(); },
+     {"no default route", "10.96.0.0/12"},
+     "ip route add 10.96.0.0/12 dev INTERFACE"},
     {"SandboxImage",
      Severity::warning,
      [](Facts& f) { f.runtime.sandboxImage = "registry.k8s.io/pause:3.6"; },
@@ -353,6 +358,18 @@ TEST_CASE("networks that a node's own CNI made are no overlap, others beside its
   facts = fitMachine();
   facts.routes = {{cidr("192.168.5.0/24"), "eth0"}};
   CHECK(mentions(theFinding("NetworkOverlap", setup, facts).evidence, "192.168.5.0/24"));
+}
+
+TEST_CASE("a machine without a default route needs one to services, which is no overlap") {
+  auto facts = fitMachine();
+  facts.defaultAddress.reset();
+  facts.routes = {{cidr("192.168.5.0/24"), "eth0"}, {cidr("10.96.0.0/12"), "eth0"}};
+  CHECK(judged("ServiceRoute", plainSetup(), facts).empty());
+  CHECK(judged("NetworkOverlap", plainSetup(), facts).empty());
+  facts.routes = {{cidr("10.0.0.0/8"), "eth0"}};
+  CHECK(judged("ServiceRoute", plainSetup(), facts).empty());
+  facts.routes = {{cidr("10.96.0.0/16"), "eth0"}};
+  CHECK(judged("ServiceRoute", plainSetup(), facts).size() == 1);
 }
 
 TEST_CASE("an image's registry is the host it begins with") {
