@@ -133,7 +133,7 @@ const config::Path dataCopy = upgradeFolder / "etcd";
 std::optional<plan::ReplaceStaticPods::Data> dataOf(const Setup& setup, plan::ReplaceStaticPods::Data::Does does) {
   const auto etcd = podsOf(setup, Which::wanted, {"etcd"});
   if (etcd.empty() || isFormer(setup, etcd.front()) || upgrading(setup).etcd.members.size() > 1) return std::nullopt;
-  return plan::ReplaceStaticPods::Data{"etcd", setup.cluster.etcd.local.dataDir, dataCopy, readinessUrl(etcd.front()), does};
+  return plan::ReplaceStaticPods::Data{"etcd", setup.cluster.etcd.local.dataDir, dataCopy, readinessUrl(etcd.front()), does, upgrading(setup).now};
 }
 
 /// The pods are as they shall be, and ready.

@@ -369,7 +369,7 @@ struct ReplaceStaticPods {
   struct Pod {
     StaticPod pod;
     std::string manifest;      ///< as a document
-    std::string unlessHealthy = {}; ///< a URL: one that answers there with 200 is left as it is
+    std::string unlessHealthy = {}; ///< a URL: one that answers there with 200 is left as it is, and so is one whose data has served another version
     std::vector<Path> files = {};   ///< that it reads once: one that was made before one of them was written is made anew
   };
   /// What one of them has stored, while none of them runs.
@@ -381,6 +381,7 @@ struct ReplaceStaticPods {
       keep,   ///< it is copied, unless a whole copy is there of a time since which it has not been well
       putBack ///< the copy takes its place, if there is a whole one
     } does = Does::keep;
+    TimePoint began{}; ///< of this run
   };
   std::vector<Pod> pods; ///< those that ask others come before these: they end in this order
   Duration patience{};   ///< until all of them have been made anew
