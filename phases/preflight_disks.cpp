@@ -17,6 +17,8 @@ constexpr std::uint64_t etcdNeeds = 512 * mebibyte;
 constexpr std::uint64_t etcdQuota = 2048 * mebibyte;
 /// What a control plane's images take when they are unpacked, measured with containerd 2.1 and Kubernetes 1.37.
 constexpr std::uint64_t imagesNeed = 1200 * mebibyte;
+/// What the runtime keeps of containers that are made anew. On a full disk it cannot begin those that it has ended, neither new nor former.
+constexpr std::uint64_t containersNeed = 100 * mebibyte;
 
 std::string size(std::uint64_t bytes) {
   if (bytes >= 10 * 1024 * mebibyte) return fmt::format("{} GiB", bytes / mebibyte / 1024);
@@ -107,6 +109,8 @@ Observations diskSpace(const Setup& setup, const Facts& facts) {
       seen.push_back(warning(fmt::format("{}; etcd's database may grow to {}", free, size(etcdQuota))));
     else if (use.signal == "imagefs" && setup.node.controlPlane && lacksImages(facts) && disk.freeBytes < imagesNeed)
       seen.push_back(error(fmt::format("{}; the images that are missing need {}", free, size(imagesNeed))));
+    else if (use.signal == "imagefs" && disk.freeBytes < containersNeed)
+      seen.push_back(error(fmt::format("{}; containers are begun only with {} at least", free, size(containersNeed))));
     else if (!use.signal.empty())
       judgePressure(setup, use, disk, seen);
   }

@@ -112,8 +112,8 @@ std::vector<Check> kubestrapChecks() {
      .from = ours},
     {.name = "DiskSpace",
      .level = Level::either,
-     .fires = "error: a file system is read-only, etcd's has less than 512 MiB, or the runtime's has no room for the "
-              "images that are missing; warning: it has less than the kubelet evicts pods at, or than etcd may grow to",
+     .fires = "error: a file system is read-only, etcd's has less than 512 MiB, the runtime's has no room for the "
+              "images that are missing or less than 100 MiB; warning: it has less than the kubelet evicts pods at, or than etcd may grow to",
      .remedy = "make room, or put the folder on a larger disk",
      .judge = diskSpace,
      .from = ours},

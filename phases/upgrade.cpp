@@ -135,7 +135,7 @@ const config::Path dataCopy = upgradeFolder / "etcd";
 std::optional<plan::ReplaceStaticPods::Data> dataOf(const Setup& setup, plan::ReplaceStaticPods::Data::Does does) {
   const auto etcd = podsOf(setup, Which::wanted, {"etcd"});
   if (etcd.empty() || isFormer(setup, etcd.front()) || upgrading(setup).etcd.members.size() != 1) return std::nullopt;
-  return plan::ReplaceStaticPods::Data{"etcd", setup.cluster.etcd.local.dataDir, dataCopy, readinessUrl(etcd.front()), does};
+  return plan::ReplaceStaticPods::Data{"etcd", setup.cluster.etcd.local.dataDir, dataCopy, readinessUrl(etcd.front()), does, upgrading(setup).now};
 }
 
 /// Of two control planes that are away at once etcd misses two members, which of three are too many, and of two there is no API left.

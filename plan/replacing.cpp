@@ -89,6 +89,22 @@ std::vector<FatalSign> signsOf(const std::vector<StaticPod>& pods) {
 /// One that was cut off has another name.
 Path wholeCopy(const ReplaceStaticPods::Data& data) { return data.copy / "whole"; }
 
+/// Whether one of the manifest that is there has served, as its log says (etcd: embed/serve.go). Somebody may have been acknowledged a write since, which
+/// no copy has, and the former does not start with what a newer one has stored. The kubelet keeps the last one that ended: where a run before this one has
+/// begun it, those that are known need not be all.
+bool hasServed(const StaticPod& pod, const ReplaceStaticPods::Data& data, World& world) {
+  const auto written = manifestWritten(pod, world);
+  if (!written) return false;
+  std::optional<unsigned> first;
+  for (const auto& each : world.cri.containers("kube-system")) {
+    if (each.name != pod.component || each.createdAt < *written) continue;
+    if (!each.logPath.empty() && world.host.read(each.logPath).value_or("").find("ready to serve client requests") != std::string::npos) return true;
+    first = std::min(first.value_or(each.attempt), each.attempt);
+  }
+  const auto copy = world.host.status(data.copy);
+  return copy && copy->modified < data.began && first.value_or(0) > 0;
+}
+
 /// Why the copy is not one of what was there; nothing when it is.
 std::string whyNotCopied(const ReplaceStaticPods::Data& data, TimePoint began, World& world) {
   const auto begun = data.copy / "begun";
@@ -132,9 +148,9 @@ void putBack(const ReplaceStaticPods::Data& data, const Context& context) {
              fmt::format("is there room for it? What was stored lies in {}", copy.string()));
 }
 
-/// One that is well has stored more since a copy was made, which is worth nothing any more.
-void forgetOutdated(const ReplaceStaticPods::Data& data, World& world) {
-  if (world.host.status(data.copy) && isHealthy(data.health, world)) world.host.removeTree(data.copy);
+/// One that is well, or was, has stored more since a copy was made, which is worth nothing any more.
+void forgetOutdated(const StaticPod& pod, const ReplaceStaticPods::Data& data, World& world) {
+  if (world.host.status(data.copy) && (isHealthy(data.health, world) || hasServed(pod, data, world))) world.host.removeTree(data.copy);
 }
 
 bool ends(const std::vector<StaticPod>& pods, std::string_view component) { return std::ranges::find(pods, component, &StaticPod::component) != pods.end(); }
@@ -180,8 +196,9 @@ Change needed(const ReplaceStaticPods& wanted, const Context& context) {
   bool any = false;
   for (const auto& each : wanted.pods) {
     const auto found = world.host.read(each.pod.manifest);
-    const bool left = !each.unlessHealthy.empty() && isHealthy(each.unlessHealthy, world);
-    const char todo = left ? kLeave : !isWanted(each, found) ? kWrite : kRestart;
+    const bool differs = !isWanted(each, found), hasData = wanted.data && wanted.data->component == each.pod.component;
+    const bool left = !each.unlessHealthy.empty() && (isHealthy(each.unlessHealthy, world) || (differs && hasData && hasServed(each.pod, *wanted.data, world)));
+    const char todo = left ? kLeave : differs ? kWrite : kRestart;
     change.seen += todo;
     any = any || todo == kWrite || (todo == kRestart && !runsByItsFiles(each, context));
     if (todo != kWrite) continue;
@@ -201,7 +218,9 @@ void perform(const ReplaceStaticPods& wanted, const Change& change, const Contex
   for (std::size_t i = 0; i < wanted.pods.size(); ++i)
     if (change.seen[i] != kLeave) changed.push_back(wanted.pods[i].pod);
   if (wanted.among) awaitTurn(*wanted.among, changed, context);
-  if (wanted.data && wanted.data->does == ReplaceStaticPods::Data::Does::keep) forgetOutdated(*wanted.data, world);
+  if (wanted.data && wanted.data->does == ReplaceStaticPods::Data::Does::keep)
+    for (const auto& each : wanted.pods)
+      if (each.pod.component == wanted.data->component) forgetOutdated(each.pod, *wanted.data, world);
   if (wanted.kubelet)
     if (const auto kubelet = diff(*wanted.kubelet, context); kubelet.changes()) enact(*wanted.kubelet, kubelet, context);
   // Each manifest is there at any time, as it was or as it shall be: whenever this ends, the kubelet has something to run.

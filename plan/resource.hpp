@@ -377,7 +377,7 @@ struct ReplaceStaticPods {
   struct Pod {
     StaticPod pod;
     std::string manifest;      ///< as a document
-    std::string unlessHealthy = {}; ///< a URL: one that answers there with 200 is left as it is
+    std::string unlessHealthy = {}; ///< a URL: one that answers there with 200 is left as it is, and so is one whose data has served another version
     std::vector<Path> files = {};   ///< that it reads once: one that was made before one of them was written is made anew
   };
   /// What one of them has stored, while none of them runs.
@@ -389,6 +389,7 @@ struct ReplaceStaticPods {
       keep,   ///< it is copied, unless a whole copy is there of a time since which it has not been well
       putBack ///< the copy takes its place, if there is a whole one
     } does = Does::keep;
+    TimePoint began{}; ///< of this run
   };
   /// Of several control planes: it is this node's turn before anything ends, and the other members of etcd can do without this one.
   struct Among {

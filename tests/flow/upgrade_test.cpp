@@ -25,7 +25,7 @@ const std::string kManifests = "/etc/kubernetes/manifests/";
 const std::string kKept = "/var/lib/kubestrap/upgrade/";
 constexpr const char* kComponents[] = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"};
 
-/// A control plane of 1.36.3 that runs, with a kubelet that makes pods as its manifests say: those of images in `broken` never run.
+/// A control plane of 1.36.3 that runs, with a kubelet that makes pods as its manifests say.
 class ControlPlane : public Machine {
 public:
   ControlPlane() {
@@ -53,7 +53,7 @@ public:
   }
 
   fakes::FakeEtcd etcd{api};
-  std::set<std::string> broken; ///< images
+  std::set<std::string> broken, hanging; ///< images: that never run; that have served, and do not any more
   Lines seen{"https://10.0.0.11:2379"}; ///< etcd's members, as an API server tells of them
 
   bool runs(const std::string& component) const {
@@ -128,9 +128,10 @@ private:
       for (auto& each : cri.found)
         if (each.name == component && each.createdAt < manifest.modified) each.state = host::Container::State::exited;
       if (runs(component) || broken.contains(image(component))) continue;
-      const auto id = std::to_string(++count_);
+      const auto id = std::to_string(++count_), log = "/var/log/pods/" + id;
+      host.put(log, std::string(component) == "etcd" ? "ready to serve client requests\n" : "");
       cri.found.push_back({.id = id, .podUid = id, .podName = std::string(component) + "-n1", .podNamespace = "kube-system", .name = component,
-                           .image = image(component), .state = host::Container::State::running, .createdAt = host.now});
+                           .image = image(component), .state = host::Container::State::running, .logPath = log, .createdAt = host.now});
     }
   }
 
@@ -138,7 +139,7 @@ private:
     const std::pair<const char*, const char*> pages[] = {{"etcd", "http://127.0.0.1:2381/readyz"},
                                                          {"kube-controller-manager", "https://127.0.0.1:10257/healthz"},
                                                          {"kube-scheduler", "https://127.0.0.1:10259/readyz"}};
-    for (const auto& [component, url] : pages) api.page(url, runs(component) ? 200 : 500);
+    for (const auto& [component, url] : pages) api.page(url, runs(component) && !hanging.contains(image(component)) ? 200 : 500);
   }
 
   int count_ = 0;
@@ -200,6 +201,18 @@ TEST_CASE("an etcd that does not run is taken back with its API server") {
   CHECK(machine.upgradeFails().find("what this phase had begun was taken back") != std::string::npos);
   CHECK(machine.tags() == kOld);
   CHECK(std::ranges::count(machine.effects(), "stop kubelet") == 1);
+}
+
+TEST_CASE("an etcd that has served and then hangs is left where it is: what it was told since would be lost, and the former does not start with its data") {
+  ControlPlane machine;
+  machine.hanging = {"registry.k8s.io/etcd:3.7.0-0"};
+  CHECK(machine.upgradeFails().find("it could not be taken back") != std::string::npos);
+  CHECK(machine.tags() == Lines{"etcd:3.7.0-0", kOld[1], kOld[2], kOld[3]});
+  CHECK(machine.host.text("/var/lib/etcd/member/db") == "as it was");
+  CHECK(std::ranges::count(machine.effects(), "stop kubelet") == 0);
+  machine.hanging.clear();
+  CHECK(machine.upgradeFails() == "");
+  checkDone(machine);
 }
 
 TEST_CASE("a scheduler that does not run takes the whole control plane back") {
@@ -275,6 +288,28 @@ TEST_CASE("an upgrade that was killed and then meets a broken API server goes ba
   CHECK(machine.image("kube-apiserver").ends_with("v1.37.2"));
   CHECK(machine.upgradeFails().find("what this phase had begun was taken back") != std::string::npos);
   CHECK(machine.tags()[1] == kOld[1]);
+}
+
+TEST_CASE("an upgrade that was killed when the new etcd was about to serve keeps what that was told since, whatever becomes of the next run") {
+  ControlPlane machine;
+  machine.host.onEffect = [&](const std::string& effect) {
+    if (effect != "restart kubelet") return;
+    machine.host.onEffect = {};
+    throw fakes::Killed{};
+  };
+  CHECK_THROWS_AS(machine.upgrade(), fakes::Killed);
+  CHECK(machine.host.text(kKept + "etcd/whole/member/db") == "as it was");
+  machine.host.service("kubelet", host::Host::ServiceAction::restart); // which goes on by itself
+  machine.host.put("/var/lib/etcd/member/db", "told since");
+  machine.hanging = {"registry.k8s.io/etcd:3.7.0-0"};
+  machine.api.page("http://127.0.0.1:2381/readyz", 500);
+  CHECK(machine.upgradeFails().find("it could not be taken back") != std::string::npos);
+  CHECK(machine.tags() == Lines{"etcd:3.7.0-0", kOld[1], kOld[2], kOld[3]});
+  CHECK(machine.host.text("/var/lib/etcd/member/db") == "told since");
+  machine.hanging.clear();
+  CHECK(machine.upgradeFails() == "");
+  checkDone(machine);
+  CHECK(machine.host.text("/var/lib/etcd/member/db") == "told since");
 }
 
 namespace {

@@ -80,8 +80,7 @@ class Operator:
                 del document["localAPIEndpoint"]["advertiseAddress"], document["nodeRegistration"]["name"], document["nodeRegistration"]["kubeletExtraArgs"]
         own = {"apiVersion": "kubestrap.io/v1alpha1", "kind": "KubestrapConfiguration", "layout": layout, "endpoint": {"mode": "local"}}
         self.file.write_text(yaml.safe_dump_all([inventory, *told, own], sort_keys=False))
-        # A machine that was made anew has another link address at the same IP address.
-        subprocess.run(["ip", "-n", f"lab-{self.lab.name}", "neighbour", "flush", "dev", "br0"], check=True)
+        self.lab.forget_link_addresses()
 
     def fetch(self, machine: Machine, path: str, name: str) -> None:
         """A file of a machine, into the folder of cluster.yaml."""

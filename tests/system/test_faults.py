@@ -25,14 +25,17 @@ OUTAGE = 20  # seconds
 
 
 class Writer:
-    """The program beside this file, at a node's balancer."""
+    """The program beside this file, at a node's balancer; or from outside of it at its address, which outlives its power."""
 
-    def __init__(self, machine, port: int):
+    def __init__(self, machine, port: int, outside: bool = False):
         self.machine, self.namespace = machine, f"faults-{int(time.time())}"
+        network, host = (machine.lab.switch, machine.address) if outside else (machine.lab.network_of(machine), "127.0.0.1")
+        if outside:
+            machine.lab.forget_link_addresses()
         machine.sh(f"kubectl --kubeconfig /etc/kubernetes/admin.conf create namespace {self.namespace}")
         self.credentials = administrator(machine)
-        program = [sys.executable, Path(__file__).parent / "writer.py", "127.0.0.1", str(port), "0.05", self.namespace, self.credentials.name]
-        self.process = subprocess.Popen(["ip", "netns", "exec", machine.lab.network_of(machine), *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        program = [sys.executable, Path(__file__).parent / "writer.py", host, str(port), "0.05", self.namespace, self.credentials.name]
+        self.process = subprocess.Popen(["ip", "netns", "exec", network, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "asking\n"
 
     def end(self) -> dict:
@@ -40,6 +43,13 @@ class Writer:
         assert self.process.returncode == 0, err
         self.machine.kubectl("delete", "namespace", self.namespace, "--wait=false")
         return json.loads(out)
+
+    def lost_nothing(self) -> dict:
+        """Whatever was acknowledged is there."""
+        result = self.end()
+        print(f"{result['acknowledged']} writes, {len(result['failed'])} failed, longest gap {result['longestGap']:.1f} s, {len(result['lost'])} acknowledged and lost")
+        assert result["acknowledged"] and not result["lost"], result["lost"]
+        return result
 
 
 class Cluster:

@@ -329,12 +329,25 @@ class Lab:
         """The network namespace of a machine, as `ip netns` names it."""
         return f"lab-{self.name}.{machine.name}"
 
+    @property
+    def switch(self) -> str:
+        """The network namespace of the lab's switch, which stays when machines lose their power."""
+        return f"lab-{self.name}"
+
     def reset(self, *machines: Machine) -> None:
         self.call("reset-machine", *(machine.name for machine in machines))
 
     def off(self, *machines: Machine) -> None:
         """Ends machines that are not needed any more, so that they take no time from the others."""
         self.call("power-off", *(machine.name for machine in machines))
+
+    def on(self, *machines: Machine) -> None:
+        self.call("power-on", *(machine.name for machine in machines))
+        self.forget_link_addresses()
+
+    def forget_link_addresses(self) -> None:
+        """A machine that was made anew, or switched on, has another link address at the same IP address."""
+        subprocess.run(["ip", "-n", self.switch, "neighbour", "flush", "dev", "br0"], check=True)
 
     def install_pod_network(self, control_plane: Machine) -> None:
         self.call("cni", "--control-plane", control_plane.name)

@@ -180,6 +180,11 @@ const Case cases[] = {
      "make room"},
     {"DiskSpace",
      Severity::error,
+     [](Facts& f) { f.disks["/var/lib/containerd"] = disk(50); },
+     {"/var/lib/containerd", "50 MiB", "100 MiB"},
+     "make room"},
+    {"DiskSpace",
+     Severity::error,
      [](Facts& f) {
        f.disks["/var/lib/kubelet"] = disk(10000);
        f.disks["/var/lib/kubelet"].readOnly = true;
