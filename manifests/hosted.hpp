@@ -29,8 +29,9 @@ inline Slot otherColour(Slot slot) { return slot == Slot::blue ? Slot::green : S
 /// The components that have slots, in the order in which they are needed: kube-apiserver first.
 inline constexpr std::array<std::string_view, 3> hostedComponents{"kube-apiserver", "kube-controller-manager", "kube-scheduler"};
 
-/// A pod of a DaemonSet has to last for so long before the one that it follows ends. Balancers come to it within two seconds; what it is good for is asked besides (phases/roll.cpp).
-inline constexpr auto minReady = std::chrono::seconds(5);
+/// A pod of a DaemonSet has to last for so long before the one that it follows ends. What it is good for is asked meanwhile: an API server by itself, as long as the other one takes what leads
+/// back; the others have nothing to show before they lead (phases/roll.cpp).
+constexpr std::chrono::seconds minReady(std::string_view component) { return std::chrono::seconds(component == "kube-apiserver" ? 10 : 5); }
 
 /// Labels and annotations.
 inline constexpr std::string_view componentLabel = "kubestrap.io/component";   ///< on pods of both kinds

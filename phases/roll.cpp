@@ -37,7 +37,8 @@ using plan::Waiting;
 constexpr Duration forGuard = std::chrono::minutes(4), forLeader = std::chrono::seconds(90), forCanary = std::chrono::seconds(60);
 constexpr std::string_view question = " may behave as its own version from now on";
 constexpr std::string_view configured = "addons and the cluster's configuration";
-constexpr Duration available = manifests::minReady;
+/// An appointment that nobody keeps would have been kept by then.
+constexpr Duration forNudge = std::chrono::seconds(20);
 /// Clocks of nodes may differ by so much.
 constexpr Duration skew = std::chrono::seconds(5);
 /// An election of etcd's leader, and rights that are not seen everywhere yet, take seconds.
@@ -261,7 +262,7 @@ int reached(const std::string& component, const Seen& seen) {
   if (!set.observed) return 0;
   if (component != "kube-controller-manager") return std::min(own.updated, set.available);
   return static_cast<int>(std::ranges::count_if(
-      own.pods, [&](const PodSeen& each) { return each.revision == set.revision && each.ready && !each.ending && each.readyFor >= available; }));
+      own.pods, [&](const PodSeen& each) { return each.revision == set.revision && each.ready && !each.ending && each.readyFor >= manifests::minReady(component); }));
 }
 
 Value marked(const std::string& component, std::string_view annotation, const std::string& text) {
@@ -277,10 +278,10 @@ std::optional<Next> nudged(const std::string& component, const Intent& intent, c
   const auto revision = revisionOf(own.podTemplate);
   const auto forgotten = [&](const PodSeen& old) {
     return old.revision != revision && !old.ending && std::ranges::any_of(own.pods, [&](const PodSeen& each) {
-             return each.node == old.node && each.revision == revision && each.readyFor >= available * 2;
+             return each.node == old.node && each.revision == revision && each.readyFor >= forNudge;
            });
   };
-  if (own.nudgedFor < available * 2 || !std::ranges::any_of(own.pods, forgotten)) return std::nullopt;
+  if (own.nudgedFor < forNudge || !std::ranges::any_of(own.pods, forgotten)) return std::nullopt;
   const auto count = std::to_string(numberOf(own.nudges) + 1);
   return plan::Step{fmt::format("{}: its controller is made to look again ({})", component, count),
                     {plan::Object{.document = marked(component, nudgedAnnotation, count), .mode = plan::ApplyMode::mark, .access = asAdmin(intent.setup)}}};

@@ -25,7 +25,7 @@ namespace {
 namespace judged = phases::guard;
 
 const std::string kSets = "/apis/apps/v1/namespaces/kube-system/daemonsets/", kPods = "/api/v1/namespaces/kube-system/pods/";
-constexpr Duration available = manifests::minReady, reports = std::chrono::seconds(10);
+constexpr Duration reports = std::chrono::seconds(10);
 
 std::string text(std::string_view view) { return std::string(view); }
 
@@ -205,7 +205,7 @@ void OwnCluster::control(const std::string& component) {
     pod.ending = now();
     show(pod);
   };
-  const auto isAvailable = [&](const Pod& pod) { return pod.ready && now() - *pod.ready >= available; };
+  const auto isAvailable = [&](const Pod& pod) { return pod.ready && now() - *pod.ready >= manifests::minReady(pod.component); };
   std::vector<std::string> begins, waits;
   bool surges = false;
   int updated = 0, isThere = 0;
