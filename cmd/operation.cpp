@@ -57,7 +57,9 @@ std::vector<std::string> stepsPlanned(const std::function<plan::Next()>& next, c
       steps.push_back("wait until " + waiting->what);
       break; // what comes after it hangs on what is seen then
     }
-    steps.push_back(std::get<plan::Step>(coming).name);
+    const auto& name = std::get<plan::Step>(coming).name;
+    if (!steps.empty() && steps.back() == name) break; // what it changes is not foreseen
+    steps.push_back(name);
     assume(coming);
   }
   return steps;

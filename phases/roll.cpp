@@ -730,6 +730,7 @@ void assumeRolled(const std::string& component, const Value& podTemplate, Seen& 
   auto& set = seen.controlPlane.daemonSets.at(component);
   own.before = std::exchange(own.podTemplate, podTemplate);
   own.pods.clear();
+  if (hasLeader(component)) seen.controlPlane.leaders[component].leads = {};
   set.revision = revisionOf(podTemplate);
   for (auto& node : seen.controlPlane.nodes) {
     if (!node.selfHosted) continue;
@@ -743,6 +744,7 @@ void assumeRolled(const std::string& component, const Value& podTemplate, Seen& 
 void assume(const plan::Object& object, Seen& seen) {
   const auto kind = stringAt(object.document, "kind"), name = stringAt(object.document, "metadata.name");
   const auto* labels = find(object.document, "metadata.labels");
+  if (kind == "Lease") seen.controlPlane.leaders[name] = {.fresh = true};
   if (kind == "RoleBinding") seen.mayPutBack = object.mode != plan::ApplyMode::absent;
   if (kind == "Pod" && labels && labels->contains(manifests::rehearsalLabel)) {
     auto pod = podOf(name, stringAt(object.document, "spec.nodeName"), {});

@@ -666,6 +666,12 @@ TEST_CASE("one that has only been begun beside the only member is begun again") 
   }
 }
 
+TEST_CASE("what is foreseen comes to an end whoever has led for how long") {
+  auto seen = pivoted({"n1", "n2"});
+  for (auto& [component, leader] : seen.controlPlane.leaders) leader.leads = std::chrono::hours(1);
+  CHECK(steps(toNextMinor(), seen, 100).size() < 20);
+}
+
 TEST_CASE("a controller-manager's Lease is free once who held it has ended with the last pod of before") {
   auto seen = pivoted({"n1", "n2"});
   const auto intent = toNextMinor();
@@ -682,6 +688,7 @@ TEST_CASE("a controller-manager's Lease is free once who held it has ended with 
   const auto step = std::get<plan::Step>(next(intent, {}, seen));
   CHECK(step.name == isFree);
   CHECK(std::get<plan::Object>(step.work.front()).document.at("spec") == Value{{"holderIdentity", ""}, {"leaseDurationSeconds", 1}});
+  CHECK(stepOf(next(intent, {}, assumed(intent, seen, step))) == on);
   leader.leads = std::chrono::seconds(2);
   CHECK(stepOf(next(intent, {}, seen)) == on);
   leader.leads = std::chrono::hours(1);
