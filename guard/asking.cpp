@@ -2,6 +2,7 @@
 
 #include "manifests/components.hpp"
 #include "manifests/hosted.hpp"
+#include "manifests/second_etcd.hpp"
 
 #include <fmt/format.h>
 
@@ -72,7 +73,10 @@ Asking::Asking(Targets targets, kube::Kubeconfig identity, std::stop_token stop)
     for (const auto slot : manifests::allSlots)
       slots_.push_back(question(fmt::format("https://{}:{}{}", manifests::slotAddress(slot), port, manifests::readyPath(component)), nobody));
   }
-  for (const auto& url : targets.etcd) etcd_.push_back(question(url, nobody));
+  for (const auto& url : targets.etcd) {
+    etcd_.push_back(question(url, nobody));
+    if (auto second = manifests::secondEtcdHealth(url); !second.empty()) etcd_.push_back(question(std::move(second), nobody));
+  }
   front_.push_back(question(targets.front + "/readyz", this->identity()));
 }
 

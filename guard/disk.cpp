@@ -5,6 +5,7 @@
 #include "kube/reading.hpp"
 #include "manifests/components.hpp"
 #include "manifests/guard.hpp"
+#include "manifests/second_etcd.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
 #include "support/yaml.hpp"
@@ -181,7 +182,10 @@ void Disk::promote(Component component, Slot slot) {
   const auto text = host_.read(counter).value_or("0");
   std::from_chars(text.data(), text.data() + text.size(), activation);
   host_.write(counter, std::to_string(++activation), 0600, 0700);
-  host_.write(manifests::rescueManifest(rowOf(component), slot), emitYaml(manifests::activated(*pod, activation)), 0600, 0700);
+  auto made = manifests::activated(*pod, activation);
+  // On its way to another version etcd's member here may be in either place, or vote in one only; a standby knows the usual one.
+  if (component == phases::guard::apiServer && host_.status(manifests::secondEtcdManifest())) made = manifests::knowingBothEtcds(std::move(made));
+  host_.write(manifests::rescueManifest(rowOf(component), slot), emitYaml(made), 0600, 0700);
 }
 
 void Disk::demote(Component component) {

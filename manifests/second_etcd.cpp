@@ -58,6 +58,20 @@ Value secondEtcdPod(const config::Setup& setup, const std::string& initialCluste
   return pod;
 }
 
+std::string secondEtcdHealth(std::string_view own) {
+  return own.starts_with(fmt::format("http://127.0.0.1:{}/", ports[2].own)) ? moved(std::string(own)) : "";
+}
+
+Value knowingBothEtcds(Value apiServerPod) {
+  constexpr std::string_view flag = "--etcd-servers=";
+  for (auto& container : apiServerPod["spec"]["containers"])
+    for (auto& word : container["command"]) {
+      const auto text = word.get<std::string>();
+      if (text.starts_with(flag) && text.find(',') == std::string::npos) word = fmt::format("{},{}", text, moved(text.substr(flag.size())));
+    }
+  return apiServerPod;
+}
+
 std::string noSecondEtcd(const config::Cluster& cluster) {
   for (const auto flag : addressFlags)
     if (lastValue(cluster.etcd.local.extraArgs, flag)) return fmt::format("etcd.local.extraArgs has {}", flag);

@@ -22,6 +22,11 @@ std::string bothEtcdServers(const config::Node& node);         ///< "https://127
 config::Path secondEtcdData(const config::LocalEtcd& etcd); ///< "/var/lib/etcd-second"
 config::Path secondEtcdManifest();
 
+/// Where the second member says whether it is ready, by where the node's own one does; empty: it has no second one.
+std::string secondEtcdHealth(std::string_view own);
+/// An API server's pod that knows the node's own member, and then the second one, too.
+Value knowingBothEtcds(Value apiServerPod);
+
 /// The pod: the node's own with other ports, name and data folder, and the members as it finds them.
 Value secondEtcdPod(const config::Setup& setup, const std::string& initialCluster);
 

@@ -160,7 +160,7 @@ def cold_start(*nodes) -> None:
     """All of them lose their power in the same moment, and get it back."""
     nodes[0].lab.off(*nodes)
     began = time.monotonic()
-    nodes[0].lab.call("power-on", *(node.name for node in nodes))
+    nodes[0].lab.on(*nodes)
     for node in nodes:
         node.until("the API answers", lambda: node.try_("curl", "-sk", "-m", "2", "https://127.0.0.1:6443/readyz").out == "ok")
     print(f"API after {time.monotonic() - began:.1f} s")

@@ -306,3 +306,15 @@ def test_an_upgrade_whose_etcd_has_no_room_any_more_leaves_one_that_serves_and_g
     machine.sh(SMALL, "/var/lib/etcd", "1000")
     begin(machine)
     gets_full(machine)
+
+
+NO_EVICTION = ("\n  imagefs.available: 200Mi", "\n  imagefs.available: 0%")  # a full disk would make the kubelet remove images, and there is no registry
+
+
+def test_an_upgrade_whose_runtime_has_no_room_any_more_leaves_one_that_serves_and_goes_on_with_room_again(lab):
+    machine = older_node(lab)
+    machine.run("systemctl", "stop", "containerd")
+    machine.sh(SMALL, "/var/lib/containerd", "2000")
+    machine.run("systemctl", "start", "containerd")
+    begin(machine, NO_EVICTION)
+    gets_full(machine)

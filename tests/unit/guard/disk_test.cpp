@@ -43,6 +43,18 @@ TEST_CASE("each promotion is a new pod to the kubelet, and the standby stays as 
   CHECK(node.host.text(current) == before);
 }
 
+TEST_CASE("an API server that is promoted while etcd is on its way to another version knows both of its places") {
+  Node node;
+  node.host.put("/etc/kubernetes/kubestrap/standby/current/kube-apiserver.yaml", emitYaml(test::rescuePod(apiServer)));
+  const std::string file = "/etc/kubernetes/manifests/rescue-kube-apiserver.yaml", own = "--etcd-servers=https://127.0.0.1:2379", both = own + ",https://127.0.0.1:2383";
+  node.disk.promote(apiServer, Slot::rescue);
+  CHECK(node.host.text(file).find(own + "\n") != std::string::npos);
+  node.host.put("/etc/kubernetes/manifests/etcd-second.yaml", "kind: Pod\n");
+  node.disk.promote(apiServer, Slot::rescue);
+  CHECK(node.host.text(file).find(both + "\n") != std::string::npos);
+  CHECK(unfitStandby(apiServer, Slot::rescue, parseYamlValue(node.host.text(file), "pod")) == "");
+}
+
 TEST_CASE("the count goes up before the manifest is there") {
   Node node;
   node.disk.promote(scheduler, Slot::rescue);

@@ -1,5 +1,8 @@
 #include "manifests/second_etcd.hpp"
 
+#include "manifests/components.hpp"
+#include "manifests/flags.hpp"
+#include "manifests/hosted.hpp"
 #include "manifests/static_pods.hpp"
 #include "tests/unit/manifests/fixture.hpp"
 
@@ -28,6 +31,18 @@ TEST_CASE("the second member of etcd has ports, name and data of its own, and kn
   CHECK(pod.at("spec").dump().find("2381") == std::string::npos);
   CHECK(secondEtcdPeerUrl(setup.node) == "https://10.88.0.11:2382");
   CHECK(bothEtcdServers(setup.node) == "https://127.0.0.1:2379,https://127.0.0.1:2383");
+}
+
+TEST_CASE("an API server can be made to know both members, and the second one has a health of its own") {
+  const auto setup = test::hostedSetup();
+  const auto pod = rescuePod(component("kube-apiserver"), setup);
+  const auto serversOf = [](const Value& each) { return flagOf(test::strings(each.at("spec").at("containers").at(0).at("command")), "etcd-servers"); };
+  CHECK(serversOf(pod) == "https://127.0.0.1:2379");
+  const auto both = knowingBothEtcds(pod);
+  CHECK(serversOf(both) == bothEtcdServers(setup.node));
+  CHECK(knowingBothEtcds(both) == both);
+  CHECK(secondEtcdHealth("http://127.0.0.1:2381/readyz") == "http://127.0.0.1:2384/readyz");
+  CHECK(secondEtcdHealth("https://10.0.0.5:2379") == "");
 }
 
 TEST_CASE("addresses of the operator's own leave no room for a second member") {
