@@ -123,13 +123,15 @@ Ssh::~Ssh() {
   fs::remove_all(sockets_, ignored);
 }
 
-std::vector<std::string> Ssh::flags(const Target& target) const {
-  std::vector<std::string> all{"-T"};
+std::vector<std::string> Ssh::words(const Target& target, Connection connection) const {
+  auto all = askingNobody;
+  all.emplace_back("-T");
   if (!configFile_.empty()) all.insert(all.end(), {"-F", configFile_});
-  for (const auto* option : {"BatchMode=yes", "ConnectTimeout=10", "ControlMaster=auto", "ControlPersist=60", "ServerAliveInterval=15", "ServerAliveCountMax=4",
-                             "ForwardX11=no", "ForwardAgent=no", "ClearAllForwardings=yes", "RemoteCommand=none", "LogLevel=ERROR"})
+  for (const auto* option : {"BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=15", "ServerAliveCountMax=4", "ForwardX11=no", "ForwardAgent=no", "ClearAllForwardings=yes",
+                             "RemoteCommand=none", "LogLevel=ERROR"})
     all.insert(all.end(), {"-o", option});
-  all.insert(all.end(), {"-o", "ControlPath=" + (sockets_ / "%C").string()});
+  if (connection == Connection::kept) all.insert(all.end(), {"-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", "ControlPath=" + (sockets_ / "%C").string()});
+  else all.insert(all.end(), {"-o", "ControlMaster=no", "-o", "ControlPath=none"});
   if (!target.user.empty()) all.insert(all.end(), {"-l", target.user});
   if (target.port != 0) all.insert(all.end(), {"-p", std::to_string(target.port)});
   if (!target.identityFile.empty()) all.insert(all.end(), {"-i", target.identityFile});
@@ -142,9 +144,15 @@ Ssh::Sessions& Ssh::sessionsOf(const Target& target) const {
   return sessions_.try_emplace(fmt::format("{}@{}:{}", target.user, target.host, target.port), sessionsAtOnce).first->second;
 }
 
+/// Of a connection that is kept ssh lets nobody hear what its own ssh to a jump host says.
+host::CommandResult Ssh::connectAlone(const Target& target) const {
+  host::Command command{.program = "env", .arguments = words(target, Connection::once), .input = {}, .timeout = std::chrono::seconds(30)};
+  command.arguments.emplace_back("true");
+  return host::runProcess(command, {}, stop_);
+}
+
 host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
-  host::Command command{.program = "env", .arguments = askingNobody, .input = errand.input, .timeout = errand.timeout};
-  for (auto& word : flags(target)) command.arguments.push_back(std::move(word));
+  host::Command command{.program = "env", .arguments = words(target, Connection::kept), .input = errand.input, .timeout = errand.timeout};
   for (auto& word : remoteCommand(errand)) command.arguments.push_back(std::move(word));
   auto feed = errand.feed;
   host::Descriptor file;
@@ -156,14 +164,18 @@ host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
   const auto attempt = [&] { return inTurn(sessionsOf(target), [&] { return host::runProcess(command, feed, stop_); }); };
   auto result = attempt();
   for (std::chrono::seconds pause{1}; pause <= longestPause && wasDropped(result); ++pause) {
+    if (auto alone = connectAlone(target); alone.exitCode == connectionFailed && !wasDropped(alone)) {
+      result = std::move(alone);
+      break;
+    }
     wait(pause, stop_);
     result = attempt();
   }
-  const auto words = causeIn(result.errors);
+  const auto cause = causeIn(result.errors);
   if (result.timedOut) throw Unreachable(fmt::format("it has not answered for {}", humanDuration(errand.timeout)), hintFor("", target));
-  if (result.exitCode == connectionFailed) throw Unreachable(words.empty() ? "the connection broke" : words, hintFor(words, target));
+  if (result.exitCode == connectionFailed) throw Unreachable(cause.empty() ? "the connection broke" : cause, hintFor(cause, target));
   if (result.exitCode == noRoot)
-    throw Unreachable(fmt::format("{} is not root there, and may not become it: {}", target.user.empty() ? "who logs in" : target.user, words),
+    throw Unreachable(fmt::format("{} is not root there, and may not become it: {}", target.user.empty() ? "who logs in" : target.user, cause),
                       "log in as root, or let sudo not ask: NOPASSWD in /etc/sudoers.d");
   return result;
 }

@@ -54,7 +54,9 @@ public:
 
 private:
   using Sessions = std::counting_semaphore<sessionsAtOnce>;
-  std::vector<std::string> flags(const Target& target) const;
+  enum class Connection { kept, once };
+  std::vector<std::string> words(const Target& target, Connection connection) const;
+  host::CommandResult connectAlone(const Target& target) const;
   Sessions& sessionsOf(const Target& target) const;
 
   std::string configFile_;

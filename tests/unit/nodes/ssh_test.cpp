@@ -101,11 +101,16 @@ TEST_CASE("who is dropped on the way in, where many come in at once, tries again
     }
     return contentOf(played.folder / "attempts").size();
   };
-  CHECK(attempts("kex_exchange_identification: Connection closed by remote host\\r\\nConnection closed by 10.0.0.1 port 22\\r\\n") == 2);
-  CHECK(attempts("kex_exchange_identification: read: Connection reset by peer\\r\\nConnection reset by 10.0.0.1 port 22\\r\\n") == 2);
-  CHECK(attempts("Host key verification failed.\\r\\nkex_exchange_identification: Connection closed by remote host\\r\\n") == 1);
+  CHECK(attempts("kex_exchange_identification: Connection closed by remote host\\r\\nConnection closed by 10.0.0.1 port 22\\r\\n") == 3); // the second one asks why
+  CHECK(attempts("kex_exchange_identification: read: Connection reset by peer\\r\\nConnection reset by 10.0.0.1 port 22\\r\\n") == 3);
   CHECK(attempts("ssh: connect to host 10.0.0.1 port 22: Connection refused\\n") == 1);
   CHECK(attempts("Connection closed by 10.0.0.1 port 22\\n") == 1);
+}
+
+TEST_CASE("why a jump host does not lead on is heard of a connection that is not kept, and nobody tries again") {
+  const std::string words = "echo >>$here/attempts; case $* in *ControlPath=none*) echo 'Host key verification failed.' >&2 ;; esac; "
+                            "echo 'kex_exchange_identification: Connection closed by remote host' >&2; exit 255";
+  CHECK(failure(words) == "Host key verification failed. / compare its key and log in once by hand: ssh ops@10.0.0.1; or put the key into known_hosts");
 }
 
 TEST_CASE("who is not root becomes it by sudo, which may not ask") {
