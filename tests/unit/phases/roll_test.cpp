@@ -478,7 +478,7 @@ TEST_CASE("a controller-manager that does not keep the status of its own DaemonS
   seen.controlPlane.daemonSets.at(manager).available = 0;
   seen.components.at(manager).updated = 0;
   CHECK(stepOf(next(intent, {}, seen)) == "kube-controller-manager: gets something to do");
-  seen.components.at(manager).pods[0].readyFor = std::chrono::seconds(9);
+  seen.components.at(manager).pods[0].readyFor = std::chrono::seconds(4);
   CHECK(waitsFor(next(intent, {}, seen)) == "kube-controller-manager: revision 2 is on every node");
 }
 
@@ -658,6 +658,7 @@ TEST_CASE("one that has only been begun beside the only member is begun again") 
   auto intent = toNextMinor();
   intent.rollsEtcd = true;
   const phases::EtcdMemberSeen first{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true};
+  seen.etcd = {first};
   steps(intent, seen, 1);
   for (const auto& second : {phases::EtcdMemberSeen{.name = {}, .peerUrl = "https://10.88.0.11:2382", .version = {}, .learner = true},
                              phases::EtcdMemberSeen{.name = "n1-second", .peerUrl = "https://10.88.0.11:2382", .version = {}}}) {
@@ -780,8 +781,8 @@ TEST_CASE("where only etcd is old the API servers get to know both places, and g
   intent.emulates.clear();
   intent.rollsEtcd = true;
   seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true}};
-  CHECK(steps(intent, seen, 2).back() == "kube-apiserver v1.37.2, with two places for etcd: revision 4, in slot green");
-  seen.etcd[0].version = "3.7.0";
+  CHECK(steps(intent, seen, 3).back() == "kube-apiserver v1.37.2, with two places for etcd: revision 4, in slot green");
+  seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.7.0", .leads = true}};
   CHECK(steps(intent, seen, 2).back() == "kube-apiserver v1.37.2: revision 5, in slot blue");
 }
 
