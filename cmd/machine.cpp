@@ -1,14 +1,13 @@
 #include "cmd/machine.hpp"
 
 #include "certs/random.hpp"
+#include "support/sleep.hpp"
 
 #include <fmt/format.h>
 
-#include <condition_variable>
 #include <csignal>
 #include <iostream>
 #include <iterator>
-#include <mutex>
 #include <thread>
 
 #include <poll.h>
@@ -21,12 +20,7 @@ namespace kubestrap::cmd {
 TimePoint SystemClock::now() const { return std::chrono::system_clock::now(); }
 
 void SystemClock::sleep(Duration duration) {
-  if (stop_.stop_requested()) throw Interrupted();
-  if (duration <= Duration::zero()) return;
-  std::mutex mutex;
-  std::condition_variable_any wake;
-  std::unique_lock lock(mutex);
-  if (wake.wait_for(lock, stop_, duration, [&] { return stop_.stop_requested(); })) throw Interrupted();
+  if (!sleepFor(duration, stop_)) throw Interrupted();
 }
 
 std::string SystemEntropy::bytes(std::size_t count) { return certs::randomBytes(count); }

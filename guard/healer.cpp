@@ -3,13 +3,12 @@
 #include "guard/watcher.hpp"
 #include "support/ip.hpp"
 #include "support/log.hpp"
+#include "support/sleep.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 
 namespace kubestrap::guard {
 
@@ -22,13 +21,6 @@ constexpr std::string_view slicePath =
     "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?fieldSelector=metadata.name%3Dkubernetes&timeoutSeconds=30";
 /// Others heal as well, and an API server of this node comes back to it every ten seconds by itself.
 constexpr Duration whileOthersServe = std::chrono::seconds(1), afterFailure = std::chrono::milliseconds(500);
-
-void sleep(Duration duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any wake;
-  std::unique_lock lock(mutex);
-  wake.wait_for(lock, stop, duration, [] { return false; });
-}
 
 /// The lists of addresses, wherever the object keeps them, as one.
 std::vector<std::string> addressesOf(const Value& object) {
@@ -98,7 +90,7 @@ Healer::Healer(kube::Kubeconfig identity, std::string server, std::string addres
 void Healer::mend(const Value& slice, const std::stop_token& stop) {
   if (!ready_ || missingAddress(slice, address_, port_).is_null()) return;
   if (!alone_ && !namesNobody(slice)) {
-    sleep(whileOthersServe, stop);
+    sleepFor(whileOthersServe, stop);
     if (!ready_ || stop.stop_requested()) return;
   }
   Limited limited(transport_, Watcher::limit);
@@ -122,7 +114,7 @@ void Healer::run(const std::stop_token& stop) {
       return;
     } catch (const std::exception& error) {
       log::info(1, "{}", error.what());
-      sleep(afterFailure, stop);
+      sleepFor(afterFailure, stop);
     }
   }
 }

@@ -3,12 +3,12 @@
 #include "host/descriptor.hpp"
 #include "host/process.hpp"
 #include "nodes/shell.hpp"
+#include "support/sleep.hpp"
 #include "support/text.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstdlib>
 #include <fcntl.h>
 #include <unistd.h>
@@ -59,14 +59,6 @@ bool isConsequence(std::string_view line) {
 /// Its sshd, or that of a jump host which many come through, drops some of those that are on their way in at once (MaxStartups). Nothing was begun then.
 bool wasDropped(const host::CommandResult& result) {
   return !result.timedOut && result.exitCode == connectionFailed && result.errors.find("kex_exchange_identification:") != std::string::npos && isConsequence(causeIn(result.errors));
-}
-
-void wait(Duration duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any wake;
-  std::unique_lock lock(mutex);
-  wake.wait_for(lock, stop, duration, [] { return false; });
-  if (stop.stop_requested()) throw Interrupted();
 }
 
 template <class Sessions, class Work> auto inTurn(Sessions& sessions, const Work& work) {
@@ -168,7 +160,7 @@ host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
       result = std::move(alone);
       break;
     }
-    wait(pause, stop_);
+    if (!sleepFor(pause, stop_)) throw Interrupted();
     result = attempt();
   }
   const auto cause = causeIn(result.errors);
