@@ -154,7 +154,7 @@ struct Finding {
   std::string remedy;
 };
 std::vector<Finding> judge(const Seen& seen);
-/// Whether it may be nothing but what was just changed, and pass by itself within a minute.
+/// As its rule says.
 bool mayPass(const Finding& finding);
 
 /// A row of the table of findings.
@@ -163,6 +163,7 @@ struct Rule {
   plan::Severity severity = plan::Severity::error;
   std::string_view cause, remedy; ///< of a finding that has none of its own
   void (*judge)(const Seen& seen, const Rule& rule, std::vector<Finding>& findings) = nullptr;
+  bool mayPass = false; ///< it may be nothing but what was just changed, and pass by itself within a minute
 };
 std::span<const Rule> rules();
 
