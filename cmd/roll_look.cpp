@@ -108,8 +108,8 @@ Seen lookAtRoll(kube::Client& client, const config::Cluster& wanted, TimePoint n
       component->second.pods.push_back(podSeen(pod, client, watched));
   for (const auto& pod : client.list("v1", "Pod", "kube-system", std::string(manifests::rehearsalLabel))) seen.rehearsals.push_back(podSeen(pod, client, watched));
   lookAtCanaries(client, watched, seen);
-  const auto isThere = [&](const char* kind) { return client.get({"rbac.authorization.k8s.io/v1", kind, "kube-system", std::string(manifests::putBackRole)}).has_value(); };
-  seen.mayPutBack = isThere("RoleBinding") || isThere("Role"); // a driver may have been killed between them
+  // The Role comes before the RoleBinding, and goes after it.
+  seen.mayPutBack = client.get({"rbac.authorization.k8s.io/v1", "Role", "kube-system", std::string(manifests::putBackRole)}).has_value();
   if (const auto stored = storedCluster(client))
     seen.stored = config::storedDocuments(*stored) == config::storedDocuments(wanted);
   return seen;

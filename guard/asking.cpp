@@ -75,24 +75,27 @@ Asking::Asking(Targets targets, kube::Kubeconfig identity, std::stop_token stop)
   }
   for (const auto& url : targets.etcd) {
     etcd_.push_back(question(url, nobody));
-    if (auto second = manifests::secondEtcdHealth(url); !second.empty()) etcd_.push_back(question(std::move(second), nobody));
+    if (auto second = manifests::secondEtcdHealth(url); !second.empty()) secondEtcd_.push_back(question(std::move(second), nobody));
   }
   front_.push_back(question(targets.front + "/readyz", this->identity()));
 }
 
-Asked Asking::all() {
+Asked Asking::all(bool etcdMoves) {
   std::vector<Question*> questions;
   for (auto* list : {&slots_, &etcd_, &front_})
     for (auto& each : *list) questions.push_back(&each);
+  if (etcdMoves)
+    for (auto& each : secondEtcd_) questions.push_back(&each);
   together(questions, [](Question& each) { each.ask(); });
 
   Asked asked;
   for (Component component = 0; component < phases::guard::count; ++component)
     for (std::size_t slot = 0; slot < manifests::allSlots.size(); ++slot)
       asked.slots[component][slot] = slots_[component * manifests::allSlots.size() + slot].answer;
-  asked.etcdReady = std::ranges::any_of(etcd_, [](const Question& each) {
+  const auto isReady = [](const Question& each) {
     return each.answer == SlotState::ready || (each.answer == SlotState::unready && each.request.url.starts_with("https://"));
-  });
+  };
+  asked.etcdReady = std::ranges::any_of(etcd_, isReady) || (etcdMoves && std::ranges::any_of(secondEtcd_, isReady));
   asked.apiAnswers = front_.front().answer == SlotState::ready;
   return asked;
 }

@@ -33,8 +33,8 @@ public:
   };
   Asking(Targets targets, kube::Kubeconfig identity, std::stop_token stop);
 
-  /// Takes as long as the slowest, at most `patience`.
-  Asked all();
+  /// Takes as long as the slowest, at most `patience`. `etcdMoves`: a second member of etcd may be here, and is asked as well.
+  Asked all(bool etcdMoves = false);
   /// Whether one of them is ready, by its own front's word.
   bool anyReady(const std::map<std::string, config::Endpoint>& peers);
 
@@ -53,7 +53,7 @@ private:
 
   kube::Kubeconfig identity_;
   std::stop_token stop_;
-  std::vector<Question> slots_, etcd_;
+  std::vector<Question> slots_, etcd_, secondEtcd_;
   std::vector<Question> front_;
   std::map<std::string, Question> peers_; ///< by URL
 };

@@ -11,6 +11,7 @@
 #include "kube/reading.hpp"
 #include "manifests/components.hpp"
 #include "manifests/guard.hpp"
+#include "manifests/second_etcd.hpp"
 #include "support/log.hpp"
 
 #include <fmt/format.h>
@@ -100,7 +101,7 @@ private:
   }
 
   Seen look() {
-    const auto asked = asking_.all();
+    const auto asked = asking_.all(host_.status(manifests::secondEtcdManifest()).has_value());
     const auto told = asked.apiAnswers ? watcher_.told() : std::nullopt;
     for (Component component = 0; component < phases::guard::count; ++component) standbys_[component] = disk_.standby(component, Slot::rescue);
     auto seen = told ? learned(*told) : Seen{};
