@@ -185,17 +185,21 @@ Error errorOf(const std::string& errors, int code) {
   return Error(said.empty() ? fmt::format("it ended with {}", code) : kubestrap::join(said, "; "), hint, code == static_cast<int>(ExitCode::refused) ? ExitCode::refused : ExitCode::failed);
 }
 
+void offline(const config::ClusterFile& file, std::vector<std::string>& words) {
+  if (file.inventory.offline) words.emplace_back("--offline");
+}
+
 std::vector<std::string> preflightWords(const config::ClusterFile& file, const config::InventoryHost& host, bool begins) {
   std::vector<std::string> words{"preflight", begins ? "init" : "join", "--fix", "--config", "-"};
   if (host.controlPlane() && !begins) words.emplace_back("--control-plane");
-  if (file.inventory.offline) words.emplace_back("--offline");
+  offline(file, words);
   return words;
 }
 
 std::vector<std::string> upgradeWords(const config::ClusterFile& file, Task task, const std::string& bundle, PodsAlone alone) {
   std::vector<std::string> words;
   if (!bundle.empty()) words = {"--bundle", bundle, "--bundle-without", "kubestrap"};
-  if (file.inventory.offline) words.emplace_back("--offline");
+  offline(file, words);
   const auto init = config::initDocuments(file, file.first()).front();
   if (const auto* ignored = find(init, "nodeRegistration.ignorePreflightErrors")) words.insert(words.end(), {"--ignore-preflight-errors", join(ignored->get<std::vector<std::string>>(), ",")});
   // Of `upgrade apply` it means the rules for versions, and no node is drained there.
@@ -229,7 +233,7 @@ SettingsSeen settingsSeen(const host::CommandResult& ended) {
 
 std::vector<std::string> addonsCommand(const config::ClusterFile& file) {
   std::vector<std::string> words{"addons", "apply", "--config", "-"};
-  if (file.inventory.offline) words.emplace_back("--offline");
+  offline(file, words);
   return words;
 }
 
@@ -277,7 +281,7 @@ Fleet::Fleet(const std::string& fileName, std::stop_token stop)
 
 phases::fleet::Wish Fleet::wish(bool prune) {
   const auto& inventory = file_.inventory;
-  phases::fleet::Wish wish{.version = file_.version, .kubelet = {}, .selfHosted = file_.selfHosted, .addons = config::addonsDocument(file_).has_value(), .prune = prune};
+  phases::fleet::Wish wish{.version = file_.version, .selfHosted = file_.selfHosted, .addons = config::addonsDocument(file_).has_value(), .prune = prune};
   for (const auto& host : inventory.hosts) {
     wish.hosts.push_back({host.name, host.address, host.controlPlane(), host.labels});
     wish.hosts.back().ownNodeIp = config::saysNodeIp(file_);
@@ -285,9 +289,8 @@ phases::fleet::Wish Fleet::wish(bool prune) {
   }
   const auto binary = inventory.binary.empty() ? ownProgram() : fs::path(inventory.binary);
   const auto architecture = inventory.binary.empty() ? archive::ownArchitecture() : archive::programArchitecture(headOf(binary)).value_or("");
-  auto common = brought({binary, imageFor(inventory, binary), inventory.bundle}, "", architecture, wish.notes);
+  wish.common = brought({binary, imageFor(inventory, binary), inventory.bundle}, "", architecture, wish.notes);
   if (!architecture.empty()) wish.machine = archive::kernelName(architecture);
-  wish.binary = std::move(common.binary), wish.image = std::move(common.image), wish.bundle = std::move(common.bundle), wish.kubelet = std::move(common.kubelet);
   for (const auto& [name, each] : inventory.architectures) {
     if (const auto foreign = archive::foreignProgram(headOf(each.binary), name)) throw Error(fmt::format("{}: {}", each.binary, *foreign), fmt::format("architectures.{}.binary in the file", name), ExitCode::usage);
     const auto machine = archive::kernelName(name);

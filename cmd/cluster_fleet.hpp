@@ -88,6 +88,8 @@ std::string streamOf(const std::vector<Value>& documents);
 /// What a kubestrap that failed has said, but for its events.
 Error errorOf(const std::string& errors, int code);
 
+/// What says that nothing may be fetched from outside, where the file does.
+void offline(const config::ClusterFile& file, std::vector<std::string>& words);
 /// How a machine is judged, and put right: by the documents of init, on standard input.
 std::vector<std::string> preflightWords(const config::ClusterFile& file, const config::InventoryHost& host, bool begins);
 /// What becomes of pods that nobody makes anew elsewhere, where a node is drained for its kubelet.

@@ -136,10 +136,6 @@ Value ClusterSteps::answer(const std::string& host, nodes::Errand errand, std::i
   return parseJson(ended.output, host + "'s answer");
 }
 
-void ClusterSteps::offline(std::vector<std::string>& words) const {
-  if (fleet_.file().inventory.offline) words.emplace_back("--offline");
-}
-
 void ClusterSteps::copy(const phases::fleet::Step& step) {
   const auto& cargo = fleet_.cargo(step.task, step.machine);
   const auto ended = fleet_.run(step.host, {.script = std::string(copyScript), .arguments = {cargo.to.string(), cargo.mode, cargo.digest}, .input = {}, .file = cargo.from, .timeout = patience});
@@ -180,7 +176,7 @@ void ClusterSteps::join(const config::InventoryHost& host) {
   const auto found = discovery();
   const auto document = config::joinDocument(fleet_.file(), host, found, host.controlPlane() ? certificateKey() : "");
   std::vector<std::string> words{"join", "--config", "-"};
-  offline(words);
+  offline(fleet_.file(), words);
   kubestrap(host.name, words, {document}, "join");
 }
 
@@ -215,7 +211,7 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
   case Task::init: {
     std::vector<std::string> words{"init", "--skip-token-print", "--skip-certificate-key-print", "--config", "-"};
     if (fleet_.file().selfHosted) words.emplace_back("--self-hosted");
-    offline(words);
+    offline(fleet_.file(), words);
     kubestrap(step.host, words, config::initDocuments(fleet_.file(), *host), "init");
     const std::lock_guard lock(mutex_);
     if (asked_.empty()) asked_ = step.host;

@@ -34,7 +34,6 @@ private:
   void join(const config::InventoryHost& host);
   Value kubestrap(const std::string& host, const std::vector<std::string>& words, const std::vector<Value>& documents = {}, std::string_view marked = {},
                   std::initializer_list<int> allowed = {0});
-  void offline(std::vector<std::string>& words) const;
   Value discovery();
   std::string certificateKey();
   bool lasts(TimePoint made) const;

@@ -166,7 +166,7 @@ void validateInventory(const Value& document, const schema::Report& report, std:
   if (const auto* architectures = kubestrap::find(document, "architectures"); architectures && architectures->is_object())
     for (const auto& each : architectures->items())
       if (std::ranges::find(schema::architectureNames, each.key()) == std::end(schema::architectureNames))
-        report.add(Place{}.member("architectures").member(each.key()), "is no architecture that is known", "one of amd64, arm64, s390x, ppc64le");
+        report.add(Place{}.member("architectures").member(each.key()), "is no architecture that is known", fmt::format("one of {}", fmt::join(schema::architectureNames, ", ")));
   if (controlPlanes == 0) report.add(place, "none of them is a control plane", "one host, or three, of role control-plane");
   if (controlPlanes > 0 && controlPlanes % 2 == 0)
     warnings.push_back(fmt::format("{} control planes: etcd stops when {} of them {} lost, as with {}; an odd number bears more", controlPlanes, controlPlanes / 2,

@@ -60,7 +60,7 @@ Beginning beginning(const Wish& wish, const Seen& seen) {
 /// Why a machine that answers cannot be what the file wants.
 std::optional<Trouble> troubleOf(const HostWish& host, const HostSeen& there, const Wish& wish, const Seen& seen) {
   const bool other = wish.others.contains(there.machine);
-  if (!other && !wish.machine.empty() && wish.binary.wanted() && there.machine != wish.machine)
+  if (!other && !wish.machine.empty() && wish.common.binary.wanted() && there.machine != wish.machine)
     return Trouble{host.name, fmt::format("it is {}, and the program is for {}", there.machine, wish.machine), "name one for its architecture below architectures, in the file's Cluster"};
   if (wish.bringsBundle() && !wish.broughtTo(there).bundle.wanted())
     return Trouble{host.name, fmt::format("it is {}, and there is a bundle for others only", there.machine), "name one for its architecture below architectures, in the file's Cluster"};
@@ -81,19 +81,21 @@ std::optional<Trouble> troubleOf(const HostWish& host, const HostSeen& there, co
 /// By which what is brought there is found again.
 std::string keyOf(const HostSeen& there, const Wish& wish) { return wish.others.contains(there.machine) ? there.machine : std::string(); }
 
+/// `has`: the digest of what is there.
+Step copy(Task task, const std::string& has, const HostWish& host, const HostSeen& there, const Wish& wish) {
+  return {.host = host.name, .task = task, .reason = has.empty() ? "missing" : "differs", .machine = keyOf(there, wish)};
+}
+
 void bring(const HostWish& host, const HostSeen& there, const Wish& wish, std::vector<Step>& steps) {
-  const auto lacks = [](const std::string& digest) { return digest.empty() ? "missing" : "differs"; };
-  const auto brought = wish.broughtTo(there);
-  const auto copy = [&](Task task, const std::string& has) { steps.push_back({.host = host.name, .task = task, .reason = lacks(has), .machine = keyOf(there, wish)}); };
-  if (!brought.binary.is(there.binary)) copy(Task::copyBinary, there.binary);
-  if (brought.image.wanted() && !brought.image.is(there.image)) copy(Task::copyImage, there.image);
+  const auto& brought = wish.broughtTo(there);
+  if (!brought.binary.is(there.binary)) steps.push_back(copy(Task::copyBinary, there.binary, host, there, wish));
+  if (brought.image.wanted() && !brought.image.is(there.image)) steps.push_back(copy(Task::copyImage, there.image, host, there, wish));
 }
 
 void prepare(const HostWish& host, const HostSeen& there, const Wish& wish, std::vector<Step>& steps) {
   if (const auto& bundle = wish.broughtTo(there).bundle; bundle.wanted()) {
-    const auto key = keyOf(there, wish);
-    if (!bundle.is(there.bundle)) steps.push_back({.host = host.name, .task = Task::copyBundle, .reason = there.bundle.empty() ? "missing" : "differs", .machine = key});
-    steps.push_back({.host = host.name, .task = Task::load, .reason = "", .machine = key});
+    if (!bundle.is(there.bundle)) steps.push_back(copy(Task::copyBundle, there.bundle, host, there, wish));
+    steps.push_back({.host = host.name, .task = Task::load, .reason = "", .machine = keyOf(there, wish)});
   }
   steps.push_back({host.name, Task::prepare, ""});
 }
@@ -253,13 +255,13 @@ std::map<std::string, std::optional<std::string>> labelChanges(const std::map<st
   return changes;
 }
 
-Brought Wish::broughtTo(const HostSeen& host) const {
+const Brought& Wish::broughtTo(const HostSeen& host) const {
   const auto own = others.find(host.machine);
-  return own == others.end() ? Brought{binary, image, bundle, kubelet} : own->second;
+  return own == others.end() ? common : own->second;
 }
 
 bool Wish::bringsBundle() const {
-  return bundle.wanted() || std::ranges::any_of(others, [](const auto& each) { return each.second.bundle.wanted(); });
+  return common.bundle.wanted() || std::ranges::any_of(others, [](const auto& each) { return each.second.bundle.wanted(); });
 }
 
 const HostSeen& Seen::of(const std::string& host) const {

@@ -56,17 +56,16 @@ struct Brought {
 
 struct Wish {
   std::vector<HostWish> hosts; ///< in the file's order
-  std::string machine;         ///< for which the program was built: "x86_64"; empty: not known
-  Load binary, image, bundle;
+  std::string machine;         ///< for which the common program was built: "x86_64"; empty: not known
+  Brought common = {};
   std::string version;         ///< of Kubernetes: "v1.37.2"; empty: as it is
-  std::string kubelet;         ///< of the bundle's kubelet; empty: it has none
   bool selfHosted = false;     ///< the control plane shall run in its own cluster
   bool addons = false;         ///< the file says which add-ons there shall be
   bool prune = false;
   std::vector<std::string> notes = {}; ///< of what is brought, to be told with the plan
-  std::map<std::string, Brought> others = {}; ///< by `machine`, in place of the above
+  std::map<std::string, Brought> others = {}; ///< by `machine`, in place of what is common
 
-  Brought broughtTo(const HostSeen& host) const;
+  const Brought& broughtTo(const HostSeen& host) const;
   bool bringsBundle() const; ///< to any
 };
 

@@ -127,9 +127,9 @@ TEST_CASE("nodes get the kubestrap of the desk, also where the bundle has one, a
   archive::create(making);
   Fleet machines(desk.workshop.at("cluster.yaml").string(), {});
   const auto wish = machines.wish(false);
-  CHECK(wish.binary.is(machines.cargo(fleet::Task::copyBinary).digest));
-  CHECK_FALSE(wish.binary.is(sha256Hex(archive::program("amd64", "an older kubestrap"))));
-  CHECK(wish.kubelet == "v1.37.2");
+  CHECK(wish.common.binary.is(machines.cargo(fleet::Task::copyBinary).digest));
+  CHECK_FALSE(wish.common.binary.is(sha256Hex(archive::program("amd64", "an older kubestrap"))));
+  CHECK(wish.common.kubelet == "v1.37.2");
   REQUIRE(wish.notes.size() == 1);
   CHECK(wish.notes.front().find("the bundle has another kubestrap") != std::string::npos);
 }

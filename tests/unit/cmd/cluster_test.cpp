@@ -161,7 +161,7 @@ TEST_CASE("status has a row for each machine, and for nodes that the file does n
 }
 
 TEST_CASE("a plan is told by machine, with what keeps from others") {
-  const fleet::Wish wish{.hosts = {{"n1", "10.0.0.1", true, {}}, {"w1", "10.0.0.2", false, {}}, {"w2", "10.0.0.3", false, {}}}, .machine = {}, .version = {}, .kubelet = {}};
+  const fleet::Wish wish{.hosts = {{"n1", "10.0.0.1", true, {}}, {"w1", "10.0.0.2", false, {}}, {"w2", "10.0.0.3", false, {}}}, .machine = {}, .version = {}};
   const fleet::Plan plan{.steps = {{"w1", fleet::Task::copyBinary, "missing"}, {"w1", fleet::Task::join, ""}, {"w9", fleet::Task::forget, "not in the file, and not Ready"}},
                          .troubles = {{"w2", "it cannot be reached: No route to host", "see whether it is up"}},
                          .notes = {},

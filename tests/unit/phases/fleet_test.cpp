@@ -17,7 +17,7 @@ namespace {
 using Lines = std::vector<std::string>;
 
 Wish wishOf(const Lines& controlPlanes, const Lines& workers) {
-  Wish wish{.machine = "x86_64", .binary = {"new"}};
+  Wish wish{.machine = "x86_64", .common = {.binary = {"new"}}};
   for (const auto& name : controlPlanes) wish.hosts.push_back({name, "10.0.0.1", true});
   for (const auto& name : workers) wish.hosts.push_back({name, "10.0.0.2", false});
   return wish;
@@ -117,8 +117,8 @@ TEST_CASE("a node that is not Ready is left alone, too: what it lacks is no boot
 
 TEST_CASE("a node with another kubestrap, or another image, gets the new one and nothing else") {
   auto wish = wishOf({"n1"}, {"w1"});
-  wish.image = {"image"};
-  wish.bundle = {"bundle"};
+  wish.common.image = {"image"};
+  wish.common.bundle = {"bundle"};
   auto seen = made(wish);
   seen.hosts["n1"].image = "image";
   seen.hosts["w1"].binary = "old";
@@ -133,7 +133,7 @@ TEST_CASE("what there is to say of what is brought is told with the plan") {
 
 TEST_CASE("a bundle is copied where it is not, and loaded before the machine is judged") {
   auto wish = wishOf({"n1"}, {"w1"});
-  wish.bundle = {"bundle"};
+  wish.common.bundle = {"bundle"};
   auto seen = allBare(wish);
   seen.hosts["w1"].bundle = "bundle";
   CHECK(stepsOf(planApply(wish, seen)) ==
@@ -228,7 +228,7 @@ TEST_CASE("machines of another architecture get what is theirs, and one that not
   CHECK(stepsOf(plan) == Lines{"n1: preflight --fix", "w1: copy kubestrap (differs)", "w1: preflight --fix", "n1: init", "w1: join"});
   CHECK(plan.steps[1].machine == "aarch64");
   SUBCASE("with a bundle for each") {
-    wish.bundle = {"bundle"};
+    wish.common.bundle = {"bundle"};
     wish.others["aarch64"].bundle = {"arm bundle"};
     seen.hosts["w1"].binary = "arm";
     seen.hosts["w1"].bundle = "bundle"; // somebody's mistake
@@ -237,7 +237,7 @@ TEST_CASE("machines of another architecture get what is theirs, and one that not
     CHECK(Lines{bundled.steps[0].machine, bundled.steps[3].machine, bundled.steps[4].machine} == Lines{"", "aarch64", "aarch64"});
   }
   SUBCASE("with a bundle for the others only") {
-    wish.bundle = {"bundle"};
+    wish.common.bundle = {"bundle"};
     CHECK(troublesOf(planApply(wish, seen)) == Lines{"w1: it is aarch64, and there is a bundle for others only"});
   }
   SUBCASE("with a bundle for these only") {
@@ -245,7 +245,7 @@ TEST_CASE("machines of another architecture get what is theirs, and one that not
     CHECK(troublesOf(planApply(wish, seen)) == Lines{"n1: it is x86_64, and there is a bundle for others only"});
   }
   SUBCASE("with a kubelet in one of two bundles that an upgrade brings") {
-    wish.bundle = {"bundle"};
+    wish.common.bundle = {"bundle"};
     wish.others["aarch64"].bundle = {"arm bundle"};
     wish.others["aarch64"].kubelet = wish.version = "v1.37.2";
     seen = made(wish);
@@ -416,8 +416,8 @@ TEST_CASE("a newer version in the file is an upgrade: control planes, then kubel
     CHECK(rounds(plan, {"n1 upgrade apply"}) == std::vector<Lines>{{"w2 preflight --fix", "n1 upgrade apply"}, {"w2 join"}});
   }
   SUBCASE("from a bundle") {
-    wish.bundle = {"bundle"};
-    wish.kubelet = "v1.37.2";
+    wish.common.bundle = {"bundle"};
+    wish.common.kubelet = "v1.37.2";
     const auto plan = planApply(wish, seen);
     CHECK(stepsOf(plan) == Lines{"w2: copy the bundle (missing)", "w2: bundle load", "w2: preflight --fix", "n1: copy the bundle (where it is not there)", "n1: bundle load (without its kubelet)",
                                  "n2: copy the bundle (where it is not there)", "n2: bundle load (without its kubelet)", "w1: copy the bundle (where it is not there)",
@@ -434,8 +434,8 @@ TEST_CASE("a newer version in the file is an upgrade: control planes, then kubel
                                                   "w1: upgrade node (v1.36.3 to v1.37.2)", "w2: join"});
   }
   SUBCASE("from a bundle, where one control plane does not get well") {
-    wish.bundle = {"bundle"};
-    wish.kubelet = "v1.37.2";
+    wish.common.bundle = {"bundle"};
+    wish.common.kubelet = "v1.37.2";
     const auto reaches = [](const std::vector<Lines>& all, const std::string& step) { return std::ranges::any_of(all, [&](const Lines& round) { return std::ranges::find(round, step) != round.end(); }); };
     // A worker's kubelet must not be newer than an API server,
     CHECK_FALSE(reaches(rounds(planApply(wish, seen), {"n2 upgrade node"}), "w1 upgrade node"));
@@ -523,7 +523,7 @@ TEST_CASE("settings come last at the control planes, and what cannot come is tol
   CHECK(stepsOf(planApply(wish, seen)) == Lines{"n1: reconfigure (kube-apiserver: revision 2; the cluster's configuration)"});
 
   auto upgrading = wish;
-  upgrading.version = upgrading.kubelet = "v1.37.2";
+  upgrading.version = upgrading.common.kubelet = "v1.37.2";
   upgrading.hosts.back().labels = {{"disk", "ssd"}};
   seen.version = "v1.36.3";
   for (auto& node : seen.nodes) node.version = "v1.36.3";
@@ -576,7 +576,7 @@ TEST_CASE("add-ons come after the settings, by the control plane that speaks for
     CHECK(planApply(wish, other).notes == Lines{"add-ons stay as they are: there is no manifest of it at /root/m.yaml"});
   }
   SUBCASE("one that comes with the bundle of an upgrade is applied in the same run") {
-    wish.bundle = {"bundle"};
+    wish.common.bundle = {"bundle"};
     wish.version = "v1.37.2";
     other.version = other.hosts["n1"].apiServer = "v1.36.3";
     other.addons.refused = "there is no manifest of it at /var/lib/kubestrap/manifests/m.yaml";
