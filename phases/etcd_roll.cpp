@@ -85,7 +85,7 @@ Resources move(const Setup& setup, const Place& from, const Place& to, bool lead
   auto work = begun(setup, to, std::move(pod));
   work.push_back(known(from, to));
   work.push_back(serving);
-  for (auto& each : left(setup, from)) work.push_back(std::move(each));
+  append(work, left(setup, from));
   return work;
 }
 
@@ -153,7 +153,7 @@ std::optional<plan::Step> etcdBesideGone(const Setup& setup, const std::vector<E
   if (!first || !there || first->learner || !isOld(*first, setup) || !areAllHere(setup, members)) return std::nullopt;
   Resources work;
   if (there->leads) work.push_back(member(setup, here, Standing::leader));
-  for (auto& each : left(setup, beside)) work.push_back(std::move(each));
+  append(work, left(setup, beside));
   return plan::Step{fmt::format("etcd {}, beside the one that runs, goes again", nameOf(setup)), std::move(work)};
 }
 
