@@ -145,6 +145,16 @@ private:
   int count_ = 0;
 };
 
+/// In the moment in which the manifests are the new ones and nothing runs.
+void killedWhenAllIsWritten(ControlPlane& machine) {
+  machine.host.onEffect = [&](const std::string& effect) {
+    if (effect != "restart kubelet") return;
+    machine.host.onEffect = {};
+    throw fakes::Killed{};
+  };
+  CHECK_THROWS_AS(machine.upgrade(), fakes::Killed);
+}
+
 const Lines kOld{"etcd:3.6.8-0", "kube-apiserver:v1.36.3", "kube-controller-manager:v1.36.3", "kube-scheduler:v1.36.3"};
 const Lines kNew{"etcd:3.7.0-0", "kube-apiserver:v1.37.2", "kube-controller-manager:v1.37.2", "kube-scheduler:v1.37.2"};
 
@@ -278,13 +288,7 @@ TEST_CASE("an upgrade that is killed anywhere is carried to its end by the next 
 TEST_CASE("an upgrade that was killed and then meets a broken API server goes back to what was there before the first run") {
   ControlPlane machine;
   machine.broken = {"registry.k8s.io/kube-apiserver:v1.37.2"};
-  machine.host.onEffect = [&](const std::string& effect) {
-    if (effect == "restart kubelet") {
-      machine.host.onEffect = {};
-      throw fakes::Killed{};
-    }
-  };
-  CHECK_THROWS_AS(machine.upgrade(), fakes::Killed);
+  killedWhenAllIsWritten(machine);
   CHECK(machine.image("kube-apiserver").ends_with("v1.37.2"));
   CHECK(machine.upgradeFails().find("what this phase had begun was taken back") != std::string::npos);
   CHECK(machine.tags()[1] == kOld[1]);
@@ -292,12 +296,7 @@ TEST_CASE("an upgrade that was killed and then meets a broken API server goes ba
 
 TEST_CASE("an upgrade that was killed when the new etcd was about to serve keeps what that was told since, whatever becomes of the next run") {
   ControlPlane machine;
-  machine.host.onEffect = [&](const std::string& effect) {
-    if (effect != "restart kubelet") return;
-    machine.host.onEffect = {};
-    throw fakes::Killed{};
-  };
-  CHECK_THROWS_AS(machine.upgrade(), fakes::Killed);
+  killedWhenAllIsWritten(machine);
   CHECK(machine.host.text(kKept + "etcd/whole/member/db") == "as it was");
   machine.host.service("kubelet", host::Host::ServiceAction::restart); // which goes on by itself
   machine.host.put("/var/lib/etcd/member/db", "told since");
@@ -421,12 +420,7 @@ TEST_CASE("a member of etcd is not ended while the others cannot do without it, 
 
 TEST_CASE("where no API server answers, since a run was stopped, the turn is not waited for, and that is told") {
   ControlPlane machine;
-  machine.host.onEffect = [&](const std::string& effect) {
-    if (effect != "restart kubelet") return;
-    machine.host.onEffect = {};
-    throw fakes::Killed{};
-  };
-  CHECK_THROWS_AS(machine.upgrade(), fakes::Killed);
+  killedWhenAllIsWritten(machine);
   CHECK(holderOf(machine) == "n1");
   CHECK_FALSE(machine.toldThat("no API server answers"));
   machine.upgrade();

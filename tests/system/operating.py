@@ -60,6 +60,15 @@ class Switch:
         return count
 
 
+def counting(lab, machine: Machine) -> tuple[Switch, int]:
+    """The switch, which a packet of the machine to nowhere has shown to count, and what it has counted by then."""
+    switch = Switch(lab, f"{machine.address.rsplit('.', 1)[0]}.0/24")
+    machine.try_("curl", "-s", "-m", "2", "http://192.0.2.1/")
+    counted = switch.packets()
+    assert counted > 0
+    return switch, counted
+
+
 class Operator:
     def __init__(self, lab, folder: Path):
         self.lab, self.folder = lab, folder

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kubelab import cni
 from test_join import join, join_words
 from test_reset import is_as_before
 
@@ -45,6 +46,12 @@ def strip(machine) -> None:
     machine.run("mkdir", "-p", "/etc/kubestrap")
     machine.sh(f"cp {KEY}.pub /etc/kubestrap/trusted-keys.pem")
     machine.give_pod_network()
+
+
+def make_bare(machine) -> None:
+    """Of Kubernetes and kubestrap nothing is left, nor a pod network."""
+    strip(machine)
+    machine.run("rm", "-rf", BUNDLE, "/usr/bin/kubestrap", "/usr/lib/kubestrap", cni.FILE)
 
 
 def has(machine, *paths: str) -> set[str]:

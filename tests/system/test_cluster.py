@@ -5,9 +5,8 @@ import signal
 import pytest
 import yaml
 
-from kubelab import cni
-from operating import Operator, Switch
-from test_bundle import BUNDLE, KEY, make_bundle, strip
+from operating import Operator, counting
+from test_bundle import BUNDLE, KEY, make_bare, make_bundle
 from test_pivot import is_self_hosted, none_failed, pivot, probes
 from test_reset import HOSTS, is_as_before, names
 from testbed import OLDER, VERSION, Machine
@@ -167,12 +166,8 @@ def test_machines_with_nothing_become_a_cluster_from_one_bundle_and_nothing_goes
     key = n1.read(f"{KEY}.pub")
     for machine in machines:
         machine.write(f"{KEY}.pub", key)
-        strip(machine)
-        machine.run("rm", "-rf", BUNDLE, "/usr/bin/kubestrap", "/usr/lib/kubestrap", cni.FILE)
-    switch = Switch(lab, f"{n1.address.rsplit('.', 1)[0]}.0/24")
-    n1.try_("curl", "-s", "-m", "2", "http://192.0.2.1/")
-    counted = switch.packets()
-    assert counted > 0
+        make_bare(machine)
+    switch, counted = counting(lab, n1)
     for machine in machines:
         machine.run("ip", "route", "del", "default")
     operator.describe(machines, bundle="lab.bundle", offline=True)

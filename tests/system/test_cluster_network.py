@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from kubelab import addons, cni
+from kubelab import addons
 from kubelab.progress import Silent
-from operating import Operator, Switch
+from operating import Operator, counting
 from test_addons import IMAGES, addons_of
-from test_bundle import BUNDLE, KEY, PARTS, VERSION, lay_out, strip
+from test_bundle import BUNDLE, KEY, PARTS, VERSION, lay_out, make_bare
 from test_cluster import settings
 from test_reset import names
 from testbed import PATIENCE
@@ -37,12 +37,8 @@ def test_a_pod_network_comes_with_the_bundle_to_machines_without_a_way_out(lab, 
     operator.fetch(n1, BUNDLE, "lab.bundle")
     w1.take(f"{KEY}.pub", n1)
     for machine in machines:
-        strip(machine)
-        machine.run("rm", "-rf", BUNDLE, "/usr/bin/kubestrap", "/usr/lib/kubestrap", cni.FILE)
-    switch = Switch(lab, f"{n1.address.rsplit('.', 1)[0]}.0/24")
-    n1.try_("curl", "-s", "-m", "2", "http://192.0.2.1/")
-    counted = switch.packets()
-    assert counted > 0
+        make_bare(machine)
+    switch, counted = counting(lab, n1)
     for machine in machines:
         machine.run("ip", "route", "del", "default")
         # Programs in the host's network, flannel's among them, find the API server by its service's address.
