@@ -99,6 +99,8 @@ std::string hintFor(std::string_view cause, const Target& target) {
   if (has("Host key verification failed") || has("host key"))
     return fmt::format("compare its key and log in once by hand: ssh {}; or put the key into known_hosts", there);
   if (has("Permission denied")) return fmt::format("load the key with ssh-add, or name it as identityFile; this has to work without a question: ssh -o BatchMode=yes {} true", there);
+  if (isConsequence(cause))
+    return fmt::format("an sshd on the way hangs up at once: too many come in, or this desk is shut out for a while, having failed to log in (PerSourcePenalties); see what it says: ssh {}", there);
   return fmt::format("see whether it is up: ssh {}", there);
 }
 

@@ -133,6 +133,7 @@ def agent(*keys: str):
             yield f"{folder}/socket"
         finally:
             process.terminate()
+            process.wait(10)  # it takes its socket away itself
             shutil.rmtree(folder)
 
 

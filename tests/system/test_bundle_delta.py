@@ -116,14 +116,14 @@ def test_a_machine_with_the_older_one_is_brought_to_the_newer_one_and_is_as_befo
 def test_a_step_that_is_killed_goes_on(machine):
     machine.run("kubestrap", "bundle", "load", OLD, timeout=PATIENCE * 2)
     kills = 0
-    for nth in range(1, 60, 4):
+    for nth in range(1, 60, 2):
         said = machine.stop("bundle", "load", STEP, "--base", OLD, nth=nth)
         if "ended 0" in said:
             break
         assert "ended 137" in said, said
         kills += 1
     print(f"{kills} kills")
-    assert kills >= 2
+    assert kills >= 3
     is_at(machine, VERSION, "1.1-1")
     again = machine.try_("kubestrap", "bundle", "load", NEW, "--exit-code", timeout=PATIENCE * 2)
     assert again.code == 0, str(again)

@@ -69,7 +69,7 @@ def test_images_of_a_registry_are_in_the_bundle_and_a_machine_that_reaches_none_
     strip(node)
     node.run("ip", "route", "del", "default")
     done = node.init("--bundle", BUNDLE, "--offline")
-    assert done.code == 0, str(done)
+    assert done.code == 0 and "no default route, and none to the service network 10.96.0.0/12" in done.err, str(done)
     node.wait_ready()
     assert set(wanted) <= there(node)
     again = node.init("--bundle", BUNDLE, "--offline", "--exit-code")

@@ -28,15 +28,10 @@ def is_whole(operator, n1, *nodes: str) -> None:
     assert f"nothing to do: {', '.join(nodes)}" in operator.must("apply", "--yes", "--exit-code").err
 
 
-@pytest.fixture
-def operator(lab, tmp_path):
-    return Operator(lab, tmp_path)
-
-
-def test_a_machine_that_loses_power_inside_its_join_joins_when_it_is_back(lab, operator):
+def test_a_machine_that_loses_power_inside_its_join_joins_when_it_is_back(lab, tmp_path):
     """A worker, and two control planes: before and after their etcd is a member."""
     machines = [lab.machine("n1")]
-    n1 = machines[0]
+    n1, operator = machines[0], Operator(lab, tmp_path)
     operator.describe(machines)
     operator.must("apply", "--yes")
     lab.install_pod_network(n1)
@@ -60,9 +55,9 @@ def test_a_machine_that_loses_power_inside_its_join_joins_when_it_is_back(lab, o
     operator.must("status", "--exit-code")
 
 
-def test_a_desk_whose_kubestrap_is_killed_again_and_again_goes_on(lab, operator):
+def test_a_desk_whose_kubestrap_is_killed_again_and_again_goes_on(lab, tmp_path):
     machines = [lab.machine(name) for name in ("n1", "n2", "n3", "w1")]
-    n1 = machines[0]
+    n1, operator = machines[0], Operator(lab, tmp_path)
     for machine in machines:
         machine.run("rm", "-r", "/usr/bin/kubestrap", "/usr/lib/kubestrap")
     operator.describe(machines)

@@ -60,6 +60,7 @@ TEST_CASE("what keeps from logging in is told with what to do") {
   const Target target{.name = "n1", .host = "10.0.0.1", .user = "root", .identityFile = {}};
   CHECK(hintFor("Host key verification failed.", target).find("known_hosts") != std::string::npos);
   CHECK(hintFor("root@10.0.0.1: Permission denied (publickey).", target).find("ssh-add") != std::string::npos);
+  CHECK(hintFor("kex_exchange_identification: Connection closed by remote host", target).find("PerSourcePenalties") != std::string::npos);
   CHECK(hintFor("connect to host 10.0.0.1 port 22: Connection refused", target) == "see whether it is up: ssh root@10.0.0.1");
 }
 
