@@ -11,13 +11,17 @@ from test_pivot import MANIFESTS, begin_self_hosted, is_self_hosted, none_failed
 from test_roll import ETCD, LEADER_MOVES, MEMBER_GOES, NEW, OLD, etcd_images, remains, stored, versions
 from test_roll_broken import KILL_UPGRADE
 from test_surviving import answers, is_well
+from testbed import STOP
 
 pytestmark = pytest.mark.long
 
 UPGRADE = ("upgrade", "apply", f"v{NEW}", "--yes")
-BESIDE, HOME = "beside the one that runs", "in its own place again"
+# Steps, as lines of theirs begin: the second member comes, before API servers know its place; it takes the part of the first one, which makes room; and the way home.
+BESIDE, MAKES_ROOM, HOME = "beside the one that runs]", "beside the one that runs, which makes room]", "in its own place again]"
+STEPS = (BESIDE, MAKES_ROOM, HOME)
 OWN, SECOND = f"{MANIFESTS}/etcd.yaml", f"{MANIFESTS}/etcd-second.yaml"
 BOTH = 'until [ -e "$1" ] && [ -e "$2" ]; do sleep 0.02; done'
+STANDS_STILL = "for p in $(pidof kubestrap); do grep -qzx apply /proc/$p/cmdline && grep -q '^State:.*stopped' /proc/$p/status && exit; done; exit 1"
 
 
 @pytest.fixture
@@ -29,11 +33,12 @@ def fresh(lab):
 
 
 class Driver:
-    """A run that goes on while a test looks on, and what it has said so far."""
+    """A run that goes on while a test looks on, and what it has said so far. It stands still from the line on that holds `until`, where that is given."""
 
-    def __init__(self, node, *words: str):
+    def __init__(self, node, *words: str, until: str = ""):
         self.node, self.lines = node, []
-        self.process = node.popen("kubestrap", *words)
+        standing = ("bash", "-c", "exec >&2" + STOP, "sh", "STOP", "", until, "1", "0")
+        self.process = node.popen(*standing, *words) if until else node.popen("kubestrap", *words)
         threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True).start()
 
     def says(self, text: str) -> bool:
@@ -52,12 +57,15 @@ def members(node) -> dict[str, str]:
 
 
 def in_the_middle(node, step: str) -> Driver:
-    """An upgrade with two members, in that step of etcd's; the second one votes by then."""
-    driver = Driver(node, *UPGRADE, "--soak", "15s")
+    """An upgrade with two members, in that step of etcd's; both vote by then, but on the way home. The one that makes room does so within moments: there the driver stands still."""
+    short = ("-v", "1") if step == MAKES_ROOM else ()  # it tells of what is as it should be, too, which is all that comes before
+    driver = Driver(node, *UPGRADE, "--soak", "15s", *short, until=step if short else "")
     node.until(step, lambda: driver.says(step), patience=400)
     node.sh(BOTH, OWN, SECOND)  # at once: the way home is short
-    if step == BESIDE:
-        node.until("both members vote", lambda: driver.says(step) and list(members(node).values()) == ["leader", "voter"])
+    if step == MAKES_ROOM:
+        node.until("the driver stands still", lambda: node.try_("bash", "-c", STANDS_STILL).code == 0)
+    if step != HOME:
+        node.until("both members vote", lambda: driver.says(step) and sorted(members(node).values()) == ["leader", "voter"])
     return driver
 
 
@@ -89,9 +97,9 @@ def refused_by_moves_alone(result: dict, moves: int) -> None:
 
 
 def test_a_driver_that_is_killed_while_etcd_has_two_members_is_missed_by_nobody_and_the_same_command_goes_on(fresh):
-    """Once in each of the two moves of a member."""
+    """Once in each step in which there are two."""
     asked, writer = probes(fresh), Writer(fresh, 6443)
-    for step in (BESIDE, HOME):
+    for step in STEPS:
         in_the_middle(fresh, step).kill()
         time.sleep(20)  # nobody does anything
         print(f"killed in the step {step!r}: {members(fresh)}")
@@ -103,8 +111,9 @@ def test_a_driver_that_is_killed_while_etcd_has_two_members_is_missed_by_nobody_
 
 
 def test_power_that_goes_while_etcd_has_two_members_leaves_a_control_plane_that_comes_back_and_the_same_command_goes_on(fresh):
+    """Once in each step in which there are two: API servers know one place of it, both, and both again."""
     writer = Writer(fresh, 6443, outside=True)
-    for step in (BESIDE, HOME):
+    for step in STEPS:
         driver = in_the_middle(fresh, step)
         fresh.lab.off(fresh)
         driver.process.wait(timeout=30)
@@ -130,9 +139,10 @@ def roll_back(node) -> None:
     is_well(node)
 
 
-def test_an_upgrade_is_taken_back_while_etcd_has_two_members_and_while_it_soaks_and_goes_through_then(fresh):
+@pytest.mark.parametrize("step", [BESIDE, MAKES_ROOM], ids=["comes", "makes-room"])
+def test_an_upgrade_is_taken_back_while_etcd_has_two_members_and_while_it_soaks_and_goes_through_then(fresh, step):
     asked, writer = probes(fresh), Writer(fresh, 6443)
-    in_the_middle(fresh, BESIDE).kill()
+    in_the_middle(fresh, step).kill()
     roll_back(fresh)
     driver = Driver(fresh, *UPGRADE, "--soak", "5m")
     fresh.until("it soaks", lambda: driver.says("has lasted for"), patience=400)
