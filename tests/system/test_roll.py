@@ -282,3 +282,30 @@ def test_an_upgrade_of_three_nodes_loses_no_request(three):
     for node in three[:3]:
         node.until("it runs in its own cluster", lambda: is_self_hosted(node))
         assert node.try_("test", "-e", "/etc/kubernetes/manifests/etcd-second.yaml").code == 1
+
+
+ETCDCTL = ("etcdctl", "--endpoints=https://127.0.0.1:2379", "--cacert=/etc/kubernetes/pki/etcd/ca.crt", "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",
+           "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key")
+
+
+def hashes(node, *words: str) -> dict[str, tuple[int, int, int]]:
+    """Of each member, by etcd's own program: the revision that it is at, that to which it is compacted, and the hash of what lies between."""
+    said = json.loads(node.kubectl("-n", "kube-system", "exec", f"etcd-{node.name}", "--", *ETCDCTL, "endpoint", "hashkv", "--cluster", *words, "-w", "json"))
+    return {each["Endpoint"]: (each["HashKV"]["header"]["revision"], each["HashKV"].get("compact_revision", 0), each["HashKV"]["hash"]) for each in said}
+
+
+def hashes_at_one_revision(node, count: int) -> set[int]:
+    """Of so many members, once all of them are compacted to the same revision, between which and the one revision the hash is made."""
+    at = min(revision for revision, _, _ in hashes(node).values())
+    found = hashes(node, "--rev", str(at))
+    assert len(found) == count and len({compacted for _, compacted, _ in found.values()}) == 1, found
+    print(f"at revision {at}: {found}")
+    return {each for _, _, each in found.values()}
+
+
+@pytest.mark.long
+def test_after_it_each_member_of_etcd_has_the_same_data(three):
+    first = three[0]
+    assert etcd_images(first) == {ETCD}
+    same = first.until("all are compacted alike", lambda: hashes_at_one_revision(first, 3))
+    assert len(same) == 1, same
