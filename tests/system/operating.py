@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import struct
 import subprocess
@@ -150,10 +151,20 @@ def give_package(machine: Machine, name: str) -> None:
     assert unpacked.returncode == 0, out + err
 
 
+class AtMachine:
+    """Somebody who has logged in at a machine: kubestrap runs there."""
+
+    def __init__(self, machine: Machine):
+        self.machine = machine
+
+    def start(self, *words: str, **more) -> subprocess.Popen:
+        return self.machine.popen("kubestrap", *words, **more)
+
+
 class Terminal:
     """A kubestrap on a terminal, with a keyboard; and what stands on its screen, which is as long as it has to be."""
 
-    def __init__(self, operator: Operator, *words: str, columns: int = 80, rows: int = 24):
+    def __init__(self, operator: Operator | AtMachine, *words: str, columns: int = 80, rows: int = 24):
         self.lines, self.row, self.column = [""], 0, 0
         self.text = codecs.getincrementaldecoder("utf-8")()
         self.rest = ""
@@ -163,9 +174,13 @@ class Terminal:
         self.process = operator.start(*words, stdin=theirs, stdout=theirs, stderr=theirs, text=False, start_new_session=True, preexec_fn=take)
         os.close(theirs)
 
-    def screens(self):
-        """The screen after each change, until the program has ended."""
+    def screens(self, patience: float | None = None):
+        """The screen after each change, until the program has ended; with patience, for so long."""
+        deadline = None if patience is None else time.monotonic() + patience
         while True:
+            if deadline is not None:
+                shown = select.select([self.ours], [], [], max(0.0, deadline - time.monotonic()))[0]
+                assert shown, f"not within {patience:.0f} s:\n" + "\n".join(self.lines)
             try:
                 data = os.read(self.ours, 1 << 16)
             except OSError:  # nobody has the other side any more
@@ -177,14 +192,20 @@ class Terminal:
         os.close(self.ours)
         self.process.wait(60)
 
-    def until(self, text: str) -> None:
-        for lines in self.screens():
+    def until(self, text: str, patience: float | None = None) -> None:
+        for lines in self.screens(patience):
             if any(text in line for line in lines):
                 return
         raise AssertionError(f"{text!r} did not come to stand there:\n" + "\n".join(self.lines))
 
     def types(self, keys: str) -> None:
         os.write(self.ours, keys.encode())
+
+    def ends(self, patience: float | None = None) -> int:
+        """The exit code, when the program has said its last."""
+        for _ in self.screens(patience):
+            pass
+        return self.process.returncode
 
     def _show(self, text: str) -> None:
         self.rest += text
