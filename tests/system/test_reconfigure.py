@@ -7,9 +7,11 @@ import time
 import pytest
 import yaml
 
-from test_pivot import SERVICE, begin_self_hosted, is_self_hosted, none_failed, pivot, probes, three_control_planes
+from kubelab import documents
+from test_join import CERTIFICATE_KEY, etcd_members, join, join_words, refused as join_is_refused
+from test_pivot import SERVICE, begin_self_hosted, hosted, is_kept_by_files, is_self_hosted, none_failed, pivot, probes, three_control_planes
 from test_roll import remains, revisions, stored
-from testbed import Probe
+from testbed import CONFIG, Probe
 
 pytestmark = pytest.mark.long
 
@@ -224,3 +226,64 @@ def test_three_control_planes_lose_no_request(three):
         assert machine.read(f"{PKI}/encryption.yaml") == first.read(f"{PKI}/encryption.yaml")
         machine.until("its log tells something", lambda: '"level":"Metadata"' in machine.read("/var/log/kubernetes/audit/audit.log"))
     assert third.kubectl("-n", "kube-system", "get", "secrets", "-o", "name").count("kubestrap-keys") == 0
+
+
+# ---- a control plane that joins meanwhile
+
+
+@pytest.fixture(scope="module")
+def pair(lab):
+    """One that runs in its own cluster, with what a second one needs to join; and a bare machine."""
+    first, second = (lab.machine(name) for name in ("n1", "n2"))
+    made = first.init("--self-hosted", "--upload-certs", config=documents.with_certificate_key(hosted(first), CERTIFICATE_KEY), timeout=600)
+    assert made.code == 0, str(made)
+    lab.install_pod_network(first)
+    first.wait_ready()
+    first.until("only the pods of the DaemonSets are left", lambda: is_self_hosted(first))
+    first.until("no roll is under way", lambda: "wait until" not in reconfigure(first, stored(first), "--dry-run").out)
+    return first, second
+
+
+def keys_move(node) -> bool:
+    return "kubestrap.io/encryption-moves" in node.get("configmap", "-n", "kube-system", "kubestrap-config")["metadata"].get("annotations", {})
+
+
+def test_a_control_plane_does_not_join_while_keys_come_or_change_and_joins_with_them_afterwards(pair):
+    """The driver is killed at several steps, so that there is time to try."""
+    first, second = pair
+    secrets(first, COUNT)
+    encrypting = own(first, encryptionAtRest={"provider": "secretbox"})
+    first.write("/root/wanted.yaml", encrypting)
+    words = [*join_words(first), "--control-plane", "--certificate-key", CERTIFICATE_KEY]
+
+    def killed_at(marker: str, *how: str) -> None:
+        said = first.stop("reconfigure", *how, "--yes", text=marker)
+        assert marker in said and said.splitlines()[-1] == "ended 137", said
+        assert keys_move(first)
+        join_is_refused(second, words, "join has to wait", "kubestrap reconfigure", code=3)
+        assert etcd_members(first) == {"n1": False} and [node["metadata"]["name"] for node in first.get("nodes")["items"]] == ["n1"]
+
+    for marker in ("knows the keys identity, key1", "goes by the keys key1, identity", "every object is written anew"):
+        killed_at(marker, "-f", "/root/wanted.yaml")
+    reconfigure(first, encrypting, "--yes")
+    assert not keys_move(first)
+    killed_at("goes by the keys key1, key2, identity", "--rotate-encryption-key")
+    reconfigure(first, "", "--rotate-encryption-key", "--yes")
+    assert not keys_move(first)
+    all_lie_as(first, COUNT, b"k8s:enc:secretbox:v1:key2:")
+
+    upload = ("kubestrap", "init", "phase", "upload-certs", "--upload-certs", "--config")
+    first.run(*upload, CONFIG)  # which does not speak of the keys
+    join_is_refused(second, words, f"{PKI}/encryption.yaml", code=3)
+    told = documents.kubestrap("hosted") + yaml.safe_dump({"security": {"encryptionAtRest": {"provider": "secretbox"}}})
+    first.write("/root/upload.yaml", first.read(CONFIG) + told)
+    first.run(*upload, "/root/upload.yaml")
+    joined = join(second, words, timeout=400)
+    assert joined.code == 0, str(joined)
+    first.lab.install_pod_network(first)
+    second.until("its static pods are ready", lambda: is_kept_by_files(second))
+    assert second.read(f"{PKI}/encryption.yaml") == first.read(f"{PKI}/encryption.yaml")
+    readable(second, COUNT)
+    second.kubectl("create", "secret", "generic", "by-the-second", "--from-literal=word=plain")
+    assert in_etcd(second, "/registry/secrets/default/by-the-second").startswith(b"k8s:enc:secretbox:v1:key2:")
+    assert first.kubectl("get", "secret", "by-the-second", "-o", "jsonpath={.data.word}") == base64.b64encode(b"plain").decode()
