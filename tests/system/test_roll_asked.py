@@ -105,7 +105,7 @@ def test_when_nobody_can_answer_any_more_it_ends_where_it_is_and_the_same_comman
     else:
         raise AssertionError(terminal.lines)
     node.sh(KILL_UPGRADE)
-    assert terminal.ends(patience=60) not in (0, 1), terminal.lines
+    assert terminal.ends(patience=60) != 0, terminal.lines
     none_failed(asked)
 
 
