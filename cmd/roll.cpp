@@ -162,10 +162,11 @@ std::vector<std::string> VersionRoll::imagesOfEtcd() {
   return images;
 }
 
-/// Whether etcd gets its new version, too, on the way. Where it needs one and cannot get it here, that is told.
+/// Whether etcd gets its new version, too, on the way, or has got it by a driver before. Where it needs one and cannot get it here, that is told.
 bool VersionRoll::rollsEtcd() {
   const auto& wanted = intent_.setup.cluster;
-  if (!wanted.etcd.isLocal() || !phases::roll::etcdLags(intent_, lookAtEtcd(machine_, wanted, cluster_.client))) return false;
+  if (!wanted.etcd.isLocal()) return false;
+  if (!phases::roll::etcdLags(intent_, lookAtEtcd(machine_, wanted, cluster_.client))) return phases::roll::hasTwoPlacesForEtcd(intent_, lookOnce());
   const auto why = manifests::noSecondEtcd(wanted);
   if (!why.empty()) warn(fmt::format("etcd keeps its version, which {} supports as well: {}", wanted.version.tag(), why));
   return why.empty();

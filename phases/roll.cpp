@@ -597,6 +597,12 @@ std::optional<plan::Stuck> cannotGoBack(const Intent& intent, const Seen& seen) 
                                  version->tag(), upgradeSnapshot.string())};
 }
 
+bool hasTwoPlacesForEtcd(Intent intent, const Seen& seen) {
+  const auto found = seen.components.find("kube-apiserver");
+  intent.rollsEtcd = true;
+  return found != seen.components.end() && isAt(onTheWay(intent), found->second);
+}
+
 bool hasBegun(const Intent& intent, const Seen& seen) {
   return !seen.stored && std::ranges::any_of(manifests::hostedComponents, [&](const auto component) { return tagInForce(component, seen) == imageTag(component, intent.setup); });
 }

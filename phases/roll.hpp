@@ -81,7 +81,7 @@ struct Intent {
   config::Setup setup;   ///< how things shall be
   std::string command;   ///< "upgrade": what goes on from where this one ends
   std::string emulates;  ///< "1.36": as what a new API server behaves until it has lasted; empty: as itself from the first moment
-  bool rollsEtcd = false; ///< its version is changed, too, where it is another
+  bool rollsEtcd = false; ///< its version is changed, too, where it is another; or it was, and API servers know both places still
   bool keepsNewerEtcd = false; ///< there is a newer one than the wanted version's: only what has begun is brought to its end, with that one
   std::string patchesFolder = {}; ///< for etcd's pods of other nodes: the folder of patches, on each of them; empty: none
   /// By component. With any of them none gets another command line: these begin anew by what they have, and read what has changed.
@@ -99,6 +99,9 @@ inline constexpr std::string_view nudgedAnnotation = "kubestrap.io/nudged";
 void keepNewerEtcd(Intent& intent, const std::vector<std::string>& images);
 /// Whether etcd's version has to be changed, be it to bring to its end what has begun.
 bool etcdLags(const Intent& intent, const std::vector<EtcdMemberSeen>& members);
+
+/// Whether API servers have the template by which etcd moves. With no etcd that lags a driver before has come so far: its template is gone on from, and not another one put in between.
+bool hasTwoPlacesForEtcd(Intent intent, const Seen& seen);
 
 /// Whether a component has got its template of that version already, and the cluster's configuration does not say so yet.
 bool hasBegun(const Intent& intent, const Seen& seen);

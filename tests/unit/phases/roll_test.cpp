@@ -786,6 +786,32 @@ TEST_CASE("where only etcd is old the API servers get to know both places, and g
   CHECK(steps(intent, seen, 2).back() == "kube-apiserver v1.37.2: revision 5, in slot blue");
 }
 
+TEST_CASE("who goes on when etcd has its new version already goes on from the API servers that know both places, and back to those before the upgrade") {
+  auto seen = pivoted({"n1"});
+  auto intent = toNextMinor();
+  intent.rollsEtcd = true;
+  seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true}};
+  CHECK_FALSE(hasTwoPlacesForEtcd(intent, seen));
+  CHECK(steps(intent, seen, 4).back() == "etcd 3.7.0-0 in its own place again");
+  seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.7.0", .leads = true}};
+
+  auto later = toNextMinor();
+  CHECK(hasTwoPlacesForEtcd(later, seen));
+  later.rollsEtcd = true;
+  later.confirms = true;
+  CHECK(isQuestion(next(later, {}, seen)));
+  seen.said = Said::no;
+  const auto failure = failureIn(later, seen);
+  REQUIRE(failure);
+  CHECK(stepOf(next(later, failure, seen)) == "kube-apiserver: back to revision 1");
+  seen.said = Said::yes;
+  CHECK(stepOf(next(later, {}, seen)) == "kube-apiserver v1.37.2: revision 3, in slot blue");
+
+  // Who goes back gets there by one template.
+  Intent back{.setup = at("v1.36.3"), .command = "upgrade", .emulates = {}, .afterwards = {}};
+  CHECK_FALSE(hasTwoPlacesForEtcd(back, seen));
+}
+
 TEST_CASE("a control plane without its DaemonSets is not rolled") {
   auto seen = pivoted({"n1"});
   seen.controlPlane.daemonSets.erase(scheduler);
