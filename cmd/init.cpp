@@ -134,6 +134,13 @@ ExitCode printAddons(const config::Setup& setup, std::string_view phase) {
   return ExitCode::done;
 }
 
+/// Which files all control planes share is said by the cluster that stands here, where no file says it: keys of etcd's encryption, an etcd that is elsewhere.
+void takeWhatIsShared(config::Cluster& cluster, const InitOptions& options, Machine& machine) {
+  const auto own = ownCluster(options.flags, options.kubeconfig, machine).cluster;
+  cluster.kubestrap.encryption = own.kubestrap.encryption;
+  cluster.etcd.external = own.etcd.external;
+}
+
 /// --self-hosted needs the layout hosted, which nobody has to ask for besides.
 void chooseLayout(const std::vector<Document>& documents, InitOptions& options, host::Host& host) {
   auto& asked = options.flags.layout;
@@ -180,6 +187,7 @@ ExitCode runInit(InitOptions options, const std::optional<std::string>& onlyPhas
   setup.request.bundled = pending;
   takeWishes(setup.cluster.pki, machine.host());
   if (setup.cluster.kubestrap.encryption) setup.request.encryptionKey = Secret(base64(machine.random()(32)));
+  if (onlyPhase == "upload-certs" && setup.request.uploadCerts && !options.flags.configFile) takeWhatIsShared(setup.cluster, options, machine);
   auto& runtime = machine.useRuntime(setup.node.criSocket);
   lookAtFront(setup, machine.host());
   if (options.kubeconfig) setup.request.kubeconfig = std::filesystem::absolute(*options.kubeconfig);

@@ -272,12 +272,10 @@ def test_a_control_plane_does_not_join_while_keys_come_or_change_and_joins_with_
     assert not keys_move(first)
     all_lie_as(first, COUNT, b"k8s:enc:secretbox:v1:key2:")
 
-    upload = ("kubestrap", "init", "phase", "upload-certs", "--upload-certs", "--config")
-    first.run(*upload, CONFIG)  # which does not speak of the keys
+    upload = ("kubestrap", "init", "phase", "upload-certs", "--upload-certs")
+    first.run(*upload, "--config", CONFIG)  # which does not speak of the keys
     join_is_refused(second, words, f"{PKI}/encryption.yaml", code=3)
-    told = documents.kubestrap("hosted") + yaml.safe_dump({"security": {"encryptionAtRest": {"provider": "secretbox"}}})
-    first.write("/root/upload.yaml", first.read(CONFIG) + told)
-    first.run(*upload, "/root/upload.yaml")
+    first.run(*upload, "--certificate-key", CERTIFICATE_KEY)  # the cluster does
     joined = join(second, words, timeout=400)
     assert joined.code == 0, str(joined)
     first.lab.install_pod_network(first)
