@@ -5,6 +5,7 @@
 #include "cmd/bundle.hpp"
 #include "cmd/globals.hpp"
 #include "cmd/machine.hpp"
+#include "config/addons.hpp"
 #include "phases/taints.hpp"
 #include "support/digest.hpp"
 #include "support/encoding.hpp"
@@ -35,7 +36,7 @@ using phases::fleet::HostSeen;
 using phases::fleet::SettingsSeen;
 using phases::fleet::Task;
 
-/// One question for all that is to be known. Only what cannot break JSON is put into it.
+/// One question for all that is to be known; its arguments are names of add-ons. Only what cannot break JSON is put into it.
 constexpr std::string_view lookScript = R"sh(
 digest() { [ -f "$1" ] && sha256sum <"$1" | cut -d ' ' -f 1; }
 text() { [ -f "$1" ] && base64 <"$1" | tr -d '\n'; }
@@ -50,11 +51,13 @@ pid=$(sed -n 's/.*"pid":\([0-9]\{1,\}\).*/\1/p' /run/lock/kubestrap.lock 2>/dev/
 node=$(is /etc/kubernetes/kubelet.conf)
 bundle=
 [ $node = true ] && [ -z "$begun" ] || bundle=$(digest /var/lib/kubestrap/cluster.bundle)
+manifests=
+for addon; do manifests="$manifests,\"$addon\":\"$(digest "/var/lib/kubestrap/manifests/$addon.yaml")\""; done
 status=
 [ "$busy" = null ] && [ -e /etc/kubernetes/admin.conf ] && status=$(kubestrap status -o json 2>/dev/null)
-printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","apiServer":"%s","advertised":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"status":%s}\n' \
+printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","apiServer":"%s","advertised":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"manifests":{%s},"status":%s}\n' \
   "$(uname -m)" "$(uname -sr)" "$(digest /usr/bin/kubestrap)" "$(digest /usr/lib/kubestrap/kubestrap-image.tar)" "$bundle" "$(text /etc/kubernetes/pki/ca.crt)" "$apiServer" \
-  "$advertised" "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${status:-null}"
+  "$advertised" "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${manifests#,}" "${status:-null}"
 )sh";
 
 /// What a program begins with.
@@ -162,6 +165,7 @@ HostSeen hostSeen(const Value& answer) {
   HostSeen seen{.machine = stringAt(answer, "machine"), .kernel = stringAt(answer, "kernel"), .binary = stringAt(answer, "binary"), .image = stringAt(answer, "image"),
                 .bundle = stringAt(answer, "bundle"), .authorities = authoritiesIn(stringAt(answer, "authority")), .node = is("node"), .controlPlane = is("controlPlane"),
                 .advertised = stringAt(answer, "advertised"), .apiServer = stringAt(answer, "apiServer"), .begun = stringAt(answer, "begun"), .busy = stringAt(answer, "busy.command")};
+  if (const auto* manifests = find(answer, "manifests")) seen.manifests = manifests->get<std::map<std::string, std::string>>();
   return seen;
 }
 
@@ -235,6 +239,14 @@ std::vector<std::string> addonsCommand(const config::ClusterFile& file) {
   std::vector<std::string> words{"addons", "apply", "--config", "-"};
   offline(file, words);
   return words;
+}
+
+std::vector<std::string> addonsByBundle(const config::ClusterFile& file) {
+  std::vector<std::string> names;
+  const auto document = config::addonsDocument(file);
+  for (const auto& addon : document ? document->at("addons") : Value::array())
+    if (stringAt(addon, "source").empty() && std::ranges::find(config::addonRows(), stringAt(addon, "name"), &config::AddonRow::name) != config::addonRows().end()) names.push_back(stringAt(addon, "name"));
+  return names;
 }
 
 SettingsSeen addonsSeen(const host::CommandResult& ended) {
@@ -316,6 +328,8 @@ phases::fleet::Brought Fleet::brought(const Sources& from, const std::string& ma
   if (const auto* program = bundle.lock().find("bin/kubestrap"); program && !brought.binary.is(program->sha256))
     notes.push_back(fmt::format("the bundle has another kubestrap than {}, which is the one that nodes get{}", from.binary.string(), brought.image.wanted() ? "" : "; lay its kubestrap-image.tar beside it"));
   if (bundle.lock().find("bin/kubelet")) brought.kubelet = bundle.lock().kubernetesVersion;
+  for (const auto& addon : addonsByBundle(file_))
+    if (const auto* manifest = bundle.lock().find(fmt::format("manifests/{}.yaml", addon))) brought.manifests[addon] = manifest->sha256;
   return brought;
 }
 
@@ -345,11 +359,12 @@ FleetLook Fleet::look() const {
   FleetLook look;
   std::mutex mutex;
   const auto& hosts = file_.inventory.hosts;
+  const auto addons = addonsByBundle(file_);
   atOnce(hosts.size(), [&](std::size_t at) {
     HostSeen seen;
     Value status;
     try {
-      const auto said = run(hosts[at].name, {.script = std::string(lookScript), .arguments = {}, .input = {}, .timeout = std::chrono::minutes(2)});
+      const auto said = run(hosts[at].name, {.script = std::string(lookScript), .arguments = addons, .input = {}, .timeout = std::chrono::minutes(2)});
       const auto answer = parseJson(said.output, hosts[at].name + "'s answer");
       seen = hostSeen(answer);
       status = answer.value("status", Value());

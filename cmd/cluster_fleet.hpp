@@ -104,6 +104,8 @@ phases::fleet::SettingsSeen settingsSeen(const host::CommandResult& ended);
 std::vector<std::string> addonsCommand(const config::ClusterFile& file);
 /// What `addons apply --dry-run` answers.
 phases::fleet::SettingsSeen addonsSeen(const host::CommandResult& ended);
+/// Those whose manifest is looked for where bundles put theirs.
+std::vector<std::string> addonsByBundle(const config::ClusterFile& file);
 /// The control plane whose API server answers, and the nodes that it tells of.
 void learnNodes(const config::ClusterFile& file, FleetLook& look);
 

@@ -3,8 +3,11 @@
 #include "cmd/globals.hpp"
 #include "support/encoding.hpp"
 #include "tests/unit/archive/fixture.hpp"
+#include "tests/unit/nodes/played_ssh.hpp"
 
 #include <doctest/doctest.h>
+
+#include <unistd.h>
 
 using namespace kubestrap;
 using namespace kubestrap::cmd;
@@ -132,4 +135,21 @@ TEST_CASE("nodes get the kubestrap of the desk, also where the bundle has one, a
   CHECK(wish.common.kubelet == "v1.37.2");
   REQUIRE(wish.notes.size() == 1);
   CHECK(wish.notes.front().find("the bundle has another kubestrap") != std::string::npos);
+}
+
+TEST_CASE("a machine is asked for the manifests of those add-ons alone that a bundle brings, and the bundle's are known by their digests") {
+  Desk desk;
+  const std::string manifest = "kind: ConfigMap\n";
+  for (const auto* name : {"metrics-server", "local-path", "notes"}) desk.workshop.temp.put(std::string("in/manifests/") + name + ".yaml", manifest);
+  archive::create(desk.workshop.making("cluster.bundle"));
+  desk.workshop.temp.put("cluster.yaml", "apiVersion: kubestrap.io/v1alpha1\nkind: Cluster\nbinary: desk/kubestrap\nbundle: cluster.bundle\nhosts: [{name: n1, address: 10.0.0.11, role: control-plane}]\n---\n"
+                                         "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\naddons: [{name: metrics-server}, {name: local-path, source: /root/local-path.yaml}]\n");
+  Fleet machines(desk.workshop.at("cluster.yaml").string(), {});
+  CHECK(machines.wish(false).common.manifests == std::map<std::string, std::string>{{"metrics-server", sha256Hex(manifest)}});
+  if (geteuid() != 0) return; // there is no sudo to try
+  const nodes::PlayedSsh ssh("for last; do :; done; exec sh -c \"$last\""); // this machine answers
+  const auto seen = machines.look().seen.of("n1");
+  CHECK(seen.unreachable.empty());
+  CHECK(seen.manifests.size() == 1);
+  CHECK(seen.manifests.contains("metrics-server"));
 }
