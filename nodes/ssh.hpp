@@ -72,7 +72,7 @@ std::vector<std::string> remoteCommand(const Errand& errand);
 /// Why ssh could not, of all that came by standard error: not what the machine itself has said before, nor what only follows from another line, as it does behind a jump host.
 std::string causeIn(std::string_view errors);
 
-/// What that means, for whoever has to put it right.
-std::string hintFor(std::string_view cause, const Target& target);
+/// What that means, for whoever has to put it right, with how to come there by hand as kubestrap does. `configFile`: in place of the user's own; empty: that one.
+std::string hintFor(std::string_view cause, const Target& target, const std::string& configFile = {});
 
 } // namespace kubestrap::nodes

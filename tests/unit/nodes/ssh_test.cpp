@@ -130,8 +130,9 @@ TEST_CASE("who is not root becomes it by sudo, which may not ask") {
 
 TEST_CASE("a machine that cannot be reached is told in ssh's words, with what to do") {
   CHECK(failure("echo 'ssh: connect to host 10.0.0.1 port 2222: Connection refused' >&2; exit 255") ==
-        "ssh: connect to host 10.0.0.1 port 2222: Connection refused / see whether it is up: ssh ops@10.0.0.1");
-  CHECK(failure("exit 255") == "the connection broke / see whether it is up: ssh ops@10.0.0.1");
+        "ssh: connect to host 10.0.0.1 port 2222: Connection refused / no sshd listens at this address and port: see whether it runs there, and which port it has (ssh.port in the file): "
+        "ssh -i /key -p 2222 ops@10.0.0.1");
+  CHECK(failure("exit 255") == "the connection broke / see whether it is up: ssh -i /key -p 2222 ops@10.0.0.1");
   CHECK(failure("echo 'sudo: a password is required' >&2; exit 253").starts_with("ops is not root there, and may not become it: sudo: a password is required / "));
 }
 
