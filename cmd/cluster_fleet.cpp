@@ -4,6 +4,7 @@
 #include "certs/x509.hpp"
 #include "cmd/bundle.hpp"
 #include "cmd/globals.hpp"
+#include "cmd/live_view.hpp"
 #include "cmd/machine.hpp"
 #include "config/addons.hpp"
 #include "phases/taints.hpp"
@@ -356,13 +357,16 @@ nodes::Target Fleet::targetOf(const config::InventoryHost& host) const {
 host::CommandResult Fleet::run(const std::string& host, const nodes::Errand& errand) const { return ssh_.run(targetOf(*file_.find(host)), errand); }
 
 FleetLook Fleet::look() const {
+  const std::string looking = "is looked at";
   FleetLook look;
+  LiveView view;
   std::mutex mutex;
   const auto& hosts = file_.inventory.hosts;
   const auto addons = addonsByBundle(file_);
   atOnce(hosts.size(), [&](std::size_t at) {
     HostSeen seen;
     Value status;
+    view.begins(hosts[at].name, looking);
     try {
       const auto said = run(hosts[at].name, {.script = std::string(lookScript), .arguments = addons, .input = {}, .timeout = std::chrono::minutes(2)});
       const auto answer = parseJson(said.output, hosts[at].name + "'s answer");
@@ -374,6 +378,7 @@ FleetLook Fleet::look() const {
       seen.unreachable = error.message();
       seen.hint = error.hint();
     }
+    view.ends(hosts[at].name, looking);
     const std::lock_guard lock(mutex);
     if (status.is_object()) look.status[hosts[at].name] = std::move(status);
     look.seen.hosts[hosts[at].name] = std::move(seen);
@@ -384,14 +389,18 @@ FleetLook Fleet::look() const {
 
 void Fleet::compare(FleetLook& look) const {
   if (!mayBeAsked(look)) return;
-  if (look.seen.selfHosted) look.seen.settings = compared(look.seen.asked, settingsCommand(file_), config::settingsDocuments(file_), settingsSeen);
-  if (const auto addons = config::addonsDocument(file_)) look.seen.addons = compared(look.seen.asked, addonsCommand(file_), {*addons}, addonsSeen);
+  if (look.seen.selfHosted) look.seen.settings = compared(look.seen.asked, "settings are compared", settingsCommand(file_), config::settingsDocuments(file_), settingsSeen);
+  if (const auto addons = config::addonsDocument(file_)) look.seen.addons = compared(look.seen.asked, "add-ons are compared", addonsCommand(file_), {*addons}, addonsSeen);
 }
 
-SettingsSeen Fleet::compared(const std::string& host, std::vector<std::string> words, const std::vector<Value>& documents, SettingsSeen (&read)(const host::CommandResult&)) const {
+SettingsSeen Fleet::compared(const std::string& host, const std::string& what, std::vector<std::string> words, const std::vector<Value>& documents, SettingsSeen (&read)(const host::CommandResult&)) const {
+  LiveView view;
+  view.begins(host, what);
   try {
     words.insert(words.end(), {"--dry-run", "-o", "json"});
-    return read(run(host, {.script = "exec kubestrap \"$@\"", .arguments = std::move(words), .input = streamOf(documents), .timeout = comparing}));
+    nodes::Errand errand{.script = "exec kubestrap \"$@\"", .arguments = std::move(words), .input = streamOf(documents), .timeout = comparing};
+    errand.feed.errors = [&](std::string_view line) { view.hears(host, what, line); };
+    return read(run(host, errand));
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {

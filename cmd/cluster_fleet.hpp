@@ -59,7 +59,7 @@ private:
   /// `architecture`: of the program, and of the bundle, which have to be the same; empty: nobody knows.
   phases::fleet::Brought brought(const Sources& from, const std::string& machine, const std::string& architecture, std::vector<std::string>& notes);
   nodes::Target targetOf(const config::InventoryHost& host) const;
-  phases::fleet::SettingsSeen compared(const std::string& host, std::vector<std::string> words, const std::vector<Value>& documents,
+  phases::fleet::SettingsSeen compared(const std::string& host, const std::string& what, std::vector<std::string> words, const std::vector<Value>& documents,
                                        phases::fleet::SettingsSeen (&read)(const host::CommandResult&)) const;
 
   std::stop_token stop_;

@@ -120,6 +120,11 @@ void LiveView::ends(const std::string& host, const std::string& step, std::strin
   std::fflush(stderr);
 }
 
+void LiveView::ends(const std::string& host, const std::string& step) {
+  const std::lock_guard lock(mutex_);
+  running_.ends(host, step);
+}
+
 void LiveView::erase() {
   if (drawn_ > 0) fmt::print(stderr, "\033[{}A\r\033[J", drawn_);
   drawn_ = 0;

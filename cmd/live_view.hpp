@@ -52,6 +52,7 @@ public:
   void begins(const std::string& host, const std::string& step);
   void hears(const std::string& host, const std::string& step, std::string_view event);
   void ends(const std::string& host, const std::string& step, std::string_view line); ///< the line that stays
+  void ends(const std::string& host, const std::string& step);                        ///< without one
 
 private:
   void erase();
