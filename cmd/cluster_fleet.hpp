@@ -71,7 +71,7 @@ private:
 
 /// A cluster.yaml, with paths as programs take them. "-" is standard input.
 config::ClusterFile readClusterFile(const std::string& fileName, std::vector<std::string>& warnings);
-/// ... warnings are told.
+/// ... warnings are told, and the policy of an audit log that is in a file here stands among the documents: machines do not have that file.
 config::ClusterFile readClusterFile(const std::string& fileName);
 
 /// kubestrap's image: that which the file names, else the one beside the program, or that is installed here. Empty: there is none.

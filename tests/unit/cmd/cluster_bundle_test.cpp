@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <unistd.h>
 
 using namespace kubestrap;
@@ -152,4 +153,18 @@ TEST_CASE("a machine is asked for the manifests of those add-ons alone that a bu
   CHECK(seen.unreachable.empty());
   CHECK(seen.manifests.size() == 1);
   CHECK(seen.manifests.contains("metrics-server"));
+}
+
+TEST_CASE("the policy of an audit log is a file of the desk, and goes to the machines with the documents") {
+  Desk desk;
+  desk.workshop.temp.put("cluster.yaml", "apiVersion: kubestrap.io/v1alpha1\nkind: Cluster\nbinary: desk/kubestrap\nhosts: [{name: n1, address: 10.0.0.11, role: control-plane}]\n---\n"
+                                         "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nsecurity: {audit: {policyFile: /etc/policy.yaml}}\n");
+  const auto read = [&] { return readClusterFile(desk.workshop.at("cluster.yaml").string()); };
+  CHECK_THROWS_WITH_AS(read(), "security.audit.policyFile names /etc/policy.yaml, and it is not there", Error);
+  desk.workshop.temp.put("etc/policy.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n");
+  const auto file = read();
+  for (const auto& documents : {config::initDocuments(file, file.first()), config::settingsDocuments(file)})
+    CHECK(std::ranges::count_if(documents, [](const Value& each) { return stringAt(each, "kind") == "Policy" && find(each, "rules") != nullptr; }) == 1);
+  desk.workshop.temp.put("etc/policy.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: All}]\n");
+  CHECK_THROWS_AS(read(), Problems); // before any machine is asked
 }
