@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fcntl.h>
+#include <thread>
 #include <unistd.h>
 
 namespace kubestrap::nodes {
@@ -20,6 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int connectionFailed = 255, noRoot = 253;
+constexpr std::chrono::seconds progressEvery{1};
 constexpr std::chrono::seconds longestPause{5}; ///< between attempts to come in; the first one is a second
 
 /// Becomes root and goes on with the script and its arguments. The PATH of somebody who has not logged in may lack where the tools of root are.
@@ -59,6 +61,16 @@ bool isConsequence(std::string_view line) {
 /// Its sshd, or that of a jump host which many come through, drops some of those that are on their way in at once (MaxStartups). Nothing was begun then.
 bool wasDropped(const host::CommandResult& result) {
   return !result.timedOut && result.exitCode == connectionFailed && result.errors.find("kex_exchange_identification:") != std::string::npos && isConsequence(causeIn(result.errors));
+}
+
+/// Who reads the file has the same position in it, whichever process that is.
+std::jthread watching(int file, const Errand& errand) {
+  if (file < 0 || !errand.progress) return {};
+  std::error_code ignored;
+  return std::jthread([file, &errand, size = fs::file_size(*errand.file, ignored)](std::stop_token stop) {
+    while (sleepFor(progressEvery, stop))
+      if (const auto at = lseek(file, 0, SEEK_CUR); at > 0) errand.progress(static_cast<std::uint64_t>(at), size);
+  });
 }
 
 template <class Sessions, class Work> auto inTurn(Sessions& sessions, const Work& work) {
@@ -187,6 +199,7 @@ host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
     if (!file) throw Error(fmt::format("cannot read {}", errand.file->string()), "see whether it is there, and may be read");
     feed.input = file.get();
   }
+  const auto watch = watching(file.get(), errand);
   const auto attempt = [&] { return inTurn(sessionsOf(target), [&] { return host::runProcess(command, feed, stop_); }); };
   auto result = attempt();
   for (std::chrono::seconds pause{1}; pause <= longestPause && wasDropped(result); ++pause) {

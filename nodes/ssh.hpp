@@ -3,7 +3,9 @@
 
 #include "host/feed.hpp"
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -29,6 +31,7 @@ struct Errand {
   std::optional<std::filesystem::path> file = {}; ///< ... from this file instead
   host::Feed feed = {};                           ///< ... or from there; and who hears it
   Duration timeout = std::chrono::minutes(1);
+  std::function<void(std::uint64_t read, std::uint64_t of)> progress = {}; ///< hears once a second how much of `file` has gone, from another thread
 };
 
 /// The machine could not be reached, or root is out of reach there.
