@@ -334,6 +334,8 @@ phases::fleet::Brought Fleet::brought(const Sources& from, const std::string& ma
     throw Error(fmt::format("{} is for {}, and {} for {}", from.bundle, bundle.lock().architecture, from.binary.string(), architecture), "architectures in the file's Cluster has a program and a bundle for each", ExitCode::usage);
   if (const auto* program = bundle.lock().find("bin/kubestrap"); program && !brought.binary.is(program->sha256))
     notes.push_back(fmt::format("the bundle has another kubestrap than {}, which is the one that nodes get{}", from.binary.string(), brought.image.wanted() ? "" : "; lay its kubestrap-image.tar beside it"));
+  if (const auto& version = bundle.lock().kubernetesVersion; !version.empty() && !file_.version.empty() && version != file_.version)
+    notes.push_back(fmt::format("{} is for Kubernetes {}, and the file says {}: images of {} have to be on the machines, or are fetched", from.bundle, version, file_.version, file_.version));
   if (bundle.lock().find("bin/kubelet")) brought.kubelet = bundle.lock().kubernetesVersion;
   for (const auto& addon : addonsByBundle(file_))
     if (const auto* manifest = bundle.lock().find(fmt::format("manifests/{}.yaml", addon))) brought.manifests[addon] = manifest->sha256;

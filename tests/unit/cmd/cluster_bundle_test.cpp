@@ -168,3 +168,17 @@ TEST_CASE("the policy of an audit log is a file of the desk, and goes to the mac
   desk.workshop.temp.put("etc/policy.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: All}]\n");
   CHECK_THROWS_AS(read(), Problems); // before any machine is asked
 }
+
+TEST_CASE("a bundle that is for another Kubernetes than the file says is told with the plan") {
+  Desk desk;
+  archive::create(desk.workshop.making("cluster.bundle"));
+  const auto notesFor = [&](const std::string& version) {
+    desk.workshop.temp.put("cluster.yaml", "apiVersion: kubestrap.io/v1alpha1\nkind: Cluster\nbinary: desk/kubestrap\nbundle: cluster.bundle\nhosts: [{name: n1, address: 10.0.0.11, role: control-plane}]\n---\n"
+                                           "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: " + version + "\n");
+    return Fleet(desk.workshop.at("cluster.yaml").string(), {}).wish(false).notes;
+  };
+  CHECK(notesFor("v1.37.2").empty());
+  const auto notes = notesFor("v1.36.3");
+  REQUIRE(notes.size() == 1);
+  CHECK(notes.front().find("is for Kubernetes v1.37.2, and the file says v1.36.3") != std::string::npos);
+}

@@ -42,7 +42,10 @@ TEST_CASE("a machine's answer is what was seen of it") {
   auto answer = answerOf(true, "join");
   answer["busy"] = {{"command", "join"}, {"pid", 7}};
   answer["advertised"] = "10.0.0.1";
+  CHECK(hostSeen(answer).manifests.empty()); // it was not asked for any
+  answer["manifests"] = {{"flannel", "digest"}, {"metallb", ""}};
   const auto seen = hostSeen(answer);
+  CHECK(seen.manifests == std::map<std::string, std::string>{{"flannel", "digest"}, {"metallb", ""}});
   CHECK(seen.machine == "x86_64");
   CHECK(seen.node);
   CHECK(seen.begun == "join");
