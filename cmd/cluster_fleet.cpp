@@ -116,24 +116,21 @@ bool mayBeAsked(const FleetLook& look) {
   return !look.seen.asked.empty() && host.begun.empty() && host.busy.empty();
 }
 
-std::vector<Document> documentsIn(const std::string& fileName) { return parseYaml(textOf(fileName), fileName == "-" ? "standard input" : fileName); }
+} // namespace
 
-config::ClusterFile loaded(const std::vector<Document>& documents, const std::string& fileName, std::vector<std::string>& warnings) {
+config::ClusterFile readClusterFile(const std::string& fileName, std::vector<std::string>& warnings) {
   SystemEntropy entropy;
+  host::LocalHost host(globals().rootfs);
+  const auto documents = withAuditPolicy(parseYaml(textOf(fileName), fileName == "-" ? "standard input" : fileName), host);
   auto file = config::loadClusterFile(documents, [&](std::size_t count) { return entropy.bytes(count); }, warnings);
   const auto* home = std::getenv("HOME");
   config::resolvePaths(file.inventory, fileName == "-" ? fs::current_path() : fs::absolute(fileName).parent_path(), home ? home : "");
   return file;
 }
 
-} // namespace
-
-config::ClusterFile readClusterFile(const std::string& fileName, std::vector<std::string>& warnings) { return loaded(documentsIn(fileName), fileName, warnings); }
-
 config::ClusterFile readClusterFile(const std::string& fileName) {
-  host::LocalHost host(globals().rootfs);
   std::vector<std::string> warnings;
-  auto file = loaded(withAuditPolicy(documentsIn(fileName), host), fileName, warnings);
+  auto file = readClusterFile(fileName, warnings);
   for (const auto& warning : warnings) log::warn(warning);
   return file;
 }

@@ -69,9 +69,9 @@ private:
   std::set<std::string> judged_; ///< bundles
 };
 
-/// A cluster.yaml, with paths as programs take them. "-" is standard input.
+/// A cluster.yaml, with paths as programs take them. "-" is standard input. An audit policy that it names by its file stands among its documents: that file is here, and not on the machines.
 config::ClusterFile readClusterFile(const std::string& fileName, std::vector<std::string>& warnings);
-/// ... warnings are told, and the policy of an audit log that is in a file here stands among the documents: machines do not have that file.
+/// ... warnings are told.
 config::ClusterFile readClusterFile(const std::string& fileName);
 
 /// kubestrap's image: that which the file names, else the one beside the program, or that is installed here. Empty: there is none.
