@@ -4,7 +4,10 @@
 #include "certs/x509.hpp"
 #include "cmd/bundle.hpp"
 #include "cmd/globals.hpp"
+#include "cmd/live_view.hpp"
 #include "cmd/machine.hpp"
+#include "cmd/wishes.hpp"
+#include "config/addons.hpp"
 #include "phases/taints.hpp"
 #include "support/digest.hpp"
 #include "support/encoding.hpp"
@@ -35,7 +38,7 @@ using phases::fleet::HostSeen;
 using phases::fleet::SettingsSeen;
 using phases::fleet::Task;
 
-/// One question for all that is to be known. Only what cannot break JSON is put into it.
+/// One question for all that is to be known; its arguments are names of add-ons. Only what cannot break JSON is put into it.
 constexpr std::string_view lookScript = R"sh(
 digest() { [ -f "$1" ] && sha256sum <"$1" | cut -d ' ' -f 1; }
 text() { [ -f "$1" ] && base64 <"$1" | tr -d '\n'; }
@@ -50,11 +53,13 @@ pid=$(sed -n 's/.*"pid":\([0-9]\{1,\}\).*/\1/p' /run/lock/kubestrap.lock 2>/dev/
 node=$(is /etc/kubernetes/kubelet.conf)
 bundle=
 [ $node = true ] && [ -z "$begun" ] || bundle=$(digest /var/lib/kubestrap/cluster.bundle)
+manifests=
+for addon; do manifests="$manifests,\"$addon\":\"$(digest "/var/lib/kubestrap/manifests/$addon.yaml")\""; done
 status=
 [ "$busy" = null ] && [ -e /etc/kubernetes/admin.conf ] && status=$(kubestrap status -o json 2>/dev/null)
-printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","apiServer":"%s","advertised":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"status":%s}\n' \
+printf '{"machine":"%s","kernel":"%s","binary":"%s","image":"%s","bundle":"%s","authority":"%s","apiServer":"%s","advertised":"%s","node":%s,"controlPlane":%s,"begun":"%s","busy":%s,"manifests":{%s},"status":%s}\n' \
   "$(uname -m)" "$(uname -sr)" "$(digest /usr/bin/kubestrap)" "$(digest /usr/lib/kubestrap/kubestrap-image.tar)" "$bundle" "$(text /etc/kubernetes/pki/ca.crt)" "$apiServer" \
-  "$advertised" "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${status:-null}"
+  "$advertised" "$node" "$(is /etc/kubernetes/admin.conf)" "$begun" "$busy" "${manifests#,}" "${status:-null}"
 )sh";
 
 /// What a program begins with.
@@ -115,7 +120,9 @@ bool mayBeAsked(const FleetLook& look) {
 
 config::ClusterFile readClusterFile(const std::string& fileName, std::vector<std::string>& warnings) {
   SystemEntropy entropy;
-  auto file = config::loadClusterFile(parseYaml(textOf(fileName), fileName == "-" ? "standard input" : fileName), [&](std::size_t count) { return entropy.bytes(count); }, warnings);
+  host::LocalHost host(globals().rootfs);
+  const auto documents = withAuditPolicy(parseYaml(textOf(fileName), fileName == "-" ? "standard input" : fileName), host);
+  auto file = config::loadClusterFile(documents, [&](std::size_t count) { return entropy.bytes(count); }, warnings);
   const auto* home = std::getenv("HOME");
   config::resolvePaths(file.inventory, fileName == "-" ? fs::current_path() : fs::absolute(fileName).parent_path(), home ? home : "");
   return file;
@@ -162,6 +169,7 @@ HostSeen hostSeen(const Value& answer) {
   HostSeen seen{.machine = stringAt(answer, "machine"), .kernel = stringAt(answer, "kernel"), .binary = stringAt(answer, "binary"), .image = stringAt(answer, "image"),
                 .bundle = stringAt(answer, "bundle"), .authorities = authoritiesIn(stringAt(answer, "authority")), .node = is("node"), .controlPlane = is("controlPlane"),
                 .advertised = stringAt(answer, "advertised"), .apiServer = stringAt(answer, "apiServer"), .begun = stringAt(answer, "begun"), .busy = stringAt(answer, "busy.command")};
+  if (const auto* manifests = find(answer, "manifests")) seen.manifests = manifests->get<std::map<std::string, std::string>>();
   return seen;
 }
 
@@ -235,6 +243,14 @@ std::vector<std::string> addonsCommand(const config::ClusterFile& file) {
   std::vector<std::string> words{"addons", "apply", "--config", "-"};
   offline(file, words);
   return words;
+}
+
+std::vector<std::string> addonsByBundle(const config::ClusterFile& file) {
+  std::vector<std::string> names;
+  const auto document = config::addonsDocument(file);
+  for (const auto& addon : document ? document->at("addons") : Value::array())
+    if (stringAt(addon, "source").empty() && std::ranges::find(config::addonRows(), stringAt(addon, "name"), &config::AddonRow::name) != config::addonRows().end()) names.push_back(stringAt(addon, "name"));
+  return names;
 }
 
 SettingsSeen addonsSeen(const host::CommandResult& ended) {
@@ -315,7 +331,11 @@ phases::fleet::Brought Fleet::brought(const Sources& from, const std::string& ma
     throw Error(fmt::format("{} is for {}, and {} for {}", from.bundle, bundle.lock().architecture, from.binary.string(), architecture), "architectures in the file's Cluster has a program and a bundle for each", ExitCode::usage);
   if (const auto* program = bundle.lock().find("bin/kubestrap"); program && !brought.binary.is(program->sha256))
     notes.push_back(fmt::format("the bundle has another kubestrap than {}, which is the one that nodes get{}", from.binary.string(), brought.image.wanted() ? "" : "; lay its kubestrap-image.tar beside it"));
+  if (const auto& version = bundle.lock().kubernetesVersion; !version.empty() && !file_.version.empty() && version != file_.version)
+    notes.push_back(fmt::format("{} is for Kubernetes {}, and the file says {}: images of {} have to be on the machines, or are fetched", from.bundle, version, file_.version, file_.version));
   if (bundle.lock().find("bin/kubelet")) brought.kubelet = bundle.lock().kubernetesVersion;
+  for (const auto& addon : addonsByBundle(file_))
+    if (const auto* manifest = bundle.lock().find(fmt::format("manifests/{}.yaml", addon))) brought.manifests[addon] = manifest->sha256;
   return brought;
 }
 
@@ -342,14 +362,18 @@ nodes::Target Fleet::targetOf(const config::InventoryHost& host) const {
 host::CommandResult Fleet::run(const std::string& host, const nodes::Errand& errand) const { return ssh_.run(targetOf(*file_.find(host)), errand); }
 
 FleetLook Fleet::look() const {
+  const std::string looking = "is looked at";
   FleetLook look;
+  LiveView view;
   std::mutex mutex;
   const auto& hosts = file_.inventory.hosts;
+  const auto addons = addonsByBundle(file_);
   atOnce(hosts.size(), [&](std::size_t at) {
     HostSeen seen;
     Value status;
+    view.begins(hosts[at].name, looking);
     try {
-      const auto said = run(hosts[at].name, {.script = std::string(lookScript), .arguments = {}, .input = {}, .timeout = std::chrono::minutes(2)});
+      const auto said = run(hosts[at].name, {.script = std::string(lookScript), .arguments = addons, .input = {}, .timeout = std::chrono::minutes(2)});
       const auto answer = parseJson(said.output, hosts[at].name + "'s answer");
       seen = hostSeen(answer);
       status = answer.value("status", Value());
@@ -359,6 +383,7 @@ FleetLook Fleet::look() const {
       seen.unreachable = error.message();
       seen.hint = error.hint();
     }
+    view.ends(hosts[at].name, looking);
     const std::lock_guard lock(mutex);
     if (status.is_object()) look.status[hosts[at].name] = std::move(status);
     look.seen.hosts[hosts[at].name] = std::move(seen);
@@ -369,14 +394,18 @@ FleetLook Fleet::look() const {
 
 void Fleet::compare(FleetLook& look) const {
   if (!mayBeAsked(look)) return;
-  if (look.seen.selfHosted) look.seen.settings = compared(look.seen.asked, settingsCommand(file_), config::settingsDocuments(file_), settingsSeen);
-  if (const auto addons = config::addonsDocument(file_)) look.seen.addons = compared(look.seen.asked, addonsCommand(file_), {*addons}, addonsSeen);
+  if (look.seen.selfHosted) look.seen.settings = compared(look.seen.asked, "settings are compared", settingsCommand(file_), config::settingsDocuments(file_), settingsSeen);
+  if (const auto addons = config::addonsDocument(file_)) look.seen.addons = compared(look.seen.asked, "add-ons are compared", addonsCommand(file_), {*addons}, addonsSeen);
 }
 
-SettingsSeen Fleet::compared(const std::string& host, std::vector<std::string> words, const std::vector<Value>& documents, SettingsSeen (&read)(const host::CommandResult&)) const {
+SettingsSeen Fleet::compared(const std::string& host, const std::string& what, std::vector<std::string> words, const std::vector<Value>& documents, SettingsSeen (&read)(const host::CommandResult&)) const {
+  LiveView view;
+  view.begins(host, what);
   try {
     words.insert(words.end(), {"--dry-run", "-o", "json"});
-    return read(run(host, {.script = "exec kubestrap \"$@\"", .arguments = std::move(words), .input = streamOf(documents), .timeout = comparing}));
+    nodes::Errand errand{.script = "exec kubestrap \"$@\"", .arguments = std::move(words), .input = streamOf(documents), .timeout = comparing};
+    errand.feed.errors = [&](std::string_view line) { view.hears(host, what, line); };
+    return read(run(host, errand));
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {

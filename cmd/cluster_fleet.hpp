@@ -59,7 +59,7 @@ private:
   /// `architecture`: of the program, and of the bundle, which have to be the same; empty: nobody knows.
   phases::fleet::Brought brought(const Sources& from, const std::string& machine, const std::string& architecture, std::vector<std::string>& notes);
   nodes::Target targetOf(const config::InventoryHost& host) const;
-  phases::fleet::SettingsSeen compared(const std::string& host, std::vector<std::string> words, const std::vector<Value>& documents,
+  phases::fleet::SettingsSeen compared(const std::string& host, const std::string& what, std::vector<std::string> words, const std::vector<Value>& documents,
                                        phases::fleet::SettingsSeen (&read)(const host::CommandResult&)) const;
 
   std::stop_token stop_;
@@ -69,7 +69,7 @@ private:
   std::set<std::string> judged_; ///< bundles
 };
 
-/// A cluster.yaml, with paths as programs take them. "-" is standard input.
+/// A cluster.yaml, with paths as programs take them. "-" is standard input. An audit policy that it names by its file stands among its documents: that file is here, and not on the machines.
 config::ClusterFile readClusterFile(const std::string& fileName, std::vector<std::string>& warnings);
 /// ... warnings are told.
 config::ClusterFile readClusterFile(const std::string& fileName);
@@ -104,6 +104,8 @@ phases::fleet::SettingsSeen settingsSeen(const host::CommandResult& ended);
 std::vector<std::string> addonsCommand(const config::ClusterFile& file);
 /// What `addons apply --dry-run` answers.
 phases::fleet::SettingsSeen addonsSeen(const host::CommandResult& ended);
+/// Those whose manifest is looked for where bundles put theirs.
+std::vector<std::string> addonsByBundle(const config::ClusterFile& file);
 /// The control plane whose API server answers, and the nodes that it tells of.
 void learnNodes(const config::ClusterFile& file, FleetLook& look);
 

@@ -70,6 +70,8 @@ std::string statusText(const config::ClusterFile& file, const FleetLook& look) {
   std::vector<std::vector<std::string>> rows{{"HOST", "ROLE", "REACHED", "VERSION", "STATUS", "WHAT IS WRONG"}};
   for (const auto& row : hostRows(file, look)) rows.push_back({row.name, row.role, orDash(row.reached), orDash(row.version), orDash(row.state), orDash(row.wrong)});
   auto text = table(rows);
+  for (const auto& host : file.inventory.hosts)
+    if (const auto& there = look.seen.of(host.name); !there.unreachable.empty() && !there.hint.empty()) text += fmt::format("{}: {}\n  try: {}\n", host.name, there.unreachable, there.hint);
   for (const auto& finding : findings(look))
     text += fmt::format("{}: {}: {}{}\n  try: {}\n", stringAt(finding, "severity"), stringAt(finding, "name"), stringAt(finding, "where").empty() ? "" : stringAt(finding, "where") + ": ",
                         stringAt(finding, "cause"), stringAt(finding, "remedy"));
@@ -82,6 +84,7 @@ Value statusValue(const config::ClusterFile& file, const FleetLook& look) {
     const auto& there = look.seen.of(row.name);
     value["hosts"].push_back({{"name", row.name}, {"address", row.address}, {"role", row.role}, {"inFile", file.find(row.name) != nullptr}, {"reached", row.reached == "yes"},
                               {"version", row.version}, {"ready", row.state == "Ready"}, {"machine", there.machine}, {"kernel", there.kernel}, {"wrong", row.wrong}});
+    if (!there.unreachable.empty() && file.find(row.name)) value["hosts"].back()["hint"] = there.hint;
   }
   value["findings"] = findings(look);
   return value;

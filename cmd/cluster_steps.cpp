@@ -2,6 +2,7 @@
 
 #include "cmd/globals.hpp"
 #include "cmd/machine.hpp"
+#include "cmd/progress.hpp"
 #include "support/log.hpp"
 #include "support/text.hpp"
 
@@ -138,7 +139,8 @@ Value ClusterSteps::answer(const std::string& host, nodes::Errand errand, std::i
 
 void ClusterSteps::copy(const phases::fleet::Step& step) {
   const auto& cargo = fleet_.cargo(step.task, step.machine);
-  const auto ended = fleet_.run(step.host, {.script = std::string(copyScript), .arguments = {cargo.to.string(), cargo.mode, cargo.digest}, .input = {}, .file = cargo.from, .timeout = patience});
+  const auto far = [&](std::uint64_t read, std::uint64_t of) { view_.says(step.host, std::string(phases::fleet::nameOf(step.task)), fmt::format("{} of {}", humanSize(read), humanSize(of))); };
+  const auto ended = fleet_.run(step.host, {.script = std::string(copyScript), .arguments = {cargo.to.string(), cargo.mode, cargo.digest}, .input = {}, .file = cargo.from, .timeout = patience, .progress = far});
   if (ended.exitCode != 0) throw errorOf(ended.errors, ended.exitCode);
 }
 

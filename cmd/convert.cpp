@@ -74,7 +74,7 @@ Value asValue(const std::string& node, const plan::GapMeter::Gap& gap) {
 class Conversion {
 public:
   Conversion(const ConvertOptions& options, Machine& machine)
-      : machine_(machine), force_(options.force ? Force::yes : Force::no), reporter_(reporterFor(plan::Mode::apply)), goal_(goalOf(options)) {
+      : machine_(machine), force_(options.force ? Force::yes : Force::no), goal_(goalOf(options)) {
     auto own = ownCluster({}, std::nullopt, machine);
     if (!own.known || !isControlPlane(machine.host()))
       throw Error("the cluster's configuration cannot be read", "run this on a control plane node whose API server answers", ExitCode::refused);
@@ -99,9 +99,8 @@ public:
     if (const auto stuck = conversion::refusal(present_, goal_, seen.size())) throw Error(stuck->cause, stuck->remedy, ExitCode::refused);
   }
 
-  /// All nodes; in a dry run others are not asked, and believed to be as the cluster is.
-  enum class Others { asked, believed };
-  conversion::Seen look(Others others) {
+  /// All nodes. Without anybody to tell of it, as in a dry run, others are not asked, and believed to be as the cluster is.
+  conversion::Seen look(plan::Reporter* asking) {
     refresh();
     const auto controlPlane = lookAtControlPlane(*client_, machine_.clock().now());
     conversion::Seen seen;
@@ -115,8 +114,8 @@ public:
         seen.nodes.front().ready = each.ready;
         continue;
       }
-      if (others == Others::believed) each.converted = isStored();
-      else if (each.ready) ask(each);
+      if (!asking) each.converted = isStored();
+      else if (each.ready) ask(each, *asking);
       seen.nodes.push_back(std::move(each));
     }
     for (auto& node : seen.nodes)
@@ -129,8 +128,8 @@ public:
     return seen;
   }
 
-  plan::Next next() {
-    auto coming = conversion::next(intent_, look(Others::asked));
+  plan::Next next(plan::Reporter& asking) {
+    auto coming = conversion::next(intent_, look(&asking));
     if (const auto* step = std::get_if<plan::Step>(&coming)) known_.erase(step->name.substr(0, step->name.find(':')));
     return coming;
   }
@@ -167,7 +166,7 @@ private:
   }
 
   /// Looked at anew only after something has been done there.
-  void ask(conversion::NodeSeen& node) {
+  void ask(conversion::NodeSeen& node, plan::Reporter& asking) {
     if (const auto found = known_.find(node.name); found != known_.end()) {
       const auto ready = node.ready;
       node = found->second;
@@ -176,7 +175,7 @@ private:
     }
     auto world = machine_.world();
     try {
-      takeReport(node, plan::runOnNode(conversion::runOn(intent_, node.name, conversion::OnNode::look), world, *reporter_));
+      takeReport(node, plan::runOnNode(conversion::runOn(intent_, node.name, conversion::OnNode::look), world, asking));
     } catch (const Interrupted&) {
       throw;
     } catch (const net::TransportError&) {
@@ -191,7 +190,6 @@ private:
 
   Machine& machine_;
   Force force_;
-  std::unique_ptr<plan::Reporter> reporter_;
   conversion::Goal goal_;
   config::Cluster present_;
   ConvertedHere wanted_;
@@ -245,15 +243,16 @@ ExitCode convert(const ConvertOptions& options) {
   if (!options.dryRun) goOnHere(options, machine);
   Conversion job(options, machine);
   job.refuse();
-  using Others = Conversion::Others;
   if (options.dryRun) {
-    auto seen = job.look(Others::believed);
+    auto seen = job.look(nullptr);
     return planOperation([&] { return conversion::next(job.intent(), seen); },
                          [&](const plan::Next& done) { seen = conversion::assumed(job.intent(), std::move(seen), done); });
   }
   if (!options.yes) confirm(job.intent());
   auto meters = job.meters();
-  const auto steps = stepsPerformed({.name = job.intent().command, .access = job.intent().nodes.access, .holder = job.intent().setup.node.name, .next = [&] { return job.next(); }}, machine);
+  const auto steps = stepsPerformed({.name = job.intent().command, .access = job.intent().nodes.access, .holder = job.intent().setup.node.name, .next = {},
+                                     .nextByAsking = [&](plan::Reporter& asking) { return job.next(asking); }},
+                                    machine);
   std::map<std::string, plan::GapMeter::Gap> gaps;
   for (auto& [node, meter] : meters) gaps[node] = meter->end();
   tell(gaps, steps, job.intent());

@@ -60,10 +60,11 @@ std::string liveWords(std::string_view event) {
 
 void Underway::begins(const std::string& host, const std::string& step, Clock::time_point now) { running_[{host, step}] = {"", now}; }
 
-std::string Underway::hears(const std::string& host, const std::string& step, std::string_view event) {
+std::string Underway::hears(const std::string& host, const std::string& step, std::string_view event) { return says(host, step, liveWords(event)); }
+
+std::string Underway::says(const std::string& host, const std::string& step, std::string words) {
   const auto found = running_.find({host, step});
-  auto words = found == running_.end() ? std::string() : liveWords(event);
-  if (words.empty() || words == found->second.waits) return {};
+  if (found == running_.end() || words.empty() || words == found->second.waits) return {};
   return found->second.waits = std::move(words);
 }
 
@@ -103,11 +104,14 @@ void LiveView::begins(const std::string& host, const std::string& step) {
 }
 
 void LiveView::hears(const std::string& host, const std::string& step, std::string_view event) {
-  if (!terminal_ && !events_) return;
+  if (terminal_ || events_) says(host, step, liveWords(event));
+}
+
+void LiveView::says(const std::string& host, const std::string& step, std::string words) {
   const std::lock_guard lock(mutex_);
-  const auto words = running_.hears(host, step, event);
-  if (!events_ || words.empty()) return;
-  fmt::print(stderr, "{}\n", Value{{"event", "stepGoesOn"}, {"host", host}, {"step", step}, {"at", words}}.dump());
+  const auto news = running_.says(host, step, std::move(words));
+  if (!events_ || news.empty()) return;
+  fmt::print(stderr, "{}\n", Value{{"event", "stepGoesOn"}, {"host", host}, {"step", step}, {"at", news}}.dump());
   std::fflush(stderr);
 }
 
@@ -118,6 +122,11 @@ void LiveView::ends(const std::string& host, const std::string& step, std::strin
   fmt::print(stderr, "{}\n", line);
   draw();
   std::fflush(stderr);
+}
+
+void LiveView::ends(const std::string& host, const std::string& step) {
+  const std::lock_guard lock(mutex_);
+  running_.ends(host, step);
 }
 
 void LiveView::erase() {

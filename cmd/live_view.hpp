@@ -32,6 +32,7 @@ public:
   void begins(const std::string& host, const std::string& step, Clock::time_point now);
   /// What that says of the step, if it is something new.
   std::string hears(const std::string& host, const std::string& step, std::string_view event);
+  std::string says(const std::string& host, const std::string& step, std::string words); ///< the same in words; empty ones are nothing
   void ends(const std::string& host, const std::string& step);
   std::vector<LiveRow> rows(Clock::time_point now) const; ///< by host, then step
 
@@ -51,7 +52,9 @@ public:
   ~LiveView();
   void begins(const std::string& host, const std::string& step);
   void hears(const std::string& host, const std::string& step, std::string_view event);
+  void says(const std::string& host, const std::string& step, std::string words);
   void ends(const std::string& host, const std::string& step, std::string_view line); ///< the line that stays
+  void ends(const std::string& host, const std::string& step);                        ///< without one
 
 private:
   void erase();

@@ -78,11 +78,12 @@ std::vector<std::string> stepsPerformed(plan::Operation operation, Machine& mach
   const auto reporter = reporterFor(plan::Mode::apply);
   const auto lock = machine.host().lock(operation.name);
   std::vector<std::string> steps;
-  operation.next = [&steps, next = std::move(operation.next)] {
-    auto coming = next();
+  const auto noted = [&steps](plan::Next coming) {
     if (const auto* step = std::get_if<plan::Step>(&coming)) steps.push_back(step->name);
     return coming;
   };
+  if (operation.next) operation.next = [noted, next = std::move(operation.next)] { return noted(next()); };
+  if (operation.nextByAsking) operation.nextByAsking = [noted, next = std::move(operation.nextByAsking)](plan::Reporter& asking) { return noted(next(asking)); };
   plan::perform(operation, world, *reporter);
   return steps;
 }

@@ -168,7 +168,7 @@ bool concernsFiles(const config::Cluster& present, const config::Cluster& wanted
 class Reconfiguration {
 public:
   Reconfiguration(const ReconfigureOptions& options, Machine& machine)
-      : machine_(machine), cluster_(hostedControlPlane("reconfigure", options.kubeconfig, machine)), reporter_(reporterFor(plan::Mode::apply)), watched_(machine.clock()) {
+      : machine_(machine), cluster_(hostedControlPlane("reconfigure", options.kubeconfig, machine)), watched_(machine.clock()) {
     auto wanted = wantedCluster(options, cluster_, machine);
     const auto& present = cluster_.setup.cluster;
     if (present.kubestrap.encryption != wanted.kubestrap.encryption) refuseUnknownResources(wanted, cluster_.client);
@@ -186,14 +186,14 @@ public:
 
   const ControlPlane& cluster() const { return cluster_; }
 
-  reconfigure::Seen look() {
+  reconfigure::Seen look(plan::Reporter& asking) {
     reconfigure::Seen seen{.roll = lookAtRoll(cluster_.client, intent_.roll.setup.cluster, machine_.clock().now(), watched_), .nodes = {}, .keys = keysHere(intent_.roll.setup.cluster, machine_.host())};
     askApiServers(intent_.roll, reachedWith(cluster_.access, machine_), watched_, seen.roll);
     seen.nodes.push_back(here());
     asksOthers_ = asksOthers_ || reconfigure::hasKeys(intent_, seen);
     if (asksOthers_)
       for (const auto& node : seen.roll.controlPlane.nodes)
-        if (node.name != seen.nodes.front().name && node.ready) seen.nodes.push_back(there(node.name));
+        if (node.name != seen.nodes.front().name && node.ready) seen.nodes.push_back(there(node.name, asking));
     rotated_ = rotated_ || (seen.keys && phases::encryption::rotates(*seen.keys));
     seen.rotated = rotated_;
     seen.storedBy = storedBy_;
@@ -206,9 +206,9 @@ public:
   }
 
   /// The next step. What was done by the last one is seen, but for objects that were written anew.
-  plan::Next next() {
+  plan::Next next(plan::Reporter& asking) {
     if (!storing_.empty()) storedBy_ = std::exchange(storing_, {});
-    const auto seen = look();
+    const auto seen = look(asking);
     if (!failure_) failure_ = phases::roll::failureIn(intent_.roll, seen.roll);
     auto coming = reconfigure::next(intent_, failure_, seen);
     if (const auto* step = std::get_if<plan::Step>(&coming)) {
@@ -222,7 +222,7 @@ public:
   /// What will be another, and by which steps.
   RollPlan plan() {
     intent_.planning = true;
-    auto seen = look();
+    auto seen = look(*reporterFor(plan::Mode::apply));
     intent_.planning = false;
     seen.roll = phases::roll::seenOnce(std::move(seen.roll));
     const auto silent = plan::silentReporter();
@@ -262,10 +262,10 @@ private:
     });
   }
 
-  reconfigure::NodeSeen there(const std::string& name) {
+  reconfigure::NodeSeen there(const std::string& name, plan::Reporter& asking) {
     return known(name, [&] {
       auto world = machine_.world();
-      auto seen = parseFilesReport(name, plan::runOnNode(reconfigure::runOn(intent_, name, Task::look, "how its files are"), world, *reporter_));
+      auto seen = parseFilesReport(name, plan::runOnNode(reconfigure::runOn(intent_, name, Task::look, "how its files are"), world, asking));
       seen.node.receiver = receiverOf(name, seen.node.receiver, intent_.roll.setup.cluster, machine_.host());
       return seen;
     });
@@ -284,7 +284,6 @@ private:
 
   Machine& machine_;
   ControlPlane cluster_;
-  std::unique_ptr<plan::Reporter> reporter_;
   Watched watched_;
   reconfigure::Intent intent_;
   bool asksOthers_ = false, rotated_ = false;
@@ -319,7 +318,9 @@ ExitCode runReconfigure(const ReconfigureOptions& options) {
       confirmOrEnd();
     }
   const auto& cluster = reconfiguration.cluster();
-  const auto steps = stepsPerformed({.name = "reconfigure", .access = cluster.access, .holder = cluster.setup.node.name, .next = [&] { return reconfiguration.next(); }}, machine);
+  const auto steps = stepsPerformed({.name = "reconfigure", .access = cluster.access, .holder = cluster.setup.node.name, .next = {},
+                                     .nextByAsking = [&](plan::Reporter& asking) { return reconfiguration.next(asking); }},
+                                    machine);
   return tellPerformed(steps, "the control plane runs with these settings", options.exitCode);
 }
 

@@ -64,7 +64,7 @@ constexpr auto tokensLast = std::chrono::minutes(70);
 class Rotation {
 public:
   Rotation(const std::string& authority, const RotateOptions& options, Machine& machine)
-      : machine_(machine), cluster_(ownControlPlane(std::nullopt, machine)), reporter_(reporterFor(plan::Mode::apply)), watched_(machine.clock()) {
+      : machine_(machine), cluster_(ownControlPlane(std::nullopt, machine)), watched_(machine.clock()) {
     refuse(authority);
     refuseWhileEncryptionMoves(cluster_.setup.cluster, machine.host(), "a rotation");
     machine.useRuntime(foundSocket({}));
@@ -82,7 +82,7 @@ public:
   kube::Client& client() { return *client_; }
   bool isUnderWay() { return isPrepared(machine_.host(), intent_.authority); }
 
-  rotation::Seen look() {
+  rotation::Seen look(plan::Reporter& asking) {
     refresh();
     rotation::Seen seen{.prepared = isUnderWay()};
     rotation::NodeSeen self{.name = intent_.setup.node.name, .controlPlane = true};
@@ -91,7 +91,7 @@ public:
       self = lookHere(intent_.setup, intent_.authority, intent_.material, world);
     });
     seen.nodes.push_back(std::move(self));
-    for (const auto& node : client_->list("v1", "Node", "")) lookAt(node, seen);
+    for (const auto& node : client_->list("v1", "Node", "")) lookAt(node, asking, seen);
     std::ranges::stable_sort(seen.nodes.begin() + 1, seen.nodes.end(), [](const auto& a, const auto& b) { return a.controlPlane > b.controlPlane; });
     if (seen.prepared) intent_.beginning = rotation::Beginning::over;
     if (seen.prepared) lookAtTold(seen, intent_.authority, intent_.material, *client_);
@@ -102,8 +102,8 @@ public:
     return seen;
   }
 
-  plan::Next next() {
-    auto coming = rotation::next(intent_, look());
+  plan::Next next(plan::Reporter& asking) {
+    auto coming = rotation::next(intent_, look(asking));
     if (const auto* step = std::get_if<plan::Step>(&coming)) known_.erase(step->name.substr(0, step->name.find(':')));
     return coming;
   }
@@ -151,12 +151,12 @@ private:
     seen.failure = failure_;
   }
 
-  void lookAt(const Value& node, rotation::Seen& seen) {
+  void lookAt(const Value& node, plan::Reporter& asking, rotation::Seen& seen) {
     rotation::NodeSeen other{.name = stringAt(node, "metadata.name"), .controlPlane = kube::isControlPlane(node),
                              .ready = kube::isReady(node)};
     if (other.name == intent_.setup.node.name || (!other.controlPlane && !rotation::isKnownToWorkers(intent_.authority))) return;
     // Until something is prepared there is nothing that they could be asked.
-    if (seen.prepared && other.ready) asFarAsKnown(other, [&] { ask(other); });
+    if (seen.prepared && other.ready) asFarAsKnown(other, [&] { ask(other, asking); });
     seen.nodes.push_back(std::move(other));
   }
 
@@ -175,17 +175,16 @@ private:
     node.since += now - found->second.at;
   }
 
-  void ask(rotation::NodeSeen& other) {
+  void ask(rotation::NodeSeen& other, plan::Reporter& asking) {
     auto world = machine_.world();
     takeReport(other, plan::runOnNode(rotation::runOn(intent_, other.name, "how far it is", rotation::commandOnNode(intent_, std::nullopt, rotation::Kubelet::follows)), world,
-                                      *reporter_));
+                                      asking));
     if (other.controlPlane) other.receiver = receiverOf(other.name, other.receiver, intent_.setup.cluster, machine_.host());
   }
 
   Machine& machine_;
   ControlPlane cluster_;
   std::unique_ptr<kube::Client> client_;
-  std::unique_ptr<plan::Reporter> reporter_;
   rotation::Intent intent_;
   Watched watched_;
   std::optional<phases::roll::Failure> failure_;
@@ -243,7 +242,7 @@ ExitCode rotate(const RotateOptions& options, const std::vector<std::string>& ar
   Rotation rotation(authority, options, machine);
   checkState(rotation, options, authority);
   if (options.plan) {
-    auto seen = rotation.look();
+    auto seen = rotation.look(*reporterFor(plan::Mode::apply));
     return planOperation([&] { return rotation::next(rotation.intent(), seen); },
                          [&](const plan::Next& done) { seen = rotation::assumed(rotation.intent(), std::move(seen), done); });
   }
@@ -251,7 +250,7 @@ ExitCode rotate(const RotateOptions& options, const std::vector<std::string>& ar
     throw Error(fmt::format("no rotation of {} is under way on this machine", authority), "it is gone on with where it was begun", ExitCode::refused);
   refuseLastingTokens(rotation);
   const auto code = performOperation({.name = "certs rotate-ca " + authority, .access = rotation.intent().nodes.access, .holder = rotation.intent().setup.node.name,
-                                      .next = [&] { return rotation.next(); }},
+                                      .next = {}, .nextByAsking = [&](plan::Reporter& asking) { return rotation.next(asking); }},
                                      machine, outcomeOf(rotation.intent()));
   warnOfHolders(rotation);
   return code;

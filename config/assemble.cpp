@@ -270,8 +270,8 @@ std::optional<v1alpha1::Images> imagesDocument(const KubestrapOptions& options) 
 std::optional<v1alpha1::Security> securityDocument(const KubestrapOptions& options) {
   if (!options.audit && !options.encryption) return std::nullopt;
   v1alpha1::Security security;
-  if (const auto& audit = options.audit)
-    security.audit = v1alpha1::Audit{.policyFile = audit->policyFile, .maxSize = fmt::format("{}Mi", audit->maxSize), .maxBackups = audit->maxBackups};
+  if (const auto& audit = options.audit) // once it was read, what is in it counts, wherever it came from
+    security.audit = v1alpha1::Audit{.policyFile = audit->policy.is_object() ? "" : audit->policyFile, .maxSize = fmt::format("{}Mi", audit->maxSize), .maxBackups = audit->maxBackups};
   if (const auto& encryption = options.encryption) security.encryptionAtRest = v1alpha1::EncryptionAtRest{encryption->provider, encryption->resources};
   return security;
 }

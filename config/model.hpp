@@ -115,7 +115,7 @@ struct Vip {
 
 /// What the API servers' audit log holds.
 struct Audit {
-  std::string policyFile; ///< as asked for; empty: the policy came as a document
+  std::string policyFile; ///< as asked for, until it was read; empty: the policy came as a document
   int maxSize = 100;      ///< of a file, in MiB
   int maxBackups = 10;    ///< files that are kept beside the present one; 0: all
   Value policy;           ///< Policy of audit.k8s.io/v1; null: nobody has read it

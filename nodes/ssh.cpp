@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fcntl.h>
+#include <thread>
 #include <unistd.h>
 
 namespace kubestrap::nodes {
@@ -20,6 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int connectionFailed = 255, noRoot = 253;
+constexpr std::chrono::seconds progressEvery{1};
 constexpr std::chrono::seconds longestPause{5}; ///< between attempts to come in; the first one is a second
 
 /// Becomes root and goes on with the script and its arguments. The PATH of somebody who has not logged in may lack where the tools of root are.
@@ -52,13 +54,23 @@ std::string_view between(std::string_view line, std::string_view before, std::st
 
 /// Of lines that only follow from another one, or tell nothing more than that the other side has hung up.
 bool isConsequence(std::string_view line) {
-  constexpr std::string_view begins[] = {"kex_exchange_identification:", "banner exchange:", "stdio forwarding failed", "Connection closed by ", "Connection reset by "};
+  constexpr std::string_view begins[] = {"kex_exchange_identification:", "banner exchange:", "stdio forwarding failed", "Connection closed by ", "Connection reset by ", "Disconnected from "};
   return std::ranges::any_of(begins, [&](std::string_view words) { return line.starts_with(words); });
 }
 
 /// Its sshd, or that of a jump host which many come through, drops some of those that are on their way in at once (MaxStartups). Nothing was begun then.
 bool wasDropped(const host::CommandResult& result) {
   return !result.timedOut && result.exitCode == connectionFailed && result.errors.find("kex_exchange_identification:") != std::string::npos && isConsequence(causeIn(result.errors));
+}
+
+/// Who reads the file has the same position in it, whichever process that is.
+std::jthread watching(int file, const Errand& errand) {
+  if (file < 0 || !errand.progress) return {};
+  std::error_code ignored;
+  return std::jthread([file, &errand, size = fs::file_size(*errand.file, ignored)](std::stop_token stop) {
+    while (sleepFor(progressEvery, stop))
+      if (const auto at = lseek(file, 0, SEEK_CUR); at > 0) errand.progress(static_cast<std::uint64_t>(at), size);
+  });
 }
 
 template <class Sessions, class Work> auto inTurn(Sessions& sessions, const Work& work) {
@@ -91,17 +103,49 @@ std::string causeIn(std::string_view errors) {
   return cause.empty() ? consequence : cause;
 }
 
-std::string hintFor(std::string_view cause, const Target& target) {
-  const auto has = [&](std::string_view words) { return cause.find(words) != std::string_view::npos; };
-  const auto there = target.user.empty() ? target.host : target.user + "@" + target.host;
+namespace {
+
+/// What words of ssh mean; how to come there by hand follows.
+struct Remedy {
+  std::string_view said, hint;
+};
+
+constexpr std::string_view away = "see whether it is up, and has this address, and whether a firewall is on the way";
+constexpr Remedy remedies[] = {
+    {"Unable to negotiate", "its sshd and this ssh have no algorithm in common: bring the older one up to date, or allow for this machine alone what it offers (ssh_config)"},
+    {"Host key verification failed", "compare its key, put it into known_hosts, or log in once by hand"},
+    {"host key", "compare its key, put it into known_hosts, or log in once by hand"},
+    {"Too many authentication failures", "the agent has more keys than may be tried: name the right one as identityFile, and say IdentitiesOnly yes for this machine (ssh_config)"},
+    {"Could not resolve hostname", "this desk does not know the name: give the machine an address, or ssh.host in the file, or a HostName in ssh_config"},
+    {"bad configuration option", "put ssh's configuration right; this has to work"},
+    {"Connection refused", "no sshd listens at this address and port: see whether it runs there, and which port it has (ssh.port in the file)"},
+    {"No route to host", away},
+    {"Network is unreachable", away},
+    {"timed out", away},
+    {"not responding", away},
+};
+
+/// Options and the machine.
+std::string wordsByHand(const Target& target, const std::string& configFile) {
+  std::vector<std::string> words;
+  if (!configFile.empty()) words.insert(words.end(), {"-F", configFile});
+  if (!target.identityFile.empty()) words.insert(words.end(), {"-i", target.identityFile});
+  if (target.port != 0) words.insert(words.end(), {"-p", std::to_string(target.port)});
+  words.push_back(target.user.empty() ? target.host : target.user + "@" + target.host);
+  return commandLine(words);
+}
+
+} // namespace
+
+std::string hintFor(std::string_view cause, const Target& target, const std::string& configFile) {
+  const auto there = wordsByHand(target, configFile);
   if (const auto changed = between(cause, "the host key of ", " has changed: "); !changed.empty())
     return fmt::format("ask whether that machine was made anew: if it was not, somebody else answers in its place; if it was, ssh-keygen -R {}, and log in once by hand: ssh {}", shellWord(changed), there);
-  if (has("Host key verification failed") || has("host key"))
-    return fmt::format("compare its key and log in once by hand: ssh {}; or put the key into known_hosts", there);
-  if (has("Permission denied")) return fmt::format("load the key with ssh-add, or name it as identityFile; this has to work without a question: ssh -o BatchMode=yes {} true", there);
+  if (cause.find("Permission denied") != std::string_view::npos) return fmt::format("load the key with ssh-add, or name it as identityFile; this has to work without a question: ssh -o BatchMode=yes {} true", there);
   if (isConsequence(cause))
     return fmt::format("an sshd on the way hangs up at once: too many come in, or this desk is shut out for a while, having failed to log in (PerSourcePenalties); see what it says: ssh {}", there);
-  return fmt::format("see whether it is up: ssh {}", there);
+  const auto known = std::ranges::find_if(remedies, [&](const Remedy& each) { return cause.find(each.said) != std::string_view::npos; });
+  return fmt::format("{}: ssh {}", known == std::end(remedies) ? "see whether it is up" : known->hint, there);
 }
 
 Ssh::Ssh(std::string configFile, std::stop_token stop) : configFile_(std::move(configFile)), sockets_(privateFolder()), stop_(std::move(stop)) {}
@@ -155,6 +199,7 @@ host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
     if (!file) throw Error(fmt::format("cannot read {}", errand.file->string()), "see whether it is there, and may be read");
     feed.input = file.get();
   }
+  const auto watch = watching(file.get(), errand);
   const auto attempt = [&] { return inTurn(sessionsOf(target), [&] { return host::runProcess(command, feed, stop_); }); };
   auto result = attempt();
   for (std::chrono::seconds pause{1}; pause <= longestPause && wasDropped(result); ++pause) {
@@ -166,8 +211,8 @@ host::CommandResult Ssh::run(const Target& target, const Errand& errand) const {
     result = attempt();
   }
   const auto cause = causeIn(result.errors);
-  if (result.timedOut) throw Unreachable(fmt::format("it has not answered for {}", humanDuration(errand.timeout)), hintFor("", target));
-  if (result.exitCode == connectionFailed) throw Unreachable(cause.empty() ? "the connection broke" : cause, hintFor(cause, target));
+  if (result.timedOut) throw Unreachable(fmt::format("it has not answered for {}", humanDuration(errand.timeout)), hintFor("", target, configFile_));
+  if (result.exitCode == connectionFailed) throw Unreachable(cause.empty() ? "the connection broke" : cause, hintFor(cause, target, configFile_));
   if (result.exitCode == noRoot)
     throw Unreachable(fmt::format("{} is not root there, and may not become it: {}", target.user.empty() ? "who logs in" : target.user, cause),
                       "log in as root, or let sudo not ask: NOPASSWD in /etc/sudoers.d");

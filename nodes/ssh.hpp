@@ -3,7 +3,9 @@
 
 #include "host/feed.hpp"
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -29,6 +31,7 @@ struct Errand {
   std::optional<std::filesystem::path> file = {}; ///< ... from this file instead
   host::Feed feed = {};                           ///< ... or from there; and who hears it
   Duration timeout = std::chrono::minutes(1);
+  std::function<void(std::uint64_t read, std::uint64_t of)> progress = {}; ///< hears once a second how much of `file` has gone, from another thread
 };
 
 /// The machine could not be reached, or root is out of reach there.
@@ -72,7 +75,7 @@ std::vector<std::string> remoteCommand(const Errand& errand);
 /// Why ssh could not, of all that came by standard error: not what the machine itself has said before, nor what only follows from another line, as it does behind a jump host.
 std::string causeIn(std::string_view errors);
 
-/// What that means, for whoever has to put it right.
-std::string hintFor(std::string_view cause, const Target& target);
+/// What that means, for whoever has to put it right, with how to come there by hand as kubestrap does. `configFile`: in place of the user's own; empty: that one.
+std::string hintFor(std::string_view cause, const Target& target, const std::string& configFile = {});
 
 } // namespace kubestrap::nodes

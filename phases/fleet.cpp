@@ -127,6 +127,10 @@ void address(const HostWish& host, const HostSeen& there, const NodeSeen& node, 
                                    nodes ? "has the address" : "has an API server that tells others", nodes ? join(node.addresses, ", ") : there.advertised, host.address, host.address, host.name));
 }
 
+bool isPlanned(Task task, const std::string& host, const std::vector<Step>& steps) {
+  return std::ranges::any_of(steps, [&](const Step& each) { return each.task == task && each.host == host; });
+}
+
 bool isOlder(const std::string& version, const std::string& than) {
   const auto has = readVersion(version), wanted = readVersion(than);
   return has && wanted && *has < *wanted;
@@ -195,6 +199,21 @@ void upgrades(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>&
   if (!older.empty()) plan.notes.push_back(fmt::format("older kubelets than {}: {}; a bundle with that kubelet brings it, or your packages do", wish.version, join(older, ", ")));
 }
 
+/// Add-ons of the file for which the bundle has another manifest than a node. What they run is in that bundle, too, and has to be everywhere before they are applied.
+void manifests(const Wish& wish, const Seen& seen, const Plan& plan, std::vector<Step>& preparing) {
+  for (const auto* host : toUpgrade(wish, seen, plan)) {
+    const auto& there = seen.of(host->name);
+    std::vector<std::string> others;
+    for (const auto& [name, digest] : wish.broughtTo(there).manifests)
+      if (const auto has = there.manifests.find(name); has == there.manifests.end() || has->second != digest) others.push_back(name);
+    const auto gets = [&](Task task) { return isPlanned(task, host->name, preparing); };
+    if (others.empty() || gets(Task::load) || gets(Task::loadAhead)) continue;
+    const auto key = keyOf(there, wish);
+    if (!gets(Task::copyBundle)) preparing.push_back({.host = host->name, .task = Task::copyBundle, .reason = "where it is not there", .machine = key});
+    preparing.push_back({.host = host->name, .task = Task::loadAhead, .reason = "without its kubelet; its manifests are others: " + join(others, ", "), .machine = key});
+  }
+}
+
 /// Those that the file does not have. Who is gone goes first: while its member of etcd counts, the others are short of one.
 void removals(const Wish& wish, const Seen& seen, Plan& plan, std::vector<Step>& gone, std::vector<Step>& living) {
   std::vector<std::string> kept;
@@ -215,9 +234,8 @@ std::vector<Step> pivots(const Wish& wish, const Seen& seen, Plan& plan) {
   return {};
 }
 
-bool isBrought(Task task, const Seen& seen, const std::vector<Step>& preparing) {
-  return std::ranges::any_of(preparing, [&](const Step& each) { return each.host == seen.asked && each.task == task; });
-}
+/// To the control plane that speaks for the cluster.
+bool isBrought(Task task, const Seen& seen, const std::vector<Step>& preparing) { return isPlanned(task, seen.asked, preparing); }
 
 /// Why something cannot be as the file has it. A kubestrap that is about to be replaced may not know the question.
 void tellKept(const SettingsSeen& kept, std::string_view what, const Seen& seen, const std::vector<Step>& preparing, Plan& plan) {
@@ -338,6 +356,7 @@ Plan planApply(const Wish& wish, const Seen& seen) {
   removals(wish, seen, plan, gone, living);
   std::vector<Step> upgrading;
   upgrades(wish, seen, plan, preparing, upgrading);
+  manifests(wish, seen, plan, preparing);
   auto pivoting = pivots(wish, seen, plan);
   // In layout hosted only a control plane in its own cluster can be upgraded, and who joins waits for upgrades.
   if (!upgrading.empty()) upgrading.insert(upgrading.begin(), pivoting.begin(), pivoting.end()), pivoting.clear();
@@ -384,7 +403,7 @@ bool needs(const Step& step, const Step& earlier) {
   if (step.task == Task::reset) return false;
   // Where one node does not get well, the next one is not touched. But a worker's kubelet asks only that no API server is older.
   if (isUpgrade(step) && isUpgrade(earlier)) return earlier.task == Task::upgrade || earlier.apiServer || step.controlPlane == earlier.controlPlane;
-  if (step.task == Task::upgrade && earlier.task == Task::loadAhead) return true; // pods with other images come to all nodes at once
+  if ((step.task == Task::upgrade || step.task == Task::addons) && earlier.task == Task::loadAhead) return true; // pods with other images come to all nodes at once
   if (isUpgrade(step) && earlier.task == Task::pivot) return true;
   if ((step.task == Task::pivot || step.task == Task::settings) && (isUpgrade(earlier) || (earlier.task == Task::join && earlier.controlPlane))) return true;
   if (marks(step) && (marks(earlier) || earlier.task == Task::pivot || earlier.task == Task::settings || earlier.task == Task::addons)) return false;

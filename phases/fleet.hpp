@@ -46,12 +46,14 @@ struct HostSeen {
   std::string apiServer;         ///< version of its API server as its static pod has it; empty: it has none
   std::string begun;             ///< "init", "join" or "upgrade" that has not come to its end
   std::string busy;              ///< the command of a kubestrap that is at work there
+  std::map<std::string, std::string> manifests = {}; ///< of the file's add-ons, where bundles put them: digests by name; those that are not there are empty
 };
 
 /// What machines of one architecture get.
 struct Brought {
   Load binary, image, bundle;
   std::string kubelet; ///< of the bundle; empty: it has none
+  std::map<std::string, std::string> manifests = {}; ///< of the bundle: digests of those by which the file's add-ons are made, by name
 };
 
 struct Wish {

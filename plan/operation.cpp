@@ -155,7 +155,7 @@ private:
   Value notes_ = Value::object();
 };
 
-/// Tells what another one tells, and gives a sign where a step waits: it may do so for longer than a driver is thought to live.
+/// Tells what another one tells, and gives a sign where a step, or a look, waits: it may do so for longer than a driver is thought to live.
 class GivingSigns : public Reporter {
 public:
   GivingSigns(Reporter& inner, Plan& plan, std::string step) : inner_(inner), plan_(plan), step_(std::move(step)) {}
@@ -212,10 +212,11 @@ namespace {
 void drive(const Operation& operation, Plan& plan, World& world, const Context& context) {
   Wait wait;
   std::string last;
+  GivingSigns looking(*context.reporter, plan, "looking at the nodes");
   for (;;) {
     world.clock.sleep({}); // the place where an interrupt is noticed
     std::optional<Next> next;
-    withPatience(context, operation.name, [&] { next = operation.next(); });
+    withPatience(context, operation.name, [&] { next = operation.nextByAsking ? operation.nextByAsking(looking) : operation.next(); });
     if (const auto* waiting = std::get_if<Waiting>(&*next)) {
       plan.refresh(waiting->what);
       wait.goesOn(*waiting, context, operation.name);

@@ -18,6 +18,8 @@ struct Operation {
   /// As guards read it: with "commits" a revision becomes the standby as soon as it runs, while one is "running" none does.
   std::string state = "running";
   std::function<Next()> next;
+  /// In place of `next`, where a look asks other nodes and waits for them: by this reporter the driver gives signs meanwhile.
+  std::function<Next(Reporter&)> nextByAsking = {};
   bool endsAll = false; ///< what others have begun does not matter any more
 };
 

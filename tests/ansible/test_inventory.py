@@ -156,6 +156,11 @@ apiVersion: kubestrap.io/v1alpha1
 kind: KubestrapConfiguration
 layout: plain
 endpoint: {mode: local}
+security: {audit: {maxSize: 5Mi}}
+---
+apiVersion: audit.k8s.io/v1
+kind: Policy
+rules: [{level: Metadata}]
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -224,6 +229,12 @@ def test_init_and_join_are_told_what_the_file_says(told):
     assert second["controlPlane"]["localAPIEndpoint"] == {"advertiseAddress": "192.0.2.12", "bindPort": 7443} and second["nodeRegistration"]["taints"] == []
     assert "controlPlane" not in worker and worker["nodeRegistration"]["taints"] == [{"key": "dedicated", "value": "db", "effect": "NoSchedule"}]
     assert worker["nodeRegistration"]["kubeletExtraArgs"] == [{"name": "node-ip", "value": "192.0.2.51"}, {"name": "v", "value": "2"}]
+
+
+def test_an_audit_policy_out_of_a_file_goes_with_the_documents(ansible, tmp_path):
+    (tmp_path / "policy.yaml").write_text("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: None}]\n")
+    own = f"---\napiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nsecurity: {{audit: {{policyFile: {tmp_path}/policy.yaml}}}}\n"
+    assert documents_for(played(ansible, tmp_path, ONE + own), "n1")[1]["Policy"] == {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "None"}]}
 
 
 def test_nodes_are_labelled(told):

@@ -215,6 +215,31 @@ TEST_CASE("a driver gives signs while a step waits, also where an API server is 
   CHECK(driven.planSays("state") == "done");
 }
 
+TEST_CASE("a driver gives signs while a look asks a node that takes its time, and nobody follows it meanwhile") {
+  Driven driven;
+  std::set<std::string> signs;
+  std::string refused;
+  plan::World world{driven.machine.host, driven.machine.cri, driven.machine.api, driven.machine.clock, driven.machine.entropy};
+  const auto slowly = [&](plan::Reporter& asking) -> plan::Next {
+    for (int second = 0; second < 90; ++second) {
+      driven.machine.clock.sleep(std::chrono::seconds(1));
+      asking.waiting("node", {.verb = plan::Verb::run, .subject = "n2: how its files are"}, std::chrono::seconds(second), std::chrono::minutes(10), "its pod is Pending");
+      signs.insert(driven.planSays("refreshed"));
+    }
+    CHECK(driven.planSays("step") == "looking at the nodes");
+    Driven* other = &driven;
+    const auto mine = std::exchange(other->holder, "n2");
+    refused = other->fails();
+    other->holder = mine;
+    return plan::Done{};
+  };
+  plan::perform({.name = "example", .access = driven.access(), .holder = "n1", .next = {}, .nextByAsking = slowly}, world, driven.machine.listener);
+  CHECK(signs.size() > 5);
+  CHECK(has(refused, "n1 is at it already: example since "));
+  CHECK(driven.planSays("holder") == "n1");
+  CHECK(driven.machine.listener.waits.back() == "n2: how its files are: its pod is Pending");
+}
+
 TEST_CASE("a step that comes again had no effect, and what cannot go on says why") {
   Driven driven;
   driven.next = [&]() -> plan::Next { return plan::Step{"one", {plan::Object{.document = configMap("one"), .access = driven.access()}}}; };

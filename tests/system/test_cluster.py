@@ -287,6 +287,17 @@ def test_other_settings_in_the_file_come_to_a_cluster_that_stands(lab, tmp_path)
     assert "DNS:api.example.org" in n1.run("openssl", "x509", "-in", "/etc/kubernetes/pki/apiserver.crt", "-noout", "-ext", "subjectAltName")
     assert operator.steps() == {}
 
+    # A policy that is on the desk alone comes with the settings; where it was read does not count.
+    policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n"
+    for name in ("policy.yaml", "same.yaml"):
+        (tmp_path / name).write_text(policy)
+    settings(operator, "KubestrapConfiguration", security={"audit": {"policyFile": str(tmp_path / "policy.yaml")}})
+    assert operator.steps() == {"n1": ["reconfigure"]}
+    operator.must("apply", "--yes")
+    assert '"level":"Metadata"' in n1.read("/var/log/kubernetes/audit/audit.log")
+    settings(operator, "KubestrapConfiguration", security={"audit": {"policyFile": str(tmp_path / "same.yaml")}})
+    assert operator.steps() == {}
+
     settings(operator, "ClusterConfiguration", apiServer={})  # which says nothing
     assert operator.steps() == {}
     settings(operator, "ClusterConfiguration", networking={"podSubnet": "10.99.0.0/16"})

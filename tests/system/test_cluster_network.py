@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kubelab import addons
 from kubelab.progress import Silent
@@ -22,6 +23,14 @@ def reaches(first, one: str, other: str) -> None:
     first.until("a service leads to the other node", lambda: f"pod={other}" in first.in_pod(one, "testtool", "get", f"http://{other}.default.svc.cluster.local/"), 120)
 
 
+def newer(manifest: str) -> str:
+    """The same but for the pods of its DaemonSet, which are made anew by it."""
+    told = list(yaml.safe_load_all(manifest))
+    (daemon_set,) = [each for each in told if each["kind"] == "DaemonSet"]
+    daemon_set["spec"]["template"]["metadata"].setdefault("annotations", {})["example.org/manifest"] = "newer"
+    return yaml.safe_dump_all(told)
+
+
 def test_a_pod_network_comes_with_the_bundle_to_machines_without_a_way_out(lab, tmp_path):
     """A counter on the bridge, which first shows that it counts, stays at nothing."""
     machines = n1, w1 = [lab.machine(name, images=False) for name in ("n1", "w1")]
@@ -33,8 +42,12 @@ def test_a_pod_network_comes_with_the_bundle_to_machines_without_a_way_out(lab, 
     (manifest,) = addons.manifest("flannel", "flannel", Silent())
     n1.write(f"{PARTS}/manifests/flannel.yaml", manifest.read_text())
     n1.run("kubestrap", "bundle", "keygen", KEY)
-    n1.run("kubestrap", "bundle", "create", BUNDLE, "--from", PARTS, "--kubernetes-version", f"v{VERSION}", "--sign-key", KEY, timeout=PATIENCE * 2)
+    create = ["kubestrap", "bundle", "create", BUNDLE, "--from", PARTS, "--kubernetes-version", f"v{VERSION}", "--sign-key", KEY]
+    n1.run(*create, timeout=PATIENCE * 2)
     operator.fetch(n1, BUNDLE, "lab.bundle")
+    n1.write(f"{PARTS}/manifests/flannel.yaml", newer(manifest.read_text()))
+    n1.run(*create, timeout=PATIENCE * 2)
+    operator.fetch(n1, BUNDLE, "newer.bundle")
     w1.take(f"{KEY}.pub", n1)
     for machine in machines:
         make_bare(machine)
@@ -57,6 +70,18 @@ def test_a_pod_network_comes_with_the_bundle_to_machines_without_a_way_out(lab, 
     assert "flannel" in w1.run("ip", "-o", "link")
     assert addons_of(n1, "plan", "--exit-code")["changed"] is False
     assert operator.steps() == {}
+    # A newer manifest in the bundle comes to a cluster that stands.
+    told = list(yaml.safe_load_all(operator.file.read_text()))
+    told[0]["bundle"] = "newer.bundle"
+    operator.file.write_text(yaml.safe_dump_all(told, sort_keys=False))
+    brought = ["copy the bundle", "bundle load"]
+    assert operator.steps() == {"n1": [*brought, "addons apply"], "w1": brought}
+    operator.must("apply", "--yes", timeout=1500)
+    pods = n1.get("daemonsets", "-n", "kube-flannel")["items"]
+    assert [each["spec"]["template"]["metadata"]["annotations"]["example.org/manifest"] for each in pods] == ["newer"]
+    assert operator.steps() == {}
+    n1.wait_ready()
+    reaches(n1, "on-n1", "on-w1")
     operator.must("destroy", "--yes")
     assert switch.packets() == counted
 

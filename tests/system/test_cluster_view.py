@@ -38,6 +38,18 @@ def is_tidy(terminal) -> None:
     assert (terminal.lines[terminal.row], terminal.column, terminal.row) == ("", 0, len(terminal.lines) - 1), terminal.lines
 
 
+def test_on_a_terminal_who_has_not_answered_yet_is_seen(operator):
+    w2 = operator.machines[2]
+    nobody = w2.address.rsplit(".", 1)[0] + ".250"  # of the machines' network, so that it takes a while until it is given up
+    operator.file.write_text(operator.file.read_text().replace(f"address: {w2.address}\n", f"address: {nobody}\n"))
+    terminal = Terminal(operator, "plan", columns=COLUMNS)
+    seen = {each for lines in terminal.screens() for each in live(lines).items()}
+    operator.describe(operator.machines)
+    assert ("w2", "is looked at") in seen, seen
+    assert any(line.startswith("w2: it cannot be reached: ") for line in terminal.lines), terminal.lines
+    is_tidy(terminal)
+
+
 def test_on_a_terminal_an_interrupt_leaves_it_tidy(operator):
     terminal = Terminal(operator, "apply", columns=COLUMNS)
     terminal.until("Go on? [y/N]: ")

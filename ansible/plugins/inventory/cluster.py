@@ -40,8 +40,8 @@ notes:
   - Of C(hosting=self) comes C(kubestrap_self_hosted).
   - Of C(bundle) and C(offline) come C(kubestrap_bundle_source) and C(kubestrap_offline).
   - Of the documents come C(kubestrap_kubernetes_version), C(kubestrap_cluster_configuration), C(kubestrap_configuration),
-    C(kubestrap_kubelet_configuration), C(kubestrap_kube_proxy_configuration), C(kubestrap_init_configuration), C(kubestrap_join_configuration),
-    C(kubestrap_kubelet_extra_args) and C(kubestrap_ignore_preflight_errors).
+    C(kubestrap_kubelet_configuration), C(kubestrap_kube_proxy_configuration), C(kubestrap_audit_policy), C(kubestrap_init_configuration),
+    C(kubestrap_join_configuration), C(kubestrap_kubelet_extra_args) and C(kubestrap_ignore_preflight_errors).
   - Groups by label are made by P(ansible.builtin.constructed#inventory), as below.
   - Texts of the file are no templates. Keep secrets out of it, C(ansible-inventory --list) shows them.
 requirements:
@@ -117,6 +117,7 @@ DOCUMENTS = {
     "KubestrapConfiguration": "kubestrap_configuration",
     "KubeletConfiguration": "kubestrap_kubelet_configuration",
     "KubeProxyConfiguration": "kubestrap_kube_proxy_configuration",
+    "Policy": "kubestrap_audit_policy",
 }
 PARSER_ERROR = 4  # Ansible's exit code
 

@@ -3,8 +3,12 @@
 #include "cmd/globals.hpp"
 #include "support/encoding.hpp"
 #include "tests/unit/archive/fixture.hpp"
+#include "tests/unit/nodes/played_ssh.hpp"
 
 #include <doctest/doctest.h>
+
+#include <algorithm>
+#include <unistd.h>
 
 using namespace kubestrap;
 using namespace kubestrap::cmd;
@@ -132,4 +136,49 @@ TEST_CASE("nodes get the kubestrap of the desk, also where the bundle has one, a
   CHECK(wish.common.kubelet == "v1.37.2");
   REQUIRE(wish.notes.size() == 1);
   CHECK(wish.notes.front().find("the bundle has another kubestrap") != std::string::npos);
+}
+
+TEST_CASE("a machine is asked for the manifests of those add-ons alone that a bundle brings, and the bundle's are known by their digests") {
+  Desk desk;
+  const std::string manifest = "kind: ConfigMap\n";
+  for (const auto* name : {"metrics-server", "local-path", "notes"}) desk.workshop.temp.put(std::string("in/manifests/") + name + ".yaml", manifest);
+  archive::create(desk.workshop.making("cluster.bundle"));
+  desk.workshop.temp.put("cluster.yaml", "apiVersion: kubestrap.io/v1alpha1\nkind: Cluster\nbinary: desk/kubestrap\nbundle: cluster.bundle\nhosts: [{name: n1, address: 10.0.0.11, role: control-plane}]\n---\n"
+                                         "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\naddons: [{name: metrics-server}, {name: local-path, source: /root/local-path.yaml}]\n");
+  Fleet machines(desk.workshop.at("cluster.yaml").string(), {});
+  CHECK(machines.wish(false).common.manifests == std::map<std::string, std::string>{{"metrics-server", sha256Hex(manifest)}});
+  if (geteuid() != 0) return; // there is no sudo to try
+  const nodes::PlayedSsh ssh("for last; do :; done; exec sh -c \"$last\""); // this machine answers
+  const auto seen = machines.look().seen.of("n1");
+  CHECK(seen.unreachable.empty());
+  CHECK(seen.manifests.size() == 1);
+  CHECK(seen.manifests.contains("metrics-server"));
+}
+
+TEST_CASE("the policy of an audit log is a file of the desk, and goes to the machines with the documents") {
+  Desk desk;
+  desk.workshop.temp.put("cluster.yaml", "apiVersion: kubestrap.io/v1alpha1\nkind: Cluster\nbinary: desk/kubestrap\nhosts: [{name: n1, address: 10.0.0.11, role: control-plane}]\n---\n"
+                                         "apiVersion: kubestrap.io/v1alpha1\nkind: KubestrapConfiguration\nsecurity: {audit: {policyFile: /etc/policy.yaml}}\n");
+  const auto read = [&] { return readClusterFile(desk.workshop.at("cluster.yaml").string()); };
+  CHECK_THROWS_WITH_AS(read(), "security.audit.policyFile names /etc/policy.yaml, and it is not there", Error);
+  desk.workshop.temp.put("etc/policy.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n");
+  const auto file = read();
+  for (const auto& documents : {config::initDocuments(file, file.first()), config::settingsDocuments(file)})
+    CHECK(std::ranges::count_if(documents, [](const Value& each) { return stringAt(each, "kind") == "Policy" && find(each, "rules") != nullptr; }) == 1);
+  desk.workshop.temp.put("etc/policy.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: All}]\n");
+  CHECK_THROWS_AS(read(), Problems); // before any machine is asked
+}
+
+TEST_CASE("a bundle that is for another Kubernetes than the file says is told with the plan") {
+  Desk desk;
+  archive::create(desk.workshop.making("cluster.bundle"));
+  const auto notesFor = [&](const std::string& version) {
+    desk.workshop.temp.put("cluster.yaml", "apiVersion: kubestrap.io/v1alpha1\nkind: Cluster\nbinary: desk/kubestrap\nbundle: cluster.bundle\nhosts: [{name: n1, address: 10.0.0.11, role: control-plane}]\n---\n"
+                                           "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: " + version + "\n");
+    return Fleet(desk.workshop.at("cluster.yaml").string(), {}).wish(false).notes;
+  };
+  CHECK(notesFor("v1.37.2").empty());
+  const auto notes = notesFor("v1.36.3");
+  REQUIRE(notes.size() == 1);
+  CHECK(notes.front().find("is for Kubernetes v1.37.2, and the file says v1.36.3") != std::string::npos);
 }

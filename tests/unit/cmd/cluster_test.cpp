@@ -42,7 +42,10 @@ TEST_CASE("a machine's answer is what was seen of it") {
   auto answer = answerOf(true, "join");
   answer["busy"] = {{"command", "join"}, {"pid", 7}};
   answer["advertised"] = "10.0.0.1";
+  CHECK(hostSeen(answer).manifests.empty()); // it was not asked for any
+  answer["manifests"] = {{"flannel", "digest"}, {"metallb", ""}};
   const auto seen = hostSeen(answer);
+  CHECK(seen.manifests == std::map<std::string, std::string>{{"flannel", "digest"}, {"metallb", ""}});
   CHECK(seen.machine == "x86_64");
   CHECK(seen.node);
   CHECK(seen.begun == "join");
@@ -144,7 +147,7 @@ TEST_CASE("status has a row for each machine, and for nodes that the file does n
   const auto file = fileOf({{"n1", "control-plane"}, {"w1", "worker"}, {"w2", "worker"}, {"w3", "worker"}});
   FleetLook look;
   for (const auto* name : {"n1", "w1"}) look.seen.hosts[name] = hostSeen(answerOf(true));
-  look.seen.hosts["w2"] = {.unreachable = "No route to host"};
+  look.seen.hosts["w2"] = {.unreachable = "No route to host", .hint = "see whether it is up"};
   look.seen.hosts["w3"] = hostSeen(answerOf(false, "join"));
   look.status["n1"] = statusOf("true");
   learnNodes(file, look);
@@ -154,10 +157,15 @@ TEST_CASE("status has a row for each machine, and for nodes that the file does n
                                   "w2     worker          no        -         -          No route to host\n"
                                   "w3     worker          yes       -         -          join has not come to its end\n"
                                   "w9     worker          -         v1.37.2   Ready      not in the file\n"
+                                  "w2: No route to host\n"
+                                  "  try: see whether it is up\n"
                                   "warning: WorkerNotReady: w1: it is away\n"
                                   "  try: bring it back\n");
   CHECK_FALSE(isWell(file, look));
-  CHECK(statusValue(file, look)["hosts"][4]["inFile"] == false);
+  const auto hosts = statusValue(file, look)["hosts"];
+  CHECK(hosts[2]["hint"] == "see whether it is up");
+  CHECK(hosts[4]["inFile"] == false);
+  CHECK_FALSE(hosts[4].contains("hint"));
 }
 
 TEST_CASE("a plan is told by machine, with what keeps from others") {

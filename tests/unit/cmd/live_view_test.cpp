@@ -29,6 +29,17 @@ TEST_CASE("two steps on one machine have a line each, and what is heard of one i
   CHECK(shown() == Lines{"n1     3 s  reconfigure: roll"});
 }
 
+TEST_CASE("how far a copy is stands in its line, and what is no step any more has none") {
+  Underway underway;
+  const Underway::Clock::time_point begin{};
+  underway.begins("n1", "copy the bundle", begin);
+  CHECK(underway.says("n1", "copy the bundle", "1.0 MiB of 1.2 GiB") == "1.0 MiB of 1.2 GiB");
+  CHECK(underway.says("n1", "copy the bundle", "1.0 MiB of 1.2 GiB").empty());
+  CHECK(liveLines(underway.rows(begin + 3s), 80, 10) == Lines{"n1     3 s  copy the bundle: 1.0 MiB of 1.2 GiB"});
+  underway.ends("n1", "copy the bundle");
+  CHECK(underway.says("n1", "copy the bundle", "1.2 GiB of 1.2 GiB").empty());
+}
+
 TEST_CASE("more machines than lines are counted") {
   std::vector<LiveRow> rows(5, {"h", "join", 0s, ""});
   CHECK(liveLines(rows, 80, 3).back() == "... and 3 more");

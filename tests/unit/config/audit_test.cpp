@@ -78,4 +78,10 @@ TEST_CASE("what is stored of an audit log and encryption gives the same cluster 
   CHECK(again.kubestrap.encryption == original.kubestrap.encryption);
 }
 
+TEST_CASE("the same policy out of a file, or beside the configuration, is the same cluster: of a file that was read nobody keeps the name") {
+  const auto fromFile = load(with("security: {audit: {policyFile: /root/policy.yaml}}\n") + policy).cluster, beside = load(with("security: {audit: {}}\n") + policy).cluster;
+  CHECK(storedDocuments(fromFile) == storedDocuments(beside));
+  CHECK(storedText(load(with("security: {audit: {policyFile: /root/policy.yaml}}\n")).cluster).find("policyFile: /root/policy.yaml") != std::string::npos); // nobody has read it
+}
+
 } // namespace kubestrap::config

@@ -61,7 +61,20 @@ TEST_CASE("what keeps from logging in is told with what to do") {
   CHECK(hintFor("Host key verification failed.", target).find("known_hosts") != std::string::npos);
   CHECK(hintFor("root@10.0.0.1: Permission denied (publickey).", target).find("ssh-add") != std::string::npos);
   CHECK(hintFor("kex_exchange_identification: Connection closed by remote host", target).find("PerSourcePenalties") != std::string::npos);
-  CHECK(hintFor("connect to host 10.0.0.1 port 22: Connection refused", target) == "see whether it is up: ssh root@10.0.0.1");
+  CHECK(hintFor("connect to host 10.0.0.1 port 22: Connection refused", target) ==
+        "no sshd listens at this address and port: see whether it runs there, and which port it has (ssh.port in the file): ssh root@10.0.0.1");
+  CHECK(hintFor("ssh: connect to host 10.0.0.1 port 22: Connection timed out", target) == hintFor("channel 0: open failed: connect failed: No route to host", target));
+  CHECK(hintFor("ssh: Could not resolve hostname n1: Name or service not known", target).find("ssh.host in the file") != std::string::npos);
+  CHECK(hintFor("Unable to negotiate with 10.0.0.1 port 22: no matching host key type found. Their offer: ssh-rsa", target).find("no algorithm in common") != std::string::npos);
+  CHECK(hintFor("Received disconnect from 10.0.0.1 port 22:2: Too many authentication failures", target).find("IdentitiesOnly") != std::string::npos);
+  CHECK(hintFor("/their/config: terminating, 1 bad configuration options", target) == "put ssh's configuration right; this has to work: ssh root@10.0.0.1");
+  CHECK(hintFor("", target) == "see whether it is up: ssh root@10.0.0.1");
+}
+
+TEST_CASE("how to come to a machine by hand is told as kubestrap comes there") {
+  const Target target{.name = "n1", .host = "10.0.0.1", .user = "ops", .identityFile = "/my keys/one", .port = 2222};
+  CHECK(hintFor("", target, "/their/config") == "see whether it is up: ssh -F /their/config -i '/my keys/one' -p 2222 ops@10.0.0.1");
+  CHECK(hintFor("Permission denied (publickey).", target).ends_with("ssh -o BatchMode=yes -i '/my keys/one' -p 2222 ops@10.0.0.1 true"));
 }
 
 TEST_CASE("of what ssh says the cause is told, and not what follows from it behind a jump host") {

@@ -77,6 +77,25 @@ TEST_CASE("a file goes there as it is, and lines are heard as they come") {
   CHECK_THROWS_AS(ssh.run(target, {.script = "cat", .arguments = {}, .input = {}, .file = played.folder / "absent"}), Error);
 }
 
+TEST_CASE("how much of a file has gone is heard while it goes") {
+  const PlayedSsh played(here);
+  if (geteuid() != 0) return;
+  const Ssh ssh("", {});
+  std::ofstream(played.folder / "file") << std::string(300000, 'x');
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> heard; // by the other thread, which ends before it is read here
+  const auto hear = [&](std::uint64_t read, std::uint64_t of) {
+    heard.emplace_back(read, of);
+    std::ofstream(played.folder / "go-on");
+  };
+  const auto result = ssh.run(target, {.script = "head -c 1000 >/dev/null; until [ -e \"$1\" ]; do sleep 0.1; done; cat | wc -c", .arguments = {(played.folder / "go-on").string()}, .input = {},
+                                       .file = played.folder / "file", .progress = hear});
+  CHECK(result.exitCode == 0);
+  REQUIRE_FALSE(heard.empty());
+  CHECK(heard.front().first > 0);
+  CHECK(heard.front().first < 300000);
+  CHECK(heard.front().second == 300000);
+}
+
 TEST_CASE("a machine is not asked for more sessions at once than its sshd has for a connection") {
   const PlayedSsh played("n=$$; : >$here/run-$n; ls $here | grep -c '^run-' >>$here/counts; sleep 0.05; rm $here/run-$n");
   const Ssh ssh("", {});
@@ -130,8 +149,9 @@ TEST_CASE("who is not root becomes it by sudo, which may not ask") {
 
 TEST_CASE("a machine that cannot be reached is told in ssh's words, with what to do") {
   CHECK(failure("echo 'ssh: connect to host 10.0.0.1 port 2222: Connection refused' >&2; exit 255") ==
-        "ssh: connect to host 10.0.0.1 port 2222: Connection refused / see whether it is up: ssh ops@10.0.0.1");
-  CHECK(failure("exit 255") == "the connection broke / see whether it is up: ssh ops@10.0.0.1");
+        "ssh: connect to host 10.0.0.1 port 2222: Connection refused / no sshd listens at this address and port: see whether it runs there, and which port it has (ssh.port in the file): "
+        "ssh -i /key -p 2222 ops@10.0.0.1");
+  CHECK(failure("exit 255") == "the connection broke / see whether it is up: ssh -i /key -p 2222 ops@10.0.0.1");
   CHECK(failure("echo 'sudo: a password is required' >&2; exit 253").starts_with("ops is not root there, and may not become it: sudo: a password is required / "));
 }
 

@@ -586,6 +586,40 @@ TEST_CASE("add-ons come after the settings, by the control plane that speaks for
   }
 }
 
+TEST_CASE("another manifest in the bundle comes to all nodes with its images, and is applied when they all have it") {
+  auto wish = wishOf({"n1"}, {"w1", "w2"});
+  wish.addons = true;
+  wish.common.bundle = {"bundle"};
+  wish.common.manifests = {{"flannel", "newer"}, {"metallb", "same"}};
+  auto seen = made(wish);
+  for (auto& [name, host] : seen.hosts) host.manifests = {{"flannel", "newer"}, {"metallb", "same"}};
+  CHECK(planApply(wish, seen).steps.empty());
+  for (const auto* name : {"n1", "w1"}) seen.hosts[name].manifests["flannel"] = "older";
+  seen.addons.refused = "there is no manifest of it at /var/lib/kubestrap/manifests/flannel.yaml"; // of what lies there by now
+  const auto plan = planApply(wish, seen);
+  CHECK(stepsOf(plan) == Lines{"n1: copy the bundle (where it is not there)", "n1: bundle load (without its kubelet; its manifests are others: flannel)", "w1: copy the bundle (where it is not there)",
+                               "w1: bundle load (without its kubelet; its manifests are others: flannel)", "n1: addons apply (as the bundle has them)"});
+  CHECK(plan.notes.empty());
+  CHECK(rounds(plan).back() == Lines{"n1 addons apply"});
+  CHECK(rounds(plan, {"w1 bundle load"}).back() == Lines{"n1 bundle load", "w1 bundle load"}); // its pods would lack their images there
+
+  SUBCASE("one that was away gets it when it is back, and nothing is applied again") {
+    seen.hosts["n1"].manifests["flannel"] = "newer";
+    seen.addons.refused.clear();
+    seen.hosts["w1"].unreachable = "no route";
+    CHECK(planApply(wish, seen).steps.empty());
+    seen.hosts["w1"].unreachable.clear();
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{"w1: copy the bundle (where it is not there)", "w1: bundle load (without its kubelet; its manifests are others: flannel)"});
+  }
+  SUBCASE("an upgrade and a join bring it by their own steps, once") {
+    wish.version = "v1.37.2";
+    seen.version = seen.hosts["n1"].apiServer = "v1.36.3";
+    seen.hosts["w2"] = bare();
+    forget(seen, "w2");
+    for (const auto& each : {"n1", "w1", "w2"}) CHECK(std::ranges::count_if(stepsOf(planApply(wish, seen)), [&](const std::string& step) { return step.starts_with(std::string(each) + ": bundle load"); }) == 1);
+  }
+}
+
 TEST_CASE("no cluster goes back to an older version, and one that the file says nothing of stays") {
   auto wish = wishOf({"n1"}, {});
   auto seen = made(wish);
