@@ -104,6 +104,7 @@ class Ansible:
             "kubestrap_kubelet_configuration": of_lab("KubeletConfiguration"),
             "kubestrap_kube_proxy_configuration": of_lab("KubeProxyConfiguration"),
         } | more
+        variables = {name: value for name, value in variables.items() if value is not None}  # left to the roles
         groups = {"kubestrap_control_planes": {"hosts": dict.fromkeys(control_planes, {})}, "kubestrap_workers": {"hosts": dict.fromkeys(workers, {})}}
         (self.folder / "inventory.json").write_text(json.dumps({"all": {"children": groups, "vars": variables}}))
 

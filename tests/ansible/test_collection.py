@@ -53,6 +53,15 @@ def test_every_default_of_a_role_is_documented_as_it_is(ansible):
                 assert options[name]["default"] == value, f"{role}: {name}"
 
 
+def test_the_kubelets_service_is_left_to_kubestrap_which_puts_it_back():
+    """What a role has enabled before looks to `reset` as if it had always been: of a kubelet from a bundle its link would stay."""
+    import yaml
+
+    tasks = [task for path in sorted((ROOT / "ansible/roles").glob("*/tasks/*.yml")) for task in yaml.safe_load(path.read_text())]
+    services = [task["ansible.builtin.service"]["name"] for task in tasks if "ansible.builtin.service" in task]
+    assert services == ["{{ kubestrap_runtime_service }}"]
+
+
 def test_playbooks_can_be_read(ansible):
     (ansible.folder / "two.json").write_text(json.dumps({"kubestrap_control_planes": {"hosts": {"n1": {}}}, "kubestrap_workers": {"hosts": {"w1": {}}}}))
     for playbook in ("site", "upgrade", "reset"):

@@ -1,11 +1,15 @@
 """What modules ask of kubestrap and make of its answers, by a program that pretends to be it."""
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
 from pretender import Pretender
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -40,14 +44,16 @@ def test_init_says_beforehand_which_steps_there_would_be_where_a_control_plane_s
     unchanged = {"changed": False, "changes": [], "steps": []}
     asked, said = module("kubestrap_init", {"init": unchanged, "pivot": {"changed": True, "steps": PIVOT}}, "--check", self_hosted=True)
     assert asked == [["init", "--self-hosted", "--dry-run", "--exit-code", "-o", "json"], ["pivot", "--dry-run", "-o", "json"]]
-    assert said["changed"] and said["steps"] == PIVOT
+    assert said["changed"] and said["steps"] == PIVOT and "diff" not in said
+    _, said = module("kubestrap_init", {"init": unchanged, "pivot": {"changed": True, "steps": PIVOT}}, "--check", "--diff", self_hosted=True)
+    assert said["diff"]["prepared"] == "what there would be\nn1: marked for the DaemonSets\n"
     _, said = module("kubestrap_init", {"init": unchanged, "pivot": unchanged}, "--check", self_hosted=True)
     assert not said["changed"]
 
 
 def test_init_asks_for_no_steps_where_there_is_no_cluster_yet(module):
     asked, said = module("kubestrap_init", {"init": {"changed": True, "changes": [], "steps": []}}, "--check", self_hosted=True)
-    assert said["changed"] and not any(words[0] == "pivot" for words in asked)
+    assert said["changed"] and not any(words[0] == "pivot" for words in asked) and "would pass into its own cluster" in said["msg"]
 
 
 def test_init_says_nothing_of_it_to_those_who_do_not_ask(module):
@@ -95,6 +101,38 @@ def test_a_control_plane_that_is_not_in_its_own_cluster_is_refused_in_the_progra
     words = "error: this control plane of layout hosted is not in its own cluster yet\n  try: run kubestrap pivot first\n"
     _, said = module("kubestrap_upgrade", {"upgrade": {"code": 3, "err": words}}, version="v1.37.2")
     assert said["failed"] and said["refused"] and "run kubestrap pivot first" in said["msg"]
+
+
+def refused(*problems: str) -> dict:
+    told = "".join(f"  {each}\n    try: something\n" for each in problems)
+    return {"upgrade": {"code": 3, "err": f"warning: NodesReady: w2 is away\nerror: {len(problems)} problems\n{told}  while in phase preflight\n"}}
+
+
+SILENT = {"upgrade": {"code": 1, "err": "error: the cluster's configuration cannot be read: connection refused\n  try: look at it\n"}}
+NO_NODE = {"upgrade": {"code": 1, "err": "error: the cluster's configuration cannot be read: /etc/kubernetes/kubelet.conf is absent\n"}}
+
+
+@pytest.mark.parametrize("answers, passing", [
+    (refused("EtcdHealthy: 1 of 2 members of etcd do not answer: https://192.0.2.11:2379"), True),
+    (refused("EtcdHealthy: etcd is not healthy", "ControlPlaneNodesReady: this node (n2) is not Ready"), True),
+    (refused("EtcdHealthy: etcd is not healthy", "PodsAlone: default/web"), False),
+    (refused("VersionSkew: from v1.35.1 to v1.37.2 leaves out a minor version"), False),
+    (SILENT, True),
+    (NO_NODE, False),
+    ({"upgrade": {"code": 1, "err": "error: the kubelet is not healthy\n"}}, False),
+])
+def test_what_may_pass_by_itself_is_told_from_what_does_not(module, answers, passing):
+    _, said = module("kubestrap_upgrade", answers)
+    assert said["failed"] and said["passing"] == passing, said
+
+
+def test_what_passes_by_itself_is_what_cluster_apply_waits_for():
+    told = {}
+    exec(re.search(r"^PASSING = .*\nUNREAD, .*$", (ROOT / "ansible/plugins/module_utils/program.py").read_text(), re.MULTILINE)[0], told)
+    gates = re.search(r"passing\[\] = \{(.*)\};", (ROOT / "cmd/cluster_steps.cpp").read_text())[1]
+    assert told["PASSING"] == set(re.findall(r'"(\w+)"', gates))
+    setup = (ROOT / "cmd/upgrade_setup.cpp").read_text()
+    assert f'"{told["UNREAD"]}: {{}}"' in setup and f'" {told["ABSENT"]}"' in setup
 
 
 @pytest.mark.parametrize("cluster, told", [("v1.36.3", "cannot be told before"), ("v1.37.2", None)])

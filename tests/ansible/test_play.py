@@ -5,8 +5,10 @@ import re
 
 import pytest
 
+import workloads
 from operating import BINARY, Operator
-from testbed import OLDER, VERSION, Machine
+from test_roll import ETCD
+from testbed import OLDER, PATIENCE, VERSION, Machine
 
 pytestmark = pytest.mark.lab
 
@@ -108,6 +110,7 @@ def cluster(ansible, lab):
 
 
 def ready(lab, n1) -> None:
+    """With the lab's pod network, without which none would be."""
     lab.install_pod_network(n1)
     n1.wait_nodes_ready()
 
@@ -183,33 +186,62 @@ def test_the_whole_cluster_goes(ansible, lab, cluster):
 # ---- from the older to the newer Kubernetes
 
 
+def web() -> str:
+    """A Deployment that only a worker may run."""
+    document = json.loads(workloads.deployment("web", "hello"))
+    del document["spec"]["template"]["spec"]["tolerations"]
+    return json.dumps(document)
+
+
+def rolled_out(first, name: str) -> None:
+    first.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={PATIENCE}s", timeout=PATIENCE + 20)
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("self_hosted", [False, True], ids=["plain", "self-hosted"])
-def test_a_cluster_gets_another_version_with_its_kubelets(ansible, lab, self_hosted):
+def test_two_plain_control_planes_and_a_worker_get_another_version_one_after_the_other_with_their_kubelets(ansible, lab):
+    nodes = ("n1", "n2", "w1")
     lab.call("down")  # the machines of other scenarios
-    lab.call("machine", "--fresh", "--kubernetes", OLDER, "--also-images", VERSION, "n1", "w1")
-    n1 = Machine(lab, "n1")
-    ansible.inventory(lab, ["n1"], ["w1"], kubestrap_kubernetes_version=f"v{OLDER}", kubestrap_self_hosted=self_hosted)
+    lab.call("machine", "--fresh", "--kubernetes", OLDER, "--also-images", VERSION, *nodes)
+    n1, n2, w1 = machines = [Machine(lab, name) for name in nodes]
+    ansible.inventory(lab, ["n1", "n2"], ["w1"], kubestrap_kubernetes_version=f"v{OLDER}")
     made = ansible.play(lab, "site")
     assert made.code == 0, str(made)
     ready(lab, n1)
-    assert bool(n1.get("daemonsets", "-n", "kube-system", "-l", "kubestrap.io/component")["items"]) == self_hosted
+    n1.wait_ready()
+    n1.kubectl("apply", "-f", "-", input=web())
+    rolled_out(n1, "web")
     refused = ansible.play(lab, "site", "-e", f"kubestrap_kubernetes_version=v{VERSION}")
     assert refused.code == 2 and "play kubestrap.kubestrap.upgrade" in refused.out, str(refused)
 
+    # Without kubelets what a further control plane will get cannot be seen in its cluster yet, and is told all the same.
+    before = [content(machine) for machine in machines]
+    looked = ansible.play(lab, "upgrade", "-e", f"kubestrap_kubernetes_version=v{VERSION}", "--check")
+    succeeded(looked, n1=1, n2=1)
     wish = ["-e", f"kubestrap_kubernetes_version=v{VERSION}", "-e", f"kubestrap_new_kubelet=/opt/kubernetes/{VERSION}/kubelet"]
     looked = ansible.play(lab, "upgrade", *wish, "--check", "--diff")
-    assert looked.code == 0 and re.search(rf"^\+ *image: registry.k8s.io/kube-apiserver:v{VERSION}", looked.out, re.MULTILINE), str(looked)
-    assert versions(n1) == {"n1": f"v{OLDER}", "w1": f"v{OLDER}"}
+    succeeded(looked, n1=2, n2=1, w1=1)
+    assert re.search(rf"^\+ *image: registry.k8s.io/kube-apiserver:v{VERSION}", looked.out, re.MULTILINE), str(looked)
+    assert [content(machine) for machine in machines] == before
+    assert versions(n1) == dict.fromkeys(nodes, f"v{OLDER}")
 
     done = ansible.play(lab, "upgrade", *wish)
-    succeeded(done, n1=2, w1=1)
-    upgraded = done.of("Upgrade the cluster")["n1"]
-    assert upgraded["steps"] and "api_gap" not in upgraded if self_hosted else "requests" in upgraded["api_gap"]
-    n1.until("both nodes tell of their new kubelets", lambda: versions(n1) == {"n1": f"v{VERSION}", "w1": f"v{VERSION}"})
-    n1.wait_nodes_ready()
-    succeeded(ansible.play(lab, "upgrade", *wish), n1=0, w1=0)
-    succeeded(ansible.play(lab, "site", *wish), n1=0, w1=0)
+    succeeded(done, n1=2, n2=1, w1=1)
+    assert list(done.of("Upgrade this node")) == list(nodes)
+    for one in (done.of("Upgrade the cluster")["n1"], done.of("Upgrade this node")["n2"]):
+        assert "requests" in one["api_gap"] and "steps" not in one
+    assert "pods that may move from node w1" in {each["subject"] for each in done.of("Upgrade this node")["w1"]["changes"]}
+    n1.until("all tell of their new kubelets", lambda: versions(n1) == dict.fromkeys(nodes, f"v{VERSION}"))
+    n1.until("all is ready", lambda: n1.wait_ready() is None)
+    for machine in (n1, n2):
+        assert f"kube-apiserver:v{VERSION}" in machine.read("/etc/kubernetes/manifests/kube-apiserver.yaml")
+        assert ETCD in machine.read("/etc/kubernetes/manifests/etcd.yaml")
+    assert f"kube-proxy:v{VERSION}" in n1.kubectl("-n", "kube-system", "get", "daemonset", "kube-proxy", "-o", "yaml")
+    # Each takes pods again: those of the worker had nowhere else to go.
+    assert not [node["metadata"]["name"] for node in n1.get("nodes")["items"] if node["spec"].get("unschedulable")]
+    rolled_out(n1, "web")
+    assert {pod["spec"]["nodeName"] for pod in n1.get("pods", "-l", "app=web")["items"]} == {"w1"}
+    for playbook in ("upgrade", "site"):
+        succeeded(ansible.play(lab, playbook, *wish), n1=0, n2=0, w1=0)
 
 
 def versions(n1) -> dict[str, str]:

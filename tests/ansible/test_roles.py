@@ -11,22 +11,18 @@ from pretender import Pretender
 
 @pytest.fixture
 def machines(ansible, tmp_path):
-    """Plays one role on n1, n2 and w1, one after the other: the words of each command, in order."""
-    pretender = Pretender(tmp_path)
-    (tmp_path / "bin").mkdir()
-    kubectl = tmp_path / "bin/kubectl"
-    kubectl.write_text("#!/bin/sh\n")
-    kubectl.chmod(0o755)
+    """Plays one role on n1, n2 and w1, one after the other unless said otherwise: the words of each command, in order. `changed` of it has how many tasks changed a host."""
+    pretender, told = Pretender(tmp_path), tmp_path / "told.json"
     groups = {"kubestrap_control_planes": {"hosts": {"n1": {}, "n2": {}}}, "kubestrap_workers": {"hosts": {"w1": {}}}}
     (tmp_path / "hosts.json").write_text(json.dumps(groups))
 
-    def play(role: str, answers: dict, *flags: str, **variables) -> list[list[str]]:
+    def play(role: str, answers: dict, *flags: str, serial: int = 1, **variables) -> list[list[str]]:
         pretender.answer(answers)
         own = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "kubestrap_program": str(pretender.path)}
-        told = {"hosts": "all", "serial": 1, "gather_facts": False, "vars": own | variables, "roles": [f"kubestrap.kubestrap.{role}"]}
-        (tmp_path / "play.json").write_text(json.dumps([told]))
-        environment = ansible.environment | {"PATH": f"{tmp_path / 'bin'}:{ansible.environment['PATH']}"}
-        ansible.must("ansible-playbook", "-i", tmp_path / "hosts.json", tmp_path / "play.json", *flags, env=environment)
+        played = {"hosts": "all", "serial": serial, "gather_facts": False, "vars": own | variables, "roles": [f"kubestrap.kubestrap.{role}"]}
+        (tmp_path / "play.json").write_text(json.dumps([played]))
+        ansible.must("ansible-playbook", "-i", tmp_path / "hosts.json", tmp_path / "play.json", *flags, env=ansible.environment | ansible.telling(told))
+        play.changed = {host: one["changed"] for host, one in json.loads(told.read_text())["hosts"].items()}
         return [words for words, _ in pretender.told]
 
     return play
@@ -48,10 +44,36 @@ def test_pods_may_be_ended_by_the_drain_of_a_node_and_not_by_the_upgrade_of_the_
     assert machines("upgrade", {}, kubestrap_upgrade_force=True) == [APPLY, forced, forced]
 
 
+def test_a_node_waits_until_the_one_before_it_is_back(machines):
+    away = {"code": 3, "err": "error: 1 problem\n  EtcdHealthy: 1 of 2 members of etcd do not answer\n"}
+    silent = {"code": 1, "err": "error: the cluster's configuration cannot be read: connection refused\n"}
+    done = {"changed": True, "changes": []}
+    told = machines("upgrade", {"upgrade node": [away, silent, done]}, "--limit", "n1,n2")
+    assert told == [APPLY, NODE, NODE, NODE] and machines.changed == {"n1": 0, "n2": 1}
+
+
+def test_what_a_further_control_plane_will_get_is_told_beforehand_though_the_cluster_has_its_former_version(machines):
+    waits = {"upgrade apply": {"changed": True, "changes": []}, "upgrade node": {"to": "v1.36.3", "changed": False, "changes": []}}
+    machines("upgrade", waits, "--check")
+    assert machines.changed == {"n1": 1, "n2": 1, "w1": 0}
+    machines("upgrade", {}, "--check")
+    assert machines.changed == {"n1": 0, "n2": 0, "w1": 0}
+
+
 @pytest.mark.parametrize("steps", [[], [{"name": "kube-apiserver: revision 2"}]])
 def test_behind_a_roll_the_control_plane_that_drove_it_gets_its_kubelets_settings_like_the_others(machines, steps):
     rolled = {"node": {}, "changed": bool(steps), "steps": steps, "warnings": []}
     assert machines("upgrade", {"upgrade apply": rolled}) == [APPLY, NODE, NODE, NODE]
+
+
+# ---- joins
+
+
+def test_control_planes_join_at_the_same_time_where_that_is_asked_for(machines):
+    token = {"token": "abcdef.0123456789abcdef", "apiServerEndpoint": "192.0.2.11:6443", "caCertHashes": ["sha256:0"], "changed": True}
+    answers = {"token list": {"items": []}, "token create": token, "join": {"changed": True, "changes": [], "meets": 2}}
+    told = machines("join", answers, "--limit", "n1,n2", "--forks", "2", serial=2, kubestrap_control_planes_at_once=2, kubestrap_node_address="192.0.2.12")
+    assert [words[:2] for words in told] == [["token", "list"], ["token", "create"], ["init", "phase"], ["join", "--config"], ["join", "--config"]]
 
 
 # ---- what comes from a bundle

@@ -10,10 +10,9 @@ from kubelab import addons
 from kubelab.progress import Silent
 from operating import Operator, counting
 from test_addons import IMAGES, addons_of
-from test_bundle import BUNDLE, KEY, PARTS, VERSION, lay_out, make_bare
+from test_bundle import BUNDLE, KEY, PARTS, lay_out, make_bare, pack
 from test_cluster import settings
 from test_reset import names
-from testbed import PATIENCE
 
 pytestmark = pytest.mark.long
 
@@ -41,12 +40,10 @@ def test_a_pod_network_comes_with_the_bundle_to_machines_without_a_way_out(lab, 
             n1.run("cp", f"/opt/images/{archive.parent.name}/{archive.name}", f"{PARTS}/images")
     (manifest,) = addons.manifest("flannel", "flannel", Silent())
     n1.write(f"{PARTS}/manifests/flannel.yaml", manifest.read_text())
-    n1.run("kubestrap", "bundle", "keygen", KEY)
-    create = ["kubestrap", "bundle", "create", BUNDLE, "--from", PARTS, "--kubernetes-version", f"v{VERSION}", "--sign-key", KEY]
-    n1.run(*create, timeout=PATIENCE * 2)
+    pack(n1)
     operator.fetch(n1, BUNDLE, "lab.bundle")
     n1.write(f"{PARTS}/manifests/flannel.yaml", newer(manifest.read_text()))
-    n1.run(*create, timeout=PATIENCE * 2)
+    pack(n1)
     operator.fetch(n1, BUNDLE, "newer.bundle")
     w1.take(f"{KEY}.pub", n1)
     for machine in machines:

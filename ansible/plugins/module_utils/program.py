@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 
 DONE, FAILED, USAGE, REFUSED, DIFFERS = range(5)  # kubestrap's exit codes
@@ -15,6 +16,10 @@ MEANINGS = {
     REFUSED: "refused, since something stands in the way",
 }
 TAIL = 12  # lines of evidence in a failure's message; all of them are in its standard error
+
+# What passes by itself where nodes are upgraded one after the other: the node before is not back yet.
+PASSING = {"ClusterAnswers", "ControlPlaneNodesReady", "NodesReady", "EtcdHealthy"}
+UNREAD, ABSENT = "the cluster's configuration cannot be read", "is absent"
 
 KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
@@ -127,7 +132,7 @@ class Program:
         said = [line for line in err.splitlines() if not line.startswith("{")]
         said = "\n".join(said[-TAIL:] or self._errors(out)) or MEANINGS.get(code, "ended with %d" % code)
         msg = "kubestrap %s %s: %s" % (words[0], MEANINGS.get(code, "ended with %d" % code), said)
-        self.module.fail_json(msg=msg, rc=code, stdout=out, stderr=err, refused=code == REFUSED)
+        self.module.fail_json(msg=msg, rc=code, stdout=out, stderr=err, refused=code == REFUSED, passing=passes(code, said))
 
     @staticmethod
     def _errors(out):
@@ -137,6 +142,14 @@ class Program:
         except (ValueError, AttributeError):
             return []
         return ["%s: %s (%s)" % (each["name"], each["evidence"], each["remedy"]) for each in findings if each["severity"] == "error"]
+
+
+def passes(code, said):
+    """Whether to wait may help: every gate that refuses opens by itself, or no API server answers just now. Nothing was touched."""
+    if code == REFUSED:
+        gates = set(re.findall(r"(?m)^ *([A-Z]\w+): ", said))
+        return bool(gates) and gates <= PASSING
+    return code == FAILED and UNREAD in said and ABSENT not in said
 
 
 def merged(*parts):

@@ -50,7 +50,7 @@ changes:
     subject:
       description: What it is done to.
       type: str
-      sample: program /usr/bin/containerd
+      sample: file /usr/bin/containerd
     reason:
       description: Why.
       type: str

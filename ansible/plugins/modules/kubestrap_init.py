@@ -92,10 +92,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubestrap.kubestrap.plugins.module_utils.program import BUNDLED, Program, arguments
 
 
-def passing(program):
+def passing(program, diff):
     """What init --dry-run leaves untold: the steps by which a control plane that stands would pass into its own cluster."""
     answer, dummy = program.ask(["pivot", "--dry-run"])
-    return {"changed": answer["changed"], "steps": answer["steps"]}
+    if diff and answer["steps"]:
+        diff = {"prepared": diff["prepared"] + "".join("%s\n" % each["name"] for each in answer["steps"])}
+    return dict(changed=answer["changed"], steps=answer["steps"], **({"diff": diff} if diff else {}))
 
 
 def main():
@@ -118,7 +120,9 @@ def main():
         words += ["--config", "-"]
     result = program.changed(words, wish["config"])
     if wish["self_hosted"] and module.check_mode and not result["changed"]:
-        result.update(passing(program))
+        result.update(passing(program, result.get("diff")))
+    elif wish["self_hosted"] and module.check_mode:
+        result.update(msg="after these changes the control plane would pass into its own cluster: which steps that takes can be told once they are made")
     module.exit_json(**result)
 
 

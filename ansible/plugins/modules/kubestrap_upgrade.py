@@ -89,6 +89,12 @@ steps:
     name:
       description: What is done.
       type: str
+passing:
+  description: >-
+    Whether what stands in the way may pass by itself: the node before is not back yet, or no API server answers. Nothing was touched then, and the role
+    upgrade tries again.
+  returned: failure
+  type: bool
 api_gap:
   description: For how long this node's API server did not answer.
   returned: on control planes, when something was upgraded other than by a roll
