@@ -31,7 +31,7 @@ inline constexpr std::array<std::string_view, 3> hostedComponents{"kube-apiserve
 
 /// A pod of a DaemonSet has to last for so long before the one that it follows ends. What it is good for is asked meanwhile: an API server by itself, as long as the other one takes what leads
 /// back; the others have nothing to show before they lead (phases/roll.cpp).
-constexpr std::chrono::seconds minReady(std::string_view component) { return std::chrono::seconds(component == "kube-apiserver" ? 10 : 5); }
+constexpr std::chrono::seconds minReady(std::string_view component) { return std::chrono::seconds(component == "kube-apiserver" ? 10 : 2); }
 
 /// Labels and annotations.
 inline constexpr std::string_view componentLabel = "kubestrap.io/component";   ///< on pods of both kinds

@@ -378,15 +378,32 @@ std::optional<Next> soaked(const Stage& stage, const Intent& intent, const Seen&
                  intent.soak + intent.deadline, fmt::format("kubestrap {} rollback goes back", intent.command)};
 }
 
+/// The new API servers have lasted, and what is left of the ones before is this node's own on its way out, which goes on answering for ten seconds and more: nobody else has to stand still for that.
+/// What other nodes' answer is asked when theirs has gone (toAsk).
+bool drainsHere(const Intent& intent, const Seen& seen) {
+  const auto& set = seen.controlPlane.daemonSets.at("kube-apiserver");
+  const auto& own = of(seen, "kube-apiserver");
+  const auto hasLasted = [&](const NodeSeen& node) {
+    return std::ranges::any_of(own.pods, [&](const PodSeen& pod) {
+      return pod.node == node.name && pod.revision == set.revision && pod.ready && !pod.ending && pod.readyFor >= manifests::minReady("kube-apiserver");
+    });
+  };
+  return set.observed && std::ranges::all_of(seen.controlPlane.nodes, [&](const NodeSeen& node) {
+           return !node.selfHosted || (hasLasted(node) && pivot::reportOf(node, "kube-apiserver").is(slotOf(own.podTemplate), "ready"));
+         }) && std::ranges::all_of(own.pods, [&](const PodSeen& pod) { return pod.revision == set.revision || (pod.ending && pod.node == intent.setup.node.name); });
+}
+
 /// Before something new comes all is as it was meant to be: a node whose pod is not available would get a pod of the new revision too,
 /// and a bad one would take two nodes (daemon/update.go).
-std::optional<Next> atRest(const Intent& intent, const Seen& seen) {
+std::optional<Next> atRest(const Stage& coming, const Intent& intent, const Seen& seen) {
   for (const auto& node : seen.controlPlane.nodes)
     for (const auto component : manifests::hostedComponents)
       if (pivot::reportOf(node, component).promoted)
         return Waiting{fmt::format("{}: no static pod stands in for {}", node.name, component), "one does", forGuard, pivot::guardLog(node)};
-  for (const auto component : manifests::hostedComponents)
+  for (const auto component : manifests::hostedComponents) {
+    if (component == "kube-apiserver" && coming.component != component && drainsHere(intent, seen)) continue;
     if (auto wait = rolled(std::string(component), intent, seen)) return wait;
+  }
   return std::nullopt;
 }
 
@@ -459,14 +476,19 @@ Next forward(const Intent& intent, const Seen& seen) {
   if (auto stuck = cannotGoBack(intent, seen)) return *std::move(stuck);
   const auto left = remaining(intent, seen);
   if (auto step = rehearse(intent, seen)) return *std::move(step);
+  const auto isToCome = [&](const Stage& stage) { return !isAt(stage, of(seen, stage.component)); };
+  // Those of its leading components: between two templates of the API server all stands still.
+  const bool othersCome = !left.empty() && left.back().component != "kube-apiserver" && isToCome(left.back()) &&
+                          std::ranges::none_of(left, [&](const Stage& stage) { return stage.component == "kube-apiserver" && isToCome(stage); });
   for (const auto& stage : left) {
-    if (!isAt(stage, of(seen, stage.component))) {
-      if (auto wait = atRest(intent, seen)) return *std::move(wait);
+    if (isToCome(stage)) {
+      if (auto wait = atRest(stage, intent, seen)) return *std::move(wait);
       if (auto step = snapshotFirst(intent, seen)) return *std::move(step);
       if (auto step = etcdMoves(intent, seen) ? etcdBeside(intent.setup, seen.etcd) : std::nullopt) return *std::move(step);
       return change(stage, intent, seen);
     }
-    if (auto wait = rolled(stage.component, intent, seen)) return *std::move(wait);
+    const bool drains = stage.component == "kube-apiserver" && othersCome && drainsHere(intent, seen);
+    if (auto wait = drains ? std::nullopt : rolled(stage.component, intent, seen)) return *std::move(wait);
     if (auto wait = answered(stage.component, intent, seen)) return *std::move(wait);
     if (auto step = proved(stage.component, intent, seen)) return *std::move(step);
     if (auto step = etcdMoves(intent, seen) ? etcdOnItsWay(intent, seen) : std::nullopt) return *std::move(step);

@@ -139,9 +139,9 @@ void endAtOnce(const EtcdMember& member, World& world) {
 /// would be missed.
 class Unheard {
 public:
-  /// What is waited for, as long as it is. Beside another member of this machine it has time, since that one serves.
+  /// What is waited for, as long as it is.
   std::optional<std::string> wait(const EtcdMember& wanted, const etcd::Member& member, etcd::Client& client, World& world) {
-    if (given_ || !wanted.pod.empty() || member.clientUrls.empty() || client.serves(member.clientUrls.front())) return std::nullopt;
+    if (given_ || member.clientUrls.empty() || client.serves(member.clientUrls.front())) return std::nullopt;
     const auto now = world.clock.now();
     if (!since_) since_ = now;
     if (!begunAnew_ && now - *since_ >= enough) {

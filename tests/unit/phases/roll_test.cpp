@@ -86,6 +86,37 @@ TEST_CASE("a new minor version is tried everywhere, then comes as the old one, t
   CHECK(steps(intent, seen).empty());
 }
 
+TEST_CASE("the controller-manager does not wait for this node's API server that is on its way out; a further template of the API server does, and so does the end") {
+  auto seen = pivoted({"n1", "n2", "n3"});
+  const auto intent = toNextMinor();
+  const auto drains = [&](const std::string& node, const std::string& revision) {
+    auto& own = seen.components.at(apiServer);
+    own.pods.push_back(pod(apiServer, node, revision));
+    own.pods.back().ending = true;
+    own.updated = 2; // a DaemonSet's status goes by the older pod of a node
+  };
+  const auto gone = [&] { seen.components.at(apiServer).pods.pop_back(), seen.components.at(apiServer).updated = 3; };
+  const std::string second = "kube-apiserver: revision 2 is on every node", third = "kube-apiserver: revision 3 is on every node";
+  steps(intent, seen, 2);
+  drains("n1", "1");
+  CHECK(waitsFor(next(intent, {}, seen)) == second);
+  gone();
+  steps(intent, seen, 1);
+  drains("n2", "2");
+  CHECK(waitsFor(next(intent, {}, seen)) == third); // its new one has not been asked yet
+  gone();
+  drains("n1", "2");
+  CHECK(stepOf(next(intent, {}, seen)) == "kube-controller-manager v1.37.2: revision 2, in slot green");
+  seen.components.at(apiServer).pods.back().ending = false;
+  CHECK(waitsFor(next(intent, {}, seen)) == third);
+  seen.components.at(apiServer).pods.back().ending = true;
+  const auto done = steps(intent, seen, 4); // the scheduler has its template
+  CHECK(done.back() == "kube-scheduler v1.37.2: revision 2, in slot green");
+  CHECK(waitsFor(next(intent, {}, seen)) == third);
+  gone();
+  CHECK(steps(intent, seen).back() == "addons and the cluster's configuration");
+}
+
 TEST_CASE("what will be another is told in the slots that there are now: the last command line of each component, and what follows") {
   auto seen = pivoted({"n1", "n2", "n3"});
   const auto intent = toNextMinor();
