@@ -216,23 +216,28 @@ Resources kubeletKubeconfig(const Setup& setup, const Phase&) {
   return resources;
 }
 
-Resources formerControlPlane(const Setup& setup, const Phase&) {
-  if (!ownsItsControlPlane(setup)) return {};
-  const auto pods = podsOf(setup, Which::former, {"kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"});
+Resources putBack(const Setup& setup, Names names) {
+  const auto pods = podsOf(setup, Which::former, names);
   if (pods.empty()) return {};
   plan::ReplaceStaticPods replace{.pods = {}, .patience = setup.request.timeouts.upgradeManifests, .data = {}, .among = among(setup)};
   replace.among->turn.patience = setup.request.timeouts.kubernetesAPICall;
   replace.among->member.clear(); // an etcd that is well is left
   replace.among->takes = plan::ReplaceStaticPods::Among::Takes::whereItServes;
-  for (const auto& each : pods)
-    replace.pods.push_back({each.pod, emitYaml(each.document), each.component->name == "etcd" ? readinessUrl(each) : ""});
-  replace.data = dataOf(setup, plan::ReplaceStaticPods::Data::Does::putBack);
+  for (const auto& each : pods) {
+    const bool isEtcd = each.component->name == "etcd";
+    replace.pods.push_back({each.pod, emitYaml(each.document), isEtcd ? readinessUrl(each) : ""});
+    if (isEtcd) replace.data = dataOf(setup, plan::ReplaceStaticPods::Data::Does::putBack);
+  }
   Resources resources{plan::Task{std::move(replace)}};
   for (auto each = pods.rbegin(); each != pods.rend(); ++each) resources.push_back(ready(setup, *each));
-  resources.push_back(plan::Task{plan::GiveTurnBack{turnOf(setup)}});
+  return resources;
+}
+
+Resources wayBackEnds(const Setup& setup) {
+  auto resources = turnGivenBack(setup);
   if (leavesItsBalancer(setup)) append(resources, kubeletKubeconfig(setup, {}));
   resources.push_back(plan::Absent{.path = dataCopy, .depth = plan::Absent::Depth::tree, .reason = "it was put back"});
-  append(resources, keptNoLonger("the upgrade was taken back"));
+  append(resources, keptNoLonger("what was begun was taken back"));
   return resources;
 }
 

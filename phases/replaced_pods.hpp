@@ -34,9 +34,11 @@ plan::Condition isReady(const config::Setup& setup, std::string_view component);
 /// Other control planes may have their turn.
 plan::Resources turnGivenBack(const config::Setup& setup);
 
-/// The way back: everything as it was, but for an etcd that is well: its data may not suit the former one any more, and it serves the
+/// The way back: these pods as they were, but for an etcd that is well: its data may not suit the former one any more, and it serves the
 /// former API server as well. Who has not got the turn in the first place has nothing to put back, unless an earlier run has left something.
-plan::Resources formerControlPlane(const config::Setup& setup, const plan::Phase& phase);
+plan::Resources putBack(const config::Setup& setup, Names names);
+/// After all that was to be put back.
+plan::Resources wayBackEnds(const config::Setup& setup);
 
 /// The kubelet goes by this node's own API server while that is away.
 bool leavesItsBalancer(const config::Setup& setup);

@@ -71,6 +71,13 @@ Resources controlPlane(const Setup& setup, const Phase& phase) {
   return resources;
 }
 
+Resources formerControlPlane(const Setup& setup, const Phase&) {
+  if (!ownsItsControlPlane(setup)) return {};
+  auto resources = putBack(setup, {"kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"});
+  if (!resources.empty()) append(resources, wayBackEnds(setup));
+  return resources;
+}
+
 // ---- the kubelet
 
 Resources kubeletSettings(const Setup& setup, const Phase&) {
