@@ -120,7 +120,7 @@ std::vector<std::string> goingNames(const config::Cluster& present, const config
 
 bool isStoredOtherwise(const config::Cluster& present, const config::Cluster& wanted) {
   return !sameDocument(config::clusterConfigurationDocument(present), config::clusterConfigurationDocument(wanted)) ||
-         !sameDocument(config::kubestrapConfigurationDocument(present), config::kubestrapConfigurationDocument(wanted)) || policyOf(present) != policyOf(wanted);
+         !sameDocument(config::kubestrapConfigurationDocument(present), config::kubestrapConfigurationDocument(wanted)) || !sameDocument(policyOf(present), policyOf(wanted));
 }
 
 void refuseWithoutAuthority(const config::Setup& setup, const std::vector<std::string>& going, Machine& machine) {
