@@ -118,11 +118,11 @@ Observations etcdHealth(const Setup& setup, const Facts&) {
   for (const auto& alarm : etcd.alarms)
     found.push_back(error(fmt::format("etcd has raised the alarm {}", alarm),
                           alarm == "NOSPACE" ? "compact and defragment it, then disarm the alarm" : "replace the member that is corrupt"));
-  if (!etcd.trouble.empty() || etcd.silent.empty() || !seen(setup).upgradesEtcd) return found;
-  // This node's member is away for some seconds: what is left has to be more than half.
+  if (!etcd.trouble.empty() || etcd.silent.empty()) return found;
+  // This node's member is away for some seconds, unless etcd is left alone: what is left has to be more than half.
   const auto own = fmt::format("https://{}", joinHostPort(setup.node.advertiseAddress.string(), 2379));
   const bool ownIsSilent = std::ranges::find(etcd.silent, own) != etcd.silent.end();
-  const auto left = etcd.members.size() - etcd.silent.size() - (ownIsSilent ? 0 : 1);
+  const auto left = etcd.members.size() - etcd.silent.size() - (ownIsSilent || !seen(setup).upgradesEtcd ? 0 : 1);
   const auto evidence = fmt::format("{} of {} members of etcd do not answer: {}", etcd.silent.size(), etcd.members.size(), join(etcd.silent, ", "));
   if (left * 2 > etcd.members.size()) found.push_back(warning(evidence));
   else if (const auto& other = seen(setup).othersTurn; !other.empty()) found.push_back(warning(fmt::format("{}; {} is being upgraded, and is waited for before this node's restarts", evidence, other)));
