@@ -215,12 +215,18 @@ std::vector<std::string> upgradeWords(const config::ClusterFile& file, Task task
   return words;
 }
 
-std::vector<std::string> settingsCommand(const config::ClusterFile& file) {
-  std::vector<std::string> words{"reconfigure", "-f", "-", "--merge"};
+namespace {
+
+std::vector<std::string> withPatches(std::vector<std::string> words, const config::ClusterFile& file) {
   const auto init = config::initDocuments(file, file.first()).front();
   if (const auto folder = stringAt(init, "patches.directory"); !folder.empty()) words.insert(words.end(), {"--patches", folder});
   return words;
 }
+
+} // namespace
+
+std::vector<std::string> settingsCommand(const config::ClusterFile& file) { return withPatches({"reconfigure", "-f", "-", "--merge"}, file); }
+std::vector<std::string> settingsNodeCommand(const config::ClusterFile& file) { return withPatches({"reconfigure", "node"}, file); }
 
 SettingsSeen settingsSeen(const host::CommandResult& ended) {
   SettingsSeen seen;
@@ -287,6 +293,7 @@ void learnNodes(const config::ClusterFile& file, FleetLook& look) {
       seen.labels.given = split(stringAt(node, "givenLabels"), ',');
       if (const auto* addresses = find(node, "addresses")) seen.addresses = addresses->get<std::vector<std::string>>();
       if (const auto* taints = find(node, "taints")) seen.taints = phases::fleet::Labels{phases::fleet::taintsByName(*taints), split(stringAt(node, "givenTaints"), ',')};
+      seen.settingsFollow = node.value("settingsFollow", false);
       look.seen.nodes.push_back(std::move(seen));
     }
   }
@@ -394,7 +401,7 @@ FleetLook Fleet::look() const {
 
 void Fleet::compare(FleetLook& look) const {
   if (!mayBeAsked(look)) return;
-  if (look.seen.selfHosted) look.seen.settings = compared(look.seen.asked, "settings are compared", settingsCommand(file_), config::settingsDocuments(file_), settingsSeen);
+  if (look.seen.selfHosted || !look.seen.hosted) look.seen.settings = compared(look.seen.asked, "settings are compared", settingsCommand(file_), config::settingsDocuments(file_), settingsSeen);
   if (const auto addons = config::addonsDocument(file_)) look.seen.addons = compared(look.seen.asked, "add-ons are compared", addonsCommand(file_), {*addons}, addonsSeen);
 }
 

@@ -98,6 +98,8 @@ enum class PodsAlone { refused, ended };
 std::vector<std::string> upgradeWords(const config::ClusterFile& file, phases::fleet::Task task, const std::string& bundle, PodsAlone alone);
 /// How a control plane is told the settings of the file.
 std::vector<std::string> settingsCommand(const config::ClusterFile& file);
+/// How a further plain one is told to take them.
+std::vector<std::string> settingsNodeCommand(const config::ClusterFile& file);
 /// What `reconfigure --dry-run` answers.
 phases::fleet::SettingsSeen settingsSeen(const host::CommandResult& ended);
 /// How a control plane is told the add-ons of the file.

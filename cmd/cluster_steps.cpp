@@ -234,6 +234,7 @@ void ClusterSteps::perform(const phases::fleet::Step& step) {
     kubestrap(step.host, words, config::settingsDocuments(fleet_.file()));
     return;
   }
+  case Task::settingsNode: kubestrap(step.host, settingsNodeCommand(fleet_.file())); return;
   case Task::addons: kubestrap(step.host, addonsCommand(fleet_.file()), {*config::addonsDocument(fleet_.file())}); return;
   case Task::label: kubestrap(asked_, {"node", "label", step.host, "--file", "-"}, {{{"labels", host->labels}}}); return;
   case Task::taint: {

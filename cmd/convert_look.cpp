@@ -112,7 +112,7 @@ std::vector<std::string> obstaclesHere(const config::Setup& setup, Force force, 
       obstacles.push_back(fmt::format("{} is absent, by which its balancer verifies API servers", setup.request.joining.authorityFile.string()));
     return obstacles;
   }
-  if (host.status(phases::upgradeConfiguration)) obstacles.emplace_back("an upgrade was left half-way: kubestrap upgrade apply goes on");
+  if (host.status(phases::upgradeConfiguration)) obstacles.emplace_back("an upgrade, or other settings, were left half-way: kubestrap upgrade apply, or kubestrap reconfigure, goes on");
   try {
     refuseWhileRotating(host, "a conversion");
     refuseWhileEncryptionMoves(cluster, host, "a conversion");

@@ -8,6 +8,7 @@
 #include "config/machine_defaults.hpp"
 #include "config/paths.hpp"
 #include "config/store.hpp"
+#include "config/v1alpha1.hpp"
 #include "kube/client.hpp"
 #include "kube/reading.hpp"
 #include "manifests/cluster_objects.hpp"
@@ -149,11 +150,15 @@ OwnCluster ownCluster(const config::InitFlags& flags, const std::optional<std::s
 std::optional<config::Cluster> storedCluster(kube::Client& client, const std::optional<Version>& version, std::vector<Document> instead) {
   auto documents = storedDocuments(client);
   if (documents.empty()) return std::nullopt;
+  return clusterOf(std::move(documents), version, std::move(instead));
+}
+
+config::Cluster clusterOf(std::vector<Document> documents, const std::optional<Version>& version, std::vector<Document> instead) {
   const auto kindOf = [](const Document& document) { return stringAt(document.value, "kind"); };
   for (auto& given : instead) {
     const auto stored = std::ranges::find(documents, kindOf(given), kindOf);
     if (stored == documents.end()) {
-      if (kindOf(given) == config::auditPolicyKind) documents.push_back(std::move(given));
+      if (kindOf(given) == config::auditPolicyKind || kindOf(given) == config::v1alpha1::kind) documents.push_back(std::move(given));
       continue;
     }
     if (kindOf(given) == "ClusterConfiguration" && !given.value.contains("kubernetesVersion"))

@@ -28,6 +28,9 @@ std::vector<Document> storedDocuments(kube::Client& client);
 /// that they do not say stays.
 std::optional<config::Cluster> storedCluster(kube::Client& client, const std::optional<Version>& version = {}, std::vector<Document> instead = {});
 
+/// The same of documents that were read already.
+config::Cluster clusterOf(std::vector<Document> stored, const std::optional<Version>& version = {}, std::vector<Document> instead = {});
+
 /// A kubeconfig of this machine, with certificate and key from the files that it names; nothing: it is not there. Throws Error for what cannot be
 /// read.
 std::optional<kube::Kubeconfig> readKubeconfig(host::Host& host, const config::Path& path);

@@ -6,6 +6,7 @@
 #include "cmd/output.hpp"
 #include "cmd/own_cluster.hpp"
 #include "cmd/reconfigure_look.hpp"
+#include "cmd/reconfigure_wish.hpp"
 #include "cmd/roll.hpp"
 #include "cmd/roll_look.hpp"
 #include "cmd/rotation_look.hpp"
@@ -20,6 +21,7 @@
 #include "manifests/security.hpp"
 #include "phases/certificates.hpp"
 #include "phases/node.hpp"
+#include "phases/workflows.hpp"
 #include "plan/encryption.hpp"
 #include "plan/on_node.hpp"
 #include "support/encoding.hpp"
@@ -40,96 +42,9 @@ namespace {
 namespace reconfigure = phases::reconfigure;
 using phases::reconfigure::Task;
 
-struct ReconfigureOptions : RollOptions {
-  std::string file;
-  bool merges = false, rotatesKey = false, yes = false, exitCode = false;
-};
+RollOptions rollOptions(const ReconfigureFlags& flags) { return {.kubeconfig = flags.kubeconfig, .patches = flags.patches}; }
 
 // ---- what is wished
-
-/// What can be changed: all else in ClusterConfiguration lies in etcd, in what clients know, or in what nodes have from their beginning.
-constexpr const char* changeable[] = {"apiServer.certSANs", "apiServer.extraArgs", "apiServer.extraEnvs", "apiServer.extraVolumes", "controllerManager", "scheduler",
-                                      "imageRepository", "dns"};
-constexpr const char* changeableOfKubestrap = "security";
-
-Value withoutChangeable(Value document) {
-  for (const std::string path : changeable) {
-    const auto dot = path.find('.');
-    if (dot == path.npos) document.erase(path);
-    else if (document.contains(path.substr(0, dot))) document[path.substr(0, dot)].erase(path.substr(dot + 1));
-  }
-  Value left = Value::object();
-  for (const auto& [name, member] : document.items())
-    if (!member.is_object() || !member.empty()) left[name] = member;
-  return left;
-}
-
-std::vector<std::string> differing(const Value& before, const Value& after) {
-  if (sameDocument(before, after)) return {};
-  auto paths = differences(after, before);
-  for (auto& path : differences(before, after))
-    if (std::ranges::find(paths, path) == paths.end()) paths.push_back(std::move(path));
-  return paths;
-}
-
-Value withoutSecurity(Value document) {
-  document.erase(changeableOfKubestrap);
-  return document;
-}
-
-void refuseOthers(const config::Cluster& present, const config::Cluster& wanted) {
-  if (present.version != wanted.version) throw Error("reconfigure does not change the version", "kubestrap upgrade does", ExitCode::refused);
-  auto paths = differing(withoutChangeable(config::clusterConfigurationDocument(present)), withoutChangeable(config::clusterConfigurationDocument(wanted)));
-  for (auto& path : differing(withoutSecurity(config::kubestrapConfigurationDocument(present)), withoutSecurity(config::kubestrapConfigurationDocument(wanted))))
-    paths.push_back("KubestrapConfiguration." + path);
-  if (!paths.empty())
-    throw Error(fmt::format("a roll cannot change {}", fmt::join(paths, ", ")),
-                fmt::format("it can change {}, and {} of the KubestrapConfiguration", fmt::join(changeable, ", "), changeableOfKubestrap), ExitCode::refused);
-  if (const auto flag = config::setTwice(wanted); !flag.empty())
-    throw Error(fmt::format("apiServer.extraArgs: {} is set by security in the KubestrapConfiguration, too", flag), "take one of them out", ExitCode::refused);
-  const auto &before = present.kubestrap.encryption, &after = wanted.kubestrap.encryption;
-  if (before && after && before->resources != after->resources)
-    throw Error("security.encryptionAtRest.resources cannot change while these are encrypted", "first without encryptionAtRest, then with the other resources", ExitCode::refused);
-}
-
-/// What a document does not say, as it is: all of it, or what cannot be another anyhow.
-void complete(Value& document, const config::Cluster& present, bool merges) {
-  const bool own = stringAt(document, "kind") == config::v1alpha1::kind;
-  if (!own && stringAt(document, "kind") != "ClusterConfiguration") return;
-  auto now = own ? config::kubestrapConfigurationDocument(present) : config::clusterConfigurationDocument(present);
-  if (!merges) now = own ? withoutSecurity(std::move(now)) : withoutChangeable(std::move(now));
-  dropNulls(document); // which would take away
-  now.merge_patch(document);
-  document = std::move(now);
-}
-
-/// Documents as init takes them, made complete.
-std::vector<Document> documentsOf(const ReconfigureOptions& options, const config::Cluster& present, Machine& machine) {
-  if (options.file.empty()) return {};
-  auto documents = withAuditPolicy(machine.readDocuments(options.file), machine.host());
-  std::vector<std::string> warnings;
-  auto problems = config::validateDocuments(documents, warnings);
-  if (!problems.empty()) throw Problems(std::move(problems));
-  for (const auto& warning : warnings) log::warn(warning);
-  for (auto& document : documents) complete(document.value, present, options.merges);
-  return documents;
-}
-
-config::Cluster wantedCluster(const ReconfigureOptions& options, ControlPlane& cluster, Machine& machine) {
-  const auto& present = cluster.setup.cluster;
-  auto documents = documentsOf(options, present, machine);
-  const bool hasPolicy = std::ranges::any_of(documents, [](const Document& each) { return stringAt(each.value, "kind") == config::auditPolicyKind; });
-  auto wanted = storedCluster(cluster.client, {}, std::move(documents));
-  if (!wanted) throw Error("the cluster keeps no configuration", "kubestrap init phase upload-config all");
-  refuseOthers(present, *wanted);
-  const auto& audit = wanted->kubestrap.audit;
-  if (audit && !audit->policy.is_object())
-    throw Error("security.audit: nothing says what the log is to hold", "name a file with policyFile, or put the Policy beside the KubestrapConfiguration", ExitCode::usage);
-  if (hasPolicy && !audit) throw Error("nothing asks for an audit log, for which there is a Policy", "security.audit in the KubestrapConfiguration", ExitCode::usage);
-  if (options.rotatesKey && (!present.kubestrap.encryption || !wanted->kubestrap.encryption))
-    throw Error("there is no key to rotate: nothing is encrypted", "security.encryptionAtRest in the KubestrapConfiguration", ExitCode::refused);
-  return *std::move(wanted);
-}
 
 /// Of keys that the operator has made kubestrap knows nothing, and API servers go by one file.
 void refuseTwoKindsOfKeys(const config::Cluster& present, const config::Cluster& wanted, host::Host& host) {
@@ -148,13 +63,6 @@ void refuseUnknownResources(const config::Cluster& wanted, kube::Client& client)
               "plurals, outside the core group with their group, as kubectl api-resources shows them", ExitCode::refused);
 }
 
-std::vector<std::string> without(const std::vector<std::string>& names, const std::vector<std::string>& others) {
-  std::vector<std::string> left;
-  for (const auto& name : names)
-    if (std::ranges::find(others, name) == others.end()) left.push_back(name);
-  return left;
-}
-
 Value policyOf(const config::Cluster& cluster) { return cluster.kubestrap.audit ? cluster.kubestrap.audit->policy : Value(); }
 
 /// Whether other nodes have to be asked how their files are.
@@ -167,21 +75,21 @@ bool concernsFiles(const config::Cluster& present, const config::Cluster& wanted
 /// One reconfiguration as the machine that drives sees it.
 class Reconfiguration {
 public:
-  Reconfiguration(const ReconfigureOptions& options, Machine& machine)
+  Reconfiguration(const ReconfigureFlags& options, Machine& machine)
       : machine_(machine), cluster_(hostedControlPlane("reconfigure", options.kubeconfig, machine)), watched_(machine.clock()) {
-    auto wanted = wantedCluster(options, cluster_, machine);
+    auto wanted = wantedCluster(options, storedDocuments(cluster_.client), machine, "a roll");
     const auto& present = cluster_.setup.cluster;
     if (present.kubestrap.encryption != wanted.kubestrap.encryption) refuseUnknownResources(wanted, cluster_.client);
     refuseTwoKindsOfKeys(present, wanted, machine.host());
     intent_.keysByHand = config::encryptsByArguments(present) || config::encryptsByArguments(wanted);
     asksOthers_ = concernsFiles(present, wanted);
-    intent_.goingNames = without(present.apiServerCertSANs, wanted.apiServerCertSANs);
+    intent_.goingNames = goingNames(present, wanted);
     intent_.encryption = {.encryption = wanted.kubestrap.encryption, .rotates = options.rotatesKey, .secret = Secret(base64(machine.random()(32)))};
     takeWishes(wanted.pki, machine.host());
-    intent_.roll = rollIntent("reconfigure", cluster_, std::move(wanted), options, machine);
+    intent_.roll = rollIntent("reconfigure", cluster_, std::move(wanted), rollOptions(options), machine);
     intent_.nodes = {.access = cluster_.access, .image = intent_.roll.setup.request.ownImage};
     machine.useRuntime(foundSocket({}));
-    refuseWithoutAuthority();
+    refuseWithoutAuthority(intent_.roll.setup, intent_.goingNames, machine);
   }
 
   const ControlPlane& cluster() const { return cluster_; }
@@ -237,23 +145,6 @@ public:
   }
 
 private:
-  /// Only where the certificate here has to be another one: one that was signed elsewhere and put in place fits already.
-  void refuseWithoutAuthority() {
-    const auto& setup = intent_.roll.setup;
-    if (machine_.host().status(phases::keyFile(setup.cluster, "ca"))) return;
-    auto world = machine_.world();
-    try {
-      plan::verdict(reconfigure::onNode(setup, intent_.goingNames).front(), world);
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const Error& error) {
-      throw Error(fmt::format("{}; the authority's key is not on this machine", error.message()),
-                  "on every control plane: kubestrap certs generate-csr --config FILE with this configuration, have apiserver.csr signed where the key is, kubestrap certs import; then "
-                  "run this again",
-                  ExitCode::refused);
-    }
-  }
-
   reconfigure::NodeSeen here() {
     const auto& name = intent_.roll.setup.node.name;
     return known(name, [&] {
@@ -304,12 +195,16 @@ ExitCode tellPlan(const RollPlan& plan, bool exitCode) {
   return exitCode && !plan.steps.empty() ? ExitCode::differs : ExitCode::done;
 }
 
-ExitCode runReconfigure(const ReconfigureOptions& options) {
+/// A plain control plane, also one whose API server's manifest was away when a run was stopped.
+bool runsStaticPods(host::Host& host) { return isControlPlane(host) && !host.status(config::paths::nodeState); }
+
+ExitCode runReconfigure(const ReconfigureFlags& options) {
   if (options.file.empty() && !options.rotatesKey) throw Error("there is no file", "name one with --filename", ExitCode::usage);
   if (options.file == "-" && !options.dryRun && !options.yes)
     throw Error("standard input is the file, and cannot answer whether it is to be done", "--yes does it without asking, --dry-run shows it", ExitCode::usage);
   Machine machine(globals().rootfs);
   refuseWhileRotating(machine.host(), "reconfigure");
+  if (runsStaticPods(machine.host())) return reconfigurePlain(options, machine);
   Reconfiguration reconfiguration(options, machine);
   if (options.dryRun) return tellPlan(reconfiguration.plan(), options.exitCode);
   if (!options.yes)
@@ -322,6 +217,15 @@ ExitCode runReconfigure(const ReconfigureOptions& options) {
                                      .nextByAsking = [&](plan::Reporter& asking) { return reconfiguration.next(asking); }},
                                     machine);
   return tellPerformed(steps, "the control plane runs with these settings", options.exitCode);
+}
+
+ExitCode runReconfigureNode(const ReconfigureFlags& options) {
+  Machine machine(globals().rootfs);
+  if (!isControlPlane(machine.host())) throw Error("this machine is no control plane of a cluster", "run it on a plain control plane node");
+  if (!runsStaticPods(machine.host()))
+    throw Error("this control plane is hosted: its settings come to all nodes at once", "kubestrap reconfigure -f FILE, on any control plane node", ExitCode::refused);
+  refuseWhileRotating(machine.host(), "reconfigure node");
+  return reconfigurePlainNode(options, machine);
 }
 
 // ---- on the machine of another node
@@ -396,8 +300,28 @@ Command reconfigureOnNodeCommand() {
           .shown = Command::Shown::hidden};
 }
 
+namespace {
+
+Command furtherNodeCommand(const std::shared_ptr<ReconfigureFlags>& options) {
+  const auto flags = [options]() -> std::vector<Flag> {
+    return {{.name = "patches", .into = &options->patches, .doc = "The folder of patches that the control plane was made with", .value = "FOLDER"},
+            kubeconfigFlag(options->kubeconfig),
+            {.name = "dry-run", .into = &options->dryRun, .doc = "Only show what would be changed"},
+            {.name = "exit-code", .into = &options->exitCode, .doc = "End with 4 when something was, or would be, changed"}};
+  };
+  return {.name = "node",
+          .summary = std::string(phases::reconfigureNodeWorkflow().summary),
+          .description = "Run it on each further plain control plane, after kubestrap reconfigure -f FILE on one of them. Those that are begun at once take turns. What does not get ready "
+                         "goes back. It is safe to run again, and does nothing where nothing is to be done.",
+          .details = [] { return phaseTable(phases::reconfigureNodeWorkflow()); },
+          .flags = flags,
+          .run = [options](const auto&) { return runReconfigureNode(*options); }};
+}
+
+} // namespace
+
 Command reconfigureCommand() {
-  const auto options = std::make_shared<ReconfigureOptions>();
+  const auto options = std::make_shared<ReconfigureFlags>();
   const auto flags = [options]() -> std::vector<Flag> {
     return {{.name = "filename", .into = &options->file, .doc = "The documents as they shall be; - is standard input", .letter = 'f', .value = "FILE"},
             {.name = "patches", .into = &options->patches, .doc = "The folder of patches that the control plane was made with", .value = "FOLDER"},
@@ -409,13 +333,15 @@ Command reconfigureCommand() {
             {.name = "yes", .into = &options->yes, .doc = "Do not ask", .letter = 'y'}};
   };
   return {.name = "reconfigure",
-          .summary = "Give a control plane that runs in its own cluster other settings",
+          .summary = "Give a control plane other settings",
           .description = "Takes a file as init takes it, with other arguments, environment or volumes of API server, controller-manager or scheduler, or other names for the API "
                          "server's certificate in its ClusterConfiguration, or an audit log or encryption at rest in its KubestrapConfiguration. Shows what will be changed and asks. "
-                         "Each node tries the new command lines first; then files are brought to each control plane node, and one component after the other gets a new revision, which "
-                         "runs beside the one before it until it serves. No request fails on the way. What does not get ready goes back by itself. It is safe to run again.",
+                         "In its own cluster each node tries the new command lines first; then files are brought to each control plane node, and one component after the other gets a new revision, "
+                         "which runs beside the one before it until it serves. No request fails on the way. On a plain control plane this node's static pods are replaced one by one, and the "
+                         "other nodes follow with kubestrap reconfigure node. What does not get ready goes back by itself. It is safe to run again.",
           .flags = flags,
-          .run = [=](const auto&) { return runReconfigure(*options); }};
+          .run = [=](const auto&) { return runReconfigure(*options); },
+          .children = {furtherNodeCommand(options)}};
 }
 
 } // namespace kubestrap::cmd

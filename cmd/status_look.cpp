@@ -51,6 +51,7 @@ NodeSeen nodeSeen(const Value& node) {
   if (const auto* annotations = find(node, "metadata.annotations")) {
     seen.givenLabels = annotations->value(std::string(phases::status::givenLabelsNotice), "");
     seen.givenTaints = annotations->value(std::string(phases::fleet::givenTaintsNotice), "");
+    seen.settingsFollow = annotations->contains(std::string(config::settingsFollowNotice));
   }
   const auto* unschedulable = find(node, "spec.unschedulable");
   seen.schedulable = !unschedulable || *unschedulable != true;

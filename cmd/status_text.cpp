@@ -93,7 +93,7 @@ void put(const Seen& seen, Value& document) {
   for (const auto& node : seen.nodes)
     document["nodes"].push_back({{"name", node.name}, {"role", node.controlPlane ? "control-plane" : "worker"}, {"kubelet", node.kubelet},
                                  {"ready", node.ready}, {"schedulable", node.schedulable}, {"address", node.address}, {"addresses", node.addresses}, {"labels", node.labels},
-                                 {"givenLabels", node.givenLabels}, {"taints", node.taints}, {"givenTaints", node.givenTaints}});
+                                 {"givenLabels", node.givenLabels}, {"taints", node.taints}, {"givenTaints", node.givenTaints}, {"settingsFollow", node.settingsFollow}});
   document["certificates"] = Value::array();
   for (const auto& each : seen.machine.certificates)
     document["certificates"].push_back({{"name", each.name}, {"expirationDate", formatRfc3339(each.ends)}, {"authority", each.authority}});

@@ -5,6 +5,7 @@
 #include "cmd/machine.hpp"
 #include "config/v1beta4.hpp"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +30,15 @@ struct UpgradeOptions {
 /// version in it, this node, and what is seen of the cluster. `facts` are completed.
 /// A single phase of apply without a version goes by the version that the cluster has been given.
 config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machine& machine, config::Facts& facts);
+
+/// The documents in which the cluster keeps its configuration.
+struct OwnDocuments {
+  std::vector<Document> documents;
+  std::string unreachable; ///< why they are those that an earlier run, which was stopped, has kept on this machine
+};
+OwnDocuments ownDocuments(const config::Path& kubeconfig, Machine& machine);
+/// The manifests of this node's static pods by component, as they were before what was stopped here began.
+std::map<std::string, std::string> formerManifests(host::Host& host);
 
 /// What `upgrade workers` has done on a worker itself, by its kubelet's credentials; its pods have moved away.
 ExitCode upgradeWorkerHere(UpgradeOptions options);

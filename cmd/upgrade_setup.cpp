@@ -98,33 +98,6 @@ Wish wishOf(Upgrade what, const UpgradeConfiguration& file, const UpgradeOptions
 
 // ---- the cluster's configuration
 
-struct OwnDocuments {
-  std::vector<Document> documents;
-  std::string unreachable; ///< why they are those that an earlier run has kept
-};
-
-OwnDocuments documentsFor(const config::Path& kubeconfig, Machine& machine) {
-  auto& host = machine.host();
-  std::string trouble = kubeconfig.string() + " is absent";
-  try {
-    if (const auto found = readKubeconfig(host, kubeconfig)) {
-      kube::Client client(machine.http(), *found);
-      if (auto documents = storedDocuments(client); !documents.empty()) return {std::move(documents), {}};
-      trouble = "ConfigMap kube-system/kubeadm-config is absent";
-    }
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const net::TransportError& error) {
-    trouble = error.message();
-  } catch (const kube::ApiError& error) {
-    trouble = error.message();
-  }
-  const auto kept = host.read(phases::upgradeConfiguration);
-  if (!kept)
-    throw Error(fmt::format("the cluster's configuration cannot be read: {}", trouble), "the cluster has to be in order before it is upgraded: look at kubectl get --raw /readyz");
-  return {parseYaml(*kept, phases::upgradeConfiguration.string()), std::move(trouble)};
-}
-
 Document* clusterConfiguration(std::vector<Document>& documents) {
   const auto found = std::ranges::find_if(documents, [](const auto& each) { return stringAt(each.value, "kind") == "ClusterConfiguration"; });
   if (found == documents.end()) throw Error("the cluster keeps no ClusterConfiguration", "run: kubestrap init phase upload-config all, on a control plane");
@@ -153,16 +126,6 @@ Version targetOf(Upgrade what, const Wish& wish, const UpgradeOptions& options, 
 
 // ---- this node
 
-std::map<std::string, std::string> formerManifests(host::Host& host) {
-  std::map<std::string, std::string> found;
-  for (const auto& component : manifests::components()) {
-    auto text = host.read(phases::formerManifest(component.name));
-    if (!text) text = host.read(manifests::manifestPath(component));
-    if (text) found[std::string(component.name)] = std::move(*text);
-  }
-  return found;
-}
-
 /// What was renewed within the last day is left: a run that goes on does not begin again.
 Duration renewalMargin(const config::Cluster& cluster) {
   const auto life = cluster.pki.certificateLife;
@@ -177,6 +140,38 @@ config::Path kubeconfigOf(const UpgradeOptions& options, bool controlPlane) {
 
 } // namespace
 
+OwnDocuments ownDocuments(const config::Path& kubeconfig, Machine& machine) {
+  auto& host = machine.host();
+  std::string trouble = kubeconfig.string() + " is absent";
+  try {
+    if (const auto found = readKubeconfig(host, kubeconfig)) {
+      kube::Client client(machine.http(), *found);
+      if (auto documents = storedDocuments(client); !documents.empty()) return {std::move(documents), {}};
+      trouble = "ConfigMap kube-system/kubeadm-config is absent";
+    }
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const net::TransportError& error) {
+    trouble = error.message();
+  } catch (const kube::ApiError& error) {
+    trouble = error.message();
+  }
+  const auto kept = host.read(phases::upgradeConfiguration);
+  if (!kept)
+    throw Error(fmt::format("the cluster's configuration cannot be read: {}", trouble), "the cluster has to be in order before it is changed: look at kubectl get --raw /readyz");
+  return {parseYaml(*kept, phases::upgradeConfiguration.string()), std::move(trouble)};
+}
+
+std::map<std::string, std::string> formerManifests(host::Host& host) {
+  std::map<std::string, std::string> found;
+  for (const auto& component : manifests::components()) {
+    auto text = host.read(phases::formerManifest(component.name));
+    if (!text) text = host.read(manifests::manifestPath(component));
+    if (text) found[std::string(component.name)] = std::move(*text);
+  }
+  return found;
+}
+
 config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machine& machine, config::Facts& facts) {
   Warnings warnings;
   auto& host = machine.host();
@@ -189,7 +184,7 @@ config::Setup prepareUpgrade(Upgrade what, const UpgradeOptions& options, Machin
   if (options.kubelet && !controlPlane && !options.kubeconfig && !options.drained)
     throw Error("a worker's own credentials may not drain it", "give --kubeconfig with an administrator's file", ExitCode::usage);
 
-  auto own = documentsFor(kubeconfigOf(options, controlPlane), machine);
+  auto own = ownDocuments(kubeconfigOf(options, controlPlane), machine);
   auto& kept = *clusterConfiguration(own.documents);
   const auto now = parseVersion(stringAt(kept.value, "kubernetesVersion"));
   const auto target = targetOf(what, wish, options, now, warnings);

@@ -7,6 +7,7 @@
 #include "config/addon.hpp"
 #include "config/bundled.hpp"
 #include "config/paths.hpp"
+#include "config/reconfiguring.hpp"
 #include "config/upgrading.hpp"
 #include "support/ip.hpp"
 #include "support/secret.hpp"
@@ -379,7 +380,8 @@ struct Request {
   Renewal renewal;      ///< of `certs renew` only
   Importing importing;  ///< of `certs import` only
   Resetting resetting;  ///< of `reset` only
-  Upgrading upgrading;  ///< of `upgrade` only
+  Upgrading upgrading;  ///< of `upgrade`, and of `reconfigure` on a plain control plane
+  Reconfiguring reconfiguring; ///< of `reconfigure` on a plain control plane only
   Readdressing readdressing; ///< of `node readdress` only
 };
 

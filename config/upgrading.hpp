@@ -39,6 +39,7 @@ struct Upgrading {
     bool ready = false, controlPlane = false;
     bool lacksPodNetwork = false; ///< that is all it lacks to be Ready, and a control plane's pods do without
     bool diskPressure = false; ///< its kubelet says that its disks have too little room, and removes images and pods
+    std::optional<std::string> settingsFollow = {}; ///< it has not been given the cluster's settings yet (config/reconfiguring.hpp)
     std::map<std::string, std::string> versions; ///< of its components by their images' tags: "kube-apiserver" -> "v1.36.3"
   };
   std::vector<Node> nodes;

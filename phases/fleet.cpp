@@ -244,11 +244,25 @@ void tellKept(const SettingsSeen& kept, std::string_view what, const Seen& seen,
   else if (!kept.failed.empty()) plan.troubles.push_back({seen.asked, fmt::format("its {} cannot be compared with the file's: {}", what, kept.failed), kept.hint});
 }
 
+/// Plain control planes are changed one by one: the one that speaks for the cluster first, which keeps them in the cluster, and then the others by that,
+/// those too that join before it.
+void otherNodesFollow(const Wish& wish, const Seen& seen, const Plan& plan, std::vector<Step>& steps) {
+  const bool changes = !steps.empty();
+  for (const auto* host : controlPlanes(wish)) {
+    const auto* node = seen.node(host->name);
+    const bool troubled = std::ranges::find(plan.troubles, host->name, &Trouble::host) != plan.troubles.end();
+    if (troubled || (changes && host->name == seen.asked)) continue;
+    if (changes || (node && node->settingsFollow)) steps.push_back({host->name, Task::settingsNode, "as the cluster keeps them", true});
+  }
+}
+
 /// After everything else at the control planes.
-std::vector<Step> settingsFollow(const Seen& seen, const std::vector<Step>& preparing, Plan& plan) {
+std::vector<Step> settingsFollow(const Wish& wish, const Seen& seen, const std::vector<Step>& preparing, Plan& plan) {
   tellKept(seen.settings, "settings", seen, preparing, plan);
-  if (seen.settings.steps.empty()) return {};
-  return {{seen.asked, Task::settings, join(seen.settings.steps, "; "), true}};
+  std::vector<Step> steps;
+  if (!seen.settings.steps.empty()) steps.push_back({seen.asked, Task::settings, join(seen.settings.steps, "; "), true});
+  if (!seen.asked.empty() && !seen.hosted) otherNodesFollow(wish, seen, plan, steps);
+  return steps;
 }
 
 /// And after that, since both write what the cluster keeps of its configuration. A bundle brings manifests, which are compared once they are there.
@@ -308,6 +322,7 @@ std::string_view nameOf(Task task) {
   case Task::join: return "join";
   case Task::pivot: return "pivot";
   case Task::settings: return "reconfigure";
+  case Task::settingsNode: return "reconfigure node";
   case Task::addons: return "addons apply";
   case Task::label: return "label";
   case Task::taint: return "taint";
@@ -360,7 +375,7 @@ Plan planApply(const Wish& wish, const Seen& seen) {
   auto pivoting = pivots(wish, seen, plan);
   // In layout hosted only a control plane in its own cluster can be upgraded, and who joins waits for upgrades.
   if (!upgrading.empty()) upgrading.insert(upgrading.begin(), pivoting.begin(), pivoting.end()), pivoting.clear();
-  auto settings = settingsFollow(seen, preparing, plan);
+  auto settings = settingsFollow(wish, seen, preparing, plan);
   auto addons = addonsFollow(wish, seen, preparing, plan);
   for (auto* part : {&preparing, &gone, &upgrading, &inits, &controlPlaneJoins, &workerJoins, &pivoting, &settings, &addons, &labels, &taints, &living}) plan.steps.insert(plan.steps.end(), part->begin(), part->end());
   return plan;
@@ -391,11 +406,13 @@ bool isLost(State state) { return state == State::failed || state == State::left
 /// Only what the cluster knows of a node.
 bool marks(const Step& step) { return step.task == Task::label || step.task == Task::taint; }
 
+bool changesSettings(const Step& step) { return step.task == Task::settings || step.task == Task::settingsNode; }
+
 bool isUpgrade(const Step& step) { return step.task == Task::upgrade || step.task == Task::upgradeNode; }
 
 /// Changes who is in etcd, what API servers run, or what the cluster knows of a node: one after the other.
 bool takesTurn(const Step& step) {
-  return isUpgrade(step) || step.task == Task::pivot || step.task == Task::settings || step.task == Task::addons || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
+  return isUpgrade(step) || step.task == Task::pivot || changesSettings(step) || step.task == Task::addons || step.task == Task::forget || step.task == Task::remove || ((step.task == Task::join || step.task == Task::reset) && step.controlPlane);
 }
 
 /// Whether a step cannot be without this earlier one.
@@ -405,9 +422,10 @@ bool needs(const Step& step, const Step& earlier) {
   if (isUpgrade(step) && isUpgrade(earlier)) return earlier.task == Task::upgrade || earlier.apiServer || step.controlPlane == earlier.controlPlane;
   if ((step.task == Task::upgrade || step.task == Task::addons) && earlier.task == Task::loadAhead) return true; // pods with other images come to all nodes at once
   if (isUpgrade(step) && earlier.task == Task::pivot) return true;
-  if ((step.task == Task::pivot || step.task == Task::settings) && (isUpgrade(earlier) || (earlier.task == Task::join && earlier.controlPlane))) return true;
-  if (marks(step) && (marks(earlier) || earlier.task == Task::pivot || earlier.task == Task::settings || earlier.task == Task::addons)) return false;
-  if (step.task == Task::addons && earlier.task == Task::settings) return false;
+  if (changesSettings(step) && changesSettings(earlier)) return true;
+  if ((step.task == Task::pivot || changesSettings(step)) && (isUpgrade(earlier) || (earlier.task == Task::join && earlier.controlPlane))) return true;
+  if (marks(step) && (marks(earlier) || earlier.task == Task::pivot || changesSettings(earlier) || earlier.task == Task::addons)) return false;
+  if (step.task == Task::addons && changesSettings(earlier)) return false;
   return earlier.host == step.host || ((step.task == Task::join || marks(step)) && earlier.task == Task::init);
 }
 

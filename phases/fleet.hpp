@@ -77,6 +77,7 @@ struct NodeSeen {
   std::vector<std::string> addresses = {}; ///< all of them that are internal; none: an older kubestrap has told
   Labels labels = {};
   std::optional<Labels> taints = {}; ///< nothing: an older kubestrap has told, which does not say
+  bool settingsFollow = false; ///< a plain control plane that has not been given yet what the cluster keeps
 };
 
 /// What `reconfigure` says, on the control plane that speaks for the cluster, of the file's settings, or `addons apply` of its add-ons.
@@ -100,7 +101,7 @@ struct Seen {
   const NodeSeen* node(std::string_view name) const;
 };
 
-enum class Task { copyBinary, copyImage, copyBundle, load, loadAhead, prepare, forget, upgrade, upgradeNode, init, join, pivot, settings, addons, label, taint, remove, reset };
+enum class Task { copyBinary, copyImage, copyBundle, load, loadAhead, prepare, forget, upgrade, upgradeNode, init, join, pivot, settings, settingsNode, addons, label, taint, remove, reset };
 /// "copy kubestrap"
 std::string_view nameOf(Task task);
 

@@ -214,7 +214,7 @@ bool comesBeforeRoll(const Intent& intent, const Seen& seen) { return intent.enc
 
 } // namespace
 
-plan::Resources onNode(const Setup& setup, const std::vector<std::string>& goingNames) {
+plan::Resources certificateAndPolicy(const Setup& setup, const std::vector<std::string>& goingNames) {
   auto spec = resolve(*certs::findRow("apiserver"), setup);
   for (const auto& name : goingNames) {
     if (const auto ip = IpAddress::parse(name)) {
@@ -223,7 +223,16 @@ plan::Resources onNode(const Setup& setup, const std::vector<std::string>& going
   }
   Resources all{plan::Certificate{std::move(spec)}};
   append(all, auditLog(setup));
-  all.push_back(showsItsCertificate(setup, "kube-apiserver", setup.node.advertiseAddress.string(), setup.node.bindPort, "apiserver"));
+  return all;
+}
+
+plan::Condition showsItsNames(const Setup& setup) {
+  return showsItsCertificate(setup, "kube-apiserver", setup.node.advertiseAddress.string(), setup.node.bindPort, "apiserver");
+}
+
+plan::Resources onNode(const Setup& setup, const std::vector<std::string>& goingNames) {
+  auto all = certificateAndPolicy(setup, goingNames);
+  all.push_back(showsItsNames(setup));
   return all;
 }
 

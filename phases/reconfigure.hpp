@@ -46,6 +46,9 @@ struct Intent {
 
 /// What shall be true of the files of one control plane, but for its keys.
 plan::Resources onNode(const config::Setup& setup, const std::vector<std::string>& goingNames);
+/// Of this, the files.
+plan::Resources certificateAndPolicy(const config::Setup& setup, const std::vector<std::string>& goingNames);
+plan::Condition showsItsNames(const config::Setup& setup);
 /// Its API server encrypts by the file that is there.
 plan::Condition encryptsByItsFile(const config::Setup& setup);
 /// Where the file of keys waits for another node, sealed for it, and as which member.

@@ -31,6 +31,7 @@ struct NodeSeen {
   std::vector<std::string> addresses; ///< all that are internal
   Value taints = Value::array();
   std::string givenTaints; ///< likewise, by key and effect
+  bool settingsFollow = false; ///< a plain control plane that has not been given the cluster's settings yet (config/reconfiguring.hpp)
 };
 
 /// A pod of the control plane.

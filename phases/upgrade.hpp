@@ -27,6 +27,9 @@ plan::Findings judgeUpgrade(const config::Setup& setup, const config::Facts& fac
 /// The same of a further node, for which the cluster's version has been decided.
 plan::Findings judgeUpgradeOfNode(const config::Setup& setup, const config::Facts& facts);
 
+/// Whether this control plane of layout plain is in a state to be given other settings.
+plan::Findings judgeReconfiguration(const config::Setup& setup, const config::Facts& facts);
+
 /// Whether a phase of `upgrade apply` can be done, or left out, by itself where control planes are rolled. All others are one thing there.
 bool standsAloneInRoll(std::string_view phase);
 

@@ -119,10 +119,10 @@ Observations etcdHealth(const Setup& setup, const Facts&) {
     found.push_back(error(fmt::format("etcd has raised the alarm {}", alarm),
                           alarm == "NOSPACE" ? "compact and defragment it, then disarm the alarm" : "replace the member that is corrupt"));
   if (!etcd.trouble.empty() || etcd.silent.empty()) return found;
-  // This node's member is away for some seconds: what is left has to be more than half.
+  // This node's member is away for some seconds, unless etcd is left alone: what is left has to be more than half.
   const auto own = fmt::format("https://{}", joinHostPort(setup.node.advertiseAddress.string(), 2379));
   const bool ownIsSilent = std::ranges::find(etcd.silent, own) != etcd.silent.end();
-  const auto left = etcd.members.size() - etcd.silent.size() - (ownIsSilent ? 0 : 1);
+  const auto left = etcd.members.size() - etcd.silent.size() - (ownIsSilent || !seen(setup).upgradesEtcd ? 0 : 1);
   const auto evidence = fmt::format("{} of {} members of etcd do not answer: {}", etcd.silent.size(), etcd.members.size(), join(etcd.silent, ", "));
   if (left * 2 > etcd.members.size()) found.push_back(warning(evidence));
   else if (const auto& other = seen(setup).othersTurn; !other.empty()) found.push_back(warning(fmt::format("{}; {} is being upgraded, and is waited for before this node's restarts", evidence, other)));
@@ -291,10 +291,10 @@ bool concerns(On on, const Setup& setup, bool first) {
   return true;
 }
 
-plan::Findings judge(const Setup& setup, const Facts& facts, bool first) {
+template <class Concerns> plan::Findings judge(const Setup& setup, const Facts& facts, bool first, const Concerns& concerning) {
   plan::Findings findings;
   for (const auto& row : rows) {
-    if (!concerns(row.on, setup, first)) continue;
+    if (!concerning(row)) continue;
     const bool admitted = (row.weight != Weight::firm && isIgnored(setup, row.gate.name)) || (row.weight == Weight::ofRolls && !first);
     for (auto& one : row.judge(setup, facts))
       findings.push_back({.check = std::string(row.gate.name),
@@ -305,10 +305,21 @@ plan::Findings judge(const Setup& setup, const Facts& facts, bool first) {
   return findings;
 }
 
+plan::Findings judge(const Setup& setup, const Facts& facts, bool first) {
+  return judge(setup, facts, first, [&](const Row& row) { return concerns(row.on, setup, first); });
+}
+
+/// Of other settings: what they need, and no question of versions.
+constexpr std::string_view ofSettings[] = {"IsPrivilegedUser", "ClusterAnswers", "StaticPodManifest", "EtcdHealthy", "CRI", "ImagePull"};
+
 } // namespace
 
 plan::Findings judgeUpgrade(const Setup& setup, const Facts& facts) { return judge(setup, facts, true); }
 plan::Findings judgeUpgradeOfNode(const Setup& setup, const Facts& facts) { return judge(setup, facts, false); }
+
+plan::Findings judgeReconfiguration(const Setup& setup, const Facts& facts) {
+  return judge(setup, facts, false, [](const Row& row) { return std::ranges::find(ofSettings, row.gate.name) != std::end(ofSettings); });
+}
 
 std::span<const Gate> upgradeGates() {
   static const auto gates = [] {

@@ -22,6 +22,10 @@ const plan::Workflow& upgradeNodeWorkflow();
 /// What is looked at before control planes of layout hosted go to another version: how they do is no workflow (phases/roll.hpp).
 const plan::Workflow& upgradeHostedWorkflow();
 
+/// Other settings for a control plane node of the plain layout: where they are said, with what the cluster keeps of its configuration; and by that, each other one.
+const plan::Workflow& reconfigureWorkflow();
+const plan::Workflow& reconfigureNodeWorkflow();
+
 /// From a node back to a bare machine.
 const plan::Workflow& resetWorkflow();
 

@@ -52,6 +52,7 @@ void lookAtNodes(Upgrading& seen, kube::Client& client) {
                           .controlPlane = kube::isControlPlane(node),
                           .lacksPodNetwork = !kube::isReady(node) && kube::runsHostPods(node),
                           .diskPressure = kube::hasCondition(node, "DiskPressure"),
+                          .settingsFollow = kube::annotationOf(node, config::settingsFollowNotice),
                           .versions = {}});
   for (const auto& pod : client.list("v1", "Pod", "kube-system", "tier=control-plane"))
     for (auto& node : seen.nodes)
@@ -167,6 +168,18 @@ void lookAtEtcd(Upgrading::Etcd& seen, const EtcdAccess& access, const Context& 
     for (const auto& alarm : client.alarms()) seen.alarms.push_back(alarm.kind);
 }
 
+void lookAtOwnEtcd(Setup& setup, const EtcdAccess& access, const Context& context) {
+  if (!setup.cluster.etcd.isLocal() || !setup.node.controlPlane) return;
+  auto& seen = setup.request.upgrading.etcd;
+  try {
+    lookAtEtcd(seen, access, context);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    seen.trouble = error.message();
+  }
+}
+
 void lookAtCertificates(Upgrading& seen, const Path& folder, host::Host& host) {
   for (const auto& name : host.list(folder)) {
     const auto path = folder / name;
@@ -217,15 +230,7 @@ void lookAtCluster(Setup& setup, const EtcdAccess& etcd, const Context& context)
   perhaps("the API servers' metrics", [&] { lookAtDeprecated(seen, etcd.api, context); });
   if (setup.cluster.kubestrap.layout == config::Layout::hosted && setup.node.controlPlane)
     perhaps("what other API servers show", [&] { lookAtShown(seen, setup.node.name, client, context.world.http); });
-  if (setup.cluster.etcd.isLocal() && setup.node.controlPlane) {
-    try {
-      lookAtEtcd(seen.etcd, etcd, context);
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const Error& error) {
-      seen.etcd.trouble = error.message();
-    }
-  }
+  lookAtOwnEtcd(setup, etcd, context);
 }
 
 /// Kubelets tell of a static pod's new image up to a minute and a half late; what runs by it says so at once. Of two control planes that get through
@@ -295,6 +300,23 @@ void lookAtUpgrade(Setup& setup, const EtcdAccess& etcd, World& world) {
     seen.unreachable = error.message();
   }
   lookAtOthers(setup);
+}
+
+void lookAtControlPlanes(Setup& setup, const EtcdAccess& etcd, World& world) {
+  auto& seen = setup.request.upgrading;
+  seen.now = world.clock.now();
+  Kubeconfigs kubeconfigs;
+  const Context context{.world = world, .phase = "preflight", .kubeconfigs = &kubeconfigs};
+  try {
+    auto client = connect(etcd.api, context);
+    lookAtNodes(seen, client);
+    perhaps("whose turn it is", [&] { seen.othersTurn = otherThatHas(controlPlaneTurn, setup.node.name, client, seen.now); });
+    lookAtOwnEtcd(setup, etcd, context);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    seen.unreachable = error.message();
+  }
 }
 
 void lookForOthers(Setup& setup, const Access& access, World& world) {

@@ -14,6 +14,9 @@ namespace kubestrap::plan {
 /// told in `unreachable`.
 void lookAtUpgrade(config::Setup& setup, const EtcdAccess& etcd, World& world);
 
+/// The same for `reconfigure`, as far as that needs it.
+void lookAtControlPlanes(config::Setup& setup, const EtcdAccess& etcd, World& world);
+
 /// Looks anew at which other control planes are still to be upgraded, where this is one. What cannot be seen stays as it was seen before.
 void lookForOthers(config::Setup& setup, const Access& access, World& world);
 

@@ -303,3 +303,28 @@ def test_other_settings_in_the_file_come_to_a_cluster_that_stands(lab, tmp_path)
     settings(operator, "ClusterConfiguration", networking={"podSubnet": "10.99.0.0/16"})
     planned = operator.must("plan")
     assert "settings stay as they are: a roll cannot change networking.podSubnet" in planned.out, planned.out
+
+
+@pytest.mark.long
+def test_other_settings_in_the_file_come_to_plain_control_planes_one_after_the_other(lab, tmp_path):
+    machines = n1, n2, w1 = [lab.machine(name) for name in ("n1", "n2", "w1")]
+    operator = Operator(lab, tmp_path)
+    operator.describe(machines, layout="plain")
+    operator.must("apply", "--yes")
+    lab.install_pod_network(n1)
+    n1.wait_nodes_ready()
+    assert operator.steps() == {}
+
+    settings(operator, "ClusterConfiguration", apiServer={"extraArgs": [{"name": "event-ttl", "value": "2h"}], "certSANs": ["api.example.org"]})
+    assert operator.steps() == {"n1": ["reconfigure"], "n2": ["reconfigure node"]}
+    first = operator.start("apply", "--yes")
+    for line in first.stderr:
+        if "n1: reconfigure done" in line:
+            break
+    first.kill()
+    first.wait()
+    operator.must("apply", "--yes")
+    for node in (n1, n2):
+        assert "--event-ttl=2h" in node.read("/etc/kubernetes/manifests/kube-apiserver.yaml")
+        assert "DNS:api.example.org" in node.run("openssl", "x509", "-in", "/etc/kubernetes/pki/apiserver.crt", "-noout", "-ext", "subjectAltName")
+    assert operator.steps() == {}

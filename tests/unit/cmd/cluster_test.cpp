@@ -32,7 +32,7 @@ Value answerOf(bool node, const std::string& begun = "") {
 Value statusOf(const std::string& answering) {
   return parseJson(R"({"apiServer":{"answers":)" + answering + R"(},"cluster":{"version":"v1.37.2","layout":"hosted","hosting":"static"},"findings":[{"name":"WorkerNotReady","severity":"warning","where":"w1","cause":"it is away","remedy":"bring it back"}],
     "nodes":[{"name":"n1","role":"control-plane","kubelet":"v1.37.2","ready":true,"address":"10.0.0.1","labels":{"a":"b"},"givenLabels":"a",
-              "addresses":["10.0.0.1","fd00::1"],"taints":[{"key":"k","value":"v","effect":"NoSchedule"}],"givenTaints":"k:NoSchedule"},
+              "addresses":["10.0.0.1","fd00::1"],"taints":[{"key":"k","value":"v","effect":"NoSchedule"}],"givenTaints":"k:NoSchedule","settingsFollow":true},
              {"name":"w1","role":"worker","kubelet":"v1.37.2","ready":false},{"name":"w9","role":"worker","kubelet":"v1.37.2","ready":true}]})");
 }
 
@@ -89,6 +89,8 @@ TEST_CASE("the first control plane whose API server answers tells of the nodes")
   REQUIRE(look.seen.nodes[0].taints);
   CHECK(look.seen.nodes[0].taints->all.at("k:NoSchedule") == "v");
   CHECK(look.seen.nodes[0].taints->given == std::vector<std::string>{"k:NoSchedule"});
+  CHECK(look.seen.nodes[0].settingsFollow);
+  CHECK_FALSE(look.seen.nodes[1].settingsFollow);
   CHECK_FALSE(look.seen.nodes[1].taints); // as an older kubestrap tells it
 }
 
@@ -116,6 +118,19 @@ TEST_CASE("only the upgrade of a node is told that pods which nobody makes anew 
   for (const auto& command : clusterCommand().children)
     if (command.flags && std::ranges::any_of(command.flags(), [](const Flag& flag) { return flag.name == "force"; })) having.push_back(command.name);
   CHECK(having == Words{"apply"});
+}
+
+TEST_CASE("a further plain control plane takes the cluster's settings by words that reconfigure node knows") {
+  auto file = fileOf({{"n1", "control-plane"}});
+  file.documents = parseYaml("apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\npatches: {directory: /root/patches}\n", "cluster.yaml");
+  CHECK(settingsNodeCommand(file) == std::vector<std::string>{"reconfigure", "node", "--patches", "/root/patches"});
+  const auto command = reconfigureCommand();
+  const auto node = std::ranges::find(command.children, "node", &Command::name);
+  REQUIRE(node != command.children.end());
+  for (const auto* name : {"patches", "dry-run", "exit-code", "kubeconfig"}) {
+    const auto flags = node->flags();
+    CHECK(std::ranges::find(flags, name, &Flag::name) != flags.end());
+  }
 }
 
 TEST_CASE("what reconfigure says of the settings is taken, and its refusal with its remedy") {

@@ -520,7 +520,9 @@ TEST_CASE("settings come last at the control planes, and what cannot come is tol
   const auto wish = wishOf({"n1", "n2"}, {"w1"});
   auto seen = made(wish);
   seen.settings.steps = {"kube-apiserver: revision 2", "the cluster's configuration"};
+  seen.hosted = seen.selfHosted = true;
   CHECK(stepsOf(planApply(wish, seen)) == Lines{"n1: reconfigure (kube-apiserver: revision 2; the cluster's configuration)"});
+  seen.hosted = seen.selfHosted = false;
 
   auto upgrading = wish;
   upgrading.version = upgrading.common.kubelet = "v1.37.2";
@@ -551,6 +553,36 @@ TEST_CASE("settings come last at the control planes, and what cannot come is tol
   CHECK(planApply(wish, refused).notes == Lines{"settings are compared by the next apply, when kubestrap there is the file's"});
 }
 
+TEST_CASE("settings come to plain control planes one after the other, the one that keeps them in the cluster first, and the next one only where that got well") {
+  auto wish = wishOf({"n1", "n2", "n3"}, {"w1"});
+  wish.addons = true;
+  auto seen = made(wish);
+  seen.asked = "n2";
+  seen.settings.steps = {"n2: static pod kube-apiserver"};
+  seen.addons.steps = {"flannel"};
+  CHECK(stepsOf(planApply(wish, seen)) == Lines{"n2: reconfigure (n2: static pod kube-apiserver)", "n1: reconfigure node (as the cluster keeps them)",
+                                                "n3: reconfigure node (as the cluster keeps them)", "n2: addons apply (flannel)"});
+  CHECK(rounds(planApply(wish, seen)) == std::vector<Lines>{{"n2 reconfigure"}, {"n1 reconfigure node"}, {"n3 reconfigure node"}, {"n2 addons apply"}});
+  CHECK(rounds(planApply(wish, seen), {"n2 reconfigure"}) == std::vector<Lines>{{"n2 reconfigure"}, {"n2 addons apply"}});
+  CHECK(rounds(planApply(wish, seen), {"n1 reconfigure node"}) == std::vector<Lines>{{"n2 reconfigure"}, {"n1 reconfigure node"}, {"n2 addons apply"}});
+
+  forget(seen, "n3");
+  seen.hosts["n3"] = bare();
+  seen.addons.steps.clear();
+  CHECK(rounds(planApply(wish, seen)) == std::vector<Lines>{{"n3 preflight --fix"}, {"n3 join"}, {"n2 reconfigure"}, {"n1 reconfigure node"}, {"n3 reconfigure node"}});
+}
+
+TEST_CASE("a plain control plane that has not followed since a run was stopped follows, whichever it is") {
+  const auto wish = wishOf({"n1", "n2"}, {"w1"});
+  for (const std::size_t which : {0U, 1U}) {
+    auto seen = made(wish);
+    seen.nodes[which].settingsFollow = true;
+    CHECK(stepsOf(planApply(wish, seen)) == Lines{seen.nodes[which].name + ": reconfigure node (as the cluster keeps them)"});
+    seen.hosted = true;
+    CHECK(planApply(wish, seen).steps.empty());
+  }
+}
+
 TEST_CASE("add-ons come after the settings, by the control plane that speaks for the cluster, and what cannot come is told") {
   auto wish = wishOf({"n1", "n2"}, {"w1"});
   auto seen = made(wish);
@@ -559,6 +591,7 @@ TEST_CASE("add-ons come after the settings, by the control plane that speaks for
   wish.addons = true;
   CHECK(stepsOf(planApply(wish, seen)) == Lines{"n1: addons apply (flannel, metallb)"});
   seen.settings.steps = {"kube-apiserver: revision 2"};
+  seen.hosted = seen.selfHosted = true;
   wish.hosts[0].labels = {{"disk", "ssd"}};
   CHECK(rounds(planApply(wish, seen), {"n1 reconfigure"}) == std::vector<Lines>{{"n1 reconfigure", "n1 label"}, {"n1 addons apply"}});
   CHECK(planApply(wish, allBare(wish)).notes.empty()); // init installs them

@@ -148,6 +148,33 @@ TEST_CASE("etcd has to keep its quorum while this node's member restarts") {
   CHECK(spoken(setup) == Said{"error EtcdHealthy", "error EtcdVersion"});
 }
 
+TEST_CASE("a member of etcd that is away keeps nobody from what leaves etcd alone") {
+  auto setup = healthy();
+  setup.request.upgrading.etcd.silent = {"https://10.0.0.13:2379"};
+  setup.request.upgrading.upgradesEtcd = false;
+  CHECK(spoken(setup) == Said{"warning EtcdHealthy"});
+}
+
+TEST_CASE("other settings of a plain control plane are kept back by what they need, and by no question of versions or of other nodes") {
+  const auto said = [](const config::Setup& setup) {
+    Said names;
+    for (const auto& finding : judgeReconfiguration(setup, sound()))
+      if (finding.severity == plan::Severity::error) names.push_back(finding.check);
+    return names;
+  };
+  auto setup = healthy("v1.35.0", "v1.37.2");
+  setup.request.upgrading.nodes[0].ready = setup.request.upgrading.nodes[1].ready = false;
+  setup.request.upgrading.disruptionBudgets = {"default/web"};
+  CHECK(said(setup) == Said{});
+  setup.request.upgrading.manifests.erase("kube-scheduler");
+  setup.request.upgrading.etcd.trouble = "no leader";
+  CHECK(said(setup) == Said{"StaticPodManifest", "EtcdHealthy"});
+  setup.request.upgrading.unreachable = "connection refused";
+  CHECK(said(setup) == Said{"ClusterAnswers", "StaticPodManifest", "EtcdHealthy"});
+  setup.request.upgrading.goesOn = true; // it is to bring it back
+  CHECK(said(setup) == Said{"StaticPodManifest", "EtcdHealthy"});
+}
+
 TEST_CASE("a snapshot of etcd has to fit where one is taken: a roll takes none for a patch version alone") {
   auto facts = sound();
   facts.disks[config::paths::kubelet.string()] = {.mountPoint = "/var", .freeBytes = std::uint64_t{1} << 20};
