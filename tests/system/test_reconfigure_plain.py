@@ -115,15 +115,18 @@ def test_a_run_that_was_killed_with_a_wrong_flag_written_goes_on_with_a_right_on
 @pytest.fixture(scope="module")
 def three(lab, node):
     lab.off(node)
-    first, *others = [lab.machine(name) for name in ("n1", "n2", "n3")]
+    first, second, third = (lab.machine(name) for name in ("n1", "n2", "n3"))
     made = first.init("--upload-certs", config=with_endpoint(first))
     assert made.code == 0, str(made)
-    for machine in others[:1]:
-        joined = join(machine, join_words(first), "--control-plane", "--certificate-key", CERTIFICATE_KEY, timeout=400)
-        assert joined.code == 0, str(joined)
-    lab.install_pod_network(first)
+    joins(second, first)
     first.wait_ready()
-    return [first, *others]
+    return first, second, third
+
+
+def joins(machine, first) -> None:
+    joined = join(machine, join_words(first), "--control-plane", "--certificate-key", CERTIFICATE_KEY, timeout=400)
+    assert joined.code == 0, str(joined)
+    first.lab.install_pod_network(first)
 
 
 def noted(node) -> set[str]:
@@ -141,8 +144,7 @@ def test_others_follow_by_what_the_cluster_keeps_and_one_that_joins_meanwhile_ha
     done = reconfigure(first, settings(first, "other.example.org", event_ttl="2h") + "---\n" + own(first, audit={"policyFile": POLICY}), "--yes", "-o", "json")
     assert json.loads(done.out)["following"] == ["n2"] and noted(first) == {"n2"}
 
-    joined = join(third, join_words(first), "--control-plane", "--certificate-key", CERTIFICATE_KEY, timeout=400)
-    assert joined.code == 0, str(joined)
+    joins(third, first)
     assert "other.example.org" in shown(third, third.address) and "--event-ttl=2h" in third.read(f"{MANIFESTS}/kube-apiserver.yaml")
     assert not json.loads(follow(third, "-o", "json").out)["changed"]
 
