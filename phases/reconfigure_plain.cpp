@@ -8,6 +8,7 @@
 #include "support/text.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace kubestrap::phases {
 
@@ -33,11 +34,20 @@ Resources controlPlane(const Setup& setup, const Phase&) {
   return resources;
 }
 
+/// Names that a run before this one, which was stopped, has changed; those that this one has, were put back with the files of its phase.
+Resources formerCertificate(const Setup& setup) {
+  if (!setup.request.upgrading.goesOn || setup.node.externalAuthority) return {};
+  auto former = setup;
+  const auto others = std::exchange(former.cluster.apiServerCertSANs, reconfiguring(setup).formerNames);
+  return {reconfigure::certificateAndPolicy(former, others).front(), reconfigure::showsItsNames(setup)};
+}
+
 /// An API server that was well is left alone where another component was not.
 Resources formerControlPlane(const Setup& setup, const Phase&) {
   auto resources = putBack(setup, {"kube-apiserver", "etcd"});
   append(resources, putBack(setup, {"kube-controller-manager"}));
   append(resources, putBack(setup, {"kube-scheduler"}));
+  append(resources, formerCertificate(setup));
   append(resources, wayBackEnds(setup));
   return resources;
 }

@@ -55,7 +55,7 @@ public:
     made.cluster = present;
     if (change) change(made.cluster);
     auto& request = made.request;
-    request.reconfiguring = {.goingNames = cmd::goingNames(present, made.cluster), .addons = present.images.coreDns != made.cluster.images.coreDns, .stores = cmd::isStoredOtherwise(present, made.cluster)};
+    request.reconfiguring = {.goingNames = cmd::goingNames(present, made.cluster), .formerNames = present.apiServerCertSANs, .addons = present.images.coreDns != made.cluster.images.coreDns, .stores = cmd::isStoredOtherwise(present, made.cluster)};
     auto& upgrading = request.upgrading;
     upgrading.renewsCertificates = upgrading.upgradesEtcd = false;
     upgrading.etcd.members = {"https://10.0.0.11:2379"};
@@ -317,6 +317,8 @@ TEST_CASE("a run that was killed with a wrong flag written goes back to what the
       CHECK(machine.runs("kube-apiserver"));
       CHECK(machine.manifest("kube-apiserver").find(kWrong) == std::string::npos);
       CHECK(machine.stored() == before.stored);
+      CHECK(machine.isNamed(kOld));
+      CHECK_FALSE(machine.isNamed(kNew));
     }
   }
 }
