@@ -134,11 +134,11 @@ ExitCode printAddons(const config::Setup& setup, std::string_view phase) {
   return ExitCode::done;
 }
 
-/// Which files all control planes share is said by the cluster that stands here, where no file says it: keys of etcd's encryption, an etcd that is elsewhere.
+/// Which files all control planes share is said by the cluster that stands here, where no file says it: their folder, keys of etcd's encryption, an etcd that is elsewhere.
 void takeWhatIsShared(config::Cluster& cluster, const InitOptions& options, Machine& machine) {
-  const auto own = ownCluster(options.flags, options.kubeconfig, machine).cluster;
-  cluster.kubestrap.encryption = own.kubestrap.encryption;
-  cluster.etcd.external = own.etcd.external;
+  auto own = ownCluster(options.flags, options.kubeconfig, machine).cluster;
+  if (options.flags.certDir) own.pki.folder = cluster.pki.folder;
+  manifests::shareAs(cluster, own);
 }
 
 /// --self-hosted needs the layout hosted, which nobody has to ask for besides.

@@ -139,6 +139,7 @@ private:
     for (const auto& warning : warnings) log::warn(warning);
     const auto &before = present.images, &after = setup_.cluster.images;
     request.reconfiguring = {.goingNames = goingNames(present, setup_.cluster),
+                             .formerNames = present.apiServerCertSANs,
                              .addons = before.coreDns != after.coreDns || before.proxy != after.proxy || present.dnsDisabled != setup_.cluster.dnsDisabled,
                              .stores = isStoredOtherwise(present, setup_.cluster)};
     auto& upgrading = request.upgrading;

@@ -13,6 +13,7 @@ inline constexpr std::string_view settingsFollowNotice = "kubestrap.io/settings-
 /// What `reconfigure` is to do on a plain control plane. The settings themselves are the Cluster of the Setup.
 struct Reconfiguring {
   std::vector<std::string> goingNames; ///< of certSANs: those that are not wanted any more
+  std::vector<std::string> formerNames; ///< all certSANs that the cluster keeps
   bool addons = false; ///< what concerns CoreDNS and kube-proxy differs
   bool stores = false; ///< the cluster does not keep these settings yet: other control planes have to follow
 };

@@ -139,6 +139,12 @@ std::vector<SharedFile> sharedFiles(const Cluster& cluster) {
   return files;
 }
 
+void shareAs(Cluster& cluster, const Cluster& other) {
+  cluster.pki.folder = other.pki.folder;
+  cluster.kubestrap.encryption = other.kubestrap.encryption;
+  cluster.etcd.external = other.etcd.external;
+}
+
 BootstrapToken certsLifetimeToken(const Secret& certificateKey, TimePoint expires) {
   constexpr std::string_view alphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
   std::string token;

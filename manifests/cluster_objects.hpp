@@ -42,6 +42,8 @@ struct SharedFile {
   config::Path path; ///< empty: there is none, and its value stays empty
 };
 std::vector<SharedFile> sharedFiles(const config::Cluster& cluster);
+/// From here on `cluster` shares the same files as `other`.
+void shareAs(config::Cluster& cluster, const config::Cluster& other);
 
 /// The bootstrap token that owns the Secret kubeadm-certs: when the token cleaner removes it, the garbage collector
 /// removes the Secret. It has no usages, so nobody can log in with it. Its id follows from the certificate key: the

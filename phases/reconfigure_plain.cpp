@@ -8,6 +8,7 @@
 #include "support/text.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace kubestrap::phases {
 
@@ -33,11 +34,20 @@ Resources controlPlane(const Setup& setup, const Phase&) {
   return resources;
 }
 
+/// Names that a run before this one, which was stopped, has changed; those that this one has, were put back with the files of its phase.
+Resources formerCertificate(const Setup& setup) {
+  if (!setup.request.upgrading.goesOn || setup.node.externalAuthority) return {};
+  auto former = setup;
+  const auto others = std::exchange(former.cluster.apiServerCertSANs, reconfiguring(setup).formerNames);
+  return {reconfigure::certificateAndPolicy(former, others).front(), reconfigure::showsItsNames(setup)};
+}
+
 /// An API server that was well is left alone where another component was not.
 Resources formerControlPlane(const Setup& setup, const Phase&) {
   auto resources = putBack(setup, {"kube-apiserver", "etcd"});
   append(resources, putBack(setup, {"kube-controller-manager"}));
   append(resources, putBack(setup, {"kube-scheduler"}));
+  append(resources, formerCertificate(setup));
   append(resources, wayBackEnds(setup));
   return resources;
 }
@@ -73,12 +83,11 @@ Resources stored(const Setup& setup, const Phase& phase) {
   return resources;
 }
 
-/// This node has followed, and what was kept for its way back goes.
+/// What was kept for this node's way back goes, and then the mark that it has to follow: whoever is stopped in between comes here again by that.
 Resources tidy(const Setup& setup, const Phase&) {
-  Resources resources;
+  auto resources = keptNoLonger("the settings are in force");
   for (const auto& node : setup.request.upgrading.nodes)
     if (node.name == setup.node.name && node.settingsFollow) resources.push_back(notice(setup, node.name, nullptr));
-  append(resources, keptNoLonger("the settings are in force"));
   return resources;
 }
 
@@ -100,9 +109,10 @@ const plan::Workflow& reconfigureWorkflow() {
       {.name = "control-plane", .summary = controlPlaneSaid, .desired = controlPlane, .onFailure = OnFailure::restoreFiles, .undo = formerControlPlane},
       // From here on this node has proved the settings.
       {.name = "addon", .summary = "What every cluster needs, with its images as they shall be", .children = addons},
+      // Once the cluster keeps the settings nobody may have a reason to run this again: no way back that leads past them stays behind.
+      {.name = "post-reconfigure", .summary = tidySaid, .desired = tidy},
       {.name = "upload-config", .summary = "Keep the settings in the cluster, and note who has to follow", .desired = stored, .looksForOthers = asAdmin},
       // From here on a control plane that joins has them, and others take them by `reconfigure node`.
-      {.name = "post-reconfigure", .summary = tidySaid, .desired = tidy},
   };
   static const plan::Workflow workflow{"reconfigure", "Give the control plane other settings", phases};
   return workflow;

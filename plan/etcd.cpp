@@ -123,31 +123,42 @@ std::string notHeardFrom(const EtcdMember& wanted, World& world) {
   return "the other members have not heard from it yet";
 }
 
+/// The kubelet begins a pod's first container anew at once, and lets a further one wait for ten seconds and more.
+enum class Attempt { any, first };
+
 /// Ends its container. Where the runtime does not do it, the kubelet does when the manifest goes.
-void endAtOnce(const EtcdMember& member, World& world) {
+bool endAtOnce(const EtcdMember& member, Attempt attempt, World& world) {
   try {
-    if (const auto container = containerOf(member, world)) world.cri.stopContainer(container->id, Duration::zero());
+    const auto container = containerOf(member, world);
+    if (!container || (attempt == Attempt::first && container->attempt > 0)) return false;
+    world.cri.stopContainer(container->id, Duration::zero());
+    return true;
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {
     log::info(1, "etcd's container could not be ended: {}", error.message());
+    return false;
   }
 }
 
 /// A learner that waits for its own announcement, which lay in the snapshot that it began with: it announces itself again after seven seconds, and
 /// serves no client until then (etcd: server/etcdserver/server.go, publishV3). Begun anew, it hears itself at once; and a learner has no vote that
-/// would be missed.
+/// would be missed. One that serves is left alone from then on: a promotion whose answer was lost may have given it a vote.
 class Unheard {
 public:
   /// What is waited for, as long as it is.
   std::optional<std::string> wait(const EtcdMember& wanted, const etcd::Member& member, etcd::Client& client, World& world) {
-    if (given_ || member.clientUrls.empty() || client.serves(member.clientUrls.front())) return std::nullopt;
+    if (given_ || member.clientUrls.empty()) return std::nullopt;
+    if (client.serves(member.clientUrls.front())) {
+      given_ = true;
+      return std::nullopt;
+    }
     const auto now = world.clock.now();
     if (!since_) since_ = now;
     if (!begunAnew_ && now - *since_ >= enough) {
       begunAnew_ = true;
       if (!isSmall(client)) given_ = true;
-      else log::info(1, "etcd here has got its own announcement by a snapshot: it begins anew"), endAtOnce(wanted, world);
+      else if (endAtOnce(wanted, Attempt::first, world)) log::info(1, "etcd here has got its own announcement by a snapshot: it begins anew");
     }
     if (now - *since_ >= tooLong) given_ = true;
     return given_ ? std::nullopt : std::optional<std::string>("it does not serve clients yet");
@@ -260,7 +271,7 @@ std::optional<std::string> lackOfRemoval(const EtcdMember& wanted, const Context
     const auto* member = findMember(members, wanted.peerUrl);
     if (!member) return std::nullopt;
     client.remove(member->id);
-    if (!wanted.pod.empty()) endAtOnce(wanted, context.world);
+    if (!wanted.pod.empty()) endAtOnce(wanted, Attempt::any, context.world);
     return std::nullopt;
   } catch (const net::GrpcError& error) {
     if (!etcd::isPassing(error)) throw;

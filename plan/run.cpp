@@ -133,7 +133,7 @@ private:
       reporter_.phaseSkipped(name);
       return;
     }
-    if (applying() && selection_.runs(name) && phase.looksForOthers) lookForOthers(setup_, phase.looksForOthers(setup_), world_);
+    if (applying() && selection_.runs(name) && phase.looksForOthers) while_("in phase " + name, [&] { seeOthers(phase.looksForOthers(setup_)); });
     if (selection_.runs(name) && (phase.judge || phase.repair || phase.desired)) {
       reporter_.phaseBegins(name, phase.summary);
       while_("in phase " + name, [&] {
@@ -149,6 +149,12 @@ private:
       reporter_.phaseEnds(name);
     }
     for (const auto& child : phase.children) enter(child, name + "/" + std::string(child.name));
+  }
+
+  /// What was seen before may do. Where nothing was, nobody would seem to be there.
+  void seeOthers(const Access& access) {
+    const auto trouble = lookForOthers(setup_, access, world_);
+    if (!trouble.empty() && setup_.request.upgrading.nodes.empty()) throw Error("the cluster's nodes cannot be seen: " + trouble, "look at kubectl get nodes, then run the command again: it goes on");
   }
 
   void warn(const std::string& name, std::string text) {

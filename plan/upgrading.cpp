@@ -319,8 +319,8 @@ void lookAtControlPlanes(Setup& setup, const EtcdAccess& etcd, World& world) {
   }
 }
 
-void lookForOthers(Setup& setup, const Access& access, World& world) {
-  if (!setup.node.controlPlane) return;
+std::string lookForOthers(Setup& setup, const Access& access, World& world) {
+  if (!setup.node.controlPlane) return {};
   const Context context{.world = world, .applying = true, .apiPatience = setup.request.timeouts.kubernetesAPICall, .phase = "addon"};
   const auto look = [&] {
     auto client = connect(access, context);
@@ -330,7 +330,15 @@ void lookForOthers(Setup& setup, const Access& access, World& world) {
     setup.request.upgrading.nodes = std::move(now.nodes);
     lookAtOthers(setup);
   };
-  perhaps("other control planes", [&] { withPatience(context, "control planes", look); });
+  try {
+    withPatience(context, "control planes", look);
+    return {};
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log::info(1, "other control planes cannot be looked at: {}", error.message());
+    return error.message();
+  }
 }
 
 } // namespace kubestrap::plan

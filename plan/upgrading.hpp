@@ -17,8 +17,8 @@ void lookAtUpgrade(config::Setup& setup, const EtcdAccess& etcd, World& world);
 /// The same for `reconfigure`, as far as that needs it.
 void lookAtControlPlanes(config::Setup& setup, const EtcdAccess& etcd, World& world);
 
-/// Looks anew at which other control planes are still to be upgraded, where this is one. What cannot be seen stays as it was seen before.
-void lookForOthers(config::Setup& setup, const Access& access, World& world);
+/// Looks anew at which other control planes are still to be upgraded, where this is one. What cannot be seen stays as it was seen before, and why is returned.
+std::string lookForOthers(config::Setup& setup, const Access& access, World& world);
 
 /// Of the API server's metrics: the outdated versions of APIs that somebody has asked for since it started, and that will be gone one day.
 std::vector<config::Upgrading::Api> deprecatedApis(std::string_view metrics);

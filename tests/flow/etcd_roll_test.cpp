@@ -8,6 +8,7 @@
 #include "plan/operation.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <map>
 
@@ -59,6 +60,8 @@ public:
   int compacting = 0;
   std::string unheard; ///< peer URL of a member whom the others do not hear
   Duration silence = std::chrono::seconds(7), backoff{}; ///< of a member that begins, and of API servers that come back to it
+  bool hasRuntime = false;   ///< which tells of members' containers: "etcd-n1 1" is the first one of that pod, and one that is begun anew serves at once
+  unsigned firstAttempt = 0; ///< of a container whose pod was made
 
   using StepOf = std::optional<plan::Step> (*)(const config::Setup&, const std::vector<phases::EtcdMemberSeen>&);
   void roll(StepOf stepOf = phases::rollEtcd) {
@@ -80,8 +83,17 @@ private:
              {"annotations", {{"kubeadm.kubernetes.io/etcd.advertise-client-urls", place.clientUrl}}}}}, {"spec", {{"nodeName", "n1"}}}});
   }
 
+  bool runs(const std::string& pod) const {
+    return std::ranges::any_of(cri.found, [&](const auto& each) { return each.podName == pod && each.state == host::Container::State::running; });
+  }
+  void begin(const std::string& pod, unsigned attempt) {
+    cri.found.push_back({.id = fmt::format("{} {}", pod, ++begun_[pod]), .podName = pod, .podNamespace = "kube-system", .name = "etcd", .state = host::Container::State::running,
+                         .attempt = attempt, .createdAt = host.now});
+  }
+
   /// The kubelet's and etcd's.
   void work() {
+    if (hasRuntime && begun_.empty()) begin("etcd-n1", 0);
     for (const auto& [peerUrl, place] : kPlaces) {
       if (host.files.contains(place.manifest)) gone_.erase(peerUrl);
       else if (host.now - gone_.try_emplace(peerUrl, host.now).first->second >= std::chrono::seconds(2)) api.remove("/api/v1/namespaces/kube-system/pods/" + place.pod);
@@ -96,17 +108,23 @@ private:
         began_[member.peerUrl] = host.now;
         knownFrom_[member.peerUrl] = host.now + backoff;
         showPod(place);
+        if (hasRuntime) begin(place.pod, firstAttempt);
+      } else if (hasRuntime && !runs(place.pod)) {
+        begin(place.pod, firstAttempt + 1);
+        member.silent = false;
       }
       if (member.silent && host.now - began_[member.peerUrl] >= silence) member.silent = false;
     }
   }
   std::map<std::string, TimePoint> began_, knownFrom_, gone_;
+  std::map<std::string, int> begun_; ///< containers by pod
 };
 
 } // namespace
 
-TEST_CASE("a member makes room only for one that serves clients: one that caught up by a snapshot does not for seven seconds") {
+TEST_CASE("a member makes room only for one that serves clients: one that does not for long votes by then, and does not lead yet") {
   Node node;
+  node.silence = std::chrono::seconds(10);
   node.roll();
   CHECK(node.changes == Lines{"add " + kSecond, "promote " + kSecond + " while n1-second serves nobody", "lead " + kSecond, "remove " + kFirst,
                               "add " + kFirst, "promote " + kFirst + " while n1 serves nobody", "lead " + kFirst, "remove " + kSecond});
@@ -115,8 +133,42 @@ TEST_CASE("a member makes room only for one that serves clients: one that caught
   CHECK_FALSE(node.host.files.contains(kPlaces.at(kSecond).manifest));
 }
 
+TEST_CASE("a learner that waits for its own announcement is begun anew once, beside the member that serves, and in its own place again") {
+  Node node;
+  node.hasRuntime = true;
+  node.cri.effects.clear();
+  SUBCASE("which the kubelet does at once") {
+    node.roll();
+    CHECK(node.cri.effects == Lines{"stop container etcd-second-n1 1", "stop container etcd-n1 1", "stop container etcd-n1 2", "stop container etcd-second-n1 2"});
+  }
+  SUBCASE("but one that has begun anew already would be let wait by the kubelet for longer than it waits by itself") {
+    node.firstAttempt = 1;
+    node.roll();
+    CHECK(node.cri.effects == Lines{"stop container etcd-n1 1", "stop container etcd-second-n1 1"});
+  }
+  CHECK(node.changes == Lines{"add " + kSecond, "promote " + kSecond, "lead " + kSecond, "remove " + kFirst, "add " + kFirst, "promote " + kFirst, "lead " + kFirst, "remove " + kSecond});
+}
+
+TEST_CASE("a learner that has served is not begun anew: the answer to its promotion may have been lost") {
+  Node node;
+  node.hasRuntime = true;
+  node.silence = Duration::zero();
+  node.etcd.onChange = [&, before = node.etcd.onChange](const std::string& change) {
+    before(change);
+    if (change != "promote " + kSecond || node.silence > Duration::zero()) return;
+    node.silence = std::chrono::seconds(3);
+    node.etcd.members[1].silent = true;
+    throw net::TransportError(net::TransportError::Kind::other, "the answer was lost");
+  };
+  node.cri.effects.clear();
+  node.roll(phases::etcdBeside);
+  CHECK(node.cri.effects == Lines{});
+  CHECK(node.changes == Lines{"add " + kSecond, "promote " + kSecond, "promote " + kSecond + " while n1-second serves nobody"});
+}
+
 TEST_CASE("the only member gets one beside it, which serves clients before anybody is told of it, and goes again") {
   Node node;
+  node.silence = std::chrono::seconds(10);
   node.roll(phases::etcdBeside);
   CHECK(node.changes == Lines{"add " + kSecond, "promote " + kSecond + " while n1-second serves nobody"});
   REQUIRE(node.etcd.members.size() == 2);
@@ -150,6 +202,7 @@ TEST_CASE("the own place is taken again when the kubelet is through with the pod
 
 TEST_CASE("a member that has left is ended at once, before the kubelet does it: it would answer, and refuse all") {
   Node node;
+  node.silence = Duration::zero();
   for (const auto* pod : {"etcd-n1", "etcd-second-n1"})
     node.cri.found.push_back({.id = pod, .podName = pod, .podNamespace = "kube-system", .name = "etcd", .state = host::Container::State::running, .createdAt = node.host.now});
   Lines seen;
@@ -183,7 +236,7 @@ TEST_CASE("a member makes no room for one that has other data") {
     said = error.message();
   }
   CHECK(said == "etcd member n1-second has other data than n1, in whose place it was to come: at revision 0 their hashes are 00000007 and 00000000");
-  CHECK(node.changes == Lines{"add " + kSecond, "promote " + kSecond + " while n1-second serves nobody"});
+  CHECK(node.changes == Lines{"add " + kSecond, "promote " + kSecond});
   CHECK(node.etcd.leader == 1);
   node.etcd.members[1].hash = 0;
   node.roll();

@@ -55,7 +55,7 @@ public:
     made.cluster = present;
     if (change) change(made.cluster);
     auto& request = made.request;
-    request.reconfiguring = {.goingNames = cmd::goingNames(present, made.cluster), .addons = present.images.coreDns != made.cluster.images.coreDns, .stores = cmd::isStoredOtherwise(present, made.cluster)};
+    request.reconfiguring = {.goingNames = cmd::goingNames(present, made.cluster), .formerNames = present.apiServerCertSANs, .addons = present.images.coreDns != made.cluster.images.coreDns, .stores = cmd::isStoredOtherwise(present, made.cluster)};
     auto& upgrading = request.upgrading;
     upgrading.renewsCertificates = upgrading.upgradesEtcd = false;
     upgrading.etcd.members = {"https://10.0.0.11:2379"};
@@ -168,13 +168,15 @@ void wrong(config::Cluster& cluster) {
   cluster.apiServer.extraArgs.push_back({kWrong, "1"});
 }
 
+bool isStored(ControlPlane& machine) { return machine.stored().find("event-ttl") != std::string::npos; }
+
 void checkDone(ControlPlane& machine) {
   CHECK(machine.manifest("kube-apiserver").find("--event-ttl=2h") != std::string::npos);
   CHECK(machine.manifest("kube-apiserver").find("--audit-policy-file=") != std::string::npos);
   for (const auto* component : kComponents) CHECK(machine.runs(component));
   CHECK(machine.isNamed(kNew));
   CHECK_FALSE(machine.isNamed(kOld));
-  CHECK(machine.stored().find("event-ttl") != std::string::npos);
+  CHECK(isStored(machine));
   CHECK(machine.noteOf("n2") == std::optional<std::string>(kOld));
   CHECK_FALSE(machine.noteOf("n1"));
   CHECK(machine.host.list(kKept) == Lines{});
@@ -206,6 +208,17 @@ void killedWhenWritten(ControlPlane& machine) {
     throw fakes::Killed{};
   };
   CHECK_THROWS_AS(machine.reconfigure(), fakes::Killed);
+}
+
+/// As if another one had been given the settings.
+void hasToFollow(ControlPlane& machine) {
+  const auto former = machine.host.files;
+  machine.change = all;
+  machine.reconfigure();
+  for (const auto* path : {"/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/pki/apiserver.key", "/etc/kubernetes/manifests/kube-apiserver.yaml"}) machine.host.put(path, former.at(path).content, 0600);
+  machine.host.service("kubelet", host::Host::ServiceAction::restart);
+  machine.host.now += std::chrono::seconds(5);
+  machine.note("n1", kOld);
 }
 
 } // namespace
@@ -278,6 +291,7 @@ TEST_CASE("other settings of a plain control plane that are stopped anywhere are
     machine.host.stopAtEffect = machine.host.effects.size() + n;
     CHECK_THROWS_AS(machine.reconfigure(), fakes::Killed);
     machine.host.stopAtEffect.reset();
+    if (isStored(machine)) CHECK(machine.host.list(kKept) == Lines{}); // nobody may run it again
     machine.host.now += std::chrono::seconds(5);
     CHECK(machine.fails() == "");
     checkDone(machine);
@@ -303,23 +317,55 @@ TEST_CASE("a run that was killed with a wrong flag written goes back to what the
       CHECK(machine.runs("kube-apiserver"));
       CHECK(machine.manifest("kube-apiserver").find(kWrong) == std::string::npos);
       CHECK(machine.stored() == before.stored);
+      CHECK(machine.isNamed(kOld));
+      CHECK_FALSE(machine.isNamed(kNew));
     }
   }
 }
 
 TEST_CASE("a further plain control plane takes what the cluster keeps, lets names go that it was told of, and is noted no more") {
   ControlPlane machine;
-  const auto former = machine.host.files;
-  machine.change = all;
-  machine.reconfigure();
-  for (const auto* path : {"/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/pki/apiserver.key", "/etc/kubernetes/manifests/kube-apiserver.yaml"}) machine.host.put(path, former.at(path).content, 0600);
-  machine.host.service("kubelet", host::Host::ServiceAction::restart);
-  machine.host.now += std::chrono::seconds(5);
-  machine.note("n1", kOld); // as if it had been the other one
+  hasToFollow(machine);
   CHECK(machine.isNamed(kOld));
   machine.follow();
   checkDone(machine);
   CHECK(changesOf(machine.follow(plan::Mode::plan)) == Lines{});
+}
+
+TEST_CASE("a further plain control plane that is stopped anywhere is noted until nothing is left of its way back, and follows with the next run") {
+  const auto effects = [] {
+    ControlPlane machine;
+    hasToFollow(machine);
+    return machine.effectsOf([&] { machine.follow(); });
+  }();
+  CHECK(effects > 10);
+  for (std::size_t n = 1; n <= effects; ++n) {
+    ControlPlane machine;
+    CAPTURE(n);
+    hasToFollow(machine);
+    machine.host.stopAtEffect = machine.host.effects.size() + n;
+    CHECK_THROWS_AS(machine.follow(), fakes::Killed);
+    machine.host.stopAtEffect.reset();
+    CHECK((machine.noteOf("n1") || machine.host.list(kKept) == Lines{}));
+    machine.host.now += std::chrono::seconds(5);
+    machine.follow();
+    checkDone(machine);
+  }
+}
+
+TEST_CASE("settings are not kept in the cluster as long as it cannot be seen who has to follow") {
+  ControlPlane machine;
+  machine.change = all;
+  const auto intercept = machine.api.intercept;
+  machine.api.intercept = [intercept](const net::Request& request) -> std::optional<net::Response> {
+    if (request.method == "GET" && request.url.find("/api/v1/nodes?") != std::string::npos) return net::Response{.status = 403, .headers = {}, .body = "{}"};
+    return intercept ? intercept(request) : std::nullopt;
+  };
+  CHECK(machine.fails().find("the cluster's nodes cannot be seen") != std::string::npos);
+  CHECK_FALSE(isStored(machine));
+  machine.api.intercept = intercept;
+  CHECK(machine.fails() == "");
+  checkDone(machine);
 }
 
 TEST_CASE("names that a node has not let go yet are not forgotten by further settings, but for those that are wished again") {

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 
 using namespace kubestrap;
@@ -172,6 +173,20 @@ TEST_CASE("with an external etcd its client's files are shared in place of etcd'
   CHECK(files.at("external-etcd-ca.crt") == "/etc/etcd/ca.crt");
   CHECK(files.at("external-etcd.crt") == "");
   CHECK(files.at("external-etcd.key") == "");
+}
+
+TEST_CASE("a cluster that nobody has described shares the files of the one that stands there, in its folder, with its keys and its etcd") {
+  config::Cluster own;
+  own.pki.folder = "/srv/pki";
+  own.kubestrap.encryption.emplace();
+  const auto same = [&] {
+    config::Cluster cluster;
+    shareAs(cluster, own);
+    return std::ranges::equal(sharedFiles(cluster), sharedFiles(own), [](const SharedFile& one, const SharedFile& other) { return one.key == other.key && one.path == other.path; });
+  };
+  CHECK(same());
+  own.etcd.external = config::ExternalEtcd{.endpoints = {}, .httpEndpoints = {}, .caFile = "/srv/ca.crt", .certFile = "/srv/client.crt", .keyFile = "/srv/client.key"};
+  CHECK(same());
 }
 
 TEST_CASE("the token that bounds the life of kubeadm-certs is a valid one, useless for logging in, and the same for "
