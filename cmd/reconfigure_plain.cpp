@@ -46,7 +46,7 @@ void refuseWhileUpgrading(const config::Setup& setup, host::Host& host) {
   if (const auto kept = host.read(phases::upgradeConfiguration)) {
     for (const auto& document : parseYaml(*kept, phases::upgradeConfiguration.string()))
       if (const auto version = stringAt(document.value, "kubernetesVersion"); !version.empty() && version != setup.cluster.version.tag())
-        goesOn(fmt::format("an upgrade to {} was stopped on this node", version), fmt::format("kubestrap upgrade apply {} goes on", version));
+        goesOn(fmt::format("an upgrade, or other settings, were stopped on this node at {}, and the cluster is at {}", version, setup.cluster.version.tag()), upgradeThatGoesOn(version, setup.cluster.version));
   }
   const auto former = setup.request.upgrading.manifests.find("kube-apiserver");
   if (former == setup.request.upgrading.manifests.end()) return;

@@ -123,6 +123,11 @@ bool isStoredOtherwise(const config::Cluster& present, const config::Cluster& wa
          !sameDocument(config::kubestrapConfigurationDocument(present), config::kubestrapConfigurationDocument(wanted)) || !sameDocument(policyOf(present), policyOf(wanted));
 }
 
+std::string upgradeThatGoesOn(const std::string& stoppedAt, const Version& present) {
+  const auto version = readVersion(stoppedAt);
+  return version && *version < present ? "kubestrap upgrade node goes on" : fmt::format("kubestrap upgrade apply {} goes on", stoppedAt);
+}
+
 void refuseWithoutAuthority(const config::Setup& setup, const std::vector<std::string>& going, Machine& machine) {
   if (machine.host().status(phases::keyFile(setup.cluster, "ca"))) return;
   auto world = machine.world();

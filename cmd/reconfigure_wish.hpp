@@ -25,6 +25,9 @@ std::vector<std::string> goingNames(const config::Cluster& present, const config
 /// Whether the cluster keeps other settings than those.
 bool isStoredOtherwise(const config::Cluster& present, const config::Cluster& wanted);
 
+/// By which command a node goes on where something was stopped at another version than the cluster's: the cluster may have left that one behind since.
+std::string upgradeThatGoesOn(const std::string& stoppedAt, const Version& present);
+
 /// Throws Error (refused) where the certificate of this machine's API server has to be another one, and nobody here can sign it. One that was signed
 /// elsewhere and put in place fits already.
 void refuseWithoutAuthority(const config::Setup& setup, const std::vector<std::string>& going, Machine& machine);
