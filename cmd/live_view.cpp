@@ -96,6 +96,8 @@ LiveView::~LiveView() {
   if (!thread_.joinable()) return;
   thread_.request_stop();
   thread_.join();
+  erase(); // a row whose step was broken off
+  std::fflush(stderr);
 }
 
 void LiveView::begins(const std::string& host, const std::string& step) {
