@@ -129,7 +129,7 @@ TEST_CASE("who is dropped on the way in, where many come in at once, tries again
 TEST_CASE("why a jump host does not lead on is heard of a connection that is not kept, and nobody tries again") {
   const std::string words = "echo >>$here/attempts; case $* in *ControlPath=none*) echo 'Host key verification failed.' >&2 ;; esac; "
                             "echo 'kex_exchange_identification: Connection closed by remote host' >&2; exit 255";
-  CHECK(failure(words) == "Host key verification failed. / compare its key and log in once by hand: ssh ops@10.0.0.1; or put the key into known_hosts");
+  CHECK(failure(words) == "Host key verification failed. / compare its key, put it into known_hosts, or log in once by hand: ssh -i /key -p 2222 ops@10.0.0.1");
 }
 
 TEST_CASE("who is not root becomes it by sudo, which may not ask") {

@@ -509,7 +509,7 @@ TEST_CASE("a controller-manager that does not keep the status of its own DaemonS
   seen.controlPlane.daemonSets.at(manager).available = 0;
   seen.components.at(manager).updated = 0;
   CHECK(stepOf(next(intent, {}, seen)) == "kube-controller-manager: gets something to do");
-  seen.components.at(manager).pods[0].readyFor = std::chrono::seconds(4);
+  seen.components.at(manager).pods[0].readyFor = std::chrono::seconds(1);
   CHECK(waitsFor(next(intent, {}, seen)) == "kube-controller-manager: revision 2 is on every node");
 }
 
@@ -823,7 +823,7 @@ TEST_CASE("who goes on when etcd has its new version already goes on from the AP
   intent.rollsEtcd = true;
   seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.6.8", .leads = true}};
   CHECK_FALSE(hasTwoPlacesForEtcd(intent, seen));
-  CHECK(steps(intent, seen, 4).back() == "etcd 3.7.0-0 in its own place again");
+  CHECK(steps(intent, seen, 5).back() == "etcd 3.7.0-0 in its own place again");
   seen.etcd = {{.name = "n1", .peerUrl = "https://10.88.0.11:2380", .version = "3.7.0", .leads = true}};
 
   auto later = toNextMinor();
