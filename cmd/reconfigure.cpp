@@ -63,11 +63,9 @@ void refuseUnknownResources(const config::Cluster& wanted, kube::Client& client)
               "plurals, outside the core group with their group, as kubectl api-resources shows them", ExitCode::refused);
 }
 
-Value policyOf(const config::Cluster& cluster) { return cluster.kubestrap.audit ? cluster.kubestrap.audit->policy : Value(); }
-
 /// Whether other nodes have to be asked how their files are.
 bool concernsFiles(const config::Cluster& present, const config::Cluster& wanted) {
-  return present.apiServerCertSANs != wanted.apiServerCertSANs || policyOf(present) != policyOf(wanted) || present.kubestrap.encryption || wanted.kubestrap.encryption;
+  return present.apiServerCertSANs != wanted.apiServerCertSANs || auditPolicyOf(present) != auditPolicyOf(wanted) || present.kubestrap.encryption || wanted.kubestrap.encryption;
 }
 
 // ---- the driver

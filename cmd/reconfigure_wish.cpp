@@ -96,9 +96,9 @@ std::vector<std::string> without(const std::vector<std::string>& names, const st
   return left;
 }
 
-Value policyOf(const config::Cluster& cluster) { return cluster.kubestrap.audit ? cluster.kubestrap.audit->policy : Value(); }
-
 } // namespace
+
+Value auditPolicyOf(const config::Cluster& cluster) { return cluster.kubestrap.audit ? cluster.kubestrap.audit->policy : Value(); }
 
 config::Cluster wantedCluster(const ReconfigureWish& wish, const std::vector<Document>& stored, Machine& machine, std::string_view means) {
   if (stored.empty()) throw Error("the cluster keeps no configuration", "kubestrap init phase upload-config all");
@@ -120,7 +120,7 @@ std::vector<std::string> goingNames(const config::Cluster& present, const config
 
 bool isStoredOtherwise(const config::Cluster& present, const config::Cluster& wanted) {
   return !sameDocument(config::clusterConfigurationDocument(present), config::clusterConfigurationDocument(wanted)) ||
-         !sameDocument(config::kubestrapConfigurationDocument(present), config::kubestrapConfigurationDocument(wanted)) || !sameDocument(policyOf(present), policyOf(wanted));
+         !sameDocument(config::kubestrapConfigurationDocument(present), config::kubestrapConfigurationDocument(wanted)) || !sameDocument(auditPolicyOf(present), auditPolicyOf(wanted));
 }
 
 std::string upgradeThatGoesOn(const std::string& stoppedAt, const Version& present) {

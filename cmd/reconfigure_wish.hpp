@@ -22,6 +22,9 @@ config::Cluster wantedCluster(const ReconfigureWish& wish, const std::vector<Doc
 /// Of certSANs: those that are not wanted any more.
 std::vector<std::string> goingNames(const config::Cluster& present, const config::Cluster& wanted);
 
+/// What the audit log is to hold; null: there is no log.
+Value auditPolicyOf(const config::Cluster& cluster);
+
 /// Whether the cluster keeps other settings than those.
 bool isStoredOtherwise(const config::Cluster& present, const config::Cluster& wanted);
 

@@ -254,6 +254,11 @@ plan::RunOnNode rollEtcdOn(const Intent& intent, const std::string& node) {
 
 // ---- one revision
 
+/// A pod of the present template after which the one before it may end.
+bool hasLasted(const PodSeen& pod, const std::string& component, const Seen& seen) {
+  return pod.revision == seen.controlPlane.daemonSets.at(component).revision && pod.ready && !pod.ending && pod.readyFor >= manifests::minReady(component);
+}
+
 /// How many nodes have got the present template. A controller-manager whose DaemonSets' part does not work leaves the status of its own as
 /// it was, so there the pods count.
 int reached(const std::string& component, const Seen& seen) {
@@ -261,8 +266,7 @@ int reached(const std::string& component, const Seen& seen) {
   const auto& own = of(seen, component);
   if (!set.observed) return 0;
   if (component != "kube-controller-manager") return std::min(own.updated, set.available);
-  return static_cast<int>(std::ranges::count_if(
-      own.pods, [&](const PodSeen& each) { return each.revision == set.revision && each.ready && !each.ending && each.readyFor >= manifests::minReady(component); }));
+  return static_cast<int>(std::ranges::count_if(own.pods, [&](const PodSeen& each) { return hasLasted(each, component, seen); }));
 }
 
 Value marked(const std::string& component, std::string_view annotation, const std::string& text) {
@@ -383,13 +387,11 @@ std::optional<Next> soaked(const Stage& stage, const Intent& intent, const Seen&
 bool drainsHere(const Intent& intent, const Seen& seen) {
   const auto& set = seen.controlPlane.daemonSets.at("kube-apiserver");
   const auto& own = of(seen, "kube-apiserver");
-  const auto hasLasted = [&](const NodeSeen& node) {
-    return std::ranges::any_of(own.pods, [&](const PodSeen& pod) {
-      return pod.node == node.name && pod.revision == set.revision && pod.ready && !pod.ending && pod.readyFor >= manifests::minReady("kube-apiserver");
-    });
+  const auto hasNewOne = [&](const NodeSeen& node) {
+    return std::ranges::any_of(own.pods, [&](const PodSeen& pod) { return pod.node == node.name && hasLasted(pod, "kube-apiserver", seen); });
   };
   return set.observed && std::ranges::all_of(seen.controlPlane.nodes, [&](const NodeSeen& node) {
-           return !node.selfHosted || (hasLasted(node) && pivot::reportOf(node, "kube-apiserver").is(slotOf(own.podTemplate), "ready"));
+           return !node.selfHosted || (hasNewOne(node) && pivot::reportOf(node, "kube-apiserver").is(slotOf(own.podTemplate), "ready"));
          }) && std::ranges::all_of(own.pods, [&](const PodSeen& pod) { return pod.revision == set.revision || (pod.ending && pod.node == intent.setup.node.name); });
 }
 

@@ -23,14 +23,16 @@ using config::Setup;
 using config::Upgrading;
 namespace paths = config::paths;
 
-/// What cannot be asked stays unknown, and is told with -v.
-void perhaps(std::string_view what, const std::function<void()>& look) {
+/// What cannot be asked stays unknown, and is told with -v. Why it cannot; empty: it was asked.
+std::string perhaps(std::string_view what, const std::function<void()>& look) {
   try {
     look();
+    return {};
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {
     log::info(1, "{} cannot be looked at: {}", what, error.message());
+    return error.message();
   }
 }
 
@@ -330,15 +332,7 @@ std::string lookForOthers(Setup& setup, const Access& access, World& world) {
     setup.request.upgrading.nodes = std::move(now.nodes);
     lookAtOthers(setup);
   };
-  try {
-    withPatience(context, "control planes", look);
-    return {};
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const Error& error) {
-    log::info(1, "other control planes cannot be looked at: {}", error.message());
-    return error.message();
-  }
+  return perhaps("other control planes", [&] { withPatience(context, "control planes", look); });
 }
 
 } // namespace kubestrap::plan
